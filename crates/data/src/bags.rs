@@ -1,0 +1,55 @@
+/// Lists of ids, one a row, back to back (compressed sparse rows).
+///
+/// Row `r` is `ids[offsets[r]..offsets[r + 1]]`.
+///
+/// ```
+/// let bags = mmdlrm_data::Bags::from_pairs(3, [(0, 7), (2, 1), (0, 9)]);
+/// assert_eq!(bags.row(0), &[7, 9]);
+/// assert!(bags.row(1).is_empty());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bags {
+    offsets: Vec<u32>,
+    ids: Vec<u32>,
+}
+
+impl Bags {
+    /// Collects `(row, id)` pairs into `rows` bags; within a bag the order of
+    /// the pairs is kept. Pairs of a row that does not exist are left out.
+    pub fn from_pairs(
+        rows: usize,
+        pairs: impl IntoIterator<Item = (u32, u32), IntoIter: Clone>,
+    ) -> Self {
+        let pairs = pairs.into_iter().filter(|&(row, _)| (row as usize) < rows);
+        let mut offsets = vec![0u32; rows + 1];
+        for (row, _) in pairs.clone() {
+            offsets[row as usize + 1] += 1;
+        }
+        for row in 0..rows {
+            offsets[row + 1] += offsets[row];
+        }
+        let mut next = offsets.clone();
+        let mut ids = vec![0; offsets[rows] as usize];
+        for (row, id) in pairs {
+            ids[next[row as usize] as usize] = id;
+            next[row as usize] += 1;
+        }
+        Self { offsets, ids }
+    }
+
+    /// The bag of `row`.
+    pub fn row(&self, row: u32) -> &[u32] {
+        let row = row as usize;
+        &self.ids[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    }
+
+    /// Number of bags.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there is no bag.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

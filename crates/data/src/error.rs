@@ -1,0 +1,120 @@
+use std::path::{Path, PathBuf};
+
+/// What can go wrong between a folder of files and a batch.
+///
+/// Every message is one line that says what, where and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder could not be read.
+    #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A file or folder could not be written.
+    #[error("cannot write {}: {source}; check the folder, its permissions and the free space", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A file without a header or without a row.
+    #[error("{} is empty: expected the header {expected:?} and at least one row", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// The columns that were looked for.
+        expected: String,
+    },
+    /// A header without a column that is needed.
+    #[error("{}: no column '{column}' in the header {found:?}; expected {expected:?}", path.display())]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column that is missing.
+        column: &'static str,
+        /// The header as it stands.
+        found: String,
+        /// The columns that were looked for.
+        expected: String,
+    },
+    /// A header that names a column twice.
+    #[error("{}: the header names column '{column}' twice; keep one of them", path.display())]
+    DuplicateColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
+    /// A row that cannot be used.
+    #[error("{}, line {line}, column '{column}': {problem}", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// One-based line on which the row starts.
+        line: u64,
+        /// The column at fault.
+        column: String,
+        /// What is wrong and what to do, the offending text included.
+        problem: String,
+    },
+    /// A table that Arrow could not build.
+    #[error("{}: {source}", path.display())]
+    Arrow {
+        /// The file.
+        path: PathBuf,
+        /// What Arrow said.
+        source: arrow::error::ArrowError,
+    },
+    /// A number among the settings that makes no sense.
+    #[error("{name} is {value}, but {rule}")]
+    Setting {
+        /// Name of the setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// The rule it breaks.
+        rule: &'static str,
+    },
+    /// A sample picture could not be encoded.
+    #[error("cannot write the picture {}: {source}", path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What the image library said.
+        source: image::ImageError,
+    },
+}
+
+/// [`std::result::Result`] with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// For `map_err` on anything that reads `path`.
+    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// For `map_err` on anything that writes `path`.
+    pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// For `map_err` where Arrow builds the table of `path`.
+    pub(crate) fn arrow(path: &Path) -> impl FnOnce(arrow::error::ArrowError) -> Self + '_ {
+        move |source| Self::Arrow {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+/// Raw ids and their dense row numbers: row `r` holds the `r`-th smallest raw
+/// id.
+///
+/// MovieLens ids are not row numbers: ml-25m's movie ids reach 209,171 over
+/// 62,423 movies.
+///
+/// ```
+/// let ids = mmdlrm_data::IdMap::from_ids([40, 7, 40, 12]);
+/// assert_eq!(ids.len(), 3);
+/// assert_eq!(ids.row(12), Some(1));
+/// assert_eq!(ids.id(2), Some(40));
+/// assert_eq!(ids.row(8), None);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdMap {
+    /// Sorted, distinct.
+    ids: Vec<u32>,
+    /// `rows[id]` is the row plus one, 0 where there is none; empty where the
+    /// ids are too sparse for a table.
+    rows: Vec<u32>,
+}
+
+/// A direct table is kept while it is at most this many times as long as the
+/// list of ids, so that one wild id cannot make it huge.
+const LONGEST_TABLE_PER_ID: usize = 64;
+
+impl IdMap {
+    /// Maps the distinct ids among `ids`.
+    pub fn from_ids(ids: impl IntoIterator<Item = u32>) -> Self {
+        let mut ids: Vec<u32> = ids.into_iter().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let length = ids.last().map_or(0, |&last| last as usize + 1);
+        let mut rows = Vec::new();
+        if length <= ids.len().saturating_mul(LONGEST_TABLE_PER_ID) {
+            rows.resize(length, 0);
+            for (row, &id) in (1u32..).zip(&ids) {
+                rows[id as usize] = row;
+            }
+        }
+        Self { ids, rows }
+    }
+
+    /// Number of distinct ids.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there is no id.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The row of a raw id.
+    pub fn row(&self, id: u32) -> Option<u32> {
+        if self.rows.is_empty() {
+            return self.ids.binary_search(&id).ok().map(|row| row as u32);
+        }
+        self.rows.get(id as usize)?.checked_sub(1)
+    }
+
+    /// The raw id of a row.
+    pub fn id(&self, row: u32) -> Option<u32> {
+        self.ids.get(row as usize).copied()
+    }
+
+    /// All raw ids, by row.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_wild_id_is_found_without_a_table_of_its_size() {
+        let ids = IdMap::from_ids([3, u32::MAX, 5]);
+        assert!(ids.rows.is_empty());
+        assert_eq!(ids.row(u32::MAX), Some(2));
+        assert_eq!(ids.row(5), Some(1));
+        assert_eq!(ids.row(4), None);
+    }
+}

@@ -1,0 +1,58 @@
+//! MovieLens, posters and plot summaries, from files to batches.
+//!
+//! Data goes one way. [`MovieLens`] reads a folder into Arrow tables;
+//! [`read_posters`] and [`read_summaries`] read what lies beside it. A
+//! [`Split`] says which ratings are held out. [`Dataset`] numbers users and
+//! movies, computes features from the training rows alone, and hands out
+//! [`Batch`]es: columns that any model can take. What another crate computes
+//! for the movies (picture and text vectors) joins as a [`Modality`].
+//!
+//! With nothing at hand, [`sample`] writes a small folder of the same format.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use mmdlrm_data::{Dataset, MovieLens, Split, sample};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path().join("sample");
+//! sample::write(&folder, &sample::SampleConfig::tiny())?;
+//! let movielens = MovieLens::open(&folder)?;
+//! assert_eq!(movielens.ratings.len(), 300);
+//!
+//! let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
+//! let dataset = Arc::new(Dataset::new(&movielens, split, Vec::new())?);
+//! let seen: usize = dataset.shuffled_batches(64, 1).map(|batch| batch.len()).sum();
+//! assert_eq!(seen, 240);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![deny(missing_docs)]
+
+mod bags;
+mod batch;
+mod csv_file;
+mod dataset;
+mod error;
+mod features;
+mod ids;
+mod links;
+mod modality;
+mod movielens;
+mod movies;
+mod ratings;
+pub mod sample;
+mod side_files;
+mod split;
+mod tags;
+
+pub use bags::Bags;
+pub use batch::{Batch, Batches};
+pub use dataset::Dataset;
+pub use error::{Error, Result};
+pub use features::DENSE_FEATURES;
+pub use ids::IdMap;
+pub use modality::Modality;
+pub use movielens::MovieLens;
+pub use movies::Movies;
+pub use ratings::{HIGHEST_RATING, LOWEST_RATING, Ratings};
+pub use side_files::{Poster, Summary, read_posters, read_summaries};
+pub use split::Split;

@@ -1,0 +1,39 @@
+use candle_core::Device;
+
+use crate::error::first_line;
+use crate::{Error, Result};
+
+/// The device of a name: `cpu`, `cuda` (the first GPU) or `metal`.
+///
+/// # Errors
+/// A name that is none of these, a build without the feature of that name, or
+/// a machine without the device.
+///
+/// ```
+/// assert!(mmdlrm_encoders::device("cpu").is_ok());
+/// assert!(mmdlrm_encoders::device("tpu").is_err());
+/// ```
+pub fn device(name: &str) -> Result<Device> {
+    let error = |problem: String| Error::Device {
+        device: name.to_owned(),
+        problem,
+    };
+    let built = |feature: bool| match feature {
+        true => Ok(()),
+        false => Err(error(format!(
+            "this program was built without it; build with --features {name}"
+        ))),
+    };
+    match name {
+        "cpu" => Ok(Device::Cpu),
+        "cuda" => {
+            built(cfg!(feature = "cuda"))?;
+            Device::new_cuda(0).map_err(|problem| error(first_line(problem)))
+        }
+        "metal" => {
+            built(cfg!(feature = "metal"))?;
+            Device::new_metal(0).map_err(|problem| error(first_line(problem)))
+        }
+        _ => Err(error("it is none of cpu, cuda, metal".to_owned())),
+    }
+}

@@ -1,0 +1,141 @@
+use std::path::{Path, PathBuf};
+
+/// What can go wrong between a folder of weights and a store of embeddings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read.
+    #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}: {source}; check the folder, its permissions and the free space", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A model folder without a file that is needed.
+    #[error("the model folder {} has no {file}; download the whole model in Hugging Face layout", dir.display())]
+    MissingFile {
+        /// The folder.
+        dir: PathBuf,
+        /// The file.
+        file: &'static str,
+    },
+    /// A JSON file of a model that cannot be used.
+    #[error("{}: {problem}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Weights that are damaged or do not fit the configuration.
+    #[error(
+        "the weights of {model} cannot be used: {problem}; check config.json against the weights, or download the model again"
+    )]
+    Weights {
+        /// The model.
+        model: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A tokenizer that cannot be used.
+    #[error("the tokenizer {tokenizer} cannot be used: {problem}")]
+    Tokenizer {
+        /// Where it comes from.
+        tokenizer: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A model that the hub did not hand out.
+    #[error(
+        "cannot get {file} of '{model}' from the hub: {problem}; check the name and the network, or name a local folder"
+    )]
+    Hub {
+        /// The model's name on the hub.
+        model: String,
+        /// The file.
+        file: &'static str,
+        /// What went wrong.
+        problem: String,
+    },
+    /// A picture that cannot be decoded.
+    #[error("{problem}")]
+    Picture {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A device that is not there.
+    #[error("device '{device}' cannot be used: {problem}")]
+    Device {
+        /// The device.
+        device: String,
+        /// Why.
+        problem: String,
+    },
+    /// A computation that failed.
+    #[error("the encoder failed: {0}")]
+    Compute(String),
+    /// A store that another model made.
+    #[error("{} holds embeddings of '{found}', not of '{expected}'; name another store", path.display())]
+    OtherModel {
+        /// The store.
+        path: PathBuf,
+        /// The model that made it.
+        found: String,
+        /// The model at hand.
+        expected: String,
+    },
+    /// A file that is not a whole store of embeddings.
+    #[error("{} is not a store of embeddings: {problem}; delete it to encode again", path.display())]
+    Store {
+        /// The store.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// [`std::result::Result`] with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The first line of an error: candle's go on with a backtrace.
+pub(crate) fn first_line(error: impl std::fmt::Display) -> String {
+    error
+        .to_string()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Compute(first_line(error))
+    }
+}
+
+impl Error {
+    /// For `map_err` on anything that reads `path`.
+    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// For `map_err` on anything that writes `path`.
+    pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Normalised discounted cumulative gain.
+//!
+//! `DCG@k = Σ_{rank=1..k} rel(rank) / log₂(rank + 1)` and
+//! `nDCG@k = DCG@k / ideal DCG@k` (Järvelin and Kekäläinen, 2002), with linear
+//! gain. Items of equal score share the mean of their gains, so that the value
+//! does not depend on the order of the input (McSherry and Najork, 2008);
+//! scikit-learn's `ndcg_score` does the same.
+
+use std::cmp::Ordering;
+
+use crate::{Error, Result};
+
+/// `DCG@k` of one list: `relevance` and `scores` are parallel, one entry an
+/// item, in any order.
+///
+/// Costs O(n + k log k): only the best `k` scores are sorted, so a catalogue
+/// of any length can be passed whole.
+///
+/// # Errors
+/// [`Error::LengthMismatch`], [`Error::NotANumber`], [`Error::ZeroCutOff`].
+///
+/// ```
+/// let dcg = mmdlrm_metrics::dcg_at_k(&[3.0, 2.0], &[0.1, 0.9], 10)?;
+/// assert!((dcg - (2.0 + 3.0 / 3f64.log2())).abs() < 1e-12);
+/// # Ok::<(), mmdlrm_metrics::Error>(())
+/// ```
+pub fn dcg_at_k<R, S>(relevance: &[R], scores: &[S], k: usize) -> Result<f64>
+where
+    R: Copy + Into<f64>,
+    S: Copy + Into<f64>,
+{
+    check(relevance, scores, k)?;
+    Ok(tie_averaged_dcg(relevance, scores, k))
+}
+
+/// `nDCG@k` of one list, between 0 and 1 for relevances of 0 or more; 0 where
+/// nothing is relevant.
+///
+/// # Errors
+/// As [`dcg_at_k`].
+///
+/// ```
+/// // The best item is ranked second: 1/log₂(3) of the ideal gain.
+/// let ndcg = mmdlrm_metrics::ndcg_at_k(&[0.0, 5.0], &[0.9, 0.1], 10)?;
+/// assert!((ndcg - 0.6309).abs() < 1e-4);
+/// # Ok::<(), mmdlrm_metrics::Error>(())
+/// ```
+pub fn ndcg_at_k<R, S>(relevance: &[R], scores: &[S], k: usize) -> Result<f64>
+where
+    R: Copy + Into<f64>,
+    S: Copy + Into<f64>,
+{
+    check(relevance, scores, k)?;
+    let ideal = tie_averaged_dcg(relevance, relevance, k);
+    Ok(if ideal == 0.0 {
+        0.0
+    } else {
+        tie_averaged_dcg(relevance, scores, k) / ideal
+    })
+}
+
+fn check<R, S>(relevance: &[R], scores: &[S], k: usize) -> Result<()>
+where
+    R: Copy + Into<f64>,
+    S: Copy + Into<f64>,
+{
+    if relevance.len() != scores.len() {
+        return Err(Error::LengthMismatch {
+            relevance: relevance.len(),
+            scores: scores.len(),
+        });
+    }
+    if k == 0 {
+        return Err(Error::ZeroCutOff);
+    }
+    reject_nan(relevance, "relevance")?;
+    reject_nan(scores, "score")
+}
+
+fn reject_nan<T: Copy + Into<f64>>(values: &[T], what: &'static str) -> Result<()> {
+    match values.iter().position(|&value| value.into().is_nan()) {
+        Some(position) => Err(Error::NotANumber { what, position }),
+        None => Ok(()),
+    }
+}
+
+fn tie_averaged_dcg<R, S>(relevance: &[R], scores: &[S], k: usize) -> f64
+where
+    R: Copy + Into<f64>,
+    S: Copy + Into<f64>,
+{
+    let k = k.min(scores.len());
+    if k == 0 {
+        return 0.0;
+    }
+    let score = |item: &usize| -> f64 { scores[*item].into() };
+    // NaN was refused, so the order is total.
+    let best_first =
+        |a: &usize, b: &usize| score(b).partial_cmp(&score(a)).unwrap_or(Ordering::Equal);
+    let mut items: Vec<usize> = (0..scores.len()).collect();
+    let (above, &mut kth, below) = items.select_nth_unstable_by(k - 1, best_first);
+    let threshold = score(&kth);
+    // Items tied with the k-th share its places with it, wherever the
+    // selection put them.
+    let tied_gain: Vec<f64> = std::iter::once(&kth)
+        .chain(above.iter())
+        .chain(below.iter())
+        .filter(|item| score(item) == threshold)
+        .map(|&item| relevance[item].into())
+        .collect();
+    let mut strictly_above: Vec<usize> = above
+        .iter()
+        .copied()
+        .filter(|item| score(item) > threshold)
+        .collect();
+    strictly_above.sort_unstable_by(best_first);
+
+    let mut dcg = 0.0;
+    let mut rank = 0;
+    for tie in strictly_above.chunk_by(|a, b| score(a) == score(b)) {
+        let gain: f64 = tie
+            .iter()
+            .map(|&item| -> f64 { relevance[item].into() })
+            .sum();
+        dcg += gain / tie.len() as f64 * discounts(rank, rank + tie.len());
+        rank += tie.len();
+    }
+    dcg + tied_gain.iter().sum::<f64>() / tied_gain.len() as f64 * discounts(rank, k)
+}
+
+/// Sum of `1 / log₂(rank + 2)` over the zero-based ranks `from..to`.
+fn discounts(from: usize, to: usize) -> f64 {
+    (from..to)
+        .map(|rank| 1.0 / (rank as f64 + 2.0).log2())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_perfect_order_scores_one_and_the_worst_less() {
+        let relevance = [5.0, 4.0, 3.0, 0.0];
+        let best = ndcg_at_k(&relevance, &[4.0, 3.0, 2.0, 1.0], 10).unwrap();
+        let worst = ndcg_at_k(&relevance, &[1.0, 2.0, 3.0, 4.0], 10).unwrap();
+        assert!((best - 1.0).abs() < 1e-12);
+        assert!(worst < best);
+    }
+
+    #[test]
+    fn constant_scores_give_the_mean_over_all_orders() {
+        // Two items, one relevant: ranked first or second with equal chance.
+        let ndcg = ndcg_at_k(&[1.0, 0.0], &[7.0, 7.0], 10).unwrap();
+        assert!((ndcg - (1.0 + 1.0 / 3f64.log2()) / 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn order_of_the_input_does_not_matter_across_the_cut() {
+        let relevance = [1.0, 0.0, 0.0, 1.0, 0.0];
+        let scores = [2.0, 1.0, 1.0, 1.0, 1.0];
+        let forwards = ndcg_at_k(&relevance, &scores, 2).unwrap();
+        let relevance: Vec<f64> = relevance.into_iter().rev().collect();
+        let scores: Vec<f64> = scores.into_iter().rev().collect();
+        assert_eq!(forwards, ndcg_at_k(&relevance, &scores, 2).unwrap());
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        assert_eq!(
+            ndcg_at_k(&[1.0], &[1.0, 2.0], 10),
+            Err(Error::LengthMismatch {
+                relevance: 1,
+                scores: 2
+            })
+        );
+        assert_eq!(ndcg_at_k(&[1.0], &[1.0], 0), Err(Error::ZeroCutOff));
+        assert_eq!(
+            ndcg_at_k(&[1.0, 1.0], &[1.0, f64::NAN], 10),
+            Err(Error::NotANumber {
+                what: "score",
+                position: 1
+            })
+        );
+        assert_eq!(ndcg_at_k::<f64, f64>(&[], &[], 10), Ok(0.0));
+    }
+}

@@ -1,0 +1,66 @@
+/// Streaming mean squared and mean absolute error.
+///
+/// With predictions `p` and targets `y` over `n` pairs,
+/// `MSE = Σ(p − y)²/n`, `RMSE = √MSE` and `MAE = Σ|p − y|/n`, in the unit of
+/// the targets (stars, for ratings). Accumulators of parts merge into the
+/// accumulator of the whole.
+///
+/// ```
+/// use mmdlrm_metrics::Regression;
+///
+/// let mut whole = Regression::default();
+/// whole.add(3.0, 4.0);
+/// let mut part = Regression::default();
+/// part.add(5.0, 2.0);
+/// whole.merge(&part);
+/// assert_eq!(whole.count(), 2);
+/// assert_eq!(whole.mse(), Some(5.0));
+/// assert_eq!(whole.mae(), Some(2.0));
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Regression {
+    count: u64,
+    squared: f64,
+    absolute: f64,
+}
+
+impl Regression {
+    /// Adds one pair.
+    pub fn add(&mut self, prediction: f64, target: f64) {
+        let error = prediction - target;
+        self.count += 1;
+        self.squared += error * error;
+        self.absolute += error.abs();
+    }
+
+    /// Adds everything another accumulator has seen.
+    pub fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.squared += other.squared;
+        self.absolute += other.absolute;
+    }
+
+    /// Number of pairs seen.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Mean squared error; `None` before the first pair.
+    pub fn mse(&self) -> Option<f64> {
+        self.mean(self.squared)
+    }
+
+    /// Root of the mean squared error; `None` before the first pair.
+    pub fn rmse(&self) -> Option<f64> {
+        self.mse().map(f64::sqrt)
+    }
+
+    /// Mean absolute error; `None` before the first pair.
+    pub fn mae(&self) -> Option<f64> {
+        self.mean(self.absolute)
+    }
+
+    fn mean(&self, sum: f64) -> Option<f64> {
+        (self.count > 0).then(|| sum / self.count as f64)
+    }
+}

@@ -1,0 +1,168 @@
+use std::path::PathBuf;
+
+use mmdlrm_data::sample::SampleConfig;
+use mmdlrm_encoders::DEFAULT_CLIP;
+use mmdlrm_train::{OptimizerConfig, Preset, TrainConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Chosen on validation rows of ml-latest-small's training set, with the number
+/// of epochs and the batch size; `docs/accuracy.md` has the figures.
+const TABLE_WEIGHT_DECAY: f64 = 5.0;
+
+/// Everything that decides what an [`Experiment`](crate::Experiment) does.
+///
+/// ```
+/// use mmdlrm::{ExperimentConfig, Source};
+///
+/// let config = ExperimentConfig {
+///     source: Source::Folder {
+///         data: "ml-latest-small".into(),
+///         posters: Some("posters.csv".into()),
+///         summaries: None,
+///     },
+///     out: "runs/first".into(),
+///     ..ExperimentConfig::default()
+/// };
+/// assert_eq!(config.dim, 64);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExperimentConfig {
+    /// Where ratings, posters and plots come from.
+    pub source: Source,
+    /// What encodes posters and plots.
+    pub encoder: Encoder,
+    /// Which ratings are held out.
+    pub split: SplitConfig,
+    /// Which model is trained.
+    pub preset: Preset,
+    /// Length of an embedding.
+    pub dim: usize,
+    /// Seed of the model's parameters.
+    pub seed: u64,
+    /// How the model is trained.
+    pub train: TrainConfig,
+    /// Device of the encoder: `cpu`, `cuda` or `metal`. The model is trained
+    /// on the CPU.
+    pub device: String,
+    /// The run's folder. Embeddings, and the sample where it is used, are kept
+    /// beside it, for the next run.
+    pub out: PathBuf,
+}
+
+/// Where ratings, posters and plots come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A made-up folder, written beside the run.
+    Sample(SampleConfig),
+    /// A MovieLens folder.
+    Folder {
+        /// The folder: `ratings.csv`, `movies.csv`, ….
+        data: PathBuf,
+        /// `movieId,poster_path`; paths relative to the file.
+        posters: Option<PathBuf>,
+        /// `movieId,summary`.
+        summaries: Option<PathBuf>,
+    },
+}
+
+/// What encodes posters and plots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoder {
+    /// A CLIP model: a folder in Hugging Face layout, or a name on the hub.
+    Clip(String),
+    /// A small model of CLIP's shape that has learned nothing.
+    Untrained {
+        /// Seed of its weights.
+        seed: u64,
+    },
+}
+
+/// Which ratings are held out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitConfig {
+    /// A share of all, drawn by a seed.
+    Random {
+        /// Share held out.
+        test_share: f64,
+        /// Seed.
+        seed: u64,
+    },
+    /// Those that a CSV file names, `userId,movieId`.
+    TestRows(PathBuf),
+}
+
+impl Default for ExperimentConfig {
+    /// The sample with an untrained encoder, 20 % held out at random by seed
+    /// 42, the preset `mmdlrm`.
+    fn default() -> Self {
+        Self {
+            source: Source::Sample(SampleConfig::default()),
+            encoder: Encoder::Untrained { seed: 42 },
+            split: SplitConfig::Random {
+                test_share: 0.2,
+                seed: 42,
+            },
+            preset: Preset::Mmdlrm,
+            dim: 64,
+            seed: 42,
+            train: TrainConfig {
+                epochs: 6,
+                batch_size: 256,
+                optimizer: OptimizerConfig {
+                    table_weight_decay: TABLE_WEIGHT_DECAY,
+                    ..OptimizerConfig::default()
+                },
+                ..TrainConfig::default()
+            },
+            device: "cpu".to_owned(),
+            out: PathBuf::from("runs/sample"),
+        }
+    }
+}
+
+impl Default for Encoder {
+    /// [`DEFAULT_CLIP`] from the hub.
+    fn default() -> Self {
+        Self::Clip(DEFAULT_CLIP.to_owned())
+    }
+}
+
+impl ExperimentConfig {
+    /// Checks what can be checked before anything is read.
+    ///
+    /// # Errors
+    /// The first setting that makes no sense.
+    pub fn validate(&self) -> Result<()> {
+        self.train.validate()?;
+        if self.dim == 0 {
+            return Err(Error::Setting {
+                setting: "dim",
+                value: "0".to_owned(),
+                rule: "an embedding needs a length of 1 or more",
+            });
+        }
+        let needs_modalities = matches!(self.preset, Preset::DlrmMultimodal | Preset::DlrmClip);
+        let none = matches!(
+            &self.source,
+            Source::Folder {
+                posters: None,
+                summaries: None,
+                ..
+            }
+        );
+        if needs_modalities && none {
+            return Err(Error::Setting {
+                setting: "preset",
+                value: format!("{:?}", self.preset),
+                rule: "it needs posters or summaries; name them, or choose the preset dlrm",
+            });
+        }
+        Ok(())
+    }
+}

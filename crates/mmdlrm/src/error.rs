@@ -1,0 +1,31 @@
+/// What can go wrong in an experiment: an error of one of its crates, or a
+/// setting that does not fit the others.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// From reading data.
+    #[error(transparent)]
+    Data(#[from] mmdlrm_data::Error),
+    /// From encoding posters and plots.
+    #[error(transparent)]
+    Encoders(#[from] mmdlrm_encoders::Error),
+    /// From the model.
+    #[error(transparent)]
+    Model(#[from] mmdlrm_model::Error),
+    /// From training, measuring or writing.
+    #[error(transparent)]
+    Train(#[from] mmdlrm_train::Error),
+    /// A setting that makes no sense.
+    #[error("{setting} is {value}, but {rule}")]
+    Setting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// The rule it breaks.
+        rule: &'static str,
+    },
+}
+
+/// [`std::result::Result`] with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;

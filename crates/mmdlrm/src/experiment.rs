@@ -1,0 +1,337 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use mmdlrm_data::{
+    Dataset, Modality, MovieLens, Poster, Split, Summary, read_posters, read_summaries, sample,
+};
+use mmdlrm_encoders::{ClipEncoder, EmbeddingStore, Kind};
+use mmdlrm_metrics::Regression;
+use mmdlrm_model::{Dlrm, DlrmConfig};
+use mmdlrm_train::{
+    EpochMetrics, RatedPrediction, RunFolder, predict_test, rank_catalogue, test_users, train,
+};
+use serde::Serialize;
+
+use crate::report::{FEW_RATINGS, Inputs, RANKING_CUT_OFF, Report, Seconds};
+use crate::{Encoder, ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
+
+/// Reads, encodes, trains, measures, and leaves a run folder behind.
+///
+/// ```
+/// use mmdlrm::data::sample::SampleConfig;
+/// use mmdlrm::{Experiment, ExperimentConfig, Silent, Source};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let mut config = ExperimentConfig {
+///     source: Source::Sample(SampleConfig::tiny()),
+///     out: folder.path().join("run"),
+///     ..ExperimentConfig::default()
+/// };
+/// config.train.epochs = 2;
+/// let report = Experiment::new(config)?.run(&mut Silent)?;
+/// println!("{report}");
+/// assert_eq!(report.test_ratings, 60);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Experiment {
+    config: ExperimentConfig,
+    movielens: MovieLens,
+    posters: Vec<Poster>,
+    summaries: Vec<Summary>,
+    split: Split,
+    encoder: Option<ClipEncoder>,
+    run: RunFolder,
+    seconds: Seconds,
+}
+
+/// `config.json` of a run.
+#[derive(Serialize)]
+struct RunConfig<'a> {
+    version: &'static str,
+    experiment: &'a ExperimentConfig,
+    model: &'a DlrmConfig,
+    threads: usize,
+}
+
+/// The last line of `metrics.jsonl`.
+#[derive(Serialize)]
+struct FinalMetrics<'a> {
+    r#final: bool,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+impl Experiment {
+    /// Reads everything that the configuration names, so that whatever is
+    /// wrong with it is found before the work begins, and then makes the run
+    /// folder.
+    ///
+    /// # Errors
+    /// The first thing that cannot be used.
+    pub fn new(config: ExperimentConfig) -> Result<Self> {
+        config.validate()?;
+        let start = Instant::now();
+        let device = mmdlrm_encoders::device(&config.device)?;
+        let (data, posters, summaries) = locate(&config)?;
+        let movielens = MovieLens::open(&data)?;
+        let (mut posters, mut summaries) = (
+            posters.map_or(Ok(Vec::new()), |path| {
+                read_posters(&path, &movielens.movies)
+            })?,
+            summaries.map_or(Ok(Vec::new()), |path| {
+                read_summaries(&path, &movielens.movies)
+            })?,
+        );
+        let split = match &config.split {
+            SplitConfig::Random { test_share, seed } => {
+                Split::random(movielens.ratings.len(), *test_share, *seed)?
+            }
+            SplitConfig::TestRows(path) => Split::from_test_rows(path, &movielens.ratings)?,
+        };
+        if !config.preset.uses_modalities() {
+            posters.clear();
+            summaries.clear();
+        }
+        let encoder = if posters.is_empty() && summaries.is_empty() {
+            None
+        } else {
+            Some(match &config.encoder {
+                Encoder::Clip(dir_or_id) => ClipEncoder::load(dir_or_id, &device)?,
+                Encoder::Untrained { seed } => {
+                    let texts = summaries.iter().map(|summary| summary.text.as_str());
+                    ClipEncoder::untrained(*seed, texts, &device)?
+                }
+            })
+        };
+        let run = RunFolder::create(&config.out)?;
+        let seconds = Seconds {
+            read: start.elapsed().as_secs_f64(),
+            ..Seconds::default()
+        };
+        Ok(Self {
+            config,
+            movielens,
+            posters,
+            summaries,
+            split,
+            encoder,
+            run,
+            seconds,
+        })
+    }
+
+    /// Does the work.
+    ///
+    /// # Errors
+    /// A loss that diverges, a device that fails, or a folder that can no
+    /// longer be written.
+    pub fn run(mut self, observer: &mut dyn Observer) -> Result<Report> {
+        let start = Instant::now();
+        let (modalities, broken_posters) = self.encode(observer)?;
+        self.seconds.encode = start.elapsed().as_secs_f64();
+
+        let counts: Vec<usize> = ["image", "text"]
+            .map(|name| {
+                let modality = modalities.iter().find(|modality| modality.name() == name);
+                modality.map_or(0, Modality::present)
+            })
+            .to_vec();
+        let dataset = Arc::new(Dataset::new(
+            &self.movielens,
+            self.split.clone(),
+            modalities,
+        )?);
+        let mut model = Dlrm::new(
+            self.config.preset.config(&dataset, self.config.dim),
+            self.config.seed,
+        )?;
+        self.run.write_config(&RunConfig {
+            version: env!("CARGO_PKG_VERSION"),
+            experiment: &self.config,
+            model: model.config(),
+            threads: rayon::current_num_threads(),
+        })?;
+        let inputs = Inputs {
+            train_ratings: dataset.split().train.len(),
+            users: dataset.users().len(),
+            movies: dataset.movies().len(),
+            parameters: model.parameters().len(),
+            encoder: self
+                .encoder
+                .as_ref()
+                .map(|encoder| encoder.name().to_owned()),
+            posters: counts[0],
+            broken_posters,
+            summaries: counts[1],
+        };
+        self.train(&mut model, &dataset, observer)?;
+        self.measure(&model, &dataset, inputs, observer)
+    }
+
+    /// Vectors of posters and plots, and how many posters could not be used.
+    fn encode(&self, observer: &mut dyn Observer) -> Result<(Vec<Modality>, usize)> {
+        let Some(clip) = &self.encoder else {
+            return Ok((Vec::new(), 0));
+        };
+        let mut store = EmbeddingStore::open(self.store_path(clip), clip)?;
+        let index = self.movielens.movies.index();
+        let mut modalities = Vec::new();
+        let mut add = |kind: Kind, vectors: &[(u32, Vec<f32>)]| {
+            let by_row = vectors
+                .iter()
+                .filter_map(|(id, vector)| Some((index.row(*id)?, vector.as_slice())));
+            let modality = Modality::standardised(kind.name(), clip.width(), index.len(), by_row);
+            modalities.push(modality);
+        };
+        let mut broken = 0;
+        if !self.posters.is_empty() {
+            let posters: Vec<(u32, PathBuf)> = self
+                .posters
+                .iter()
+                .map(|poster| (poster.movie_id, poster.path.clone()))
+                .collect();
+            observer.begin(Stage::EncodePosters, posters.len() as u64);
+            let encoded =
+                clip.encode_posters(&posters, &mut store, |done| observer.advance(done as u64))?;
+            observer.end();
+            broken = encoded.failed.len();
+            if let Some(first) = encoded.failed.first() {
+                observer.note(&format!(
+                    "{broken} posters could not be used and are treated as missing; the first: movie {}, {}: {}",
+                    first.movie_id,
+                    first.path.display(),
+                    first.problem
+                ));
+            }
+            add(Kind::Image, &encoded.vectors);
+        }
+        if !self.summaries.is_empty() {
+            let summaries: Vec<(u32, &str)> = self
+                .summaries
+                .iter()
+                .map(|summary| (summary.movie_id, summary.text.as_str()))
+                .collect();
+            observer.begin(Stage::EncodeSummaries, summaries.len() as u64);
+            let encoded = clip
+                .encode_summaries(&summaries, &mut store, |done| observer.advance(done as u64))?;
+            observer.end();
+            add(Kind::Text, &encoded.vectors);
+        }
+        Ok((modalities, broken))
+    }
+
+    /// Beside the run, one file a model, so that any later run finds it.
+    fn store_path(&self, clip: &ClipEncoder) -> PathBuf {
+        beside(&self.config.out).join(format!("embeddings-{}.parquet", clip.fingerprint()))
+    }
+
+    fn train(
+        &mut self,
+        model: &mut Dlrm,
+        dataset: &Arc<Dataset>,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let start = Instant::now();
+        let config = &self.config.train;
+        let rows = dataset.split().train.len() * config.epochs;
+        observer.begin(Stage::Train, rows as u64);
+        // Both callbacks tell the same observer.
+        let observer = std::cell::RefCell::new(observer);
+        let on_epoch = |metrics: &EpochMetrics, model: &Dlrm| {
+            self.run.append_metrics(metrics)?;
+            self.run.write_model(model)?;
+            observer.borrow_mut().epoch(metrics);
+            Ok(())
+        };
+        train(
+            model,
+            dataset,
+            config,
+            |rows| observer.borrow_mut().advance(rows as u64),
+            on_epoch,
+        )?;
+        observer.borrow_mut().end();
+        self.seconds.train = start.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    fn measure(
+        mut self,
+        model: &Dlrm,
+        dataset: &Dataset,
+        inputs: Inputs,
+        observer: &mut dyn Observer,
+    ) -> Result<Report> {
+        let rated = predict_test(model, dataset)?;
+        self.run.write_predictions(&rated)?;
+        let movie_counts = dataset.movie_counts();
+        let all = regression(rated.iter());
+        let few = regression(
+            rated
+                .iter()
+                .filter(|rated| movie_counts[rated.movie as usize] <= FEW_RATINGS),
+        );
+
+        let start = Instant::now();
+        observer.begin(Stage::Rank, test_users(dataset) as u64);
+        let ranking = rank_catalogue(model, dataset, RANKING_CUT_OFF, || observer.advance(1))?;
+        observer.end();
+        self.seconds.rank = start.elapsed().as_secs_f64();
+
+        let report = Report {
+            test_ratings: all.count(),
+            mse: all.mse().unwrap_or(f64::NAN),
+            rmse: all.rmse().unwrap_or(f64::NAN),
+            mae: all.mae().unwrap_or(f64::NAN),
+            few_ratings: few.count(),
+            few_ratings_rmse: few.rmse(),
+            test_users: ranking.users(),
+            catalogue: dataset.movies().len(),
+            ndcg_at_10: ranking.mean().unwrap_or(f64::NAN),
+            inputs,
+            seconds: self.seconds,
+            out: self.run.path().to_owned(),
+        };
+        self.run.append_metrics(&FinalMetrics {
+            r#final: true,
+            report: &report,
+        })?;
+        Ok(report)
+    }
+}
+
+fn regression<'a>(rated: impl Iterator<Item = &'a RatedPrediction>) -> Regression {
+    let mut regression = Regression::default();
+    for rated in rated {
+        regression.add(rated.prediction, rated.rating);
+    }
+    regression
+}
+
+/// Paths of the MovieLens folder, the posters and the plots; the sample is
+/// written where it is not there yet.
+fn locate(config: &ExperimentConfig) -> Result<(PathBuf, Option<PathBuf>, Option<PathBuf>)> {
+    match &config.source {
+        Source::Folder {
+            data,
+            posters,
+            summaries,
+        } => Ok((data.clone(), posters.clone(), summaries.clone())),
+        Source::Sample(sample) => {
+            let dir = beside(&config.out).join("sample-data");
+            sample::write(&dir, sample)?;
+            let posters = dir.join("posters.csv");
+            let summaries = dir.join("summaries.csv");
+            Ok((dir, Some(posters), Some(summaries)))
+        }
+    }
+}
+
+/// The folder that the run's folder is in.
+fn beside(out: &Path) -> PathBuf {
+    match out.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

@@ -1,0 +1,50 @@
+//! Multimodal DLRM: a recommender that learns from ratings, genres, posters
+//! and plot summaries.
+//!
+//! [`Experiment`] does the whole job: it reads a MovieLens folder and what
+//! lies beside it, encodes posters and plots with CLIP, trains, measures on
+//! ratings it never saw, and leaves a run folder behind. Its parts are crates
+//! of their own, re-exported here:
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`data`] | loaders into Arrow, splits, features, batches |
+//! | [`encoders`] | CLIP on candle, the embedding store |
+//! | [`model`] | embedding bags, MLPs, towers, interaction, gradients |
+//! | [`train`] | optimisers, the loop, evaluation, run folders |
+//! | [`metrics`] | RMSE, MAE, MSE, nDCG |
+//!
+//! ```
+//! use mmdlrm::data::sample::SampleConfig;
+//! use mmdlrm::{Experiment, ExperimentConfig, Silent, Source};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let out = folder.path().join("run");
+//! let config = ExperimentConfig {
+//!     source: Source::Sample(SampleConfig::tiny()),
+//!     out,
+//!     ..ExperimentConfig::default()
+//! };
+//! let report = Experiment::new(config)?.run(&mut Silent)?;
+//! assert!(report.rmse > 0.0 && report.ndcg_at_10 > 0.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![deny(missing_docs)]
+
+pub use mmdlrm_data as data;
+pub use mmdlrm_encoders as encoders;
+pub use mmdlrm_metrics as metrics;
+pub use mmdlrm_model as model;
+pub use mmdlrm_train as train;
+
+mod config;
+mod error;
+mod experiment;
+mod observer;
+mod report;
+
+pub use config::{Encoder, ExperimentConfig, Source, SplitConfig};
+pub use error::{Error, Result};
+pub use experiment::Experiment;
+pub use observer::{Observer, Silent, Stage};
+pub use report::{FEW_RATINGS, Inputs, RANKING_CUT_OFF, Report, Seconds};

@@ -1,0 +1,134 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// Training ratings up to which a movie counts as rated by few.
+pub const FEW_RATINGS: u32 = 5;
+/// The cut-off of the ranking metric.
+pub const RANKING_CUT_OFF: usize = 10;
+
+/// What an experiment came to, on ratings that the model never saw.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// Held-out ratings.
+    pub test_ratings: u64,
+    /// Mean squared error, in stars².
+    pub mse: f64,
+    /// Its root, in stars.
+    pub rmse: f64,
+    /// Mean absolute error, in stars.
+    pub mae: f64,
+    /// Held-out ratings of movies with at most [`FEW_RATINGS`] training
+    /// ratings.
+    pub few_ratings: u64,
+    /// Root mean squared error on those; `None` where there are none.
+    pub few_ratings_rmse: Option<f64>,
+    /// Users with held-out ratings.
+    pub test_users: u64,
+    /// Movies that are ranked for each, those of the training set left out.
+    pub catalogue: usize,
+    /// Mean nDCG@10 over those users, the held-out rating as graded relevance.
+    pub ndcg_at_10: f64,
+    /// The rest: what went in.
+    pub inputs: Inputs,
+    /// Seconds of each stage.
+    pub seconds: Seconds,
+    /// The run's folder.
+    pub out: PathBuf,
+}
+
+/// What went into a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Inputs {
+    /// Ratings trained on.
+    pub train_ratings: usize,
+    /// Users.
+    pub users: usize,
+    /// Movies of the catalogue.
+    pub movies: usize,
+    /// Numbers that the model learned.
+    pub parameters: usize,
+    /// What encoded posters and plots; `None` where nothing did.
+    pub encoder: Option<String>,
+    /// Movies with a usable poster.
+    pub posters: usize,
+    /// Posters that could not be used.
+    pub broken_posters: usize,
+    /// Movies with a plot.
+    pub summaries: usize,
+}
+
+/// Seconds of each stage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Seconds {
+    /// Reading files.
+    pub read: f64,
+    /// Encoding posters and plots.
+    pub encode: f64,
+    /// Training, with the evaluation after each epoch.
+    pub train: f64,
+    /// Ranking the catalogue.
+    pub rank: f64,
+}
+
+impl fmt::Display for Report {
+    /// A table to paste into a message.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Inputs {
+            train_ratings,
+            users,
+            movies,
+            ..
+        } = self.inputs;
+        writeln!(f, "| test metric | value | over |")?;
+        writeln!(f, "| --- | ---: | --- |")?;
+        let ratings = format!("{} held-out ratings", self.test_ratings);
+        writeln!(f, "| RMSE (stars) | {:.4} | {ratings} |", self.rmse)?;
+        writeln!(f, "| MAE (stars) | {:.4} | {ratings} |", self.mae)?;
+        writeln!(f, "| MSE (stars²) | {:.4} | {ratings} |", self.mse)?;
+        if let Some(rmse) = self.few_ratings_rmse {
+            let few = self.few_ratings;
+            writeln!(
+                f,
+                "| RMSE, movies with ≤ {FEW_RATINGS} training ratings | {rmse:.4} | {few} of them |"
+            )?;
+        }
+        writeln!(
+            f,
+            "| nDCG@{RANKING_CUT_OFF} | {:.4} | {} users, all {} movies but each user's training ones |",
+            self.ndcg_at_10, self.test_users, self.catalogue
+        )?;
+        writeln!(f)?;
+        writeln!(
+            f,
+            "trained on {train_ratings} ratings of {users} users and {movies} movies; {} parameters",
+            self.inputs.parameters
+        )?;
+        if let Some(encoder) = &self.inputs.encoder {
+            let broken = match self.inputs.broken_posters {
+                0 => String::new(),
+                broken => format!(" ({broken} broken, treated as missing)"),
+            };
+            writeln!(
+                f,
+                "encoder: {encoder}; {} posters{broken}, {} plots",
+                self.inputs.posters, self.inputs.summaries
+            )?;
+        }
+        let Seconds {
+            read,
+            encode,
+            train,
+            rank,
+        } = self.seconds;
+        writeln!(
+            f,
+            "read {read:.1} s, encode {encode:.1} s, train {train:.1} s, rank {rank:.1} s"
+        )?;
+        write!(f, "left in {}", self.out.display())
+    }
+}

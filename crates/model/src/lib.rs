@@ -1,0 +1,69 @@
+//! DLRM for several modalities, on the CPU, with explicit gradients.
+//!
+//! A [`DlrmConfig`] says what a model looks like, [`Dlrm`] is one. It takes a
+//! [`Batch`] of borrowed columns and [predicts](Dlrm::predict), computes
+//! [`Gradients`] for an optimiser of the caller's choice (the train crate has
+//! some), or [scores](Dlrm::score_items) a whole catalogue for a user. It
+//! knows no files: parameters go [to](Dlrm::to_safetensors) and
+//! [from](Dlrm::from_safetensors) bytes.
+//!
+//! Gradients of embedding tables are sparse, [`RowGradients`]: a step costs
+//! what the rows it touches cost, whatever the height of the tables.
+//!
+//! ```
+//! use mmdlrm_model::{Bags, Batch, Dlrm, DlrmConfig, Gradients, Loss, Side, TableConfig};
+//!
+//! let config = DlrmConfig {
+//!     dense_features: 1,
+//!     tables: vec![
+//!         TableConfig::new("user", 2, Side::User),
+//!         TableConfig::new("movie", 3, Side::Item),
+//!     ],
+//!     ..DlrmConfig::default()
+//! };
+//! let mut model = Dlrm::new(config, 42)?;
+//! let batch = Batch {
+//!     dense: &[0.1, -0.3],
+//!     bags: &[Bags::Single(&[0, 1]), Bags::Single(&[2, 2])],
+//!     modalities: &[],
+//! };
+//!
+//! // Gradient descent, by hand.
+//! let mut gradients = Gradients::default();
+//! let before = model.gradients(&batch, &[1.0, 0.0], Loss::Mse, &mut gradients)?;
+//! for (x, g) in model.parameters_mut().dense.iter_mut().zip(&gradients.dense) {
+//!     *x -= 0.01 * g;
+//! }
+//! let after = model.gradients(&batch, &[1.0, 0.0], Loss::Mse, &mut gradients)?;
+//! assert!(after < before);
+//! # Ok::<(), mmdlrm_model::Error>(())
+//! ```
+#![deny(missing_docs)]
+
+mod config;
+mod dlrm;
+mod embedding_bag;
+mod error;
+mod forward;
+mod gradients;
+mod input;
+mod interaction;
+mod layout;
+mod loss;
+mod matmul;
+mod mlp;
+mod parameters;
+mod towers;
+mod weights;
+
+pub use config::{
+    Activation, DlrmConfig, Interaction, ModalityConfig, Output, OutputActivation, Pooling, Side,
+    TableConfig,
+};
+pub use dlrm::{Dlrm, ItemVectors};
+pub use embedding_bag::RowGradients;
+pub use error::{Error, Result};
+pub use gradients::Gradients;
+pub use input::{Bags, Batch, ModalityInput};
+pub use loss::Loss;
+pub use parameters::{Parameters, Segment};

@@ -1,0 +1,84 @@
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal, Uniform};
+
+use crate::layout::Layout;
+use crate::{DlrmConfig, Error, Result};
+
+/// Every number that a model learns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameters {
+    /// Weights and biases of all MLPs and towers and the vectors that stand
+    /// for missing modalities, one after another.
+    pub dense: Vec<f32>,
+    /// Embedding tables, `[rows, dim]` each.
+    pub tables: Vec<Vec<f32>>,
+}
+
+/// A named piece of [`Parameters::dense`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Segment {
+    /// Name in a file of weights: `bot_l.0.weight`, `top_l.2.bias`, ….
+    pub name: String,
+    /// Shape, outermost first: a weight is `[outputs, inputs]`.
+    pub shape: Vec<usize>,
+    /// Where it begins.
+    pub start: usize,
+}
+
+impl Segment {
+    /// Its place in [`Parameters::dense`].
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.start..self.start + self.shape.iter().product::<usize>()
+    }
+}
+
+impl Parameters {
+    /// Draws parameters as facebookresearch/dlrm does: tables uniform within
+    /// `±√(1/rows)`, weights normal with variance `2/(inputs + outputs)`,
+    /// biases normal with variance `1/outputs`; vectors of missing modalities
+    /// are zero.
+    pub(crate) fn draw(config: &DlrmConfig, layout: &Layout, seed: u64) -> Result<Self> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut dense = vec![0.0; layout.dense_length];
+        for layer in layout.mlps().flat_map(|(_, mlp)| &mlp.layers) {
+            let mut fill = |range: std::ops::Range<usize>, variance: f64| {
+                let deviation = variance.sqrt() as f32;
+                for x in &mut dense[range] {
+                    let unit: f32 = StandardNormal.sample(&mut random);
+                    *x = deviation * unit;
+                }
+            };
+            let bias = layer.bias_start();
+            fill(
+                layer.start..bias,
+                2.0 / (layer.inputs + layer.outputs) as f64,
+            );
+            fill(bias..bias + layer.outputs, 1.0 / layer.outputs as f64);
+        }
+        let tables = config
+            .tables
+            .iter()
+            .map(|table| {
+                let bound = (1.0 / table.rows as f32).sqrt();
+                let uniform = Uniform::new_inclusive(-bound, bound)
+                    .map_err(|error| Error::Weights(format!("table {}: {error}", table.name)))?;
+                Ok((0..table.rows * config.dim)
+                    .map(|_| uniform.sample(&mut random))
+                    .collect())
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { dense, tables })
+    }
+
+    /// Number of learned numbers.
+    pub fn len(&self) -> usize {
+        self.dense.len() + self.tables.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// Whether there is nothing to learn; never so for a valid configuration.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,170 @@
+//! Parameters to and from safetensors.
+
+use std::collections::HashMap;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::{Dlrm, DlrmConfig, Error, Result};
+
+/// Key of the file's metadata under which the configuration stands as JSON.
+const CONFIG_KEY: &str = "mmdlrm_config";
+
+impl Dlrm {
+    /// The configuration and all parameters as a safetensors file, named as
+    /// facebookresearch/dlrm names them: `bot_l.0.weight`, `emb_l.1.weight`,
+    /// `top_l.2.bias`; a tower's are `tower.image.0.weight` and so on. All are
+    /// `f32`.
+    ///
+    /// # Errors
+    /// Only where the configuration cannot be written as JSON.
+    ///
+    /// ```
+    /// use mmdlrm_model::{Dlrm, DlrmConfig};
+    ///
+    /// let model = Dlrm::new(DlrmConfig::default(), 42)?;
+    /// let loaded = Dlrm::from_safetensors(&model.to_safetensors()?)?;
+    /// assert_eq!(model.parameters(), loaded.parameters());
+    /// # Ok::<(), mmdlrm_model::Error>(())
+    /// ```
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        let config = serde_json::to_string(&self.config)?;
+        let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = self
+            .named()
+            .map(|(name, shape, values)| {
+                let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+                (name, shape, bytes)
+            })
+            .collect();
+        let views = bytes
+            .iter()
+            .map(|(name, shape, bytes)| {
+                Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let metadata = HashMap::from([(CONFIG_KEY.to_owned(), config)]);
+        Ok(safetensors::serialize(views, Some(metadata))?)
+    }
+
+    /// The inverse of [`Self::to_safetensors`].
+    ///
+    /// # Errors
+    /// Bytes that are not a whole safetensors file, or not of such a model.
+    pub fn from_safetensors(bytes: &[u8]) -> Result<Self> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes)?;
+        let config = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|entries| entries.get(CONFIG_KEY))
+            .ok_or_else(|| {
+                Error::Weights(format!(
+                    "the file has no '{CONFIG_KEY}' entry; it was not written by this library"
+                ))
+            })?;
+        let config: DlrmConfig = serde_json::from_str(config)?;
+        let mut model = Self::new(config, 0)?;
+        model.load_parameters(bytes)?;
+        Ok(model)
+    }
+
+    /// Loads parameters into a model of the same shape, from any safetensors
+    /// file with these names: a converted checkpoint of facebookresearch/dlrm
+    /// among them.
+    ///
+    /// # Errors
+    /// A tensor that is missing, left over, or of another shape or type; all
+    /// differences are listed.
+    pub fn load_parameters(&mut self, bytes: &[u8]) -> Result<()> {
+        let file = SafeTensors::deserialize(bytes)?;
+        let mut differences = Vec::new();
+        let mut loaded = Vec::new();
+        for (name, shape, _) in self.named() {
+            match file.tensor(&name) {
+                Err(_) => differences.push(format!("'{name}' is missing")),
+                Ok(tensor) if tensor.dtype() != Dtype::F32 => {
+                    differences.push(format!("'{name}' is {:?}, not F32", tensor.dtype()));
+                }
+                Ok(tensor) if tensor.shape() != shape => {
+                    differences.push(format!("'{name}' is {:?}, not {shape:?}", tensor.shape()));
+                }
+                Ok(tensor) => loaded.push(tensor),
+            }
+        }
+        let expected: Vec<String> = self.named().map(|(name, ..)| name).collect();
+        for name in file.names() {
+            if !expected.iter().any(|expected| expected == name) {
+                differences.push(format!("'{name}' is not a parameter of the model"));
+            }
+        }
+        if !differences.is_empty() {
+            return Err(Error::Weights(differences.join("; ")));
+        }
+        let segments = self.layout.segments();
+        let (dense, tables) = loaded.split_at(segments.len());
+        for (segment, tensor) in segments.iter().zip(dense) {
+            read_le(tensor.data(), &mut self.parameters.dense[segment.range()]);
+        }
+        for (table, tensor) in self.parameters.tables.iter_mut().zip(tables) {
+            read_le(tensor.data(), table);
+        }
+        Ok(())
+    }
+
+    /// Name, shape and values of every parameter: the dense segments, then the
+    /// tables.
+    fn named(&self) -> impl Iterator<Item = (String, Vec<usize>, &[f32])> {
+        let dense = self.layout.segments().into_iter().map(|segment| {
+            let values = &self.parameters.dense[segment.range()];
+            (segment.name, segment.shape, values)
+        });
+        let tables = self.config.tables.iter().zip(&self.parameters.tables);
+        dense.chain(tables.enumerate().map(|(number, (table, values))| {
+            let shape = vec![table.rows, self.config.dim];
+            (format!("emb_l.{number}.weight"), shape, values.as_slice())
+        }))
+    }
+}
+
+fn read_le(bytes: &[u8], out: &mut [f32]) {
+    for (x, bytes) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *x = f32::from_le_bytes(*bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Side, TableConfig};
+
+    fn model(rows: usize) -> Dlrm {
+        let tables = vec![TableConfig::new("user", rows, Side::User)];
+        Dlrm::new(
+            DlrmConfig {
+                tables,
+                ..DlrmConfig::default()
+            },
+            1,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_file_of_another_model_is_refused_with_every_difference() {
+        let bytes = model(5).to_safetensors().unwrap();
+        let error = model(6).load_parameters(&bytes).unwrap_err().to_string();
+        assert!(
+            error.contains("'emb_l.0.weight' is [5, 64], not [6, 64]"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_cut_short_is_refused() {
+        let bytes = model(5).to_safetensors().unwrap();
+        for length in [0, 7, 100, bytes.len() - 1] {
+            assert!(
+                Dlrm::from_safetensors(&bytes[..length]).is_err(),
+                "{length}"
+            );
+        }
+    }
+}

@@ -1,0 +1,58 @@
+use std::path::PathBuf;
+
+/// What can go wrong while a model is trained, measured or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The model refused an input or its configuration.
+    #[error(transparent)]
+    Model(#[from] mmdlrm_model::Error),
+    /// A metric refused its input.
+    #[error(transparent)]
+    Metric(#[from] mmdlrm_metrics::Error),
+    /// A training setting that makes no sense.
+    #[error("training setting {setting} is {value}, but {rule}")]
+    Setting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// The rule it breaks.
+        rule: &'static str,
+    },
+    /// A model that asks for what the data does not have.
+    #[error("the model and the data do not fit: {0}")]
+    Mismatch(String),
+    /// A loss that is no longer a number.
+    #[error("the loss became {loss} at step {step} (epoch {epoch}); lower the learning rate")]
+    Diverged {
+        /// The loss.
+        loss: f64,
+        /// The step, from 1 over the whole run.
+        step: u64,
+        /// The epoch, from 1.
+        epoch: usize,
+    },
+    /// A file or folder could not be written.
+    #[error("cannot write {}: {source}; check the folder, its permissions and the free space", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Predictions that could not be written as Parquet.
+    #[error("cannot write {}: {source}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the Parquet writer said.
+        source: parquet::errors::ParquetError,
+    },
+    /// Something that cannot be written as JSON.
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// [`std::result::Result`] with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;

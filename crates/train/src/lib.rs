@@ -1,0 +1,48 @@
+//! Trains and measures a [`Dlrm`](mmdlrm_model::Dlrm) on a
+//! [`Dataset`](mmdlrm_data::Dataset).
+//!
+//! [`train`] runs the loop: batches from the data crate, gradients from the
+//! model crate, steps from an [`Optimizer`]. [`predict_test`] and
+//! [`rank_catalogue`] measure on the held-out rows, and a [`RunFolder`] keeps
+//! what a run leaves behind. [`Preset`] names model configurations.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use mmdlrm_data::{Dataset, MovieLens, Split, sample};
+//! use mmdlrm_model::Dlrm;
+//! use mmdlrm_train::{Preset, TrainConfig, predict_test, train};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path().join("sample");
+//! sample::write(&folder, &sample::SampleConfig::tiny())?;
+//! let movielens = MovieLens::open(&folder)?;
+//! let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
+//! let dataset = Arc::new(Dataset::new(&movielens, split, Vec::new())?);
+//!
+//! let mut model = Dlrm::new(Preset::Dlrm.config(&dataset, 16), 42)?;
+//! let config = TrainConfig { epochs: 2, batch_size: 64, ..TrainConfig::default() };
+//! train(&mut model, &dataset, &config, |_rows| {}, |epoch, _model| {
+//!     println!("{}: {:.4}", epoch.epoch, epoch.train_loss);
+//!     Ok(())
+//! })?;
+//! assert_eq!(predict_test(&model, &dataset)?.len(), 60);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![deny(missing_docs)]
+
+mod error;
+mod evaluate;
+mod input;
+mod optimizer;
+mod preset;
+mod run_folder;
+mod schedule;
+mod trainer;
+
+pub use error::{Error, Result};
+pub use evaluate::{RatedPrediction, predict_test, rank_catalogue, test_users};
+pub use optimizer::{Algorithm, Optimizer, OptimizerConfig};
+pub use preset::Preset;
+pub use run_folder::RunFolder;
+pub use schedule::{Decay, Schedule};
+pub use trainer::{EpochMetrics, TrainConfig, train};

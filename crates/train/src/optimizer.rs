@@ -1,0 +1,310 @@
+use mmdlrm_model::{Dlrm, Gradients, RowGradients};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Rows that one thread updates without asking for help.
+const ROWS_PER_TASK: usize = 512;
+/// PyTorch's `Adagrad(eps)`.
+const ADAGRAD_EPSILON: f32 = 1e-10;
+/// PyTorch's `Adam(betas, eps)`.
+const ADAM_BETAS: (f32, f32) = (0.9, 0.999);
+const ADAM_EPSILON: f32 = 1e-8;
+
+/// How gradients become steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// `x ← x − lr·g`.
+    Sgd,
+    /// `s ← s + g²; x ← x − lr·g/(√s + ε)` (Duchi et al., 2011).
+    Adagrad,
+    /// Adagrad with one `s` a table row, the mean of the row's `g²`: a
+    /// `dim`-th of the memory. The MLPs keep Adagrad.
+    RowWiseAdagrad,
+    /// Adam (Kingma and Ba, 2015), lazy on table rows: the moments of a row
+    /// move when it is touched.
+    #[default]
+    Adam,
+}
+
+/// What an [`Optimizer`] does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// The rule.
+    pub algorithm: Algorithm,
+    /// Learning rate of MLPs and towers.
+    pub learning_rate: f64,
+    /// Learning rate of embedding tables; `None` for the same.
+    pub table_learning_rate: Option<f64>,
+    /// Share of a weight of an MLP or tower, times the learning rate, that is
+    /// taken off each step (decoupled, as AdamW).
+    pub weight_decay: f64,
+    /// The same for the table rows that a step touches.
+    pub table_weight_decay: f64,
+}
+
+impl Default for OptimizerConfig {
+    /// Adam at 0.001, without weight decay.
+    fn default() -> Self {
+        Self {
+            algorithm: Algorithm::Adam,
+            learning_rate: 1e-3,
+            table_learning_rate: None,
+            weight_decay: 0.0,
+            table_weight_decay: 0.0,
+        }
+    }
+}
+
+impl OptimizerConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for the first value that makes no sense.
+    pub fn validate(&self) -> Result<()> {
+        let rates = [
+            ("learning_rate", Some(self.learning_rate)),
+            ("table_learning_rate", self.table_learning_rate),
+        ];
+        for (setting, rate) in rates {
+            if let Some(rate) = rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
+                let rule = "it must be above 0";
+                return Err(Error::Setting {
+                    setting,
+                    value: rate.to_string(),
+                    rule,
+                });
+            }
+        }
+        let decays = [
+            ("weight_decay", self.weight_decay),
+            ("table_weight_decay", self.table_weight_decay),
+        ];
+        for (setting, decay) in decays {
+            if !(decay.is_finite() && decay >= 0.0) {
+                let rule = "it must be 0 or more";
+                return Err(Error::Setting {
+                    setting,
+                    value: decay.to_string(),
+                    rule,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An optimiser and its state for one model.
+#[derive(Debug, Clone)]
+pub struct Optimizer {
+    config: OptimizerConfig,
+    step: u64,
+    dense: Vec<f32>,
+    tables: Vec<Vec<f32>>,
+}
+
+impl Optimizer {
+    /// For `model`, with a state of zeros.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a setting that makes no sense.
+    pub fn new(config: OptimizerConfig, model: &Dlrm) -> Result<Self> {
+        config.validate()?;
+        let parameters = model.parameters();
+        let dim = model.config().dim;
+        let dense = vec![0.0; dense_rule(config.algorithm).state_width(parameters.dense.len())];
+        let row_state = rule(config.algorithm).state_width(dim);
+        let tables = parameters
+            .tables
+            .iter()
+            .map(|table| vec![0.0; table.len() / dim * row_state])
+            .collect();
+        Ok(Self {
+            config,
+            step: 0,
+            dense,
+            tables,
+        })
+    }
+
+    /// Moves the model by one step; `factor` scales both learning rates.
+    pub fn step(&mut self, model: &mut Dlrm, gradients: &Gradients, factor: f64) {
+        self.step += 1;
+        let config = &self.config;
+        let dim = model.config().dim;
+        let parameters = model.parameters_mut();
+        let rate = config.learning_rate * factor;
+        let update = Update::new(
+            dense_rule(config.algorithm),
+            rate,
+            config.weight_decay,
+            self.step,
+        );
+        update.row(&mut parameters.dense, &mut self.dense, &gradients.dense);
+
+        let rate = config.table_learning_rate.unwrap_or(config.learning_rate) * factor;
+        let update = Update::new(
+            rule(config.algorithm),
+            rate,
+            config.table_weight_decay,
+            self.step,
+        );
+        for ((table, state), gradients) in parameters
+            .tables
+            .iter_mut()
+            .zip(&mut self.tables)
+            .zip(&gradients.tables)
+        {
+            update.rows(table, state, gradients, dim);
+        }
+    }
+}
+
+/// The rule for one row and the state it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Sgd,
+    Adagrad,
+    RowWiseAdagrad,
+    Adam,
+}
+
+fn rule(algorithm: Algorithm) -> Rule {
+    match algorithm {
+        Algorithm::Sgd => Rule::Sgd,
+        Algorithm::Adagrad => Rule::Adagrad,
+        Algorithm::RowWiseAdagrad => Rule::RowWiseAdagrad,
+        Algorithm::Adam => Rule::Adam,
+    }
+}
+
+fn dense_rule(algorithm: Algorithm) -> Rule {
+    match algorithm {
+        Algorithm::RowWiseAdagrad => Rule::Adagrad,
+        other => rule(other),
+    }
+}
+
+impl Rule {
+    /// Numbers of state for a row of `dim` parameters.
+    fn state_width(self, dim: usize) -> usize {
+        match self {
+            Self::Sgd => 0,
+            Self::RowWiseAdagrad => 1,
+            Self::Adagrad => dim,
+            Self::Adam => 2 * dim,
+        }
+    }
+}
+
+/// One step's rule with its rates worked out.
+#[derive(Debug, Clone, Copy)]
+struct Update {
+    rule: Rule,
+    rate: f32,
+    /// What weight decay leaves of a parameter.
+    kept: f32,
+    /// Adam's corrections for moments that began at zero.
+    corrections: (f32, f32),
+}
+
+impl Update {
+    fn new(rule: Rule, rate: f64, weight_decay: f64, step: u64) -> Self {
+        let step = step.min(i32::MAX as u64) as i32;
+        let correction = |beta: f32| (1.0 - f64::from(beta).powi(step)).recip() as f32;
+        Self {
+            rule,
+            rate: rate as f32,
+            kept: (1.0 - rate * weight_decay) as f32,
+            corrections: (correction(ADAM_BETAS.0), correction(ADAM_BETAS.1)),
+        }
+    }
+
+    /// Updates the touched rows of a table.
+    fn rows(&self, table: &mut [f32], state: &mut [f32], gradients: &RowGradients, dim: usize) {
+        self.rows_from(0, table, state, &gradients.rows, &gradients.values, dim);
+    }
+
+    /// Updates rows of a table that begins at row `first`. Rows ascend, so
+    /// halves of the list touch separate halves of the table, which is how
+    /// threads share them without a race.
+    fn rows_from(
+        &self,
+        first: usize,
+        table: &mut [f32],
+        state: &mut [f32],
+        rows: &[u32],
+        gradients: &[f32],
+        dim: usize,
+    ) {
+        let width = self.rule.state_width(dim);
+        if rows.len() <= ROWS_PER_TASK {
+            for (&row, gradient) in rows.iter().zip(gradients.chunks_exact(dim)) {
+                let at = row as usize - first;
+                self.row(
+                    &mut table[at * dim..(at + 1) * dim],
+                    &mut state[at * width..(at + 1) * width],
+                    gradient,
+                );
+            }
+            return;
+        }
+        let (low, high) = rows.split_at(rows.len() / 2);
+        let cut = high[0] as usize - first;
+        let (low_table, high_table) = table.split_at_mut(cut * dim);
+        let (low_state, high_state) = state.split_at_mut(cut * width);
+        let (low_gradients, high_gradients) = gradients.split_at(low.len() * dim);
+        rayon::join(
+            || self.rows_from(first, low_table, low_state, low, low_gradients, dim),
+            || {
+                self.rows_from(
+                    first + cut,
+                    high_table,
+                    high_state,
+                    high,
+                    high_gradients,
+                    dim,
+                )
+            },
+        );
+    }
+
+    fn row(&self, x: &mut [f32], state: &mut [f32], gradient: &[f32]) {
+        if self.kept != 1.0 {
+            x.iter_mut().for_each(|x| *x *= self.kept);
+        }
+        match self.rule {
+            Rule::Sgd => {
+                x.iter_mut()
+                    .zip(gradient)
+                    .for_each(|(x, g)| *x -= self.rate * g);
+            }
+            Rule::Adagrad => {
+                for ((x, s), g) in x.iter_mut().zip(state).zip(gradient) {
+                    *s += g * g;
+                    *x -= self.rate * g / (s.sqrt() + ADAGRAD_EPSILON);
+                }
+            }
+            Rule::RowWiseAdagrad => {
+                let mean = gradient.iter().map(|g| g * g).sum::<f32>() / gradient.len() as f32;
+                state[0] += mean;
+                let rate = self.rate / (state[0].sqrt() + ADAGRAD_EPSILON);
+                x.iter_mut().zip(gradient).for_each(|(x, g)| *x -= rate * g);
+            }
+            Rule::Adam => self.adam(x, state, gradient),
+        }
+    }
+
+    fn adam(&self, x: &mut [f32], state: &mut [f32], gradient: &[f32]) {
+        let (first, second) = state.split_at_mut(x.len());
+        let (beta1, beta2) = ADAM_BETAS;
+        for (((x, m), v), g) in x.iter_mut().zip(first).zip(second).zip(gradient) {
+            *m += (1.0 - beta1) * (g - *m);
+            *v += (1.0 - beta2) * (g * g - *v);
+            let deviation = (*v * self.corrections.1).sqrt() + ADAM_EPSILON;
+            *x -= self.rate * self.corrections.0 * *m / deviation;
+        }
+    }
+}

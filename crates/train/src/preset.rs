@@ -1,0 +1,94 @@
+use mmdlrm_data::{DENSE_FEATURES, Dataset};
+use mmdlrm_model::{
+    Activation, DlrmConfig, Interaction, ModalityConfig, Output, Side, TableConfig,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::input::{GENRE_TABLE, MOVIE_TABLE, USER_TABLE};
+
+/// Width of the hidden layer of bottom and top MLPs.
+const HIDDEN: usize = 128;
+
+/// Model configurations with names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// Users, movies, genres, dense features and every modality, through dot
+    /// products to the top MLP.
+    #[default]
+    Mmdlrm,
+    /// The same without modalities.
+    Dlrm,
+    /// A tower for each modality and one for the dense features, side by side
+    /// through a linear layer of 128; no ids.
+    DlrmMultimodal,
+    /// The dense tower and the encoders' vectors as they are, side by side
+    /// through a linear layer of 128; no ids.
+    DlrmClip,
+}
+
+impl Preset {
+    /// All presets with the names they are written with.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("mmdlrm", Self::Mmdlrm),
+        ("dlrm", Self::Dlrm),
+        ("dlrm-multimodal", Self::DlrmMultimodal),
+        ("dlrm-clip", Self::DlrmClip),
+    ];
+
+    /// Whether the preset looks at pictures and plots.
+    pub fn uses_modalities(self) -> bool {
+        self != Self::Dlrm
+    }
+
+    /// The configuration for `dataset`, with embeddings of `dim`.
+    pub fn config(self, dataset: &Dataset, dim: usize) -> DlrmConfig {
+        let (mean, deviation) = dataset.rating_scale();
+        let tables = vec![
+            TableConfig::new(USER_TABLE, dataset.users().len(), Side::User),
+            TableConfig::new(MOVIE_TABLE, dataset.movies().len(), Side::Item),
+            TableConfig::new(GENRE_TABLE, dataset.genre_names().len().max(1), Side::Item),
+        ];
+        let towers = |tower: &[usize]| -> Vec<ModalityConfig> {
+            let modalities = dataset.modalities().iter();
+            modalities
+                .map(|modality| {
+                    ModalityConfig::new(modality.name(), modality.width(), tower.to_vec())
+                })
+                .collect()
+        };
+        let common = DlrmConfig {
+            dim,
+            dense_features: DENSE_FEATURES.len(),
+            bottom: vec![HIDDEN, dim],
+            top: vec![HIDDEN],
+            output: Output {
+                offset: mean,
+                scale: deviation,
+                ..Output::default()
+            },
+            ..DlrmConfig::default()
+        };
+        let side_by_side = DlrmConfig {
+            interaction: Interaction::Cat,
+            top_activation: Activation::Identity,
+            ..common.clone()
+        };
+        match self {
+            Self::Mmdlrm => DlrmConfig {
+                tables,
+                modalities: towers(&[dim]),
+                ..common
+            },
+            Self::Dlrm => DlrmConfig { tables, ..common },
+            Self::DlrmMultimodal => DlrmConfig {
+                modalities: towers(&[dim]),
+                ..side_by_side
+            },
+            Self::DlrmClip => DlrmConfig {
+                modalities: towers(&[]),
+                ..side_by_side
+            },
+        }
+    }
+}

@@ -1,0 +1,157 @@
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
+use mmdlrm_model::Dlrm;
+use parquet::arrow::ArrowWriter;
+use serde::Serialize;
+
+use crate::{Error, RatedPrediction, Result};
+
+/// What a run leaves behind, in one folder: `config.json`, `metrics.jsonl`,
+/// `model.safetensors` and `predictions.parquet`.
+///
+/// Files are written beside and renamed, so that each is whole or absent;
+/// `metrics.jsonl` grows by whole lines.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes the folder, or takes an existing one and forgets the run that it
+    /// held.
+    ///
+    /// # Errors
+    /// A folder that cannot be made or written.
+    ///
+    /// ```
+    /// # let parent = tempfile::tempdir()?;
+    /// let run = mmdlrm_train::RunFolder::create(parent.path().join("first"))?;
+    /// run.write_config(&["any", "value"])?;
+    /// assert!(run.path().join("config.json").exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        std::fs::create_dir_all(&path).map_err(write_error(&path))?;
+        for name in [
+            "config.json",
+            "metrics.jsonl",
+            "model.safetensors",
+            "predictions.parquet",
+        ] {
+            let file = path.join(name);
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(write_error(&file)(error));
+                }
+                _ => {}
+            }
+        }
+        // Found out now, not after hours of training.
+        let run = Self { path };
+        run.write("metrics.jsonl", |_| Ok(()))?;
+        Ok(run)
+    }
+
+    /// Where the folder is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `config.json`.
+    ///
+    /// # Errors
+    /// A folder that can no longer be written.
+    pub fn write_config<T: Serialize + ?Sized>(&self, config: &T) -> Result<()> {
+        let mut json = serde_json::to_vec_pretty(config)?;
+        json.push(b'\n');
+        self.write("config.json", |file| Ok(file.write_all(&json)?))
+    }
+
+    /// Adds a line to `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// A folder that can no longer be written.
+    pub fn append_metrics<T: Serialize>(&self, metrics: &T) -> Result<()> {
+        let mut line = serde_json::to_vec(metrics)?;
+        line.push(b'\n');
+        let path = self.path.join("metrics.jsonl");
+        File::options()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(&line))
+            .map_err(write_error(&path))
+    }
+
+    /// Writes `model.safetensors`.
+    ///
+    /// # Errors
+    /// A folder that can no longer be written.
+    pub fn write_model(&self, model: &Dlrm) -> Result<()> {
+        let bytes = model.to_safetensors()?;
+        self.write("model.safetensors", |file| Ok(file.write_all(&bytes)?))
+    }
+
+    /// Writes `predictions.parquet`: `userId` and `movieId` (`Int64`), `rating`
+    /// and `prediction` (`Float64`, stars), a row a held-out rating.
+    ///
+    /// # Errors
+    /// A folder that can no longer be written.
+    pub fn write_predictions(&self, rated: &[RatedPrediction]) -> Result<()> {
+        let ids = |id: fn(&RatedPrediction) -> u32| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(
+                rated.iter().map(|r| i64::from(id(r))),
+            ))
+        };
+        let stars = |stars: fn(&RatedPrediction) -> f64| -> ArrayRef {
+            Arc::new(Float64Array::from_iter_values(rated.iter().map(stars)))
+        };
+        let path = self.path.join("predictions.parquet");
+        let parquet_error = |source| Error::Parquet {
+            path: path.clone(),
+            source,
+        };
+        let table = RecordBatch::try_from_iter([
+            ("userId", ids(|r| r.user_id)),
+            ("movieId", ids(|r| r.movie_id)),
+            ("rating", stars(|r| r.rating)),
+            ("prediction", stars(|r| r.prediction)),
+        ])
+        .map_err(|error| parquet_error(error.into()))?;
+        self.write("predictions.parquet", |file| {
+            let mut writer = ArrowWriter::try_new(file, table.schema(), None)?;
+            writer.write(&table)?;
+            writer.close()?;
+            Ok(())
+        })
+    }
+
+    /// Writes a file beside its place and renames it there.
+    fn write(
+        &self,
+        name: &str,
+        fill: impl FnOnce(
+            &mut File,
+        ) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Result<()> {
+        let path = self.path.join(name);
+        let beside = self.path.join(format!(".{name}.partial"));
+        let written = || -> std::io::Result<()> {
+            let mut file = File::create(&beside)?;
+            fill(&mut file).map_err(std::io::Error::other)?;
+            file.sync_all()?;
+            std::fs::rename(&beside, &path)
+        };
+        written().map_err(write_error(&path))
+    }
+}
+
+fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::Write { path, source }
+}

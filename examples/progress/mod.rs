@@ -1,0 +1,57 @@
+//! An observer that draws progress bars, and is quiet where nobody looks.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mmdlrm::train::EpochMetrics;
+use mmdlrm::{Observer, Stage};
+
+/// Draws a bar a stage; nothing where standard error is not a terminal.
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    pub fn new() -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn begin(&mut self, stage: Stage, total: u64) {
+        let (what, unit) = match stage {
+            Stage::EncodePosters => ("posters", "pictures"),
+            Stage::EncodeSummaries => ("plots", "texts"),
+            Stage::Train => ("train", "ratings"),
+            Stage::Rank => ("rank", "users"),
+            _ => ("work", "things"),
+        };
+        // indicatif draws to standard error, and only where it is a terminal.
+        self.bar = ProgressBar::new(total).with_message(what);
+        let template = format!(
+            "{{msg:8}} {{bar:30}} {{human_pos}}/{{human_len}} {unit} {{per_sec}}, {{eta}} left"
+        );
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            self.bar.set_style(style);
+        }
+    }
+
+    fn advance(&mut self, done: u64) {
+        self.bar.inc(done);
+    }
+
+    fn end(&mut self) {
+        self.bar.finish();
+    }
+
+    fn epoch(&mut self, metrics: &EpochMetrics) {
+        self.bar.println(format!(
+            "epoch {:2}  train loss {:.4}  test RMSE {:.4}  {:.0} ratings/s",
+            metrics.epoch, metrics.train_loss, metrics.test_rmse, metrics.samples_per_s
+        ));
+    }
+
+    fn note(&mut self, note: &str) {
+        self.bar.suspend(|| eprintln!("note: {note}"));
+    }
+}

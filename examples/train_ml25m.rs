@@ -1,0 +1,182 @@
+//! Trains a multimodal DLRM and measures it on ratings it never saw.
+//!
+//! Without arguments it makes up a small MovieLens folder and trains on that;
+//! `--data` names a real one.
+
+mod progress;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use mmdlrm::data::sample::SampleConfig;
+use mmdlrm::encoders::DEFAULT_CLIP;
+use mmdlrm::train::{Algorithm, Preset};
+use mmdlrm::{Encoder, Error, Experiment, ExperimentConfig, Report, Source, SplitConfig};
+use progress::Progress;
+
+/// Train a multimodal DLRM on a MovieLens folder, posters and plot summaries.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// MovieLens folder with ratings.csv and movies.csv [default: a made-up sample]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// CSV of movieId,poster_path; paths relative to the file [default: no posters]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    posters: Option<PathBuf>,
+    /// CSV of movieId,summary [default: no summaries]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    summaries: Option<PathBuf>,
+    /// CLIP model: a folder in Hugging Face layout, or a hub name, owner/model
+    /// or owner/model@revision [default: openai/clip-vit-base-patch32, with
+    /// the sample an untrained one]
+    #[arg(long, value_name = "DIR_OR_HUB_ID")]
+    clip: Option<String>,
+    /// Which model to train
+    #[arg(long, default_value = "mmdlrm", value_parser = preset_names())]
+    preset: String,
+    /// How ratings are held out when --test-rows names none
+    #[arg(long, default_value = "random", value_parser = ["random"])]
+    split: String,
+    /// Share of the ratings held out
+    #[arg(long, default_value_t = 0.2, value_name = "SHARE")]
+    test_share: f64,
+    /// CSV of userId,movieId: the ratings to hold out [default: --split]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "test_share"])]
+    test_rows: Option<PathBuf>,
+    /// Passes over the training ratings
+    #[arg(long, default_value_t = ExperimentConfig::default().train.epochs)]
+    epochs: usize,
+    /// Ratings a step
+    #[arg(long, default_value_t = ExperimentConfig::default().train.batch_size)]
+    batch_size: usize,
+    /// Learning rate
+    #[arg(long, default_value_t = ExperimentConfig::default().train.optimizer.learning_rate)]
+    lr: f64,
+    /// Optimiser
+    #[arg(long, default_value = "adam", value_parser = ["sgd", "adagrad", "row-wise-adagrad", "adam"])]
+    optimizer: String,
+    /// Length of an embedding
+    #[arg(long, default_value_t = ExperimentConfig::default().dim)]
+    dim: usize,
+    /// Seed of split, parameters, order of the ratings, and sample
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Threads [default: one a core]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Device of the encoder: cpu, cuda or metal; the DLRM itself trains on
+    /// the CPU
+    #[arg(long, default_value = "cpu", value_parser = ["cpu", "cuda", "metal"])]
+    device: String,
+    /// Folder to leave the run in [default: runs/sample, or runs/ and the
+    /// data folder's name]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+fn preset_names() -> Vec<&'static str> {
+    Preset::ALL.iter().map(|(name, _)| *name).collect()
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let on_sample = args.data.is_none();
+    match run(args) {
+        Ok(report) => {
+            println!("{report}");
+            if on_sample {
+                println!("\n{REAL_DATA_HINT}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+const REAL_DATA_HINT: &str = "\
+This was a made-up sample with an untrained encoder. On real data:
+  cargo run --release --example train_ml25m -- --data ml-25m \\
+    --posters posters.csv --summaries summaries.csv --clip openai/clip-vit-base-patch32";
+
+fn run(args: Args) -> Result<Report, Error> {
+    let mut progress = Progress::new();
+    if let Some(threads) = args.threads {
+        set_threads(threads)?;
+    }
+    Experiment::new(config(args))?.run(&mut progress)
+}
+
+fn set_threads(threads: usize) -> Result<(), Error> {
+    let setting = |rule| Error::Setting {
+        setting: "--threads",
+        value: threads.to_string(),
+        rule,
+    };
+    if threads == 0 {
+        return Err(setting("it must be 1 or more"));
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|_| setting("so many threads could not be started"))
+}
+
+fn config(args: Args) -> ExperimentConfig {
+    let mut config = ExperimentConfig::default();
+    let name = match &args.data {
+        None => "sample".into(),
+        Some(data) => data.file_name().unwrap_or("run".as_ref()).to_owned(),
+    };
+    config.out = args.out.unwrap_or_else(|| PathBuf::from("runs").join(name));
+    config.encoder = match (args.clip, &args.data) {
+        (Some(clip), _) => Encoder::Clip(clip),
+        (None, Some(_)) => Encoder::Clip(DEFAULT_CLIP.to_owned()),
+        (None, None) => Encoder::Untrained { seed: args.seed },
+    };
+    config.source = match args.data {
+        None => Source::Sample(SampleConfig {
+            seed: args.seed,
+            ..SampleConfig::default()
+        }),
+        Some(data) => Source::Folder {
+            data,
+            posters: args.posters,
+            summaries: args.summaries,
+        },
+    };
+    config.split = match args.test_rows {
+        Some(path) => SplitConfig::TestRows(path),
+        None => SplitConfig::Random {
+            test_share: args.test_share,
+            seed: args.seed,
+        },
+    };
+    if let Some((_, preset)) = Preset::ALL.iter().find(|(name, _)| *name == args.preset) {
+        config.preset = *preset;
+    }
+    config.dim = args.dim;
+    config.seed = args.seed;
+    config.device = args.device;
+    config.train.seed = args.seed;
+    config.train.epochs = args.epochs;
+    config.train.batch_size = args.batch_size;
+    config.train.optimizer.learning_rate = args.lr;
+    config.train.optimizer.algorithm = match args.optimizer.as_str() {
+        "sgd" => Algorithm::Sgd,
+        "adagrad" => Algorithm::Adagrad,
+        "row-wise-adagrad" => Algorithm::RowWiseAdagrad,
+        _ => Algorithm::Adam,
+    };
+    config
+}

@@ -1,0 +1,152 @@
+use std::path::Path;
+
+use mmdlrm::encoders::{ClipEncoder, Device};
+use serde::Deserialize;
+
+use crate::support::shared;
+
+/// Embeddings of the same token ids: rounding only.
+const SAME_INPUT: f32 = 1e-4;
+/// Embeddings from the picture file: another JPEG decoder than Pillow's.
+const FROM_FILE_COSINE: f32 = 0.9999;
+/// Pixels from the picture file, in units of 1/255 before normalising.
+const PIXEL_STEPS: f32 = 2.0;
+
+#[derive(Deserialize)]
+struct Golden {
+    movie_ids: Vec<u32>,
+    texts: Vec<String>,
+    input_ids: Vec<Vec<u32>>,
+    pixel_mean: Vec<f32>,
+    pixel_first_row: Vec<Vec<f32>>,
+    image_embeds: Vec<Vec<f32>>,
+    text_embeds: Vec<Vec<f32>>,
+}
+
+struct Case {
+    clip: ClipEncoder,
+    golden: Golden,
+    pictures: Vec<Vec<f32>>,
+    red_deviation: f32,
+}
+
+fn case() -> Option<Case> {
+    let shared = shared()?;
+    let folder = shared.join("models/clip-tiny");
+    let clip = ClipEncoder::load(folder.to_str().unwrap(), &Device::Cpu).unwrap();
+    let golden: Golden = read_json(&folder.join("golden.json"));
+    let preprocessor: serde_json::Value = read_json(&folder.join("preprocessor_config.json"));
+    let red_deviation = preprocessor["image_std"][0].as_f64().unwrap() as f32;
+    let pictures = golden
+        .movie_ids
+        .iter()
+        .map(|id| poster(&shared, *id))
+        .map(|bytes| clip.prepare_picture(&bytes).unwrap())
+        .collect();
+    Some(Case {
+        clip,
+        golden,
+        pictures,
+        red_deviation,
+    })
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> T {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn poster(shared: &Path, movie_id: u32) -> Vec<u8> {
+    let table = std::fs::read_to_string(shared.join("data/posters.csv")).unwrap();
+    let prefix = format!("{movie_id},");
+    let path = table
+        .lines()
+        .find_map(|line| line.strip_prefix(&prefix))
+        .unwrap();
+    std::fs::read(shared.join("data").join(path)).unwrap()
+}
+
+fn relative_error(found: &[f32], expected: &[f32]) -> f32 {
+    let norm = |x: &mut dyn Iterator<Item = f32>| x.map(|x| x * x).sum::<f32>().sqrt();
+    norm(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / norm(&mut expected.iter().copied())
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f32>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn golden_clip_tokens_equal_transformers() {
+    let Some(Case { clip, golden, .. }) = case() else {
+        return;
+    };
+    for (text, expected) in golden.texts.iter().zip(&golden.input_ids) {
+        let found = clip.tokenize(text).unwrap();
+        // transformers pads with the end token.
+        let (start, padding) = expected.split_at(found.len());
+        assert_eq!(found, start);
+        assert!(
+            padding.iter().all(|id| Some(id) == found.last()),
+            "{padding:?}"
+        );
+    }
+}
+
+#[test]
+fn golden_clip_text_embeddings_equal_transformers() {
+    let Some(Case { clip, golden, .. }) = case() else {
+        return;
+    };
+    let together = clip.encode_texts(&golden.texts).unwrap();
+    for ((text, expected), together) in golden.texts.iter().zip(&golden.text_embeds).zip(&together)
+    {
+        let alone = clip.encode_texts(&[text]).unwrap();
+        for found in [together, &alone[0]] {
+            let error = relative_error(found, expected);
+            assert!(error < SAME_INPUT, "{error}");
+        }
+    }
+}
+
+#[test]
+fn golden_clip_pixels_are_those_of_pillow() {
+    let Some(Case {
+        golden,
+        pictures,
+        red_deviation,
+        ..
+    }) = case()
+    else {
+        return;
+    };
+    let step = 1.0 / 255.0 / red_deviation;
+    for (number, pixels) in pictures.iter().enumerate() {
+        let mean = pixels.iter().sum::<f32>() / pixels.len() as f32;
+        assert!((mean - golden.pixel_mean[number]).abs() < step, "{mean}");
+        for (found, expected) in pixels.iter().zip(&golden.pixel_first_row[number]) {
+            assert!(
+                (found - expected).abs() <= PIXEL_STEPS * step,
+                "{found} {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn golden_clip_picture_embeddings_equal_transformers() {
+    let Some(Case {
+        clip,
+        golden,
+        pictures,
+        ..
+    }) = case()
+    else {
+        return;
+    };
+    let found = clip.encode_pictures(&pictures).unwrap();
+    assert_eq!(found.len(), golden.image_embeds.len());
+    for (found, expected) in found.iter().zip(&golden.image_embeds) {
+        let cosine = cosine(found, expected);
+        assert!(cosine > FROM_FILE_COSINE, "{cosine}");
+    }
+}

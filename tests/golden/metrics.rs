@@ -1,0 +1,80 @@
+use mmdlrm::metrics::{Regression, dcg_at_k, ndcg_at_k};
+use serde::Deserialize;
+
+use crate::support::shared;
+
+const TOLERANCE: f64 = 1e-9;
+
+#[derive(Deserialize)]
+struct Golden {
+    ranking: Vec<Ranking>,
+    rating: Rating,
+}
+
+#[derive(Deserialize)]
+struct Ranking {
+    kind: String,
+    relevance: Vec<f64>,
+    score: Vec<f64>,
+    ndcg: std::collections::BTreeMap<usize, f64>,
+    dcg_at_10: f64,
+}
+
+#[derive(Deserialize)]
+struct Rating {
+    target: Vec<f64>,
+    prediction: Vec<f64>,
+    mse: f64,
+    mae: f64,
+    rmse: f64,
+}
+
+fn golden() -> Option<Golden> {
+    let path = shared()?.join("golden/metrics.json");
+    Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+}
+
+#[test]
+fn golden_ndcg_equals_scikit_learn() {
+    let Some(golden) = golden() else { return };
+    assert!(!golden.ranking.is_empty());
+    for case in golden.ranking {
+        for (k, expected) in case.ndcg {
+            let ndcg = ndcg_at_k(&case.relevance, &case.score, k).unwrap();
+            assert!(
+                (ndcg - expected).abs() < TOLERANCE,
+                "{} @{k}: {ndcg} {expected}",
+                case.kind
+            );
+        }
+        let dcg = dcg_at_k(&case.relevance, &case.score, 10).unwrap();
+        assert!(
+            (dcg - case.dcg_at_10).abs() < TOLERANCE,
+            "{}: {dcg}",
+            case.kind
+        );
+    }
+}
+
+#[test]
+fn golden_rating_errors_equal_scikit_learn() {
+    let Some(Golden { rating, .. }) = golden() else {
+        return;
+    };
+    let mut halves = [Regression::default(); 2];
+    for (number, (&p, &y)) in rating.prediction.iter().zip(&rating.target).enumerate() {
+        halves[number % 2].add(p, y);
+    }
+    let [mut whole, other] = halves;
+    whole.merge(&other);
+    for (found, expected) in [
+        (whole.mse(), rating.mse),
+        (whole.rmse(), rating.rmse),
+        (whole.mae(), rating.mae),
+    ] {
+        assert!(
+            (found.unwrap() - expected).abs() < TOLERANCE,
+            "{found:?} {expected}"
+        );
+    }
+}
