@@ -1,0 +1,267 @@
+//! Explicit gradients against finite differences.
+
+use mmdlrm::model::{
+    Activation, Bags, Batch, Dlrm, DlrmConfig, Gradients, Interaction, Loss, ModalityConfig,
+    ModalityInput, Output, OutputActivation, Pooling, Side, TableConfig,
+};
+
+const SAMPLES: usize = 300;
+const DENSE: usize = 3;
+const VECTORS: usize = 7;
+const WIDTH: usize = 5;
+
+/// A batch with empty bags, repeated ids and missing vectors, large enough
+/// for several pieces.
+struct Input {
+    dense: Vec<f32>,
+    users: Vec<u32>,
+    genre_offsets: Vec<u32>,
+    genres: Vec<u32>,
+    vectors: Vec<f32>,
+    vector_rows: Vec<u32>,
+    targets: Vec<f32>,
+}
+
+impl Input {
+    fn new() -> Self {
+        // A fixed jumble: a test of derivatives needs no better.
+        let jumble = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 1009.0;
+        let mut genre_offsets = vec![0];
+        let mut genres = Vec::new();
+        for sample in 0..SAMPLES {
+            genres.extend((0..sample % 4).map(|i| ((sample * 3 + i * i) % 6) as u32));
+            genre_offsets.push(genres.len() as u32);
+        }
+        let vector_row = |sample: usize| match sample % 5 {
+            0 => ModalityInput::MISSING,
+            _ => (sample * sample % VECTORS) as u32,
+        };
+        Self {
+            dense: (0..SAMPLES * DENSE).map(|i| jumble(i) - 0.5).collect(),
+            users: (0..SAMPLES)
+                .map(|sample| (sample * sample % 11) as u32)
+                .collect(),
+            genre_offsets,
+            genres,
+            vectors: (0..VECTORS * WIDTH)
+                .map(|i| jumble(i + 5000) - 0.5)
+                .collect(),
+            vector_rows: (0..SAMPLES).map(vector_row).collect(),
+            targets: (0..SAMPLES).map(|i| jumble(i + 9000)).collect(),
+        }
+    }
+
+    fn with<T>(&self, use_batch: impl FnOnce(&Batch) -> T) -> T {
+        use_batch(&Batch {
+            dense: &self.dense,
+            bags: &[
+                Bags::Single(&self.users),
+                Bags::Lists {
+                    offsets: &self.genre_offsets,
+                    ids: &self.genres,
+                },
+            ],
+            modalities: &[ModalityInput {
+                vectors: &self.vectors,
+                rows: &self.vector_rows,
+            }],
+        })
+    }
+}
+
+fn config(interaction: Interaction, tower: Vec<usize>) -> DlrmConfig {
+    DlrmConfig {
+        dim: WIDTH,
+        dense_features: DENSE,
+        bottom: vec![6, WIDTH],
+        tables: vec![
+            TableConfig::new("user", 11, Side::User),
+            TableConfig {
+                pooling: Pooling::Mean,
+                ..TableConfig::new("genre", 6, Side::Item)
+            },
+        ],
+        modalities: vec![ModalityConfig::new("image", WIDTH, tower)],
+        interaction,
+        top: vec![7],
+        ..DlrmConfig::default()
+    }
+}
+
+/// Compares every gradient with the slope of the loss.
+#[track_caller]
+fn check(config: DlrmConfig, loss: Loss) {
+    // Large enough to stand out of f32's rounding, small enough for the
+    // parabola; a ReLU's kink within a step is why a few may differ.
+    const STEP: f32 = 1e-2;
+    const TOLERANCE: f64 = 2e-3;
+    const KINKS: f64 = 0.02;
+
+    let input = Input::new();
+    let mut model = Dlrm::new(config, 3).unwrap();
+    let mut gradients = Gradients::default();
+    let loss_of = |model: &Dlrm, gradients: &mut Gradients| {
+        input
+            .with(|batch| model.gradients(batch, &input.targets, loss, gradients))
+            .unwrap()
+    };
+    loss_of(&model, &mut gradients);
+    let analytic_dense = gradients.dense.clone();
+    let analytic_tables: Vec<Vec<f32>> = gradients
+        .tables
+        .iter()
+        .zip(&model.parameters().tables)
+        .map(|(rows, table)| {
+            let mut all = vec![0.0; table.len()];
+            for (&row, values) in rows.rows.iter().zip(rows.values.chunks(WIDTH)) {
+                all[row as usize * WIDTH..][..WIDTH].copy_from_slice(values);
+            }
+            all
+        })
+        .collect();
+
+    type Place = fn(&mut Dlrm, usize, usize) -> &mut f32;
+    let dense: Place = |model, _, i| &mut model.parameters_mut().dense[i];
+    let table: Place = |model, t, i| &mut model.parameters_mut().tables[t][i];
+    let lists = [(dense, 0, &analytic_dense)].into_iter().chain(
+        analytic_tables
+            .iter()
+            .enumerate()
+            .map(|(t, list)| (table, t, list)),
+    );
+    let (mut checked, mut off) = (0, Vec::new());
+    for (place, t, analytic) in lists {
+        for (i, &analytic) in analytic.iter().enumerate() {
+            let before = *place(&mut model, t, i);
+            *place(&mut model, t, i) = before + STEP;
+            let up = loss_of(&model, &mut gradients);
+            *place(&mut model, t, i) = before - STEP;
+            let down = loss_of(&model, &mut gradients);
+            *place(&mut model, t, i) = before;
+            let slope = (up - down) / (2.0 * f64::from(STEP));
+            checked += 1;
+            if (slope - f64::from(analytic)).abs() > TOLERANCE * (1.0 + slope.abs()) {
+                off.push((t, i, slope, analytic));
+            }
+        }
+    }
+    assert!(
+        off.len() as f64 <= KINKS * f64::from(checked),
+        "{} of {checked}: {off:?}",
+        off.len()
+    );
+}
+
+#[test]
+fn gradients_of_dot_interaction_with_a_tower_match_finite_differences() {
+    check(
+        config(Interaction::Dot { itself: false }, vec![4, WIDTH]),
+        Loss::Mse,
+    );
+}
+
+#[test]
+fn gradients_of_dot_interaction_with_itself_match_finite_differences() {
+    let sigmoid = Output {
+        activation: OutputActivation::Sigmoid,
+        ..Output::default()
+    };
+    let config = config(Interaction::Dot { itself: true }, vec![WIDTH]);
+    check(
+        DlrmConfig {
+            output: sigmoid,
+            ..config
+        },
+        Loss::Bce,
+    );
+}
+
+#[test]
+fn gradients_of_raw_vectors_side_by_side_match_finite_differences() {
+    let linear = config(Interaction::Cat, vec![]);
+    let output = Output {
+        offset: 0.4,
+        scale: 2.0,
+        ..Output::default()
+    };
+    check(
+        DlrmConfig {
+            top_activation: Activation::Identity,
+            output,
+            ..linear
+        },
+        Loss::Mse,
+    );
+}
+
+#[test]
+fn gradients_do_not_depend_on_the_number_of_threads() {
+    let input = Input::new();
+    let model = Dlrm::new(config(Interaction::default(), vec![WIDTH]), 3).unwrap();
+    let gradients = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        let mut gradients = Gradients::default();
+        pool.install(|| {
+            input
+                .with(|batch| model.gradients(batch, &input.targets, Loss::Mse, &mut gradients))
+                .unwrap()
+        });
+        gradients
+    };
+    let one = gradients(1);
+    for threads in [2, 3, 7] {
+        let many = gradients(threads);
+        for (a, b) in one.dense.iter().zip(&many.dense) {
+            assert!(
+                (a - b).abs() < 1e-5 * (1.0 + a.abs()),
+                "{threads} threads: {a} {b}"
+            );
+        }
+        assert_eq!(
+            gradients(threads).dense,
+            many.dense,
+            "the same threads, the same bits"
+        );
+    }
+}
+
+#[test]
+fn bad_batches_are_named() {
+    let input = Input::new();
+    let model = Dlrm::new(config(Interaction::default(), vec![WIDTH]), 3).unwrap();
+    let error = |spoil: fn(&mut Input)| {
+        let mut input = Input::new();
+        spoil(&mut input);
+        let mut gradients = Gradients::default();
+        input
+            .with(|batch| model.gradients(batch, &input.targets, Loss::Mse, &mut gradients))
+            .unwrap_err()
+            .to_string()
+    };
+    for (spoil, part) in [
+        (
+            (|i| i.users[4] = 11) as fn(&mut Input),
+            "table user: row 11 at position 4",
+        ),
+        (|i| i.genre_offsets[2] = 900, "table genre: the bag offsets"),
+        (|i| i.genre_offsets[0] = 1, "table genre: the bag offsets"),
+        (
+            |i| i.vector_rows[1] = VECTORS as u32,
+            "modality image: row 7 at position 1",
+        ),
+        (|i| i.users.truncate(2), "bags of table user has 2"),
+        (|i| i.targets.truncate(2), "targets has 2"),
+        (|i| i.dense.truncate(5), "dense has 5"),
+    ] {
+        let error = error(spoil);
+        assert!(error.contains(part), "{error}");
+    }
+    // Nothing was spoiled for the next batch.
+    let mut predictions = Vec::new();
+    input
+        .with(|batch| model.predict(batch, &mut predictions))
+        .unwrap();
+}

@@ -1,0 +1,102 @@
+//! Ranking a catalogue against brute force.
+
+use mmdlrm::data::{Dataset, Modality, MovieLens, Split, sample};
+use mmdlrm::metrics::ndcg_at_k;
+use mmdlrm::model::{Bags, Batch, Dlrm, ModalityInput};
+use mmdlrm::train::{Preset, rank_catalogue};
+
+fn dataset() -> Dataset {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("sample");
+    sample::write(&dir, &sample::SampleConfig::tiny()).unwrap();
+    let movielens = MovieLens::open(&dir).unwrap();
+    let vectors: Vec<Vec<f32>> = (0..20)
+        .map(|i| vec![i as f32, (i * i % 7) as f32, 1.0, -(i as f32)])
+        .collect();
+    let modality = Modality::standardised(
+        "image",
+        4,
+        movielens.movies.len(),
+        vectors
+            .iter()
+            .enumerate()
+            .map(|(row, vector)| (row as u32, vector.as_slice())),
+    );
+    let split = Split::random(movielens.ratings.len(), 0.3, 5).unwrap();
+    Dataset::new(&movielens, split, vec![modality]).unwrap()
+}
+
+/// Scores of all movies for a user by plain prediction.
+fn brute_force(model: &Dlrm, dataset: &Dataset, user: u32) -> Vec<f32> {
+    let batch = dataset.catalogue_batch(user);
+    let genres = Bags::Lists {
+        offsets: &batch.genre_offsets,
+        ids: &batch.genre_ids,
+    };
+    let bags = [
+        Bags::Single(&batch.users),
+        Bags::Single(&batch.movies),
+        genres,
+    ];
+    let vectors = dataset.modalities()[0].values();
+    let modalities = [ModalityInput {
+        vectors,
+        rows: &batch.modality_rows[0],
+    }];
+    let mut scores = Vec::new();
+    let input = Batch {
+        dense: &batch.dense,
+        bags: &bags,
+        modalities: &modalities,
+    };
+    model.predict(&input, &mut scores).unwrap();
+    scores
+}
+
+#[test]
+fn the_ranking_metric_equals_brute_force_over_the_whole_catalogue() {
+    let dataset = dataset();
+    let model = Dlrm::new(Preset::Mmdlrm.config(&dataset, 8), 1).unwrap();
+    let mut sum = 0.0;
+    let mut users = 0;
+    for user in 0..dataset.users().len() as u32 {
+        let held_out: Vec<(u32, f32)> = dataset
+            .split()
+            .test
+            .iter()
+            .map(|&row| dataset.rating(row))
+            .filter(|rating| rating.0 == user)
+            .map(|(_, movie, stars)| (movie, stars))
+            .collect();
+        if held_out.is_empty() {
+            continue;
+        }
+        let scores = brute_force(&model, &dataset, user);
+        let history = dataset.history(user);
+        let (mut relevance, mut candidates) = (Vec::new(), Vec::new());
+        for movie in (0..scores.len() as u32).filter(|movie| !history.contains(movie)) {
+            let rated = held_out.iter().find(|(rated, _)| *rated == movie);
+            relevance.push(rated.map_or(0.0, |(_, stars)| *stars));
+            candidates.push(scores[movie as usize]);
+        }
+        sum += ndcg_at_k(&relevance, &candidates, 10).unwrap();
+        users += 1;
+    }
+    let mut calls = 0;
+    let ranking = rank_catalogue(&model, &dataset, 10, || calls += 1).unwrap();
+    assert_eq!((ranking.users(), calls), (users, users));
+    assert!((ranking.mean().unwrap() - sum / users as f64).abs() < 1e-9);
+}
+
+#[test]
+fn scores_of_a_retargeted_catalogue_equal_plain_predictions() {
+    let dataset = dataset();
+    let model = Dlrm::new(Preset::Mmdlrm.config(&dataset, 8), 1).unwrap();
+    let mut catalogue = dataset.catalogue_batch(0);
+    for user in [3, 0, 11] {
+        dataset.retarget(&mut catalogue, user);
+        assert_eq!(catalogue, dataset.catalogue_batch(user));
+        let scores = brute_force(&model, &dataset, user);
+        assert!(scores.iter().all(|score| score.is_finite()));
+    }
+}
