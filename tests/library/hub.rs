@@ -87,7 +87,7 @@ fn a_model_is_loaded_from_the_hub_once_and_then_from_its_cache() {
     }
     let folder = tempfile::tempdir().unwrap();
     let files = folder.path().join("files");
-    super::tiny_clip(&files);
+    crate::support::tiny_clip(&files);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || serve(listener, files));

@@ -5,108 +5,11 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod gradients;
 mod hub;
 mod modalities;
 mod ranking;
 mod training;
-
-use std::path::Path;
-
-use safetensors::tensor::{Dtype, TensorView};
-
-/// Writes a CLIP folder in Hugging Face layout: one layer, vectors of 8,
-/// weights all alike, a tokenizer of two words.
-fn tiny_clip(dir: &Path) {
-    std::fs::create_dir_all(dir).unwrap();
-    let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).unwrap();
-    let tower = r#""hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2"#;
-    write(
-        "config.json",
-        &format!(
-            r#"{{"projection_dim": 8,
-                "text_config": {{{tower}, "vocab_size": 4}},
-                "vision_config": {{{tower}, "image_size": 32, "patch_size": 16}}}}"#
-        ),
-    );
-    write(
-        "preprocessor_config.json",
-        r#"{"size": 32, "crop_size": 32}"#,
-    );
-    write(
-        "tokenizer.json",
-        r#"{"version": "1.0", "added_tokens": [], "normalizer": null,
-            "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
-            "truncation": null, "padding": null,
-            "model": {"type": "WordLevel", "unk_token": "robot",
-                "vocab": {"<|startoftext|>": 0, "<|endoftext|>": 1, "robot": 2, "witch": 3}}}"#,
-    );
-    let mut shapes: Vec<(String, Vec<usize>)> = Vec::new();
-    for model in ["text_model", "vision_model"] {
-        let layer = format!("{model}.encoder.layers.0");
-        for part in [
-            "self_attn.q_proj",
-            "self_attn.k_proj",
-            "self_attn.v_proj",
-            "self_attn.out_proj",
-        ] {
-            shapes.push((format!("{layer}.{part}.weight"), vec![8, 8]));
-            shapes.push((format!("{layer}.{part}.bias"), vec![8]));
-        }
-        for (part, shape) in [("mlp.fc1", [16, 8]), ("mlp.fc2", [8, 16])] {
-            shapes.push((format!("{layer}.{part}.weight"), shape.to_vec()));
-            shapes.push((format!("{layer}.{part}.bias"), vec![shape[0]]));
-        }
-        for norm in ["layer_norm1", "layer_norm2"] {
-            shapes.push((format!("{layer}.{norm}.weight"), vec![8]));
-            shapes.push((format!("{layer}.{norm}.bias"), vec![8]));
-        }
-    }
-    for norm in [
-        "text_model.final_layer_norm",
-        "vision_model.pre_layrnorm",
-        "vision_model.post_layernorm",
-    ] {
-        shapes.push((format!("{norm}.weight"), vec![8]));
-        shapes.push((format!("{norm}.bias"), vec![8]));
-    }
-    for (name, shape) in [
-        ("text_model.embeddings.token_embedding.weight", vec![4, 8]),
-        (
-            "text_model.embeddings.position_embedding.weight",
-            vec![77, 8],
-        ),
-        ("vision_model.embeddings.class_embedding", vec![8]),
-        (
-            "vision_model.embeddings.patch_embedding.weight",
-            vec![8, 3, 16, 16],
-        ),
-        (
-            "vision_model.embeddings.position_embedding.weight",
-            vec![5, 8],
-        ),
-        ("text_projection.weight", vec![8, 8]),
-        ("visual_projection.weight", vec![8, 8]),
-    ] {
-        shapes.push((name.to_owned(), shape));
-    }
-    let values: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
-        .into_iter()
-        .map(|(name, shape)| {
-            let length = shape.iter().product();
-            let bytes = [0.125f32.to_le_bytes()].repeat(length).concat();
-            (name, shape, bytes)
-        })
-        .collect();
-    let views = values.iter().map(|(name, shape, bytes)| {
-        (
-            name,
-            TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap(),
-        )
-    });
-    std::fs::write(
-        dir.join("model.safetensors"),
-        safetensors::serialize(views, None).unwrap(),
-    )
-    .unwrap();
-}

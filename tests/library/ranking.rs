@@ -26,9 +26,12 @@ fn dataset() -> Dataset {
     Dataset::new(&movielens, split, vec![modality]).unwrap()
 }
 
-/// Scores of all movies for a user by plain prediction.
-fn brute_force(model: &Dlrm, dataset: &Dataset, user: u32) -> Vec<f32> {
-    let batch = dataset.catalogue_batch(user);
+/// Calls `use_input` with a data batch as the model takes it.
+fn with_input<T>(
+    dataset: &Dataset,
+    batch: &mmdlrm::data::Batch,
+    use_input: impl FnOnce(&Batch) -> T,
+) -> T {
     let genres = Bags::Lists {
         offsets: &batch.genre_offsets,
         ids: &batch.genre_ids,
@@ -43,13 +46,18 @@ fn brute_force(model: &Dlrm, dataset: &Dataset, user: u32) -> Vec<f32> {
         vectors,
         rows: &batch.modality_rows[0],
     }];
-    let mut scores = Vec::new();
-    let input = Batch {
+    use_input(&Batch {
         dense: &batch.dense,
         bags: &bags,
         modalities: &modalities,
-    };
-    model.predict(&input, &mut scores).unwrap();
+    })
+}
+
+/// Scores of all movies for a user by plain prediction.
+fn brute_force(model: &Dlrm, dataset: &Dataset, user: u32) -> Vec<f32> {
+    let mut scores = Vec::new();
+    let batch = dataset.catalogue_batch(user);
+    with_input(dataset, &batch, |input| model.predict(input, &mut scores)).unwrap();
     scores
 }
 
@@ -93,10 +101,17 @@ fn scores_of_a_retargeted_catalogue_equal_plain_predictions() {
     let dataset = dataset();
     let model = Dlrm::new(Preset::Mmdlrm.config(&dataset, 8), 1).unwrap();
     let mut catalogue = dataset.catalogue_batch(0);
+    let items = with_input(&dataset, &catalogue, |input| model.item_vectors(input)).unwrap();
+    let mut scores = Vec::new();
     for user in [3, 0, 11] {
         dataset.retarget(&mut catalogue, user);
         assert_eq!(catalogue, dataset.catalogue_batch(user));
-        let scores = brute_force(&model, &dataset, user);
-        assert!(scores.iter().all(|score| score.is_finite()));
+        with_input(&dataset, &catalogue, |input| {
+            model.score_items(&items, input, &mut scores)
+        })
+        .unwrap();
+        for (score, expected) in scores.iter().zip(brute_force(&model, &dataset, user)) {
+            assert!((score - expected).abs() < 1e-5, "{score} {expected}");
+        }
     }
 }

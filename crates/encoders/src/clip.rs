@@ -172,7 +172,7 @@ impl ClipEncoder {
         }
         let shape = (pictures.len(), 3, self.image_size, self.image_size);
         let pixels = Tensor::from_vec(pictures.concat(), shape, &self.device)?;
-        Ok(self.vision.forward(&pixels)?.to_vec2()?)
+        vectors(&self.vision.forward(&pixels)?)
     }
 
     /// Token ids of a text, unpadded, cut to the model's length so that the
@@ -204,8 +204,19 @@ impl ClipEncoder {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.text.forward(texts, &self.device)?.to_vec2()?)
+        vectors(&self.text.forward(texts, &self.device)?)
     }
+}
+
+/// The rows of `[batch, width]`, all of them numbers.
+fn vectors(embeddings: &Tensor) -> Result<Vec<Vec<f32>>> {
+    let vectors: Vec<Vec<f32>> = embeddings.to_vec2()?;
+    if vectors.iter().flatten().all(|x| x.is_finite()) {
+        return Ok(vectors);
+    }
+    Err(Error::Compute(
+        "an embedding is not a number; are the weights damaged?".to_owned(),
+    ))
 }
 
 /// Large enough that colours, shapes and words come through, small enough for

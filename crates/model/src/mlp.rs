@@ -53,7 +53,10 @@ impl Layer {
             self.inputs,
         );
         if self.activation == Activation::Relu {
-            output.iter_mut().for_each(|x| *x = x.max(0.0));
+            // Written so that NaN stays NaN: `max` would hide it.
+            output
+                .iter_mut()
+                .for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x });
         }
     }
 

@@ -1,0 +1,329 @@
+//! Every way to get the input wrong: one line that says what and where, exit
+//! code 1 or 2, and no run folder.
+
+use crate::{Folder, text};
+
+/// Runs with `more` arguments on a spoiled folder and checks the refusal.
+#[track_caller]
+fn refuses(spoil: impl FnOnce(&Folder), more: &[&str], parts: &[&str]) {
+    let folder = Folder::new();
+    spoil(&folder);
+    let output = folder.run(more);
+    let error = text(&output.stderr);
+    assert!(
+        matches!(output.status.code(), Some(1 | 2)),
+        "{:?} {error}",
+        output.status
+    );
+    for part in parts {
+        assert!(error.contains(part), "no '{part}' in: {error}");
+    }
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert_eq!(text(&output.stdout), "");
+    assert!(!folder.path("runs").exists(), "something was half-written");
+}
+
+/// Replaces line `line` (from 1) of a file.
+fn replace_line(folder: &Folder, name: &str, line: usize, text: &str) {
+    let before = folder.read(name);
+    let mut lines: Vec<&str> = before.lines().collect();
+    lines[line - 1] = text;
+    folder.write(name, &lines.join("\n"));
+}
+
+#[test]
+fn a_missing_file() {
+    refuses(
+        |folder| std::fs::remove_file(folder.path("data/ratings.csv")).unwrap(),
+        &[],
+        &["cannot read data/ratings.csv", "check the path"],
+    );
+    refuses(
+        |_| {},
+        &["--data", "nowhere"],
+        &["cannot read nowhere/movies.csv"],
+    );
+    refuses(
+        |_| {},
+        &["--posters", "nowhere.csv"],
+        &["cannot read nowhere.csv"],
+    );
+    refuses(|_| {}, &["--clip", "./nowhere"], &["cannot read ./nowhere"]);
+}
+
+#[test]
+fn a_folder_in_place_of_a_file() {
+    refuses(
+        |_| {},
+        &["--summaries", "data"],
+        &["cannot read data", "directory"],
+    );
+}
+
+#[test]
+fn a_missing_column() {
+    refuses(
+        |folder| {
+            replace_line(
+                folder,
+                "data/ratings.csv",
+                1,
+                "userId,movieId,stars,timestamp",
+            )
+        },
+        &[],
+        &[
+            "data/ratings.csv",
+            "no column 'rating'",
+            "userId,movieId,stars,timestamp",
+        ],
+    );
+}
+
+#[test]
+fn a_duplicate_header() {
+    refuses(
+        |folder| {
+            replace_line(
+                folder,
+                "data/ratings.csv",
+                1,
+                "userId,movieId,userId,rating,timestamp",
+            )
+        },
+        &[],
+        &["data/ratings.csv", "'userId' twice"],
+    );
+}
+
+#[test]
+fn a_malformed_row() {
+    for (row, parts) in [
+        ("1,2", ["line 7", "2 fields where the header has 4"]),
+        ("1,2,3.5,964982703,9", ["line 7", "5 fields"]),
+        (
+            "one,2,3.5,964982703",
+            ["line 7, column 'userId'", "'one' is not an id"],
+        ),
+        (
+            "-1,2,3.5,964982703",
+            ["line 7, column 'userId'", "'-1' is not an id"],
+        ),
+        (
+            "1,4294967296,3.5,964982703",
+            ["column 'movieId'", "'4294967296' is not an id"],
+        ),
+        (
+            "1,999999,3.5,964982703",
+            ["column 'movieId'", "not a movie of movies.csv"],
+        ),
+        (
+            "1,MOVIE,high,964982703",
+            ["column 'rating'", "'high' is not a number"],
+        ),
+        (
+            "1,MOVIE,NaN,964982703",
+            ["column 'rating'", "not a finite number"],
+        ),
+        (
+            "1,MOVIE,3.5,yesterday",
+            ["column 'timestamp'", "'yesterday' is not a timestamp"],
+        ),
+    ] {
+        refuses(
+            |folder| {
+                let movie = folder
+                    .read("data/movies.csv")
+                    .lines()
+                    .nth(1)
+                    .unwrap()
+                    .to_owned();
+                let movie = movie.split(',').next().unwrap().to_owned();
+                replace_line(folder, "data/ratings.csv", 7, &row.replace("MOVIE", &movie));
+            },
+            &[],
+            &parts,
+        );
+    }
+}
+
+#[test]
+fn a_rating_off_the_scale() {
+    for rating in ["0", "5.5", "-1", "0.49"] {
+        refuses(
+            |folder| {
+                let line = folder
+                    .read("data/ratings.csv")
+                    .lines()
+                    .nth(2)
+                    .unwrap()
+                    .to_owned();
+                let mut fields: Vec<&str> = line.split(',').collect();
+                fields[2] = rating;
+                replace_line(folder, "data/ratings.csv", 3, &fields.join(","));
+            },
+            &[],
+            &[
+                "data/ratings.csv, line 3, column 'rating'",
+                rating,
+                "0.5 to 5 stars",
+            ],
+        );
+    }
+}
+
+#[test]
+fn an_empty_file() {
+    refuses(
+        |folder| folder.write("data/ratings.csv", ""),
+        &[],
+        &["data/ratings.csv is empty"],
+    );
+    refuses(
+        |folder| folder.write("data/summaries.csv", "movieId,summary\n"),
+        &[],
+        &["data/summaries.csv is empty"],
+    );
+}
+
+#[test]
+fn a_summary_or_poster_of_an_unknown_movie_or_twice() {
+    for (name, row) in [
+        ("summaries", "999999,A plot."),
+        ("posters", "999999,posters/1.jpg"),
+    ] {
+        refuses(
+            |folder| replace_line(folder, &format!("data/{name}.csv"), 4, row),
+            &[],
+            &[
+                "line 4, column 'movieId'",
+                "'999999' is not a movie of movies.csv",
+            ],
+        );
+    }
+    refuses(
+        |folder| {
+            let first = folder
+                .read("data/summaries.csv")
+                .lines()
+                .nth(1)
+                .unwrap()
+                .to_owned();
+            replace_line(folder, "data/summaries.csv", 3, &first);
+        },
+        &[],
+        &["data/summaries.csv, line 3", "earlier line"],
+    );
+}
+
+#[test]
+fn a_quote_left_open() {
+    refuses(
+        |folder| replace_line(folder, "data/summaries.csv", 5, "7,\"An endless plot"),
+        &[],
+        &["data/summaries.csv, line 5"],
+    );
+}
+
+#[test]
+fn text_that_is_not_utf_8() {
+    refuses(
+        |folder| {
+            let mut bytes = std::fs::read(folder.path("data/movies.csv")).unwrap();
+            let title = bytes.iter().position(|&byte| byte == b'T').unwrap();
+            bytes[title] = 0xE9;
+            std::fs::write(folder.path("data/movies.csv"), bytes).unwrap();
+        },
+        &[],
+        &["data/movies.csv, line 2, column 'title'", "not UTF-8"],
+    );
+}
+
+#[test]
+fn a_clip_folder_that_is_not_whole() {
+    for file in ["model.safetensors", "config.json", "tokenizer.json"] {
+        refuses(
+            |folder| std::fs::remove_file(folder.path("clip").join(file)).unwrap(),
+            &[],
+            &[&format!("the model folder clip has no {file}")],
+        );
+    }
+    refuses(
+        |folder| {
+            let weights = std::fs::read(folder.path("clip/model.safetensors")).unwrap();
+            std::fs::write(
+                folder.path("clip/model.safetensors"),
+                &weights[..weights.len() / 2],
+            )
+            .unwrap();
+        },
+        &[],
+        &["the weights of clip cannot be used"],
+    );
+    refuses(
+        |folder| {
+            let config = folder
+                .read("clip/config.json")
+                .replace("\"projection_dim\": 8", "\"projection_dim\": 9");
+            folder.write("clip/config.json", &config);
+        },
+        &[],
+        &["the weights of clip cannot be used", "shape mismatch"],
+    );
+    refuses(
+        |folder| folder.write("clip/config.json", "{"),
+        &[],
+        &["clip/config.json", "EOF"],
+    );
+    refuses(
+        |folder| folder.write("clip/tokenizer.json", "{}"),
+        &[],
+        &["tokenizer"],
+    );
+}
+
+#[test]
+fn test_rows_that_the_ratings_lack() {
+    for (rows, parts) in [
+        (
+            "userId,movieId\n77777,1\n",
+            ["line 2, column 'userId'", "not a user of ratings.csv"],
+        ),
+        (
+            "userId,movieId\n1,999999\n",
+            ["line 2, column 'movieId'", "user 1 rated"],
+        ),
+        ("user,movie\n1,2\n", ["no column 'userId'", "rows.csv"]),
+    ] {
+        refuses(
+            |folder| folder.write("rows.csv", rows),
+            &["--test-rows", "rows.csv"],
+            &parts,
+        );
+    }
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_written() {
+    refuses(
+        |folder| folder.write("file", "in the way"),
+        &["--out", "file/run"],
+        &["cannot write file/run", "check the folder"],
+    );
+}
+
+#[test]
+fn settings_that_make_no_sense() {
+    for (option, value, part) in [
+        ("--epochs", "0", "epochs"),
+        ("--batch-size", "0", "batch_size"),
+        ("--lr", "0", "learning_rate"),
+        ("--lr", "NaN", "learning_rate"),
+        ("--dim", "0", "dim"),
+        ("--threads", "0", "--threads"),
+        ("--test-share", "1", "test share"),
+        ("--device", "cuda", "--features cuda"),
+    ] {
+        refuses(|_| {}, &[option, value], &[part]);
+    }
+}

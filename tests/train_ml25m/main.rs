@@ -1,0 +1,96 @@
+//! The example `train_ml25m` as a person types it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod runs;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use mmdlrm::data::sample::{self, SampleConfig};
+
+/// The example's program, which cargo builds beside the tests.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("examples/train_ml25m");
+    assert!(program.exists(), "{} is not built", program.display());
+    program
+}
+
+/// A small folder of everything that the example reads.
+struct Folder {
+    dir: tempfile::TempDir,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        sample::write(&dir.path().join("data"), &SampleConfig::tiny()).unwrap();
+        support::tiny_clip(&dir.path().join("clip"));
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Runs the example on the folder, with the arguments that name all of it
+    /// and `more`.
+    fn run(&self, more: &[&str]) -> Output {
+        let mut arguments = vec![
+            "--data",
+            "data",
+            "--posters",
+            "data/posters.csv",
+            "--summaries",
+            "data/summaries.csv",
+            "--clip",
+            "clip",
+            "--out",
+            "runs/test",
+            "--epochs",
+            "2",
+            "--dim",
+            "8",
+        ];
+        for pair in more.chunks(2) {
+            // The last mention of an option is the one that counts.
+            if let Some(at) = arguments.iter().position(|argument| argument == &pair[0]) {
+                arguments.drain(at..at + 2);
+            }
+            arguments.extend(pair);
+        }
+        run_in(self.dir.path(), &arguments)
+    }
+}
+
+fn run_in(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(program())
+        .current_dir(dir)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}

@@ -1,0 +1,217 @@
+use std::fs::File;
+use std::path::Path;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Float64Type, Int64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::{Folder, run_in, support, text};
+
+/// `(userId, movieId, rating, prediction)` of a run.
+fn predictions(run: &Path) -> Vec<(i64, i64, f64, f64)> {
+    let file = File::open(run.join("predictions.parquet")).unwrap();
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file)
+        .unwrap()
+        .build()
+        .unwrap();
+    let mut rows = Vec::new();
+    for batch in batches {
+        let batch = batch.unwrap();
+        let ids = |name| {
+            batch
+                .column_by_name(name)
+                .unwrap()
+                .as_primitive::<Int64Type>()
+        };
+        let stars = |name| {
+            batch
+                .column_by_name(name)
+                .unwrap()
+                .as_primitive::<Float64Type>()
+        };
+        for row in 0..batch.num_rows() {
+            rows.push((
+                ids("userId").value(row),
+                ids("movieId").value(row),
+                stars("rating").value(row),
+                stars("prediction").value(row),
+            ));
+        }
+    }
+    rows
+}
+
+fn rmse(rows: &[(i64, i64, f64, f64)]) -> f64 {
+    let squares: f64 = rows
+        .iter()
+        .map(|(.., rating, p)| (rating - p).powi(2))
+        .sum();
+    (squares / rows.len() as f64).sqrt()
+}
+
+fn metrics(run: &Path) -> Vec<serde_json::Value> {
+    let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_run_leaves_behind_what_it_promises() {
+    let folder = Folder::new();
+    let output = folder.run(&[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    for word in [
+        "RMSE",
+        "MAE",
+        "MSE",
+        "nDCG@10",
+        "encoder: clip",
+        "left in runs/test",
+    ] {
+        assert!(table.contains(word), "{table}");
+    }
+    // Not a terminal: no bars.
+    assert_eq!(text(&output.stderr), "");
+
+    let run = folder.path("runs/test");
+    let config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(run.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["experiment"]["dim"], 8);
+    let lines = metrics(&run);
+    assert_eq!(lines.len(), 3, "an epoch a line and a final one");
+    assert_eq!(lines[2]["final"], true);
+    let rows = predictions(&run);
+    assert_eq!(rows.len(), 60);
+    assert!((rmse(&rows) - lines[2]["rmse"].as_f64().unwrap()).abs() < 1e-9);
+    assert!(rows.iter().all(|(.., p)| (0.5..=5.0).contains(p)));
+    let ratings = folder.read("data/ratings.csv");
+    for (user, movie, rating, _) in &rows {
+        assert!(ratings.contains(&format!("\n{user},{movie},{rating:.1},")));
+    }
+    let model = std::fs::read(run.join("model.safetensors")).unwrap();
+    mmdlrm::model::Dlrm::from_safetensors(&model).unwrap();
+}
+
+#[test]
+fn the_next_run_reads_the_embeddings_back_and_encodes_only_what_changed() {
+    let folder = Folder::new();
+    assert!(folder.run(&[]).status.success());
+    let store = std::fs::read_dir(folder.path("runs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "parquet")
+        })
+        .unwrap();
+    let written = || std::fs::metadata(&store).unwrap().modified().unwrap();
+    let first = written();
+    assert!(folder.run(&["--out", "runs/second"]).status.success());
+    assert_eq!(written(), first, "nothing was encoded again");
+    assert_eq!(
+        std::fs::read(folder.path("runs/test/predictions.parquet")).unwrap(),
+        std::fs::read(folder.path("runs/second/predictions.parquet")).unwrap()
+    );
+
+    let summaries = folder.read("data/summaries.csv");
+    folder.write("data/summaries.csv", &summaries.replace("robot", "witch"));
+    assert!(folder.run(&["--out", "runs/third"]).status.success());
+    assert_ne!(written(), first, "a changed plot is encoded again");
+}
+
+#[test]
+fn every_preset_trains() {
+    let folder = Folder::new();
+    for preset in ["mmdlrm", "dlrm", "dlrm-multimodal", "dlrm-clip"] {
+        let output = folder.run(&["--preset", preset, "--threads", "1"]);
+        assert!(
+            output.status.success(),
+            "{preset}: {}",
+            text(&output.stderr)
+        );
+        let table = text(&output.stdout);
+        assert_eq!(
+            table.contains("encoder:"),
+            preset != "dlrm",
+            "{preset}: {table}"
+        );
+    }
+}
+
+#[test]
+fn broken_posters_are_counted_named_and_treated_as_missing() {
+    let folder = Folder::new();
+    let posters = folder.read("data/posters.csv");
+    let names: Vec<&str> = posters
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once(',').unwrap().1)
+        .collect();
+    folder.write(&format!("data/{}", names[0]), "not a picture");
+    std::fs::remove_file(folder.path(&format!("data/{}", names[1]))).unwrap();
+    let output = folder.run(&[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("2 broken, treated as missing"));
+    for name in &names[..2] {
+        assert!(
+            text(&output.stderr).contains(name),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn the_sample_needs_no_arguments_and_says_how_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_in(folder.path(), &[]);
+    let table = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        table.contains("untrained CLIP") && table.contains("--data ml-25m"),
+        "{table}"
+    );
+}
+
+#[test]
+fn real_ml_latest_small_with_posters_and_plots_beats_biases() {
+    // What user and movie biases alone reach on these rows.
+    const BIASES: f64 = 0.882;
+    let Some(shared) = support::shared() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let at = |path: &str| shared.join(path).to_str().unwrap().to_owned();
+    let test_rows = at("data/splits/ml-latest-small-random42-test.csv");
+    let output = run_in(
+        folder.path(),
+        &[
+            "--data",
+            &at("data/ml-latest-small"),
+            "--posters",
+            &at("data/posters.csv"),
+            "--summaries",
+            &at("data/summaries.csv"),
+            "--clip",
+            &at("models/clip-tiny"),
+            "--test-rows",
+            &test_rows,
+            "--out",
+            "real",
+        ],
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rows = predictions(&folder.path().join("real"));
+    let wanted = std::fs::read_to_string(&test_rows).unwrap();
+    let mut wanted: Vec<&str> = wanted.lines().skip(1).collect();
+    let found: Vec<String> = rows.iter().map(|(u, m, ..)| format!("{u},{m}")).collect();
+    let mut found: Vec<&str> = found.iter().map(String::as_str).collect();
+    wanted.sort_unstable();
+    found.sort_unstable();
+    assert!(wanted == found, "other rows than those asked for");
+    let rmse = rmse(&rows);
+    assert!(rmse < BIASES, "{rmse}");
+}
