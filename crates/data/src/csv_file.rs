@@ -157,6 +157,11 @@ impl Row<'_> {
         Ok(value)
     }
 
+    /// One-based line on which the row starts.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+
     /// UTF-8 text, as it stands.
     pub(crate) fn text(&self, column: usize) -> Result<&str> {
         std::str::from_utf8(self.field(column))

@@ -68,7 +68,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What Arrow said.
-        source: arrow::error::ArrowError,
+        source: arrow_schema::ArrowError,
     },
     /// A number among the settings that makes no sense.
     #[error("{name} is {value}, but {rule}")]
@@ -111,7 +111,7 @@ impl Error {
     }
 
     /// For `map_err` where Arrow builds the table of `path`.
-    pub(crate) fn arrow(path: &Path) -> impl FnOnce(arrow::error::ArrowError) -> Self + '_ {
+    pub(crate) fn arrow(path: &Path) -> impl FnOnce(arrow_schema::ArrowError) -> Self + '_ {
         move |source| Self::Arrow {
             path: path.to_owned(),
             source,

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 
 use crate::links::read_links;
 use crate::tags::read_tags;

@@ -1,10 +1,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, AsArray, Int32Array, ListBuilder, RecordBatch, StringBuilder, UInt32Array,
-};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema, UInt32Type};
+use arrow_array::builder::{ListBuilder, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, UInt32Type};
+use arrow_array::{Array, Int32Array, RecordBatch, UInt32Array};
+use arrow_schema::{DataType, Field, Schema};
 
 use crate::csv_file::CsvFile;
 use crate::{Error, IdMap, Result};

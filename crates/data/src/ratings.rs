@@ -1,8 +1,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Float32Array, Int64Array, RecordBatch, UInt32Array};
-use arrow::datatypes::{DataType, Field, Float32Type, Int64Type, Schema, UInt32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Int64Type, UInt32Type};
+use arrow_array::{Float32Array, Int64Array, RecordBatch, UInt32Array};
+use arrow_schema::{DataType, Field, Schema};
 
 use crate::csv_file::CsvFile;
 use crate::{Error, Movies, Result};

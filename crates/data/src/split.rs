@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::csv_file::CsvFile;
-use crate::{Error, Ratings, Result};
+use crate::{Error, IdMap, Ratings, Result};
 
 /// Row numbers of the ratings to learn from and of those held out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,42 +53,46 @@ impl Split {
     /// A row that names a user or a pair that `ratings` lacks or that stands
     /// twice, and a file that holds every rating out.
     pub fn from_test_rows(path: &Path, ratings: &Ratings) -> Result<Self> {
-        let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
-        let mut rows: HashMap<(u32, u32), u32> = pairs
-            .map(|(&user, &movie)| (user, movie))
-            .zip(0..)
-            .collect();
-        let users: std::collections::HashSet<u32> = ratings.user_ids().iter().copied().collect();
-        let mut test = Vec::new();
+        let users = IdMap::from_ids(ratings.user_ids().iter().copied());
+        // Pairs that were asked for and not found yet, with their lines.
+        let mut wanted = HashMap::new();
         CsvFile::open(path, &["userId", "movieId"])?.for_each(|row| {
             let (user, movie) = (row.id(0)?, row.id(1)?);
-            if !users.contains(&user) {
-                return Err(row.bad(0, "is not a user of ratings.csv; remove the row or check which release it is of"));
+            if users.row(user).is_none() {
+                return Err(row.bad(
+                    0,
+                    "is not a user of ratings.csv; remove the row or check which release it is of",
+                ));
             }
-            match rows.remove(&(user, movie)) {
-                Some(rating) => test.push(rating),
-                None => {
-                    return Err(row.bad(1, &format!("is not a movie that user {user} rated, or the pair stands twice; remove the row")));
-                }
+            match wanted.insert((user, movie), row.line()) {
+                None => Ok(()),
+                Some(_) => Err(row.bad(
+                    1,
+                    &format!("of user {user} stands on an earlier line too; keep one of them"),
+                )),
             }
-            Ok(())
         })?;
-        if test.len() >= ratings.len() {
-            return Err(Error::Setting {
-                name: "number of test rows",
-                value: test.len().to_string(),
-                rule: "some ratings must be left to train on",
+        let (mut train, mut test) = (Vec::new(), Vec::new());
+        let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
+        for (row, (&user, &movie)) in (0..).zip(pairs) {
+            match wanted.remove(&(user, movie)) {
+                Some(_) => test.push(row),
+                None => train.push(row),
+            }
+        }
+        if let Some(((user, movie), line)) = wanted.into_iter().min_by_key(|&(_, line)| line) {
+            return Err(Error::Row {
+                path: path.to_owned(),
+                line,
+                column: "movieId".to_owned(),
+                problem: format!(
+                    "'{movie}' is not a movie that user {user} rated; remove the row or check which release it is of"
+                ),
             });
         }
-        test.sort_unstable();
-        let mut held_out = vec![false; ratings.len()];
-        for &row in &test {
-            held_out[row as usize] = true;
-        }
-        let train = (0..ratings.len() as u32)
-            .filter(|&row| !held_out[row as usize])
-            .collect();
-        Ok(Self { train, test })
+        let split = Self { train, test };
+        split.check(ratings.len())?;
+        Ok(split)
     }
 
     /// Checks that there is something to train on and that `ratings` rows have

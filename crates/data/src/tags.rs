@@ -1,8 +1,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Int64Array, RecordBatch, StringBuilder, UInt32Array};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow_array::builder::StringBuilder;
+use arrow_array::{Int64Array, RecordBatch, UInt32Array};
+use arrow_schema::{DataType, Field, Schema};
 
 use crate::csv_file::CsvFile;
 use crate::{Error, Result};

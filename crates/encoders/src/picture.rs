@@ -2,8 +2,9 @@
 
 use std::io::Cursor;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 
 use crate::config::PreprocessorConfig;
@@ -97,13 +98,6 @@ fn decode(bytes: &[u8]) -> Result<RgbImage> {
 /// Pillow's `BICUBIC`: Catmull–Rom, its support widened when shrinking.
 fn resize(picture: &RgbImage, width: usize, height: usize) -> Result<Vec<u8>> {
     let error = |problem: String| Error::Picture { problem };
-    let source = ImageRef::new(
-        picture.width(),
-        picture.height(),
-        picture.as_raw(),
-        PixelType::U8x3,
-    )
-    .map_err(|e| error(e.to_string()))?;
     let (width, height) = (u32::try_from(width), u32::try_from(height));
     let (Ok(width), Ok(height)) = (width, height) else {
         return Err(error("the picture is too long for its width".to_owned()));
@@ -111,12 +105,18 @@ fn resize(picture: &RgbImage, width: usize, height: usize) -> Result<Vec<u8>> {
     if width > LONGEST_SIDE || height > LONGEST_SIDE {
         return Err(error("the picture is too long for its width".to_owned()));
     }
-    let mut resized = Image::new(width, height, PixelType::U8x3);
-    let bicubic = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new()
-        .resize(&source, &mut resized, Some(&bicubic))
+    let source =
+        TypedImageRef::<U8x3>::from_buffer(picture.width(), picture.height(), picture.as_raw())
+            .map_err(|e| error(e.to_string()))?;
+    let mut pixels = vec![0; width as usize * height as usize * 3];
+    let mut resized = TypedImage::<U8x3>::from_buffer(width, height, &mut pixels)
         .map_err(|e| error(e.to_string()))?;
-    Ok(resized.into_vec())
+    let bicubic = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+    // Typed, so that the code for a dozen other pixels is not built.
+    Resizer::new()
+        .resize_typed(&source, &mut resized, &bicubic)
+        .map_err(|e| error(e.to_string()))?;
+    Ok(pixels)
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListBuilder, Float32Builder, Int64Array, RecordBatch,
-    UInt64Array,
-};
-use arrow::datatypes::{DataType, Field, Float32Type, Int64Type, Schema, UInt64Type};
+use arrow_array::builder::{FixedSizeListBuilder, Float32Builder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, UInt64Array};
+use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::KeyValue;
@@ -174,7 +174,7 @@ impl EmbeddingStore {
         ])
     }
 
-    fn table(&self) -> std::result::Result<RecordBatch, arrow::error::ArrowError> {
+    fn table(&self) -> std::result::Result<RecordBatch, arrow_schema::ArrowError> {
         let ids = Int64Array::from_iter_values(self.movies.keys().map(|&id| i64::from(id)));
         let mut columns: Vec<ArrayRef> = vec![Arc::new(ids)];
         for kind in Kind::ALL {
