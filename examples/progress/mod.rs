@@ -1,6 +1,8 @@
 //! An observer that draws progress bars, and is quiet where nobody looks.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use std::fmt::Write;
+
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use mmdlrm::train::EpochMetrics;
 use mmdlrm::{Observer, Stage};
 
@@ -29,10 +31,13 @@ impl Observer for Progress {
         // indicatif draws to standard error, and only where it is a terminal.
         self.bar = ProgressBar::new(total).with_message(what);
         let template = format!(
-            "{{msg:8}} {{bar:30}} {{human_pos}}/{{human_len}} {unit} {{per_sec}}, {{eta}} left"
+            "{{msg:8}} {{bar:30}} {{human_pos}}/{{human_len}} {unit}, {{rate}}, {{eta}} left"
         );
         if let Ok(style) = ProgressStyle::with_template(&template) {
-            self.bar.set_style(style);
+            let rate = |state: &ProgressState, out: &mut dyn Write| {
+                let _ = write!(out, "{}/s", HumanCount(state.per_sec() as u64));
+            };
+            self.bar.set_style(style.with_key("rate", rate));
         }
     }
 
