@@ -283,6 +283,21 @@ fn a_clip_folder_that_is_not_whole() {
 }
 
 #[test]
+fn embeddings_of_an_earlier_run_that_are_damaged() {
+    let folder = Folder::new();
+    assert!(folder.run(&[]).status.success());
+    let mut entries = std::fs::read_dir(folder.path("runs")).unwrap().flatten();
+    let store = entries.find(|entry| entry.path().is_file()).unwrap().path();
+    let whole = std::fs::read(&store).unwrap();
+    std::fs::write(&store, &whole[..whole.len() / 2]).unwrap();
+    let output = folder.run(&["--out", "runs/second"]);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains("delete it to encode again"), "{error}");
+    assert!(!folder.path("runs/second").exists());
+}
+
+#[test]
 fn test_rows_that_the_ratings_lack() {
     for (rows, parts) in [
         (

@@ -217,3 +217,50 @@ fn shorten(text: &str) -> String {
     }
     short
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<(u32, String)>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.csv");
+        std::fs::write(&path, text).unwrap();
+        let mut rows = Vec::new();
+        CsvFile::open(&path, &["movieId", "title"])?.for_each(|row| {
+            rows.push((row.id(0)?, row.text(1)?.to_owned()));
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    #[test]
+    fn odd_but_whole_files_are_read() {
+        let expected = vec![(1, "Heat".to_owned()), (2, "Cat, \"The\"".to_owned())];
+        for text in [
+            "movieId,title\n1,Heat\n2,\"Cat, \"\"The\"\"\"\n",
+            "\u{feff}movieId,title\n1,Heat\n2,\"Cat, \"\"The\"\"\"\n",
+            "movieId,title\r\n1,Heat\r\n2,\"Cat, \"\"The\"\"\"\r\n",
+            "movieId,title\n1,Heat\n2,\"Cat, \"\"The\"\"\"\n\n",
+            "movieId,title\n1,Heat\n2,\"Cat, \"\"The\"\"\"",
+            "genres,title,movieId\nx,Heat,1\ny,\"Cat, \"\"The\"\"\",2\n",
+        ] {
+            assert_eq!(read(text).unwrap(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_through_quoted_line_breaks() {
+        let error = read("movieId,title\n1,\"two\nlines\"\nx,Heat\n").unwrap_err();
+        assert!(matches!(error, Error::Row { line: 4, .. }), "{error}");
+    }
+
+    #[test]
+    fn long_and_strange_text_is_cut_and_escaped() {
+        let error = read(&format!("movieId,title\n{}\u{7},x\n", "9".repeat(500))).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains('…') && message.len() < 300, "{message}");
+        let error = read("movieId,title\n1\u{0}\u{1b}[31m,x\n").unwrap_err();
+        assert!(!error.to_string().contains('\u{1b}'), "{error}");
+    }
+}

@@ -104,7 +104,7 @@ impl ClipEncoder {
         let weights =
             VarBuilder::from_backend(Box::new(SeededWeights { seed }), DType::F32, device.clone());
         let name = format!("untrained CLIP, seed {seed}");
-        let fingerprint = format!("{METHOD}-untrained-{seed}-{}", tokenizer.vocabulary());
+        let fingerprint = format!("{METHOD}-untrained-{seed}-{:016x}", tokenizer.fingerprint());
         Ok(Self::build(
             name,
             fingerprint,

@@ -18,8 +18,6 @@ use crate::{ClipEncoder, Error, Result};
 
 const MODEL_KEY: &str = "mmdlrm_model";
 const FINGERPRINT_KEY: &str = "mmdlrm_fingerprint";
-/// The longest embedding that a store may claim to hold.
-const WIDEST: usize = 1 << 16;
 
 /// What an embedding is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -252,7 +250,7 @@ impl EmbeddingStore {
                 .column_by_name(&format!("{}_source", kind.name()))?
                 .as_primitive_opt::<UInt64Type>()?;
             let width = usize::try_from(vectors.value_length()).ok()?;
-            if width != self.width || width > WIDEST {
+            if width != self.width {
                 return None;
             }
             let values = vectors.values().as_primitive_opt::<Float32Type>()?.values();
@@ -264,5 +262,78 @@ impl EmbeddingStore {
             }
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Device;
+
+    fn encoder(seed: u64) -> ClipEncoder {
+        ClipEncoder::untrained(seed, ["a robot"], &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn what_is_saved_is_read_back_and_the_missing_stay_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new folder/store.parquet");
+        let encoder = encoder(1);
+        let mut store = EmbeddingStore::open(&path, &encoder).unwrap();
+        let vector: Vec<f32> = (0..store.width()).map(|i| i as f32).collect();
+        store.insert(7, Kind::Text, 11, vector.clone());
+        store.insert(3, Kind::Image, 12, vector.clone());
+        store.insert(4, Kind::Image, 13, vec![1.0]);
+        store.save().unwrap();
+
+        let read = EmbeddingStore::open(&path, &encoder).unwrap();
+        assert_eq!(read.get(7, Kind::Text, 11), Some(vector.as_slice()));
+        assert_eq!(read.get(3, Kind::Image, 12), Some(vector.as_slice()));
+        for (movie_id, kind, source) in [
+            (7, Kind::Text, 99),
+            (7, Kind::Image, 11),
+            (3, Kind::Text, 12),
+            (4, Kind::Image, 13),
+        ] {
+            assert_eq!(
+                read.get(movie_id, kind, source),
+                None,
+                "{movie_id} {kind:?} {source}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_store_of_another_model_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.parquet");
+        EmbeddingStore::open(&path, &encoder(1))
+            .unwrap()
+            .save()
+            .unwrap();
+        let error = EmbeddingStore::open(&path, &encoder(2)).unwrap_err();
+        assert!(matches!(error, Error::OtherModel { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_store_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.parquet");
+        let encoder = encoder(1);
+        let mut store = EmbeddingStore::open(&path, &encoder).unwrap();
+        store.insert(1, Kind::Text, 1, vec![0.5; store.width()]);
+        store.save().unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for damaged in [
+            &whole[..whole.len() / 2],
+            &whole[1..],
+            b"",
+            b"not parquet at all",
+        ] {
+            std::fs::write(&path, damaged).unwrap();
+            let error = EmbeddingStore::open(&path, &encoder).unwrap_err();
+            assert!(matches!(error, Error::Store { .. }), "{error}");
+            assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        }
     }
 }

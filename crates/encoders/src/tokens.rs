@@ -1,10 +1,11 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tokenizers::Tokenizer;
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::normalizers::Lowercase;
 use tokenizers::pre_tokenizers::whitespace::Whitespace;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::{Error, Result};
 
@@ -84,6 +85,18 @@ impl ClipTokenizer {
     /// Number of tokens.
     pub fn vocabulary(&self) -> usize {
         self.tokenizer.get_vocab_size(true)
+    }
+
+    /// Differs between vocabularies.
+    pub fn fingerprint(&self) -> u64 {
+        let vocabulary: BTreeMap<String, u32> =
+            self.tokenizer.get_vocab(true).into_iter().collect();
+        let mut hasher = Xxh3::new();
+        for (token, id) in vocabulary {
+            hasher.update(token.as_bytes());
+            hasher.update(&id.to_le_bytes());
+        }
+        hasher.digest()
     }
 
     /// Token ids of `text`, unpadded; the last is the end token.

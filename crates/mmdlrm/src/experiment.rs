@@ -3,9 +3,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mmdlrm_data::{
-    Dataset, Modality, MovieLens, Poster, Split, Summary, read_posters, read_summaries, sample,
+    Dataset, MovieLens, Poster, Split, Summary, read_posters, read_summaries, sample,
 };
-use mmdlrm_encoders::{ClipEncoder, EmbeddingStore, Kind};
 use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig};
 use mmdlrm_train::{
@@ -13,8 +12,9 @@ use mmdlrm_train::{
 };
 use serde::Serialize;
 
+use crate::modalities::{Modalities, ModalityEncoder};
 use crate::report::{FEW_RATINGS, Inputs, RANKING_CUT_OFF, Report, Seconds};
-use crate::{Encoder, ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
+use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
 ///
@@ -40,7 +40,7 @@ pub struct Experiment {
     posters: Vec<Poster>,
     summaries: Vec<Summary>,
     split: Split,
-    encoder: Option<ClipEncoder>,
+    encoder: Option<ModalityEncoder>,
     run: RunFolder,
     seconds: Seconds,
 }
@@ -73,16 +73,15 @@ impl Experiment {
         config.validate()?;
         let start = Instant::now();
         let device = mmdlrm_encoders::device(&config.device)?;
-        let (data, posters, summaries) = locate(&config)?;
+        let (data, posters_csv, summaries_csv) = locate(&config)?;
         let movielens = MovieLens::open(&data)?;
-        let (mut posters, mut summaries) = (
-            posters.map_or(Ok(Vec::new()), |path| {
-                read_posters(&path, &movielens.movies)
-            })?,
-            summaries.map_or(Ok(Vec::new()), |path| {
-                read_summaries(&path, &movielens.movies)
-            })?,
-        );
+        let (mut posters, mut summaries) = (Vec::new(), Vec::new());
+        if let Some(path) = posters_csv {
+            posters = read_posters(&path, &movielens.movies)?;
+        }
+        if let Some(path) = summaries_csv {
+            summaries = read_summaries(&path, &movielens.movies)?;
+        }
         let split = match &config.split {
             SplitConfig::Random { test_share, seed } => {
                 Split::random(movielens.ratings.len(), *test_share, *seed)?
@@ -96,13 +95,13 @@ impl Experiment {
         let encoder = if posters.is_empty() && summaries.is_empty() {
             None
         } else {
-            Some(match &config.encoder {
-                Encoder::Clip(dir_or_id) => ClipEncoder::load(dir_or_id, &device)?,
-                Encoder::Untrained { seed } => {
-                    let texts = summaries.iter().map(|summary| summary.text.as_str());
-                    ClipEncoder::untrained(*seed, texts, &device)?
-                }
-            })
+            let folder = beside(&config.out);
+            Some(ModalityEncoder::open(
+                &config.encoder,
+                &device,
+                &summaries,
+                &folder,
+            )?)
         };
         let run = RunFolder::create(&config.out)?;
         let seconds = Seconds {
@@ -128,19 +127,20 @@ impl Experiment {
     /// longer be written.
     pub fn run(mut self, observer: &mut dyn Observer) -> Result<Report> {
         let start = Instant::now();
-        let (modalities, broken_posters) = self.encode(observer)?;
+        let modalities = match &mut self.encoder {
+            None => Modalities::default(),
+            Some(encoder) => encoder.encode(
+                &self.posters,
+                &self.summaries,
+                &self.movielens.movies.index(),
+                observer,
+            )?,
+        };
         self.seconds.encode = start.elapsed().as_secs_f64();
-
-        let counts: Vec<usize> = ["image", "text"]
-            .map(|name| {
-                let modality = modalities.iter().find(|modality| modality.name() == name);
-                modality.map_or(0, Modality::present)
-            })
-            .to_vec();
         let dataset = Arc::new(Dataset::new(
             &self.movielens,
             self.split.clone(),
-            modalities,
+            modalities.list,
         )?);
         let mut model = Dlrm::new(
             self.config.preset.config(&dataset, self.config.dim),
@@ -161,69 +161,12 @@ impl Experiment {
                 .encoder
                 .as_ref()
                 .map(|encoder| encoder.name().to_owned()),
-            posters: counts[0],
-            broken_posters,
-            summaries: counts[1],
+            posters: modalities.posters,
+            broken_posters: modalities.broken_posters,
+            summaries: modalities.summaries,
         };
         self.train(&mut model, &dataset, observer)?;
         self.measure(&model, &dataset, inputs, observer)
-    }
-
-    /// Vectors of posters and plots, and how many posters could not be used.
-    fn encode(&self, observer: &mut dyn Observer) -> Result<(Vec<Modality>, usize)> {
-        let Some(clip) = &self.encoder else {
-            return Ok((Vec::new(), 0));
-        };
-        let mut store = EmbeddingStore::open(self.store_path(clip), clip)?;
-        let index = self.movielens.movies.index();
-        let mut modalities = Vec::new();
-        let mut add = |kind: Kind, vectors: &[(u32, Vec<f32>)]| {
-            let by_row = vectors
-                .iter()
-                .filter_map(|(id, vector)| Some((index.row(*id)?, vector.as_slice())));
-            let modality = Modality::standardised(kind.name(), clip.width(), index.len(), by_row);
-            modalities.push(modality);
-        };
-        let mut broken = 0;
-        if !self.posters.is_empty() {
-            let posters: Vec<(u32, PathBuf)> = self
-                .posters
-                .iter()
-                .map(|poster| (poster.movie_id, poster.path.clone()))
-                .collect();
-            observer.begin(Stage::EncodePosters, posters.len() as u64);
-            let encoded =
-                clip.encode_posters(&posters, &mut store, |done| observer.advance(done as u64))?;
-            observer.end();
-            broken = encoded.failed.len();
-            if let Some(first) = encoded.failed.first() {
-                observer.note(&format!(
-                    "{broken} posters could not be used and are treated as missing; the first: movie {}, {}: {}",
-                    first.movie_id,
-                    first.path.display(),
-                    first.problem
-                ));
-            }
-            add(Kind::Image, &encoded.vectors);
-        }
-        if !self.summaries.is_empty() {
-            let summaries: Vec<(u32, &str)> = self
-                .summaries
-                .iter()
-                .map(|summary| (summary.movie_id, summary.text.as_str()))
-                .collect();
-            observer.begin(Stage::EncodeSummaries, summaries.len() as u64);
-            let encoded = clip
-                .encode_summaries(&summaries, &mut store, |done| observer.advance(done as u64))?;
-            observer.end();
-            add(Kind::Text, &encoded.vectors);
-        }
-        Ok((modalities, broken))
-    }
-
-    /// Beside the run, one file a model, so that any later run finds it.
-    fn store_path(&self, clip: &ClipEncoder) -> PathBuf {
-        beside(&self.config.out).join(format!("embeddings-{}.parquet", clip.fingerprint()))
     }
 
     fn train(

@@ -40,6 +40,7 @@ pub use mmdlrm_train as train;
 mod config;
 mod error;
 mod experiment;
+mod modalities;
 mod observer;
 mod report;
 

@@ -177,7 +177,7 @@ impl Mlp {
         rows: usize,
         buffers: &mut MlpBuffers,
         gradient: &mut [f32],
-        input_gradient: Option<&mut [f32]>,
+        mut input_gradient: Option<&mut [f32]>,
     ) {
         for (number, layer) in self.layers.iter().enumerate().rev() {
             let (before, after) = buffers.gradients.split_at_mut(number);
@@ -188,30 +188,18 @@ impl Mlp {
             };
             let output = &buffers.outputs[number];
             layer.backward_parameters(layer_input, output, upstream, gradient, rows);
-            if let Some(below) = before.last_mut() {
-                below.clear();
-                below.resize(rows * layer.inputs, 0.0);
-                add_a_b(
-                    below,
-                    upstream,
-                    layer.weight(parameters),
-                    rows,
-                    layer.inputs,
-                    layer.outputs,
-                );
+            let below = match before.last_mut() {
+                Some(below) => {
+                    below.resize(rows * layer.inputs, 0.0);
+                    Some(below.as_mut_slice())
+                }
+                None => input_gradient.as_deref_mut(),
+            };
+            if let Some(below) = below {
+                below.fill(0.0);
+                let weight = layer.weight(parameters);
+                add_a_b(below, upstream, weight, rows, layer.inputs, layer.outputs);
             }
-        }
-        if let (Some(below), Some(layer)) = (input_gradient, self.layers.first()) {
-            below.fill(0.0);
-            let upstream = &buffers.gradients[0];
-            add_a_b(
-                below,
-                upstream,
-                layer.weight(parameters),
-                rows,
-                layer.inputs,
-                layer.outputs,
-            );
         }
     }
 }
