@@ -248,3 +248,86 @@ fn genre_bags(movielens: &MovieLens, movies: &IdMap) -> (Vec<String>, Bags) {
     let bags = Bags::from_pairs(movies.len(), pairs);
     (names, bags)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dataset(ratings: &str, train: Vec<u32>, test: Vec<u32>) -> Dataset {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
+        let movies = "movieId,title,genres\n9,Heat (1995),Crime\n4,Big (1995),Comedy|Crime\n\
+                      5,Up,(no genres listed)\n6,Tron (1982),\n";
+        write("movies.csv", movies).unwrap();
+        write(
+            "ratings.csv",
+            &format!("userId,movieId,rating,timestamp\n{ratings}"),
+        )
+        .unwrap();
+        let movielens = MovieLens::open(folder.path()).unwrap();
+        Dataset::new(&movielens, Split { train, test }, Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn features_of_a_training_row_leave_its_own_rating_out() {
+        // Two users and two movies with a rating each: without that rating
+        // nothing tells them apart.
+        let ratings = "1,9,5,100\n2,4,0.5,100\n3,5,3,50\n4,5,2,70\n3,6,1,60\n4,6,4,80\n";
+        let dataset = dataset(ratings, (0..6).collect(), vec![]);
+        let batch = dataset.training_batch(&[0, 1]);
+        let (high, low) = batch.dense.split_at(WIDTH);
+        assert_eq!(high, low);
+        assert_eq!(batch.stars, [5.0, 0.5]);
+        // Seen as held-out rows, their ratings count.
+        let batch = dataset.test_batch(&[0, 1]);
+        let (high, low) = batch.dense.split_at(WIDTH);
+        assert!(high[0] > low[0] && high[2] > low[2]);
+    }
+
+    #[test]
+    fn batches_hold_dense_rows_and_genre_bags() {
+        let dataset = dataset("7,9,5,1\n7,4,3,2\n3,5,4,3\n", vec![0, 2], vec![1]);
+        assert_eq!(dataset.movies().ids(), [4, 5, 6, 9]);
+        assert_eq!(dataset.genre_names(), ["Comedy", "Crime"]);
+        let batch = dataset.test_batch(&[1, 2, 0]);
+        assert_eq!(batch.users, [1, 0, 1]);
+        assert_eq!(batch.movies, [0, 1, 3]);
+        assert_eq!(batch.genre_offsets, [0, 2, 2, 3]);
+        assert_eq!(batch.genre_ids, [0, 1, 1]);
+        assert_eq!(dataset.history(1), [3]);
+        assert_eq!(dataset.movie_counts(), [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn shuffled_batches_hold_each_training_row_once_in_an_order_of_their_seed() {
+        let ratings: String = (0..50).map(|user| format!("{user},9,3,{user}\n")).collect();
+        let dataset = Arc::new(dataset(&ratings, (0..40).collect(), (40..50).collect()));
+        let users = |seed: u64| -> Vec<u32> {
+            dataset
+                .shuffled_batches(7, seed)
+                .flat_map(|batch| batch.users)
+                .collect()
+        };
+        let first = users(1);
+        assert_eq!(first, users(1));
+        assert_ne!(first, users(2));
+        let mut sorted = first;
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..40).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_split_that_does_not_fit_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("sample");
+        crate::sample::write(&dir, &crate::sample::SampleConfig::tiny()).unwrap();
+        let movielens = MovieLens::open(&dir).unwrap();
+        for (train, test) in [
+            (vec![], vec![1]),
+            (vec![0, 300], vec![]),
+            (vec![0], vec![300]),
+        ] {
+            assert!(Dataset::new(&movielens, Split { train, test }, Vec::new()).is_err());
+        }
+    }
+}
