@@ -2,6 +2,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use rayon::prelude::*;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::clip_model::{TextTower, VisionTower};
@@ -167,12 +168,11 @@ impl ClipEncoder {
     /// # Errors
     /// A picture of another size, or a device that fails.
     pub fn encode_pictures(&self, pictures: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
-        if pictures.is_empty() {
-            return Ok(Vec::new());
-        }
-        let shape = (pictures.len(), 3, self.image_size, self.image_size);
-        let pixels = Tensor::from_vec(pictures.concat(), shape, &self.device)?;
-        vectors(&self.vision.forward(&pixels)?)
+        self.side_by_side(pictures, |pictures| {
+            let shape = (pictures.len(), 3, self.image_size, self.image_size);
+            let pixels = Tensor::from_vec(pictures.concat(), shape, &self.device)?;
+            vectors(&self.vision.forward(&pixels)?)
+        })
     }
 
     /// Token ids of a text, unpadded, cut to the model's length so that the
@@ -201,10 +201,29 @@ impl ClipEncoder {
     /// # Errors
     /// An id outside the vocabulary, or a device that fails.
     pub fn encode_tokens(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
-        if texts.is_empty() {
-            return Ok(Vec::new());
-        }
-        vectors(&self.text.forward(texts, &self.device)?)
+        self.side_by_side(texts, |texts| {
+            vectors(&self.text.forward(texts, &self.device)?)
+        })
+    }
+
+    /// Cuts a batch into a part a thread on a CPU: candle's elementwise
+    /// operations take a thread each, so that whole forward passes side by side
+    /// keep the cores busy. A GPU takes the batch whole.
+    fn side_by_side<T: Sync>(
+        &self,
+        batch: &[T],
+        encode: impl Fn(&[T]) -> Result<Vec<Vec<f32>>> + Send + Sync,
+    ) -> Result<Vec<Vec<f32>>> {
+        let parts = if self.device.is_cpu() {
+            rayon::current_num_threads()
+        } else {
+            1
+        };
+        let encoded = batch
+            .par_chunks(batch.len().div_ceil(parts).max(1))
+            .map(encode)
+            .collect::<Result<Vec<_>>>()?;
+        Ok(encoded.into_iter().flatten().collect())
     }
 }
 

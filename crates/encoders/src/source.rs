@@ -85,7 +85,8 @@ impl ClipFiles {
             }
             tracing::info!(model, revision, file, "downloading");
             ApiBuilder::from_env()
-                .with_progress(false)
+                // Drawn on a terminal only: the weights are 600 MB.
+                .with_progress(true)
                 .build()
                 .and_then(|api| api.repo(repo()).get(file))
                 .map_err(|problem| Error::Hub {
