@@ -328,6 +328,20 @@ fn an_output_folder_that_cannot_be_written() {
 }
 
 #[test]
+fn an_output_folder_that_holds_something_else() {
+    let folder = Folder::new();
+    let before = folder.read("clip/config.json");
+    let output = folder.run(&["--out", "clip"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("clip holds a config.json but no run"),
+        "{error}"
+    );
+    assert_eq!(folder.read("clip/config.json"), before);
+}
+
+#[test]
 fn settings_that_make_no_sense() {
     for (option, value, part) in [
         ("--epochs", "0", "epochs"),

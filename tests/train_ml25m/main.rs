@@ -16,7 +16,8 @@ use std::process::{Command, Output};
 
 use mmdlrm::data::sample::{self, SampleConfig};
 
-/// The example's program, which cargo builds beside the tests.
+/// The example's program, which `cargo test` builds beside the tests. With
+/// `--test train_ml25m` cargo leaves it as it was: add `--examples` then.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests

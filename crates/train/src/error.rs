@@ -41,6 +41,14 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A folder that holds something else than a run.
+    #[error("{} holds a {file} but no run; name another folder, so that nothing there is lost", path.display())]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+        /// The file that a run would replace.
+        file: &'static str,
+    },
     /// Predictions that could not be written as Parquet.
     #[error("cannot write {}: {source}", path.display())]
     Parquet {

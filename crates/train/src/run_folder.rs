@@ -10,6 +10,14 @@ use serde::Serialize;
 
 use crate::{Error, RatedPrediction, Result};
 
+const CONFIG: &str = "config.json";
+const METRICS: &str = "metrics.jsonl";
+const MODEL: &str = "model.safetensors";
+const PREDICTIONS: &str = "predictions.parquet";
+/// In the order they are removed: as long as one is left, so is the mark of a
+/// run.
+const FILES: [&str; 4] = [CONFIG, MODEL, PREDICTIONS, METRICS];
+
 /// What a run leaves behind, in one folder: `config.json`, `metrics.jsonl`,
 /// `model.safetensors` and `predictions.parquet`.
 ///
@@ -21,11 +29,11 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder, or takes an existing one and forgets the run that it
-    /// held.
+    /// Makes the folder, or takes one that holds a run and forgets that run.
     ///
     /// # Errors
-    /// A folder that cannot be made or written.
+    /// A folder that cannot be made or written, or that holds files of these
+    /// names and no run: a model's `config.json`, say.
     ///
     /// ```
     /// # let parent = tempfile::tempdir()?;
@@ -37,12 +45,12 @@ impl RunFolder {
     pub fn create(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         std::fs::create_dir_all(&path).map_err(write_error(&path))?;
-        for name in [
-            "config.json",
-            "metrics.jsonl",
-            "model.safetensors",
-            "predictions.parquet",
-        ] {
+        if !path.join(METRICS).exists()
+            && let Some(taken) = FILES.iter().find(|name| path.join(name).exists())
+        {
+            return Err(Error::Taken { path, file: taken });
+        }
+        for name in FILES {
             let file = path.join(name);
             match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -53,7 +61,7 @@ impl RunFolder {
         }
         // Found out now, not after hours of training.
         let run = Self { path };
-        run.write("metrics.jsonl", |_| Ok(()))?;
+        run.write(METRICS, |_| Ok(()))?;
         Ok(run)
     }
 
@@ -69,7 +77,7 @@ impl RunFolder {
     pub fn write_config<T: Serialize + ?Sized>(&self, config: &T) -> Result<()> {
         let mut json = serde_json::to_vec_pretty(config)?;
         json.push(b'\n');
-        self.write("config.json", |file| Ok(file.write_all(&json)?))
+        self.write(CONFIG, |file| Ok(file.write_all(&json)?))
     }
 
     /// Adds a line to `metrics.jsonl`.
@@ -79,7 +87,7 @@ impl RunFolder {
     pub fn append_metrics<T: Serialize>(&self, metrics: &T) -> Result<()> {
         let mut line = serde_json::to_vec(metrics)?;
         line.push(b'\n');
-        let path = self.path.join("metrics.jsonl");
+        let path = self.path.join(METRICS);
         File::options()
             .append(true)
             .create(true)
@@ -94,7 +102,7 @@ impl RunFolder {
     /// A folder that can no longer be written.
     pub fn write_model(&self, model: &Dlrm) -> Result<()> {
         let bytes = model.to_safetensors()?;
-        self.write("model.safetensors", |file| Ok(file.write_all(&bytes)?))
+        self.write(MODEL, |file| Ok(file.write_all(&bytes)?))
     }
 
     /// Writes `predictions.parquet`: `userId` and `movieId` (`Int64`), `rating`
@@ -111,7 +119,7 @@ impl RunFolder {
         let stars = |stars: fn(&RatedPrediction) -> f64| -> ArrayRef {
             Arc::new(Float64Array::from_iter_values(rated.iter().map(stars)))
         };
-        let path = self.path.join("predictions.parquet");
+        let path = self.path.join(PREDICTIONS);
         let parquet_error = |source| Error::Parquet {
             path: path.clone(),
             source,
@@ -123,7 +131,7 @@ impl RunFolder {
             ("prediction", stars(|r| r.prediction)),
         ])
         .map_err(|error| parquet_error(error.into()))?;
-        self.write("predictions.parquet", |file| {
+        self.write(PREDICTIONS, |file| {
             let mut writer = ArrowWriter::try_new(file, table.schema(), None)?;
             writer.write(&table)?;
             writer.close()?;
@@ -154,4 +162,33 @@ impl RunFolder {
 fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let path = path.to_owned();
     move |source| Error::Write { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_replaced_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        std::fs::write(path.join("notes.txt"), "mine").unwrap();
+        let run = RunFolder::create(path).unwrap();
+        run.append_metrics(&1).unwrap();
+        run.write_config(&2).unwrap();
+        RunFolder::create(path).unwrap();
+        assert!(!path.join(CONFIG).exists());
+        assert_eq!(std::fs::read(path.join(METRICS)).unwrap(), b"");
+        assert!(path.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join(CONFIG);
+        std::fs::write(&config, "of a model").unwrap();
+        let error = RunFolder::create(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::Taken { .. }), "{error}");
+        assert_eq!(std::fs::read(&config).unwrap(), b"of a model");
+    }
 }
