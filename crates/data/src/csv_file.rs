@@ -46,6 +46,9 @@ impl CsvFile {
         }
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
+            // By default a record ends between \r and \n, and the next one
+            // then seems to begin a line too early.
+            .terminator(csv::Terminator::Any(b'\n'))
             .from_path(path)
             .map_err(|error| csv_error(path, error))?;
         let header = reader
@@ -108,6 +111,9 @@ impl CsvFile {
             .map_err(|error| csv_error(&self.path, error))?
         {
             let line = record.position().map_or(0, csv::Position::line);
+            if record.len() == 1 && record[0].trim_ascii().is_empty() {
+                continue;
+            }
             if record.len() != self.width {
                 return Err(Error::Row {
                     path: self.path.clone(),
@@ -180,7 +186,12 @@ impl Row<'_> {
     }
 
     fn field(&self, column: usize) -> &[u8] {
-        &self.record[self.file.positions[column]]
+        let position = self.file.positions[column];
+        let field = &self.record[position];
+        match field.strip_suffix(b"\r") {
+            Some(field) if position + 1 == self.record.len() => field,
+            _ => field,
+        }
     }
 
     fn parse<T: std::str::FromStr>(&self, column: usize, problem: &str) -> Result<T> {
@@ -242,6 +253,7 @@ mod tests {
             "\u{feff}movieId,title\n1,Heat\n2,\"Cat, \"\"The\"\"\"\n",
             "movieId,title\r\n1,Heat\r\n2,\"Cat, \"\"The\"\"\"\r\n",
             "movieId,title\n1,Heat\n2,\"Cat, \"\"The\"\"\"\n\n",
+            "movieId,title\r\n1,Heat\r\n2,\"Cat, \"\"The\"\"\"\r\n\r\n",
             "movieId,title\n1,Heat\n2,\"Cat, \"\"The\"\"\"",
             "genres,title,movieId\nx,Heat,1\ny,\"Cat, \"\"The\"\"\",2\n",
         ] {
@@ -250,9 +262,16 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_counted_through_quoted_line_breaks() {
-        let error = read("movieId,title\n1,\"two\nlines\"\nx,Heat\n").unwrap_err();
-        assert!(matches!(error, Error::Row { line: 4, .. }), "{error}");
+    fn lines_are_counted_through_quoted_line_breaks_and_windows_line_ends() {
+        for text in [
+            "movieId,title\n1,\"two\nlines\"\nx,Heat\n",
+            "movieId,title\r\n1,\"two\r\nlines\"\r\nx,Heat\r\n",
+            "movieId,title\r\n1,Heat\r\n2,Big\r\nx,Heat\r\n",
+            "movieId,title\r\n1,Heat\r\n2,Big\r\nx\r\n",
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(matches!(error, Error::Row { line: 4, .. }), "{error}");
+        }
     }
 
     #[test]
