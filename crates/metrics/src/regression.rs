@@ -16,6 +16,10 @@
 /// assert_eq!(whole.count(), 2);
 /// assert_eq!(whole.mse(), Some(5.0));
 /// assert_eq!(whole.mae(), Some(2.0));
+///
+/// // Pairs of prediction and target collect into one.
+/// let same: Regression = [(3.0, 4.0), (5.0, 2.0)].into_iter().collect();
+/// assert_eq!(same, whole);
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Regression {
@@ -62,5 +66,15 @@ impl Regression {
 
     fn mean(&self, sum: f64) -> Option<f64> {
         (self.count > 0).then(|| sum / self.count as f64)
+    }
+}
+
+impl FromIterator<(f64, f64)> for Regression {
+    fn from_iter<T: IntoIterator<Item = (f64, f64)>>(pairs: T) -> Self {
+        let mut regression = Self::default();
+        for (prediction, target) in pairs {
+            regression.add(prediction, target);
+        }
+        regression
     }
 }

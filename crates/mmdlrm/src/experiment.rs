@@ -8,7 +8,8 @@ use mmdlrm_data::{
 use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig};
 use mmdlrm_train::{
-    EpochMetrics, RatedPrediction, RunFolder, predict_test, rank_catalogue, test_users, train,
+    EpochMetrics, RatedPrediction, RunFolder, TrainConfig, predict_test, rank_catalogue,
+    test_users, train,
 };
 use serde::Serialize;
 
@@ -125,30 +126,33 @@ impl Experiment {
     /// # Errors
     /// A loss that diverges, a device that fails, or a folder that can no
     /// longer be written.
-    pub fn run(mut self, observer: &mut dyn Observer) -> Result<Report> {
+    pub fn run(self, observer: &mut dyn Observer) -> Result<Report> {
+        let Self {
+            config,
+            movielens,
+            posters,
+            summaries,
+            split,
+            mut encoder,
+            run,
+            mut seconds,
+        } = self;
         let start = Instant::now();
-        let modalities = match &mut self.encoder {
+        let modalities = match &mut encoder {
             None => Modalities::default(),
-            Some(encoder) => encoder.encode(
-                &self.posters,
-                &self.summaries,
-                &self.movielens.movies.index(),
-                observer,
-            )?,
+            Some(encoder) => {
+                encoder.encode(&posters, &summaries, &movielens.movies.index(), observer)?
+            }
         };
-        self.seconds.encode = start.elapsed().as_secs_f64();
-        let dataset = Arc::new(Dataset::new(
-            &self.movielens,
-            self.split.clone(),
-            modalities.list,
-        )?);
-        let mut model = Dlrm::new(
-            self.config.preset.config(&dataset, self.config.dim),
-            self.config.seed,
-        )?;
-        self.run.write_config(&RunConfig {
+        seconds.encode = start.elapsed().as_secs_f64();
+        let dataset = Arc::new(Dataset::new(&movielens, split, modalities.list)?);
+        // The dataset holds what training needs: the tables are half a
+        // gigabyte for 25 million ratings.
+        drop(movielens);
+        let mut model = Dlrm::new(config.preset.config(&dataset, config.dim), config.seed)?;
+        run.write_config(&RunConfig {
             version: env!("CARGO_PKG_VERSION"),
-            experiment: &self.config,
+            experiment: &config,
             model: model.config(),
             threads: rayon::current_num_threads(),
         })?;
@@ -157,99 +161,87 @@ impl Experiment {
             users: dataset.users().len(),
             movies: dataset.movies().len(),
             parameters: model.parameters().len(),
-            encoder: self
-                .encoder
-                .as_ref()
-                .map(|encoder| encoder.name().to_owned()),
+            encoder: encoder.map(|encoder| encoder.name().to_owned()),
             posters: modalities.posters,
             broken_posters: modalities.broken_posters,
             summaries: modalities.summaries,
         };
-        self.train(&mut model, &dataset, observer)?;
-        self.measure(&model, &dataset, inputs, observer)
-    }
-
-    fn train(
-        &mut self,
-        model: &mut Dlrm,
-        dataset: &Arc<Dataset>,
-        observer: &mut dyn Observer,
-    ) -> Result<()> {
         let start = Instant::now();
-        let config = &self.config.train;
-        let rows = dataset.split().train.len() * config.epochs;
-        observer.begin(Stage::Train, rows as u64);
-        // Both callbacks tell the same observer.
-        let observer = std::cell::RefCell::new(observer);
-        let on_epoch = |metrics: &EpochMetrics, model: &Dlrm| {
-            self.run.append_metrics(metrics)?;
-            self.run.write_model(model)?;
-            observer.borrow_mut().epoch(metrics);
-            Ok(())
-        };
-        train(
-            model,
-            dataset,
-            config,
-            |rows| observer.borrow_mut().advance(rows as u64),
-            on_epoch,
-        )?;
-        observer.borrow_mut().end();
-        self.seconds.train = start.elapsed().as_secs_f64();
-        Ok(())
-    }
-
-    fn measure(
-        mut self,
-        model: &Dlrm,
-        dataset: &Dataset,
-        inputs: Inputs,
-        observer: &mut dyn Observer,
-    ) -> Result<Report> {
-        let rated = predict_test(model, dataset)?;
-        self.run.write_predictions(&rated)?;
-        let movie_counts = dataset.movie_counts();
-        let all = regression(rated.iter());
-        let few = regression(
-            rated
-                .iter()
-                .filter(|rated| movie_counts[rated.movie as usize] <= FEW_RATINGS),
-        );
-
-        let start = Instant::now();
-        observer.begin(Stage::Rank, test_users(dataset) as u64);
-        let ranking = rank_catalogue(model, dataset, RANKING_CUT_OFF, || observer.advance(1))?;
-        observer.end();
-        self.seconds.rank = start.elapsed().as_secs_f64();
-
-        let report = Report {
-            test_ratings: all.count(),
-            mse: all.mse().unwrap_or(f64::NAN),
-            rmse: all.rmse().unwrap_or(f64::NAN),
-            mae: all.mae().unwrap_or(f64::NAN),
-            few_ratings: few.count(),
-            few_ratings_rmse: few.rmse(),
-            test_users: ranking.users(),
-            catalogue: dataset.movies().len(),
-            ndcg_at_10: ranking.mean().unwrap_or(f64::NAN),
-            inputs,
-            seconds: self.seconds,
-            out: self.run.path().to_owned(),
-        };
-        self.run.append_metrics(&FinalMetrics {
-            r#final: true,
-            report: &report,
-        })?;
-        Ok(report)
+        train_model(&mut model, &dataset, &config.train, &run, observer)?;
+        seconds.train = start.elapsed().as_secs_f64();
+        measure(&model, &dataset, inputs, seconds, &run, observer)
     }
 }
 
-fn regression<'a>(rated: impl Iterator<Item = &'a RatedPrediction>) -> Regression {
-    let mut regression = Regression::default();
-    for rated in rated {
-        regression.add(rated.prediction, rated.rating);
-    }
-    regression
+/// Trains, keeping the figures and the model of each epoch in the run folder.
+fn train_model(
+    model: &mut Dlrm,
+    dataset: &Arc<Dataset>,
+    config: &TrainConfig,
+    run: &RunFolder,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    let rows = dataset.split().train.len() * config.epochs;
+    observer.begin(Stage::Train, rows as u64);
+    // Both callbacks tell the same observer.
+    let observer = std::cell::RefCell::new(observer);
+    let on_step = |rows| observer.borrow_mut().advance(rows as u64);
+    let on_epoch = |metrics: &EpochMetrics, model: &Dlrm| {
+        run.append_metrics(metrics)?;
+        run.write_model(model)?;
+        observer.borrow_mut().epoch(metrics);
+        Ok(())
+    };
+    train(model, dataset, config, on_step, on_epoch)?;
+    observer.borrow_mut().end();
+    Ok(())
+}
+
+/// Predicts and ranks, and leaves predictions and final figures in the run
+/// folder.
+fn measure(
+    model: &Dlrm,
+    dataset: &Dataset,
+    inputs: Inputs,
+    mut seconds: Seconds,
+    run: &RunFolder,
+    observer: &mut dyn Observer,
+) -> Result<Report> {
+    let rated = predict_test(model, dataset)?;
+    run.write_predictions(&rated)?;
+    let movie_counts = dataset.movie_counts();
+    let all: Regression = rated.iter().map(RatedPrediction::pair).collect();
+    let few: Regression = rated
+        .iter()
+        .filter(|rated| movie_counts[rated.movie as usize] <= FEW_RATINGS)
+        .map(RatedPrediction::pair)
+        .collect();
+
+    let start = Instant::now();
+    observer.begin(Stage::Rank, test_users(dataset) as u64);
+    let ranking = rank_catalogue(model, dataset, RANKING_CUT_OFF, || observer.advance(1))?;
+    observer.end();
+    seconds.rank = start.elapsed().as_secs_f64();
+
+    let report = Report {
+        test_ratings: all.count(),
+        mse: all.mse().unwrap_or(f64::NAN),
+        rmse: all.rmse().unwrap_or(f64::NAN),
+        mae: all.mae().unwrap_or(f64::NAN),
+        few_ratings: few.count(),
+        few_ratings_rmse: few.rmse(),
+        test_users: ranking.users(),
+        catalogue: dataset.movies().len(),
+        ndcg_at_10: ranking.mean().unwrap_or(f64::NAN),
+        inputs,
+        seconds,
+        out: run.path().to_owned(),
+    };
+    run.append_metrics(&FinalMetrics {
+        r#final: true,
+        report: &report,
+    })?;
+    Ok(report)
 }
 
 /// Paths of the MovieLens folder, the posters and the plots; the sample is

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use mmdlrm_data::{Dataset, HIGHEST_RATING, LOWEST_RATING};
+use mmdlrm_data::{Dataset, HIGHEST_RATING, IdMap, LOWEST_RATING};
 use mmdlrm_metrics::{Ranking, ndcg_at_k};
 use mmdlrm_model::Dlrm;
 
@@ -24,6 +24,14 @@ pub struct RatedPrediction {
     pub rating: f64,
     /// Stars that the model gives, within 0.5 to 5.
     pub prediction: f64,
+}
+
+impl RatedPrediction {
+    /// Prediction and rating, as [`Regression`](mmdlrm_metrics::Regression)
+    /// takes them.
+    pub fn pair(&self) -> (f64, f64) {
+        (self.prediction, self.rating)
+    }
 }
 
 /// Predicts every held-out row, in the order of `ratings.csv`.
@@ -129,5 +137,6 @@ fn held_out_by_user(dataset: &Dataset) -> BTreeMap<u32, Vec<(u32, f32)>> {
 /// Number of users with held-out ratings: how often [`rank_catalogue`] calls
 /// `on_user`.
 pub fn test_users(dataset: &Dataset) -> usize {
-    held_out_by_user(dataset).len()
+    let test = dataset.split().test.iter();
+    IdMap::from_ids(test.map(|&row| dataset.rating(row).0)).len()
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::predict_test;
 use crate::input::Wiring;
-use crate::{Error, Optimizer, OptimizerConfig, Result, Schedule};
+use crate::{Error, Optimizer, OptimizerConfig, RatedPrediction, Result, Schedule};
 
 /// How a model is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,9 +143,7 @@ pub fn train(
 }
 
 fn test_rmse(model: &Dlrm, dataset: &Dataset) -> Result<f64> {
-    let mut regression = Regression::default();
-    for rated in predict_test(model, dataset)? {
-        regression.add(rated.prediction, rated.rating);
-    }
+    let rated = predict_test(model, dataset)?;
+    let regression: Regression = rated.iter().map(RatedPrediction::pair).collect();
     Ok(regression.rmse().unwrap_or(f64::NAN))
 }
