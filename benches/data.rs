@@ -5,24 +5,25 @@
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mmdlrm::data::sample::{self, SampleConfig};
+use mmdlrm::data::generate::{self, GeneratorConfig};
 use mmdlrm::data::{Dataset, MovieLens, Split};
 
-const RATINGS: u32 = 200_000;
+const RATINGS: u64 = 200_000;
 
 fn data(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("data");
-    let config = SampleConfig {
+    let config = GeneratorConfig {
         users: 2000,
         movies: 1000,
         ratings: RATINGS,
         seed: 1,
+        contents: false,
     };
-    sample::write(&dir, &config).unwrap();
+    generate::write(&dir, &config, |_| {}).unwrap();
     let mut group = criterion.benchmark_group("data");
     group.sample_size(20);
-    group.throughput(Throughput::Elements(u64::from(RATINGS)));
+    group.throughput(Throughput::Elements(RATINGS));
     group.bench_function("read csv", |bencher| {
         bencher.iter(|| MovieLens::open(&dir).unwrap());
     });

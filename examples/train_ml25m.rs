@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mmdlrm::data::sample::SampleConfig;
+use mmdlrm::data::generate::GeneratorConfig;
 use mmdlrm::encoders::DEFAULT_CLIP;
 use mmdlrm::train::{Algorithm, Preset};
 use mmdlrm::{Encoder, Error, Experiment, ExperimentConfig, Report, Source, SplitConfig};
@@ -145,9 +145,9 @@ fn config(args: Args) -> ExperimentConfig {
         (None, None) => Encoder::Untrained { seed: args.seed },
     };
     config.source = match args.data {
-        None => Source::Sample(SampleConfig {
+        None => Source::Sample(GeneratorConfig {
             seed: args.seed,
-            ..SampleConfig::default()
+            ..GeneratorConfig::default()
         }),
         Some(data) => Source::Folder {
             data,

@@ -1,6 +1,6 @@
 //! Ranking a catalogue against brute force.
 
-use mmdlrm::data::{Dataset, Modality, MovieLens, Split, sample};
+use mmdlrm::data::{Dataset, Modality, MovieLens, Split, generate};
 use mmdlrm::metrics::ndcg_at_k;
 use mmdlrm::model::{Bags, Batch, Dlrm, ModalityInput};
 use mmdlrm::train::{Preset, rank_catalogue};
@@ -8,7 +8,7 @@ use mmdlrm::train::{Preset, rank_catalogue};
 fn dataset() -> Dataset {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("sample");
-    sample::write(&dir, &sample::SampleConfig::tiny()).unwrap();
+    generate::write(&dir, &generate::GeneratorConfig::tiny(), |_| {}).unwrap();
     let movielens = MovieLens::open(&dir).unwrap();
     let vectors: Vec<Vec<f32>> = (0..20)
         .map(|i| vec![i as f32, (i * i % 7) as f32, 1.0, -(i as f32)])

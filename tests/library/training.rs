@@ -1,19 +1,20 @@
 use std::sync::Arc;
 
-use mmdlrm::data::{Dataset, MovieLens, Split, sample};
+use mmdlrm::data::{Dataset, MovieLens, Split, generate};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{Algorithm, OptimizerConfig, Preset, TrainConfig, train};
 
 fn dataset() -> Arc<Dataset> {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("sample");
-    let config = sample::SampleConfig {
+    let config = generate::GeneratorConfig {
         users: 60,
         movies: 80,
         ratings: 2000,
         seed: 9,
+        contents: true,
     };
-    sample::write(&dir, &config).unwrap();
+    generate::write(&dir, &config, |_| {}).unwrap();
     let movielens = MovieLens::open(&dir).unwrap();
     let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
     Arc::new(Dataset::new(&movielens, split, Vec::new()).unwrap())
@@ -90,7 +91,7 @@ fn a_diverging_loss_stops_the_run_and_names_the_step() {
 fn predictions_do_not_see_the_labels_of_the_test_rows() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("sample");
-    sample::write(&dir, &sample::SampleConfig::tiny()).unwrap();
+    generate::write(&dir, &generate::GeneratorConfig::tiny(), |_| {}).unwrap();
     let predict = || {
         let movielens = MovieLens::open(&dir).unwrap();
         let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();

@@ -115,7 +115,10 @@ fn a_malformed_row() {
         ),
         (
             "1,999999,3.5,964982703",
-            ["column 'movieId'", "not a movie of movies.csv"],
+            [
+                "line 7, column 'movieId'",
+                "'999999' is not a movie of movies.csv",
+            ],
         ),
         (
             "1,MOVIE,high,964982703",

@@ -14,7 +14,7 @@ mod runs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use mmdlrm::data::sample::{self, SampleConfig};
+use mmdlrm::data::generate::{self, GeneratorConfig};
 
 /// The example's program, which `cargo test` builds beside the tests. With
 /// `--test train_ml25m` cargo leaves it as it was: add `--examples` then.
@@ -37,7 +37,7 @@ struct Folder {
 impl Folder {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        sample::write(&dir.path().join("data"), &SampleConfig::tiny()).unwrap();
+        generate::write(&dir.path().join("data"), &GeneratorConfig::tiny(), |_| {}).unwrap();
         support::tiny_clip(&dir.path().join("clip"));
         Self { dir }
     }

@@ -12,11 +12,11 @@ use crate::{Bags, Batch, Batches, IdMap, Modality, MovieLens, Result, Split};
 /// alone; makes [`Batch`]es.
 ///
 /// ```
-/// use mmdlrm_data::{Dataset, MovieLens, Split, sample};
+/// use mmdlrm_data::{Dataset, MovieLens, Split, generate};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path().join("sample");
-/// sample::write(&folder, &sample::SampleConfig::tiny())?;
+/// generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
 /// let movielens = MovieLens::open(&folder)?;
 /// let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
 /// let dataset = Dataset::new(&movielens, split, Vec::new())?;
@@ -320,7 +320,7 @@ mod tests {
     fn a_split_that_does_not_fit_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("sample");
-        crate::sample::write(&dir, &crate::sample::SampleConfig::tiny()).unwrap();
+        crate::generate::write(&dir, &crate::generate::GeneratorConfig::tiny(), |_| {}).unwrap();
         let movielens = MovieLens::open(&dir).unwrap();
         for (train, test) in [
             (vec![], vec![1]),

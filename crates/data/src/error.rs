@@ -62,6 +62,16 @@ pub enum Error {
         /// What is wrong and what to do, the offending text included.
         problem: String,
     },
+    /// A compressed file that ends early or is not what its name says.
+    #[error("{}, after line {line}: {source}; the file is damaged or cut short, fetch or compress it anew", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The last line that could be read.
+        line: u64,
+        /// What the decompressor said.
+        source: std::io::Error,
+    },
     /// A table that Arrow could not build.
     #[error("{}: {source}", path.display())]
     Arrow {
@@ -79,14 +89,6 @@ pub enum Error {
         value: String,
         /// The rule it breaks.
         rule: &'static str,
-    },
-    /// A sample picture could not be encoded.
-    #[error("cannot write the picture {}: {source}", path.display())]
-    Picture {
-        /// The file.
-        path: PathBuf,
-        /// What the image library said.
-        source: image::ImageError,
     },
 }
 

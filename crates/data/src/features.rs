@@ -29,7 +29,7 @@ pub(crate) struct Rated {
     pub user: u32,
     pub movie: u32,
     pub stars: f32,
-    pub timestamp: i64,
+    pub timestamp: u32,
 }
 
 /// A sum of deviations and how many went into it.
@@ -73,7 +73,7 @@ pub(crate) struct Statistics {
     years: Vec<f32>,
     /// Latest training time of each user; the latest of all where there is
     /// none.
-    pub last_seen: Vec<i64>,
+    pub last_seen: Vec<u32>,
     /// Mean and inverse deviation of each raw feature over the training rows.
     scale: [(f64, f64); WIDTH],
 }
@@ -105,7 +105,7 @@ impl Statistics {
             users: vec![Deviation::default(); users],
             movies: vec![Deviation::default(); years.len()],
             years: fill_years(years),
-            last_seen: vec![i64::MIN; users],
+            last_seen: vec![u32::MIN; users],
             scale: [(0.0, 1.0); WIDTH],
         };
         for rated in train.clone() {
@@ -115,7 +115,7 @@ impl Statistics {
             *last_seen = rated.timestamp.max(*last_seen);
         }
         for last_seen in &mut statistics.last_seen {
-            if *last_seen == i64::MIN {
+            if *last_seen == u32::MIN {
                 *last_seen = latest;
             }
         }
@@ -129,7 +129,7 @@ impl Statistics {
 
     /// Writes the features of a row; `own` is the row's rating where the row
     /// is in the training set, so that it is left out.
-    pub fn fill(&self, user: u32, movie: u32, timestamp: i64, own: Option<f32>, out: &mut [f32]) {
+    pub fn fill(&self, user: u32, movie: u32, timestamp: u32, own: Option<f32>, out: &mut [f32]) {
         let raw = self.raw(user, movie, timestamp, own);
         for ((out, raw), (mean, inverse)) in out.iter_mut().zip(raw).zip(self.scale) {
             *out = ((raw - mean) * inverse) as f32;
@@ -138,7 +138,7 @@ impl Statistics {
 
     /// Overwrites those features of a row outside the training set that do not
     /// depend on its movie.
-    pub fn fill_user(&self, user: u32, timestamp: i64, out: &mut [f32]) {
+    pub fn fill_user(&self, user: u32, timestamp: u32, out: &mut [f32]) {
         let by_user = self.users[user as usize];
         for (column, raw) in [
             (USER_MEAN, by_user.mean()),
@@ -150,7 +150,7 @@ impl Statistics {
         }
     }
 
-    fn raw(&self, user: u32, movie: u32, timestamp: i64, own: Option<f32>) -> [f64; WIDTH] {
+    fn raw(&self, user: u32, movie: u32, timestamp: u32, own: Option<f32>) -> [f64; WIDTH] {
         let mut by_user = self.users[user as usize];
         let mut of_movie = self.movies[movie as usize];
         if let Some(stars) = own {

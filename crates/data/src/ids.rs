@@ -24,12 +24,35 @@ pub struct IdMap {
 /// list of ids, so that one wild id cannot make it huge.
 const LONGEST_TABLE_PER_ID: usize = 64;
 
+/// Ids that are gathered before they are sorted and repeats dropped, so that a
+/// column of ratings does not have to be held twice.
+const GATHERED: usize = 1 << 20;
+
+fn distinct(ids: impl IntoIterator<Item = u32>) -> Vec<u32> {
+    let sort = |ids: &mut Vec<u32>| {
+        ids.sort_unstable();
+        ids.dedup();
+    };
+    let mut gathered = Vec::new();
+    let mut limit = GATHERED;
+    for id in ids {
+        if gathered.last() == Some(&id) {
+            continue;
+        }
+        if gathered.len() == limit {
+            sort(&mut gathered);
+            limit = (2 * gathered.len()).max(GATHERED);
+        }
+        gathered.push(id);
+    }
+    sort(&mut gathered);
+    gathered
+}
+
 impl IdMap {
     /// Maps the distinct ids among `ids`.
     pub fn from_ids(ids: impl IntoIterator<Item = u32>) -> Self {
-        let mut ids: Vec<u32> = ids.into_iter().collect();
-        ids.sort_unstable();
-        ids.dedup();
+        let ids = distinct(ids);
         let length = ids.last().map_or(0, |&last| last as usize + 1);
         let mut rows = Vec::new();
         if length <= ids.len().saturating_mul(LONGEST_TABLE_PER_ID) {

@@ -7,15 +7,15 @@
 //! [`Batch`]es: columns that any model can take. What another crate computes
 //! for the movies (picture and text vectors) joins as a [`Modality`].
 //!
-//! With nothing at hand, [`sample`] writes a small folder of the same format.
+//! With nothing at hand, [`generate`] writes a small folder of the same format.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use mmdlrm_data::{Dataset, MovieLens, Split, sample};
+//! use mmdlrm_data::{Dataset, MovieLens, Split, generate};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path().join("sample");
-//! sample::write(&folder, &sample::SampleConfig::tiny())?;
+//! generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
 //! let movielens = MovieLens::open(&folder)?;
 //! assert_eq!(movielens.ratings.len(), 300);
 //!
@@ -29,30 +29,36 @@
 
 mod bags;
 mod batch;
-mod csv_file;
+mod cache;
 mod dataset;
 mod error;
 mod features;
+pub mod generate;
+mod genome;
 mod ids;
 mod links;
 mod modality;
 mod movielens;
 mod movies;
+mod policy;
 mod ratings;
-pub mod sample;
 mod side_files;
 mod split;
 mod tags;
+mod text;
+mod users;
 
 pub use bags::Bags;
 pub use batch::{Batch, Batches};
 pub use dataset::Dataset;
 pub use error::{Error, Result};
 pub use features::DENSE_FEATURES;
+pub use genome::Genome;
 pub use ids::IdMap;
 pub use modality::Modality;
-pub use movielens::MovieLens;
+pub use movielens::{Format, MovieLens, OpenOptions};
 pub use movies::Movies;
+pub use policy::{Duplicates, LeftOut, UnknownMovies};
 pub use ratings::{HIGHEST_RATING, LOWEST_RATING, Ratings};
 pub use side_files::{Poster, Summary, read_posters, read_summaries};
 pub use split::Split;

@@ -1,18 +1,19 @@
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
-use crate::csv_file::CsvFile;
+use crate::text::{Dialect, TableFile};
 use crate::{Error, Result};
 
 /// Reads `links.csv`: `movieId` (`UInt32`), `imdbId` and `tmdbId` (`Utf8`,
 /// since IMDb's leading zeros count; null where the file has none).
 pub(crate) fn read_links(path: &Path) -> Result<RecordBatch> {
-    let file = CsvFile::open(path, &["movieId", "imdbId", "tmdbId"])?;
+    let file = TableFile::open(path, &Dialect::Csv, &["movieId", "imdbId", "tmdbId"])?;
     let (mut movies, mut imdb, mut tmdb) = (Vec::new(), Vec::new(), Vec::new());
-    let present = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let present = |text: Cow<str>| (!text.is_empty()).then(|| text.into_owned());
     file.for_each(|row| {
         movies.push(row.id(0)?);
         imdb.push(present(row.text(1)?));

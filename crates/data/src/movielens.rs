@@ -1,36 +1,164 @@
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
+use serde::{Deserialize, Serialize};
 
+use crate::cache::{RatingsCache, Stamp};
 use crate::links::read_links;
+use crate::policy::Origin;
+use crate::ratings::RatingColumns;
 use crate::tags::read_tags;
-use crate::{Movies, Ratings, Result};
+use crate::text::{Dialect, locate};
+use crate::users::{UsersFormat, read_users};
+use crate::{Duplicates, Error, Genome, LeftOut, Movies, Ratings, Result, UnknownMovies};
 
-/// A MovieLens folder, read into Arrow: `ratings.csv` and `movies.csv`, and
-/// `links.csv` and `tags.csv` where they are present (ml-latest-small,
-/// ml-latest, ml-20m, ml-25m, ml-32m).
+/// How the files of a release are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Format {
+    /// ML-100K: `u.data`, `u.item`, `u.user`, `u.genre`.
+    Ml100k,
+    /// ML-1M: `ratings.dat`, `movies.dat`, `users.dat`.
+    Ml1m,
+    /// ML-10M: `ratings.dat`, `movies.dat`, `tags.dat`.
+    Ml10m,
+    /// ML-20M, ML-25M, ML-32M, ml-latest, ml-latest-small: `ratings.csv`,
+    /// `movies.csv`, ….
+    Csv,
+}
+
+/// A MovieLens release, read into Arrow.
+///
+/// Every release gives the same tables; those that it does not have are
+/// `None`. Files may be compressed, `ratings.csv.gz`.
+///
+/// | | ML-100K | ML-1M | ML-10M | ML-20M, -25M | ML-32M, latest |
+/// | --- | --- | --- | --- | --- | --- |
+/// | ratings, movies | ✓ | ✓ | ✓ | ✓ | ✓ |
+/// | users | ✓ | ✓ | | | |
+/// | tags | | | ✓ | ✓ | ✓ |
+/// | links | | | | ✓ | ✓ |
+/// | genome | | | | ✓ | ml-latest |
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct MovieLens {
     /// The folder.
     pub dir: PathBuf,
-    /// `ratings.csv`.
+    /// How its files are written.
+    pub format: Format,
+    /// The ratings.
     pub ratings: Ratings,
-    /// `movies.csv`: the catalogue.
+    /// The catalogue.
     pub movies: Movies,
-    /// `links.csv`: `movieId` (`UInt32`), `imdbId`, `tmdbId` (`Utf8`).
+    /// `userId` (`UInt32`), `gender` (`Utf8`), `age` (`UInt8`, years; in ML-1M
+    /// the least of an age group), `occupation`, `zipCode` (`Utf8`).
+    pub users: Option<RecordBatch>,
+    /// `movieId` (`UInt32`), `imdbId`, `tmdbId` (`Utf8`, nullable).
     pub links: Option<RecordBatch>,
-    /// `tags.csv`: `userId`, `movieId` (`UInt32`), `tag` (`Utf8`), `timestamp`
-    /// (`Int64`).
+    /// `userId`, `movieId` (`UInt32`), `tag` (`Utf8`), `timestamp` (`UInt32`,
+    /// seconds since 1970).
     pub tags: Option<RecordBatch>,
+    /// The tag genome.
+    pub genome: Option<Genome>,
+    /// Whether the ratings came from the cache.
+    pub from_cache: bool,
+    /// Ratings that were found amiss and left out, as the policies say.
+    pub left_out: LeftOut,
+}
+
+/// How a release is opened. The default is what [`MovieLens::open`] does.
+///
+/// ```no_run
+/// use mmdlrm_data::{Duplicates, OpenOptions};
+///
+/// let options = OpenOptions {
+///     duplicates: Duplicates::KeepLatest,
+///     genome: false,
+///     ..OpenOptions::default()
+/// };
+/// let movielens = options.open("ml-25m")?;
+/// println!("{} duplicates left out", movielens.left_out.duplicates);
+/// # Ok::<(), mmdlrm_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OpenOptions {
+    /// What to do with ratings of movies that the table of movies lacks.
+    pub unknown_movies: UnknownMovies,
+    /// What to do where a user rated a movie more than once.
+    pub duplicates: Duplicates,
+    /// Whether to read the tag genome, where there is one.
+    pub genome: bool,
+    /// A folder to keep the ratings in as Parquet, so that they need not be
+    /// parsed again; [`OpenOptions::cache_in`] names the usual one. A cache
+    /// that was made of another file, or is not whole, is made anew; one that
+    /// cannot be written is done without, with a warning.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            unknown_movies: UnknownMovies::default(),
+            duplicates: Duplicates::default(),
+            genome: true,
+            cache: None,
+        }
+    }
+}
+
+const fn plain(separator: &'static str, width: usize, wide: Option<usize>) -> Dialect {
+    Dialect::Plain {
+        separator,
+        width,
+        wide,
+    }
+}
+
+impl Format {
+    /// What the files in `dir` tell; CSV where they tell nothing.
+    fn of(dir: &Path) -> Self {
+        let has = |name: &str| locate(dir, name).exists();
+        if has("ratings.csv") {
+            Self::Csv
+        } else if has("u.data") {
+            Self::Ml100k
+        } else if has("ratings.dat") && has("users.dat") {
+            Self::Ml1m
+        } else if has("ratings.dat") {
+            Self::Ml10m
+        } else {
+            Self::Csv
+        }
+    }
+
+    /// Name of the file of movies.
+    fn movies(self) -> &'static str {
+        match self {
+            Self::Ml100k => "u.item",
+            Self::Ml1m | Self::Ml10m => "movies.dat",
+            Self::Csv => "movies.csv",
+        }
+    }
+
+    /// Name and dialect of the file of ratings.
+    fn ratings(self) -> (&'static str, Dialect) {
+        match self {
+            Self::Ml100k => ("u.data", plain("\t", 4, None)),
+            Self::Ml1m | Self::Ml10m => ("ratings.dat", plain("::", 4, None)),
+            Self::Csv => ("ratings.csv", Dialect::Csv),
+        }
+    }
 }
 
 impl MovieLens {
-    /// Reads the folder `dir`.
+    /// Reads the release in the folder `dir`, whichever it is.
     ///
     /// # Errors
     /// A missing file or column, or the first row that cannot be used, by
-    /// line and column.
+    /// line and column; a rating of an unknown movie and a second rating of the
+    /// same movie by the same user, unless [`OpenOptions`] say otherwise.
     ///
     /// ```no_run
     /// let movielens = mmdlrm_data::MovieLens::open("ml-latest-small")?;
@@ -39,27 +167,111 @@ impl MovieLens {
     /// # Ok::<(), mmdlrm_data::Error>(())
     /// ```
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        OpenOptions::default().open(dir)
+    }
+}
+
+impl OpenOptions {
+    /// The usual place of the cache of a release: `.mmdlrm` in its folder.
+    pub fn cache_in(dir: &Path) -> PathBuf {
+        dir.join(".mmdlrm")
+    }
+
+    /// Reads the release in the folder `dir`.
+    ///
+    /// # Errors
+    /// As [`MovieLens::open`], and what the policies refuse.
+    pub fn open(&self, dir: impl AsRef<Path>) -> Result<MovieLens> {
         let dir = dir.as_ref();
-        let movies = Movies::read(&dir.join("movies.csv"))?;
-        let ratings = Ratings::read(&dir.join("ratings.csv"), &movies)?;
-        let links = read_if_present(&dir.join("links.csv"), read_links)?;
-        let tags = read_if_present(&dir.join("tags.csv"), read_tags)?;
+        let format = Format::of(dir);
+        let movies = read_movies(dir, format)?;
+        let users = match format {
+            Format::Ml100k => {
+                read_if_present(dir, "u.user", |path| read_users(path, UsersFormat::Ml100k))?
+            }
+            Format::Ml1m => {
+                read_if_present(dir, "users.dat", |path| read_users(path, UsersFormat::Ml1m))?
+            }
+            Format::Ml10m | Format::Csv => None,
+        };
+        let tags = match format {
+            Format::Ml10m => read_if_present(dir, "tags.dat", |path| {
+                read_tags(path, &plain("::", 4, Some(2)))
+            })?,
+            _ => read_if_present(dir, "tags.csv", |path| read_tags(path, &Dialect::Csv))?,
+        };
+        let links = read_if_present(dir, "links.csv", read_links)?;
+        let genome = if self.genome {
+            read_if_present(dir, "genome-scores.csv", |path| {
+                Genome::read(&locate(dir, "genome-tags.csv"), path)
+            })?
+        } else {
+            None
+        };
+        let (name, dialect) = format.ratings();
+        let path = locate(dir, name);
+        let (mut columns, from_cache) = self.read_ratings(&path, &dialect)?;
+        let origin = Origin {
+            path: &path,
+            dialect: &dialect,
+            movies: format.movies(),
+        };
+        let mut left_out = LeftOut::default();
+        columns.check_movies(&movies.index(), self.unknown_movies, &origin, &mut left_out)?;
+        columns.check_duplicates(self.duplicates, &origin, &mut left_out)?;
+        let ratings = Ratings::from_columns(columns, &path)?;
         tracing::info!(
             ratings = ratings.len(),
             movies = movies.len(),
             dir = %dir.display(),
             "read MovieLens"
         );
-        Ok(Self {
+        Ok(MovieLens {
             dir: dir.to_owned(),
+            format,
             ratings,
             movies,
+            users,
             links,
             tags,
+            genome,
+            from_cache,
+            left_out,
         })
+    }
+
+    /// The ratings as the file has them, and whether they came from the cache.
+    fn read_ratings(&self, path: &Path, dialect: &Dialect) -> Result<(RatingColumns, bool)> {
+        let Some(dir) = &self.cache else {
+            return Ok((RatingColumns::read(path, dialect)?, false));
+        };
+        let cache = RatingsCache::new(dir);
+        if let Some(columns) = cache.load(path) {
+            return Ok((columns, true));
+        }
+        let stamp = Stamp::of(path).map_err(Error::read(path))?;
+        let columns = RatingColumns::read(path, dialect)?;
+        if let Err(error) = cache.store(path, stamp, |writer| writer.write_all(&columns)) {
+            tracing::warn!("going on without a cache: {error}");
+        }
+        Ok((columns, false))
     }
 }
 
-fn read_if_present<T>(path: &Path, read: impl FnOnce(&Path) -> Result<T>) -> Result<Option<T>> {
-    path.exists().then(|| read(path)).transpose()
+fn read_movies(dir: &Path, format: Format) -> Result<Movies> {
+    let path = locate(dir, format.movies());
+    match format {
+        Format::Ml100k => Movies::read_u_item(&path, &locate(dir, "u.genre")),
+        Format::Ml1m | Format::Ml10m => Movies::read(&path, &plain("::", 3, Some(1))),
+        Format::Csv => Movies::read(&path, &Dialect::Csv),
+    }
+}
+
+fn read_if_present<T>(
+    dir: &Path,
+    name: &str,
+    read: impl FnOnce(&Path) -> Result<T>,
+) -> Result<Option<T>> {
+    let path = locate(dir, name);
+    path.exists().then(|| read(&path)).transpose()
 }

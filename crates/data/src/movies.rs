@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,72 +8,96 @@ use arrow_array::types::{Int32Type, UInt32Type};
 use arrow_array::{Array, Int32Array, RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
-use crate::csv_file::CsvFile;
+use crate::text::{Dialect, Row, TableFile};
 use crate::{Error, IdMap, Result};
 
-/// How MovieLens writes that a movie has no genre.
-const NO_GENRES: &str = "(no genres listed)";
+/// How releases write that a movie has no genre.
+const NO_GENRES: [&str; 3] = ["", "(no genres listed)", "unknown"];
 
-/// `movies.csv` as one Arrow table, in the order of the file.
+/// Columns of `u.item` before those of the genres.
+const ITEM_COLUMNS: [&str; 5] = ["movieId", "title", "releaseDate", "videoDate", "url"];
+
+/// The movies of a release as one Arrow table, in the order of the file.
 ///
 /// | column | Arrow type | |
 /// | --- | --- | --- |
 /// | `movieId` | `UInt32` | raw id |
 /// | `title` | `Utf8` | without the year |
-/// | `year` | `Int32`, nullable | from the title, `Toy Story (1995)` |
-/// | `genres` | `List<Utf8>` | empty for `(no genres listed)` |
+/// | `year` | `Int32`, nullable | from the title, `Toy Story (1995)`; in ML-100K else from the date of release |
+/// | `genres` | `List<Utf8>` | empty for `(no genres listed)` and `unknown` |
 #[derive(Debug, Clone)]
 pub struct Movies {
     table: RecordBatch,
 }
 
+/// Builds the table row by row, whatever the format.
+struct MoviesBuilder {
+    ids: Vec<u32>,
+    seen: HashSet<u32>,
+    titles: StringBuilder,
+    years: Vec<Option<i32>>,
+    genres: ListBuilder<StringBuilder>,
+}
+
 impl Movies {
-    /// Reads `path`.
-    ///
-    /// # Errors
-    /// What stands in the file and cannot be used, by line and column.
-    pub fn read(path: &Path) -> Result<Self> {
-        let file = CsvFile::open(path, &["movieId", "title", "genres"])?;
-        let mut ids = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        let mut titles = StringBuilder::new();
-        let mut years = Vec::new();
-        let mut genres = ListBuilder::new(StringBuilder::new());
-        file.for_each(|row| {
-            let id = row.id(0)?;
-            if !seen.insert(id) {
-                return Err(row.bad(0, "stands on an earlier line too; keep one of them"));
-            }
-            ids.push(id);
-            let (title, year) = split_title(row.text(1)?);
-            titles.append_value(title);
-            years.push(year);
-            for genre in row.text(2)?.split('|').map(str::trim) {
-                if !genre.is_empty() && genre != NO_GENRES {
-                    genres.values().append_value(genre);
-                }
-            }
-            genres.append(true);
-            Ok(())
-        })?;
-        let genres = genres.finish();
-        let schema = Schema::new(vec![
+    /// Schema of the table.
+    pub fn schema() -> Arc<Schema> {
+        let genre = Field::new_list_field(DataType::Utf8, true);
+        Arc::new(Schema::new(vec![
             Field::new("movieId", DataType::UInt32, false),
             Field::new("title", DataType::Utf8, false),
             Field::new("year", DataType::Int32, true),
-            Field::new("genres", genres.data_type().clone(), false),
-        ]);
-        let table = RecordBatch::try_new(
-            Arc::new(schema),
-            vec![
-                Arc::new(UInt32Array::from(ids)),
-                Arc::new(titles.finish()),
-                Arc::new(Int32Array::from(years)),
-                Arc::new(genres),
-            ],
-        )
-        .map_err(Error::arrow(path))?;
-        Ok(Self { table })
+            Field::new("genres", DataType::List(Arc::new(genre)), false),
+        ]))
+    }
+
+    /// Reads `movies.csv` or `movies.dat`.
+    pub(crate) fn read(path: &Path, dialect: &Dialect) -> Result<Self> {
+        let mut movies = MoviesBuilder::new();
+        TableFile::open(path, dialect, &["movieId", "title", "genres"])?.for_each(|row| {
+            let genres = row.text(2)?;
+            movies.push(row, None, genres.trim().split('|').map(str::trim))
+        })?;
+        movies.finish(path)
+    }
+
+    /// Reads ML-100K's `u.item`, whose genres are a column of 0 or 1 each, in
+    /// the order of `u.genre`.
+    pub(crate) fn read_u_item(path: &Path, genre_path: &Path) -> Result<Self> {
+        let mut names = Vec::new();
+        let pairs = Dialect::Plain {
+            separator: "|",
+            width: 2,
+            wide: None,
+        };
+        TableFile::open(genre_path, &pairs, &["genre", "number"])?.for_each(|row| {
+            if row.id(1)? as usize != names.len() {
+                return Err(row.bad(1, "is out of order; genres are numbered from 0"));
+            }
+            names.push(row.text(0)?.into_owned());
+            Ok(())
+        })?;
+        let items = Dialect::Plain {
+            separator: "|",
+            width: ITEM_COLUMNS.len() + names.len(),
+            wide: None,
+        };
+        let mut movies = MoviesBuilder::new();
+        TableFile::open(path, &items, &ITEM_COLUMNS)?.for_each(|row| {
+            let mut genres = Vec::new();
+            for (number, name) in names.iter().enumerate() {
+                match row.beyond(number) {
+                    b"0" => {}
+                    b"1" => genres.push(name.as_str()),
+                    _ => return Err(row.bad(0, "has a genre that is neither 0 nor 1")),
+                }
+            }
+            // 01-Jan-1995
+            let released = row.text(2)?;
+            let year = released.rsplit('-').next().and_then(|it| it.parse().ok());
+            movies.push(row, year, genres.into_iter())
+        })?;
+        movies.finish(path)
     }
 
     /// Number of movies.
@@ -117,6 +142,56 @@ impl Movies {
     /// file).
     pub fn index(&self) -> IdMap {
         IdMap::from_ids(self.ids().iter().copied())
+    }
+}
+
+impl MoviesBuilder {
+    fn new() -> Self {
+        Self {
+            ids: Vec::new(),
+            seen: HashSet::new(),
+            titles: StringBuilder::new(),
+            years: Vec::new(),
+            genres: ListBuilder::new(StringBuilder::new()),
+        }
+    }
+
+    /// Takes a row whose columns 0 and 1 are the id and the title; `year` is
+    /// for titles that have none.
+    fn push<'a>(
+        &mut self,
+        row: &Row,
+        year: Option<i32>,
+        genres: impl Iterator<Item = &'a str>,
+    ) -> Result<()> {
+        let id = row.id(0)?;
+        if !self.seen.insert(id) {
+            return Err(row.bad(0, "stands on an earlier line too; keep one of them"));
+        }
+        self.ids.push(id);
+        let text = row.text(1)?;
+        let (title, year_of_title) = split_title(&text);
+        self.titles.append_value(title);
+        self.years.push(year_of_title.or(year));
+        for genre in genres.filter(|genre| !NO_GENRES.contains(genre)) {
+            self.genres.values().append_value(genre);
+        }
+        self.genres.append(true);
+        Ok(())
+    }
+
+    fn finish(mut self, path: &Path) -> Result<Movies> {
+        let table = RecordBatch::try_new(
+            Movies::schema(),
+            vec![
+                Arc::new(UInt32Array::from(self.ids)),
+                Arc::new(self.titles.finish()),
+                Arc::new(Int32Array::from(self.years)),
+                Arc::new(self.genres.finish()),
+            ],
+        )
+        .map_err(Error::arrow(path))?;
+        Ok(Movies { table })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::csv_file::{CsvFile, Row};
+use crate::text::{Dialect, Row, TableFile};
 use crate::{IdMap, Movies, Result};
 
 /// The picture of one movie.
@@ -34,9 +34,10 @@ pub fn read_posters(path: &Path, movies: &Movies) -> Result<Vec<Poster>> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut known = KnownMovies::of(movies);
     let mut posters = Vec::new();
-    CsvFile::open(path, &["movieId", "poster_path"])?.for_each(|row| {
+    TableFile::open(path, &Dialect::Csv, &["movieId", "poster_path"])?.for_each(|row| {
         let movie_id = known.take(row)?;
-        let poster = row.text(1)?.trim();
+        let poster = row.text(1)?;
+        let poster = poster.trim();
         if poster.is_empty() {
             return Err(row.bad(1, "is not a path; name the picture or remove the row"));
         }
@@ -58,13 +59,13 @@ pub fn read_posters(path: &Path, movies: &Movies) -> Result<Vec<Poster>> {
 pub fn read_summaries(path: &Path, movies: &Movies) -> Result<Vec<Summary>> {
     let mut known = KnownMovies::of(movies);
     let mut summaries = Vec::new();
-    CsvFile::open(path, &["movieId", "summary"])?.for_each(|row| {
+    TableFile::open(path, &Dialect::Csv, &["movieId", "summary"])?.for_each(|row| {
         let movie_id = known.take(row)?;
         let text = row.text(1)?;
         if !text.trim().is_empty() {
             summaries.push(Summary {
                 movie_id,
-                text: text.to_owned(),
+                text: text.into_owned(),
             });
         }
         Ok(())

@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::csv_file::CsvFile;
+use crate::text::{Dialect, TableFile};
 use crate::{Error, IdMap, Ratings, Result};
 
 /// Row numbers of the ratings to learn from and of those held out.
@@ -56,7 +56,7 @@ impl Split {
         let users = IdMap::from_ids(ratings.user_ids().iter().copied());
         // Pairs that were asked for and not found yet, with their lines.
         let mut wanted = HashMap::new();
-        CsvFile::open(path, &["userId", "movieId"])?.for_each(|row| {
+        TableFile::open(path, &Dialect::Csv, &["userId", "movieId"])?.for_each(|row| {
             let (user, movie) = (row.id(0)?, row.id(1)?);
             if users.row(user).is_none() {
                 return Err(row.bad(

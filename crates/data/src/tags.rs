@@ -2,16 +2,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::{Int64Array, RecordBatch, UInt32Array};
+use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
-use crate::csv_file::CsvFile;
+use crate::text::{Dialect, TableFile};
 use crate::{Error, Result};
 
-/// Reads `tags.csv`: `userId` and `movieId` (`UInt32`), `tag` (`Utf8`),
-/// `timestamp` (`Int64`, seconds since 1970).
-pub(crate) fn read_tags(path: &Path) -> Result<RecordBatch> {
-    let file = CsvFile::open(path, &["userId", "movieId", "tag", "timestamp"])?;
+/// Reads `tags.csv` or `tags.dat`: `userId` and `movieId` (`UInt32`), `tag` (`Utf8`),
+/// `timestamp` (`UInt32`, seconds since 1970).
+pub(crate) fn read_tags(path: &Path, dialect: &Dialect) -> Result<RecordBatch> {
+    let file = TableFile::open(path, dialect, &["userId", "movieId", "tag", "timestamp"])?;
     let (mut users, mut movies, mut timestamps) = (Vec::new(), Vec::new(), Vec::new());
     let mut tags = StringBuilder::new();
     file.for_each(|row| {
@@ -25,7 +25,7 @@ pub(crate) fn read_tags(path: &Path) -> Result<RecordBatch> {
         Field::new("userId", DataType::UInt32, false),
         Field::new("movieId", DataType::UInt32, false),
         Field::new("tag", DataType::Utf8, false),
-        Field::new("timestamp", DataType::Int64, false),
+        Field::new("timestamp", DataType::UInt32, false),
     ]);
     RecordBatch::try_new(
         Arc::new(schema),
@@ -33,7 +33,7 @@ pub(crate) fn read_tags(path: &Path) -> Result<RecordBatch> {
             Arc::new(UInt32Array::from(users)),
             Arc::new(UInt32Array::from(movies)),
             Arc::new(tags.finish()),
-            Arc::new(Int64Array::from(timestamps)),
+            Arc::new(UInt32Array::from(timestamps)),
         ],
     )
     .map_err(Error::arrow(path))

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use mmdlrm_data::sample::SampleConfig;
+use mmdlrm_data::generate::GeneratorConfig;
 use mmdlrm_encoders::DEFAULT_CLIP;
 use mmdlrm_train::{OptimizerConfig, Preset, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub struct ExperimentConfig {
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// A made-up folder, written beside the run.
-    Sample(SampleConfig),
+    Sample(GeneratorConfig),
     /// A MovieLens folder.
     Folder {
         /// The folder: `ratings.csv`, `movies.csv`, ….
@@ -102,7 +102,7 @@ impl Default for ExperimentConfig {
     /// 42, the preset `mmdlrm`.
     fn default() -> Self {
         Self {
-            source: Source::Sample(SampleConfig::default()),
+            source: Source::Sample(GeneratorConfig::default()),
             encoder: Encoder::Untrained { seed: 42 },
             split: SplitConfig::Random {
                 test_share: 0.2,

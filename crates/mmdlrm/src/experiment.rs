@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mmdlrm_data::{
-    Dataset, MovieLens, Poster, Split, Summary, read_posters, read_summaries, sample,
+    Dataset, MovieLens, OpenOptions, Poster, Split, Summary, generate, read_posters, read_summaries,
 };
 use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig};
@@ -20,12 +20,12 @@ use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
 ///
 /// ```
-/// use mmdlrm::data::sample::SampleConfig;
+/// use mmdlrm::data::generate::GeneratorConfig;
 /// use mmdlrm::{Experiment, ExperimentConfig, Silent, Source};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// let mut config = ExperimentConfig {
-///     source: Source::Sample(SampleConfig::tiny()),
+///     source: Source::Sample(GeneratorConfig::tiny()),
 ///     out: folder.path().join("run"),
 ///     ..ExperimentConfig::default()
 /// };
@@ -75,7 +75,11 @@ impl Experiment {
         let start = Instant::now();
         let device = mmdlrm_encoders::device(&config.device)?;
         let (data, posters_csv, summaries_csv) = locate(&config)?;
-        let movielens = MovieLens::open(&data)?;
+        let movielens = OpenOptions {
+            genome: false,
+            ..OpenOptions::default()
+        }
+        .open(&data)?;
         let (mut posters, mut summaries) = (Vec::new(), Vec::new());
         if let Some(path) = posters_csv {
             posters = read_posters(&path, &movielens.movies)?;
@@ -255,7 +259,7 @@ fn locate(config: &ExperimentConfig) -> Result<(PathBuf, Option<PathBuf>, Option
         } => Ok((data.clone(), posters.clone(), summaries.clone())),
         Source::Sample(sample) => {
             let dir = beside(&config.out).join("sample-data");
-            sample::write(&dir, sample)?;
+            generate::write(&dir, sample, |_| {})?;
             let posters = dir.join("posters.csv");
             let summaries = dir.join("summaries.csv");
             Ok((dir, Some(posters), Some(summaries)))

@@ -15,13 +15,13 @@
 //! | [`metrics`] | RMSE, MAE, MSE, nDCG |
 //!
 //! ```
-//! use mmdlrm::data::sample::SampleConfig;
+//! use mmdlrm::data::generate::GeneratorConfig;
 //! use mmdlrm::{Experiment, ExperimentConfig, Silent, Source};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let out = folder.path().join("run");
 //! let config = ExperimentConfig {
-//!     source: Source::Sample(SampleConfig::tiny()),
+//!     source: Source::Sample(GeneratorConfig::tiny()),
 //!     out,
 //!     ..ExperimentConfig::default()
 //! };

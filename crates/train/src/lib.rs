@@ -8,13 +8,13 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use mmdlrm_data::{Dataset, MovieLens, Split, sample};
+//! use mmdlrm_data::{Dataset, MovieLens, Split, generate};
 //! use mmdlrm_model::Dlrm;
 //! use mmdlrm_train::{Preset, TrainConfig, predict_test, train};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path().join("sample");
-//! sample::write(&folder, &sample::SampleConfig::tiny())?;
+//! generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
 //! let movielens = MovieLens::open(&folder)?;
 //! let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
 //! let dataset = Arc::new(Dataset::new(&movielens, split, Vec::new())?);

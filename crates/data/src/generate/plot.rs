@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::taste::{TRAITS, Traits};
+use super::world::{TRAITS, Traits};
 
 /// For each trait the words of its low end and of its high end.
 const WORDS: [[[&str; 6]; 2]; TRAITS] = [

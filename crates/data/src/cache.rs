@@ -1,0 +1,398 @@
+//! Ratings kept as Parquet beside the text they were read from.
+//!
+//! `ratings.parquet` is any reader's to use. `ratings.json` beside it says
+//! which file it was made from (size, times, hash) and what its own bytes hash
+//! to. Where any of that does not fit, the text is read again.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, UInt32Type};
+use arrow_array::{ArrayRef, Float32Array, RecordBatch, UInt32Array};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::ratings::{RatingColumns, RatingSlices};
+use crate::{Error, Ratings, Result};
+
+/// Raised when the files are written otherwise.
+const FORMAT: u32 = 1;
+/// Rows of a row group: what one thread decodes at a time.
+pub(crate) const ROW_GROUP: usize = 1 << 20;
+/// Rows that are decoded before they are copied out: they stay in the cache.
+const DECODED_AT_A_TIME: usize = 16 << 10;
+
+/// Where the ratings of one release are kept.
+pub(crate) struct RatingsCache {
+    dir: PathBuf,
+}
+
+/// `ratings.json`.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    format: u32,
+    source: Stamp,
+    source_xxh3: String,
+    rows: usize,
+    cache_bytes: u64,
+    cache_xxh3: String,
+}
+
+/// What the file system says of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp {
+    name: String,
+    bytes: u64,
+    /// Nanoseconds since 1970 of the last write.
+    modified: u64,
+    /// Nanoseconds since 1970 of the last change of any kind, which no program
+    /// can set back; 0 where the system has no such time.
+    changed: u64,
+}
+
+impl Stamp {
+    pub(crate) fn of(path: &Path) -> std::io::Result<Self> {
+        let metadata = std::fs::metadata(path)?;
+        let modified = metadata.modified()?.duration_since(UNIX_EPOCH);
+        #[cfg(unix)]
+        let changed = {
+            use std::os::unix::fs::MetadataExt;
+            metadata.ctime() as u64 * 1_000_000_000 + metadata.ctime_nsec() as u64
+        };
+        #[cfg(not(unix))]
+        let changed = 0;
+        let name = path.file_name().unwrap_or_default();
+        Ok(Self {
+            name: name.to_string_lossy().into_owned(),
+            bytes: metadata.len(),
+            modified: modified.map_or(0, |time| time.as_nanos() as u64),
+            changed,
+        })
+    }
+
+    /// Whether nothing can have been written since `self` was taken.
+    fn surely(&self, other: &Self) -> bool {
+        self == other && self.changed != 0
+    }
+}
+
+impl RatingsCache {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+        }
+    }
+
+    /// The Parquet file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.join("ratings.parquet")
+    }
+
+    fn manifest_path(&self) -> PathBuf {
+        self.dir.join("ratings.json")
+    }
+
+    /// The ratings of `source`, if these are they.
+    pub(crate) fn load(&self, source: &Path) -> Option<RatingColumns> {
+        let rows = self.check(source)?;
+        let columns = read_columns(&self.path(), rows);
+        if columns.is_none() {
+            tracing::info!(cache = %self.path().display(), "the cache cannot be decoded");
+        }
+        columns
+    }
+
+    /// Number of rows, if the cache is whole and was made from `source`.
+    pub(crate) fn check(&self, source: &Path) -> Option<usize> {
+        let manifest = std::fs::read(self.manifest_path()).ok()?;
+        let manifest: Option<Manifest> = serde_json::from_slice(&manifest).ok();
+        let Some(manifest) = manifest.filter(|it| it.format == FORMAT) else {
+            tracing::info!(cache = %self.dir.display(), "not a cache of this format");
+            return None;
+        };
+        let stamp = Stamp::of(source).ok()?;
+        let same = manifest.source.surely(&stamp)
+            || manifest.source.name == stamp.name
+                && manifest.source.bytes == stamp.bytes
+                && hash(source).is_ok_and(|(_, hash)| hash == manifest.source_xxh3);
+        if !same {
+            tracing::info!(cache = %self.dir.display(), "the cache is of another file");
+            return None;
+        }
+        let found = hash(&self.path()).ok()?;
+        if found != (manifest.cache_bytes, manifest.cache_xxh3) {
+            tracing::info!(cache = %self.path().display(), "the cache is damaged");
+            return None;
+        }
+        Some(manifest.rows)
+    }
+
+    /// Writes the cache of `source`, as it was when `stamp` was taken; `fill`
+    /// writes the rows. Where anything fails, what was there before stays.
+    pub(crate) fn store(
+        &self,
+        source: &Path,
+        stamp: Stamp,
+        fill: impl FnOnce(&mut RatingsWriter<Hashed<&File>>) -> Result<()>,
+    ) -> Result<()> {
+        let path = self.path();
+        std::fs::create_dir_all(&self.dir).map_err(Error::write(&self.dir))?;
+        let beside = beside(&path)?;
+        let mut writer = RatingsWriter::new(Hashed::new(beside.as_file()), &path)?;
+        fill(&mut writer)?;
+        let (rows, hashed) = writer.close()?;
+        let (cache_bytes, cache_xxh3) = hashed.digest();
+        let (_, source_xxh3) = hash(source).map_err(Error::read(source))?;
+        if Stamp::of(source).map_err(Error::read(source))? != stamp {
+            let changed = std::io::Error::other("it changed while it was read");
+            return Err(Error::read(source)(changed));
+        }
+        let manifest = Manifest {
+            format: FORMAT,
+            source: stamp,
+            source_xxh3,
+            rows,
+            cache_bytes,
+            cache_xxh3,
+        };
+        place(beside, &path)?;
+        let path = self.manifest_path();
+        let manifest_file = self::beside(&path)?;
+        serde_json::to_writer_pretty(manifest_file.as_file(), &manifest)
+            .map_err(|error| Error::write(&path)(error.into()))?;
+        place(manifest_file, &path)
+    }
+}
+
+/// A file beside `path`, to be renamed to it; gone if it is not.
+fn beside(path: &Path) -> Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".partial")
+        // As any file, where the default is for secrets.
+        .make_in(path.parent().unwrap_or(Path::new(".")), |path| {
+            File::create_new(path)
+        })
+        .map_err(Error::write(path))
+}
+
+fn place(file: tempfile::NamedTempFile<File>, path: &Path) -> Result<()> {
+    file.as_file().sync_all().map_err(Error::write(path))?;
+    file.persist(path)
+        .map_err(|error| Error::write(path)(error.error))?;
+    Ok(())
+}
+
+/// Length and hash of a file.
+fn hash(path: &Path) -> std::io::Result<(u64, String)> {
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; 1 << 20];
+    let mut hashed = Hashed::new(std::io::sink());
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hashed.digest()),
+            read => hashed.write_all(&buffer[..read])?,
+        }
+    }
+}
+
+/// Hashes what passes through.
+pub(crate) struct Hashed<W> {
+    inner: W,
+    bytes: u64,
+    state: Box<Xxh3>,
+}
+
+impl<W> Hashed<W> {
+    fn new(inner: W) -> Self {
+        Self {
+            inner,
+            bytes: 0,
+            state: Box::new(Xxh3::new()),
+        }
+    }
+
+    fn digest(&self) -> (u64, String) {
+        (self.bytes, format!("{:032x}", self.state.digest128()))
+    }
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.state.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Writes ratings as Parquet, a row group a call.
+pub(crate) struct RatingsWriter<W: Write + Send> {
+    writer: SerializedFileWriter<W>,
+    factory: ArrowRowGroupWriterFactory,
+    path: PathBuf,
+    groups: usize,
+    rows: usize,
+}
+
+impl<W: Write + Send> RatingsWriter<W> {
+    /// `path` is for messages.
+    pub(crate) fn new(out: W, path: &Path) -> Result<Self> {
+        let failed = |error| Error::write(path)(parquet_error(error));
+        let level = ZstdLevel::try_new(1).map_err(failed)?;
+        let timestamp = ColumnPath::from("timestamp");
+        // Users, movies and stars repeat, times do not: they differ by little.
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            .set_column_dictionary_enabled(timestamp.clone(), false)
+            .set_column_encoding(timestamp, Encoding::DELTA_BINARY_PACKED)
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .build();
+        let schema = Ratings::schema();
+        let root = ArrowSchemaConverter::new()
+            .convert(&schema)
+            .map_err(failed)?
+            .root_schema_ptr();
+        let writer = SerializedFileWriter::new(out, root, Arc::new(properties)).map_err(failed)?;
+        let factory = ArrowRowGroupWriterFactory::new(&writer, schema);
+        Ok(Self {
+            writer,
+            factory,
+            path: path.to_owned(),
+            groups: 0,
+            rows: 0,
+        })
+    }
+
+    /// Writes all rows, in groups of [`ROW_GROUP`].
+    pub(crate) fn write_all(&mut self, columns: &RatingColumns) -> Result<()> {
+        for start in (0..columns.users.len()).step_by(ROW_GROUP) {
+            let rows = start..(start + ROW_GROUP).min(columns.users.len());
+            let group: [ArrayRef; 4] = [
+                Arc::new(UInt32Array::from(columns.users[rows.clone()].to_vec())),
+                Arc::new(UInt32Array::from(columns.movies[rows.clone()].to_vec())),
+                Arc::new(Float32Array::from(columns.stars[rows.clone()].to_vec())),
+                Arc::new(UInt32Array::from(columns.timestamps[rows.clone()].to_vec())),
+            ];
+            self.write_group(&group)
+                .map_err(|error| Error::write(&self.path)(parquet_error(error)))?;
+            self.rows += rows.len();
+        }
+        Ok(())
+    }
+
+    fn write_group(&mut self, columns: &[ArrayRef; 4]) -> parquet::errors::Result<()> {
+        let writers = self.factory.create_column_writers(self.groups)?;
+        let schema = Ratings::schema();
+        let chunks: Vec<_> = writers
+            .into_par_iter()
+            .zip(columns)
+            .zip(schema.fields().as_ref())
+            .map(|((mut writer, column), field)| {
+                for leaf in compute_leaves(field, column)? {
+                    writer.write(&leaf)?;
+                }
+                writer.close()
+            })
+            .collect::<parquet::errors::Result<_>>()?;
+        let mut group = self.writer.next_row_group()?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
+        self.groups += 1;
+        Ok(())
+    }
+
+    /// Number of rows, and what they were written to.
+    fn close(self) -> Result<(usize, W)> {
+        let rows = self.rows;
+        let out = self
+            .writer
+            .into_inner()
+            .map_err(|error| Error::write(&self.path)(parquet_error(error)))?;
+        Ok((rows, out))
+    }
+}
+
+/// The error of the system within an error of Parquet's.
+fn parquet_error(error: ParquetError) -> std::io::Error {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(inner) => *inner,
+            Err(inner) => std::io::Error::other(inner),
+        },
+        error => std::io::Error::other(error),
+    }
+}
+
+/// Reads all row groups, on all threads. `None` where the file is not of
+/// `rows` ratings.
+fn read_columns(path: &Path, rows: usize) -> Option<RatingColumns> {
+    let file = File::open(path).ok()?;
+    let metadata = ArrowReaderMetadata::load(&file, Default::default()).ok()?;
+    let groups = metadata.metadata().row_groups();
+    let lengths: Vec<u32> = groups
+        .iter()
+        .map(|group| u32::try_from(group.num_rows()).ok())
+        .collect::<Option<_>>()?;
+    let lengths = || lengths.iter().map(|&length| length as usize);
+    if metadata.schema().fields() != Ratings::schema().fields()
+        || lengths().sum::<usize>() != rows
+        || rows > u32::MAX as usize
+    {
+        return None;
+    }
+    let mut columns = RatingColumns::zeroed(rows);
+    columns
+        .parts(lengths())
+        .into_par_iter()
+        .enumerate()
+        .map(|(group, part)| {
+            let file = File::open(path).ok()?;
+            let batches =
+                ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+                    .with_row_groups(vec![group])
+                    .with_batch_size(DECODED_AT_A_TIME)
+                    .build()
+                    .ok()?;
+            let mut rest = part;
+            for batch in batches {
+                rest = copy(&batch.ok()?, rest)?;
+            }
+            rest.users.is_empty().then_some(())
+        })
+        .collect::<Option<()>>()?;
+    Some(columns)
+}
+
+/// Copies a batch to the front of `out`, and returns what comes after.
+fn copy<'a>(batch: &RecordBatch, out: RatingSlices<'a>) -> Option<RatingSlices<'a>> {
+    if batch.num_rows() > out.users.len() {
+        return None;
+    }
+    let ids = |column: usize| batch.column(column).as_primitive_opt::<UInt32Type>();
+    let (front, rest) = out.split_at(batch.num_rows());
+    front.users.copy_from_slice(ids(0)?.values());
+    front.movies.copy_from_slice(ids(1)?.values());
+    let stars = batch.column(2).as_primitive_opt::<Float32Type>()?;
+    front.stars.copy_from_slice(stars.values());
+    front.timestamps.copy_from_slice(ids(3)?.values());
+    Some(rest)
+}

@@ -1,0 +1,197 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, UInt32Type};
+use arrow_array::{FixedSizeListArray, Float32Array, RecordBatch, UInt32Array};
+use arrow_schema::{DataType, Field, Schema};
+use rayon::prelude::*;
+
+use crate::text::{Blocks, Dialect, TableFile, decimal, digits};
+use crate::{Error, IdMap, Modality, Result};
+
+const SCORE_COLUMNS: [&str; 3] = ["movieId", "tagId", "relevance"];
+
+/// The tag genome (Vig, Sen and Riedl 2012): how well each of some tags fits
+/// each of some movies.
+///
+/// Two Arrow tables. The scores are kept a row a movie, 62 MB for ml-25m, since
+/// the releases give every tag for every movie they cover.
+///
+/// | table | column | Arrow type | |
+/// | --- | --- | --- | --- |
+/// | tags | `tagId` | `UInt32` | raw id, ascending |
+/// | | `tag` | `Utf8` | |
+/// | scores | `movieId` | `UInt32` | raw id, ascending |
+/// | | `relevance` | `FixedSizeList<Float32>` | 0 to 1, an entry a tag; 0 where the file has none |
+#[derive(Debug, Clone)]
+pub struct Genome {
+    tags: RecordBatch,
+    scores: RecordBatch,
+}
+
+/// The columns of `genome-scores.csv`.
+#[derive(Default)]
+struct Scores {
+    movies: Vec<u32>,
+    tags: Vec<u32>,
+    relevance: Vec<f32>,
+}
+
+impl Genome {
+    /// Reads `genome-tags.csv` and `genome-scores.csv`.
+    pub(crate) fn read(tags_path: &Path, scores_path: &Path) -> Result<Self> {
+        let (tag_ids, tags) = read_tags(tags_path)?;
+        let scores = match Scores::read_plain(scores_path, &tag_ids) {
+            Some(scores) => scores,
+            None => Scores::read_rows(scores_path, &tag_ids)?,
+        };
+        let scores = scores.table(&tag_ids).map_err(Error::arrow(scores_path))?;
+        Ok(Self { tags, scores })
+    }
+
+    /// The table of tags.
+    pub fn tags(&self) -> &RecordBatch {
+        &self.tags
+    }
+
+    /// The table of scores.
+    pub fn scores(&self) -> &RecordBatch {
+        &self.scores
+    }
+
+    /// Number of tags: the length of a movie's vector.
+    pub fn width(&self) -> usize {
+        self.tags.num_rows()
+    }
+
+    /// The vectors as a modality, `"genome"`, for the catalogue `movies`.
+    pub fn modality(&self, movies: &IdMap) -> Modality {
+        let ids = self.scores.column(0).as_primitive::<UInt32Type>();
+        let values = self.scores.column(1).as_fixed_size_list().values();
+        let values = values.as_primitive::<Float32Type>().values();
+        let vectors = ids
+            .values()
+            .iter()
+            .zip(values.chunks_exact(self.width()))
+            .filter_map(|(&id, vector)| Some((movies.row(id)?, vector)));
+        Modality::standardised("genome", self.width(), movies.len(), vectors)
+    }
+}
+
+fn read_tags(path: &Path) -> Result<(IdMap, RecordBatch)> {
+    let mut named = Vec::new();
+    TableFile::open(path, &Dialect::Csv, &["tagId", "tag"])?.for_each(|row| {
+        named.push((row.id(0)?, row.text(1)?.into_owned(), row.line()));
+        Ok(())
+    })?;
+    named.sort();
+    if let Some(twice) = named.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(Error::Row {
+            path: path.to_owned(),
+            line: twice[1].2,
+            column: "tagId".to_owned(),
+            problem: format!(
+                "'{}' stands on an earlier line too; keep one of them",
+                twice[1].0
+            ),
+        });
+    }
+    let ids: Vec<u32> = named.iter().map(|&(id, ..)| id).collect();
+    let mut names = StringBuilder::new();
+    named
+        .iter()
+        .for_each(|(_, name, _)| names.append_value(name));
+    let schema = Schema::new(vec![
+        Field::new("tagId", DataType::UInt32, false),
+        Field::new("tag", DataType::Utf8, false),
+    ]);
+    let table = RecordBatch::try_new(
+        Arc::new(schema),
+        vec![
+            Arc::new(UInt32Array::from(ids.clone())),
+            Arc::new(names.finish()),
+        ],
+    )
+    .map_err(Error::arrow(path))?;
+    Ok((IdMap::from_ids(ids), table))
+}
+
+impl Scores {
+    /// On all threads; `None` where anything needs a closer look.
+    fn read_plain(path: &Path, tags: &IdMap) -> Option<Self> {
+        let blocks = Blocks::open(path, &Dialect::Csv, &SCORE_COLUMNS)?;
+        let parts: Vec<Self> = (0..blocks.rows().len())
+            .into_par_iter()
+            .map_init(Vec::new, |buffer, block| {
+                blocks.read(block, buffer, |text| Self::parse(text, tags))
+            })
+            .collect::<Option<_>>()?;
+        let mut all = Self::default();
+        for part in parts {
+            all.movies.extend(part.movies);
+            all.tags.extend(part.tags);
+            all.relevance.extend(part.relevance);
+        }
+        (!all.movies.is_empty()).then_some(all)
+    }
+
+    fn parse(mut text: &[u8], tags: &IdMap) -> Option<Self> {
+        let mut scores = Self::default();
+        while !text.is_empty() {
+            scores.movies.push(digits(&mut text)?);
+            text = text.strip_prefix(b",")?;
+            scores.tags.push(tags.row(digits(&mut text)?)?);
+            text = text.strip_prefix(b",")?;
+            let relevance = decimal(&mut text).filter(|it| (0.0..=1.0).contains(it))?;
+            scores.relevance.push(relevance);
+            text = text.strip_prefix(b"\r").unwrap_or(text);
+            text = match text.strip_prefix(b"\n") {
+                Some(rest) => rest,
+                None if text.is_empty() => text,
+                None => return None,
+            };
+        }
+        Some(scores)
+    }
+
+    fn read_rows(path: &Path, tags: &IdMap) -> Result<Self> {
+        let mut scores = Self::default();
+        TableFile::open(path, &Dialect::Csv, &SCORE_COLUMNS)?.for_each(|row| {
+            scores.movies.push(row.id(0)?);
+            let tag = tags.row(row.id(1)?);
+            scores
+                .tags
+                .push(tag.ok_or_else(|| row.bad(1, "is not a tag of genome-tags.csv"))?);
+            let relevance = row.number(2)?;
+            if !(0.0..=1.0).contains(&relevance) {
+                return Err(row.bad(2, "is not a relevance from 0 to 1"));
+            }
+            scores.relevance.push(relevance);
+            Ok(())
+        })?;
+        Ok(scores)
+    }
+
+    /// A row a movie.
+    fn table(self, tags: &IdMap) -> std::result::Result<RecordBatch, arrow_schema::ArrowError> {
+        let movies = IdMap::from_ids(self.movies.iter().copied());
+        let mut relevance = vec![0f32; movies.len() * tags.len()];
+        for ((movie, tag), value) in self.movies.iter().zip(self.tags).zip(self.relevance) {
+            if let Some(row) = movies.row(*movie) {
+                relevance[row as usize * tags.len() + tag as usize] = value;
+            }
+        }
+        let item = Arc::new(Field::new_list_field(DataType::Float32, false));
+        let width = tags.len() as i32;
+        let values = Arc::new(Float32Array::from(relevance));
+        let vectors = FixedSizeListArray::try_new(Arc::clone(&item), width, values, None)?;
+        let schema = Schema::new(vec![
+            Field::new("movieId", DataType::UInt32, false),
+            Field::new("relevance", DataType::FixedSizeList(item, width), false),
+        ]);
+        let ids = UInt32Array::from(movies.ids().to_vec());
+        RecordBatch::try_new(Arc::new(schema), vec![Arc::new(ids), Arc::new(vectors)])
+    }
+}

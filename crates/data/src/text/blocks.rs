@@ -1,0 +1,188 @@
+//! Plain tables of numbers, read in blocks on all threads.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::Dialect;
+
+/// Bytes that a thread reads at a time: they stay in its second-level cache
+/// from the disk to the columns.
+const BLOCK_BYTES: u64 = 512 << 10;
+/// A row that is longer is not one of numbers.
+const LONGEST_ROW: usize = 512;
+
+/// A file of lines, cut into blocks whose numbers of rows are known.
+///
+/// A row belongs to the block in which it starts. Nothing is mapped into
+/// memory: mapped pages would count as the reader's, and a file that another
+/// program cuts short would end it.
+pub(crate) struct Blocks {
+    file: File,
+    /// First byte of the first row.
+    start: u64,
+    length: u64,
+    /// Rows of each block.
+    rows: Vec<usize>,
+}
+
+impl Blocks {
+    /// Counts the rows of the file at `path`, whose header, where the dialect
+    /// has one, must be `columns`. `None` where it is not, or the file cannot
+    /// be read: a more careful reader can say why.
+    pub(crate) fn open(path: &Path, dialect: &Dialect, columns: &[&str]) -> Option<Self> {
+        if super::is_compressed(path) {
+            return None;
+        }
+        let file = File::open(path).ok()?;
+        let length = file.metadata().ok().filter(|it| it.is_file())?.len();
+        let start = match dialect {
+            Dialect::Csv => skip_header(&file, columns)?,
+            Dialect::Plain { .. } => 0,
+        };
+        let blocks = length.checked_sub(start)?.div_ceil(BLOCK_BYTES);
+        let mut table = Self {
+            file,
+            start,
+            length,
+            rows: Vec::new(),
+        };
+        table.rows = (0..blocks)
+            .into_par_iter()
+            .map_init(Vec::new, |buffer, block| table.count(block, buffer))
+            .collect::<Option<_>>()?;
+        Some(table)
+    }
+
+    /// Rows of each block, in the order of the file.
+    pub(crate) fn rows(&self) -> &[usize] {
+        &self.rows
+    }
+
+    /// Calls `take` with the text of the rows of `block`, each with its line
+    /// end but perhaps the last. `None` where the file has changed or a row is
+    /// too long to be one of numbers.
+    pub(crate) fn read<T>(
+        &self,
+        block: usize,
+        buffer: &mut Vec<u8>,
+        take: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        let bytes = self.bytes(block as u64);
+        // The last row may end in the next block, and the first one may have
+        // begun in the one before.
+        let before = if block == 0 { 0 } else { 1 };
+        let end = (bytes.end + LONGEST_ROW as u64).min(self.length);
+        self.fill(bytes.start - before..end, buffer)?;
+        let first = match memchr::memchr(b'\n', buffer) {
+            _ if block == 0 => 0,
+            Some(line_end) => line_end + 1,
+            None => return take(&[]),
+        };
+        let body = (bytes.end - bytes.start + before) as usize;
+        if first >= body {
+            return take(&[]);
+        }
+        let last = match memchr::memchr(b'\n', &buffer[body - 1..]) {
+            Some(line_end) => body + line_end,
+            None if end == self.length => buffer.len(),
+            None => return None,
+        };
+        take(&buffer[first..last])
+    }
+
+    fn bytes(&self, block: u64) -> Range<u64> {
+        let start = self.start + block * BLOCK_BYTES;
+        start..(start + BLOCK_BYTES).min(self.length)
+    }
+
+    /// Rows that start in `block`: one for each line end that comes right
+    /// before one of its bytes.
+    fn count(&self, block: u64, buffer: &mut Vec<u8>) -> Option<usize> {
+        let bytes = self.bytes(block);
+        let before = u64::from(block > 0);
+        self.fill(bytes.start - before..bytes.end - 1, buffer)?;
+        let line_ends = memchr::memchr_iter(b'\n', buffer).count();
+        Some(line_ends + usize::from(block == 0))
+    }
+
+    fn fill(&self, range: Range<u64>, buffer: &mut Vec<u8>) -> Option<()> {
+        buffer.resize((range.end - range.start) as usize, 0);
+        read_exact_at(&self.file, buffer, range.start).ok()
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> std::io::Result<()> {
+    while !buffer.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                buffer = &mut buffer[read..];
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the header with its line end, if it names just these columns; a
+/// byte order mark may precede it and quotes may stand around the names.
+fn skip_header(file: &File, columns: &[&str]) -> Option<u64> {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    let mut buffer = vec![0; LONGEST_ROW.min(file.metadata().ok()?.len() as usize)];
+    read_exact_at(file, &mut buffer, 0).ok()?;
+    let length = memchr::memchr(b'\n', &buffer)? + 1;
+    let header = buffer[..length].trim_ascii_end();
+    let header = header.strip_prefix(BYTE_ORDER_MARK).unwrap_or(header);
+    let found = header.split(|&byte| byte == b',').map(|name| {
+        let quoted = name
+            .strip_prefix(b"\"")
+            .and_then(|it| it.strip_suffix(b"\""));
+        quoted.unwrap_or(name)
+    });
+    found
+        .eq(columns.iter().map(|name| name.as_bytes()))
+        .then_some(length as u64)
+}
+
+/// Takes a whole number off the front of `text`.
+#[inline]
+pub(crate) fn digits(text: &mut &[u8]) -> Option<u32> {
+    let mut value = 0u64;
+    let mut length = 0;
+    while let Some(digit) = text.get(length).map(|byte| byte.wrapping_sub(b'0')) {
+        if digit > 9 {
+            break;
+        }
+        value = value * 10 + u64::from(digit);
+        length += 1;
+        if length > 10 {
+            return None;
+        }
+    }
+    if length == 0 {
+        return None;
+    }
+    *text = &text[length..];
+    u32::try_from(value).ok()
+}
+
+/// Takes a number with a decimal point off the front of `text`.
+#[inline]
+pub(crate) fn decimal(text: &mut &[u8]) -> Option<f32> {
+    let length = text
+        .iter()
+        .position(|byte| !(byte.is_ascii_digit() || *byte == b'.'))
+        .unwrap_or(text.len());
+    let (number, rest) = text.split_at(length);
+    *text = rest;
+    std::str::from_utf8(number).ok()?.parse().ok()
+}

@@ -1,0 +1,72 @@
+//! Tables of text, as MovieLens releases write them.
+//!
+//! [`TableFile`] reads any of them row by row and explains what it cannot use.
+//! [`Blocks`] reads plain tables of numbers on all threads and gives up on
+//! whatever looks unusual, so that there is one place that decides what a file
+//! means.
+
+mod blocks;
+mod rows;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+pub(crate) use blocks::{Blocks, decimal, digits};
+pub(crate) use rows::{Row, TableFile};
+
+use crate::{Error, Result};
+
+/// How the rows of a file are written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Dialect {
+    /// Commas, a header, quotes (RFC 4180), UTF-8.
+    Csv,
+    /// No header and no quotes; UTF-8, or else Latin-1.
+    Plain {
+        separator: &'static str,
+        /// Fields of a row.
+        width: usize,
+        /// The field that may hold the separator itself.
+        wide: Option<usize>,
+    },
+}
+
+impl Dialect {
+    /// What stands between two fields.
+    pub(crate) fn separator(&self) -> &'static [u8] {
+        match self {
+            Self::Csv => b",",
+            Self::Plain { separator, .. } => separator.as_bytes(),
+        }
+    }
+}
+
+/// Where the table `name` of the folder `dir` is: as it is, or compressed as
+/// `name.gz`. The plain name where there is neither.
+pub(crate) fn locate(dir: &Path, name: &str) -> PathBuf {
+    let plain = dir.join(name);
+    let compressed = dir.join(format!("{name}.gz"));
+    if !plain.exists() && compressed.exists() {
+        return compressed;
+    }
+    plain
+}
+
+/// Whether the name says that the file is compressed.
+pub(crate) fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
+}
+
+/// Opens a file that may be compressed.
+pub(crate) fn open(path: &Path) -> Result<Box<dyn Read>> {
+    let file = File::open(path).map_err(Error::read(path))?;
+    if file.metadata().map_err(Error::read(path))?.is_dir() {
+        let source = std::io::Error::from(std::io::ErrorKind::IsADirectory);
+        return Err(Error::read(path)(source));
+    }
+    if is_compressed(path) {
+        return Ok(Box::new(flate2::read::MultiGzDecoder::new(file)));
+    }
+    Ok(Box::new(file))
+}

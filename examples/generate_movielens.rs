@@ -1,0 +1,71 @@
+//! Makes up a MovieLens folder of any size.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use mmdlrm::data::generate::{self, GeneratorConfig};
+
+/// Make up a MovieLens folder: ratings, movies, links, tags, posters and plots,
+/// of the shape of ml-25m.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Number of users
+    #[arg(long, default_value_t = GeneratorConfig::default().users)]
+    users: u32,
+    /// Number of movies
+    #[arg(long, default_value_t = GeneratorConfig::default().movies)]
+    movies: u32,
+    /// Number of ratings
+    #[arg(long, default_value_t = GeneratorConfig::default().ratings)]
+    ratings: u64,
+    /// The same seed gives the same bytes
+    #[arg(long, default_value_t = GeneratorConfig::default().seed)]
+    seed: u64,
+    /// Leave out posters and plots
+    #[arg(long)]
+    no_contents: bool,
+    /// Folder to write; it must not exist, or be one that this program wrote
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let config = GeneratorConfig {
+        users: args.users,
+        movies: args.movies,
+        ratings: args.ratings,
+        seed: args.seed,
+        contents: !args.no_contents,
+    };
+    let start = Instant::now();
+    // indicatif draws to standard error, and only where it is a terminal.
+    let bar = ProgressBar::new(config.ratings);
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} ratings, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    let written = generate::write(&args.out, &config, |ratings| bar.inc(ratings));
+    bar.finish();
+    match written {
+        Ok(()) => {
+            let seconds = start.elapsed().as_secs_f64();
+            println!(
+                "ratings={} seconds={seconds:.3} ratings_per_s={:.0} out={}",
+                config.ratings,
+                config.ratings as f64 / seconds,
+                args.out.display()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
