@@ -2,11 +2,9 @@
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
-use std::sync::Arc;
-
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mmdlrm::data::generate::{self, GeneratorConfig};
-use mmdlrm::data::{Dataset, MovieLens, Split};
+use mmdlrm::data::{Dataset, MovieLens, Split, TrainingData};
 
 const RATINGS: u64 = 200_000;
 
@@ -34,13 +32,13 @@ fn data(criterion: &mut Criterion) {
         bencher.iter(|| Dataset::new(&movielens, split.clone(), Vec::new()).unwrap());
     });
     let rows = split.train.len() as u64;
-    let dataset = Arc::new(Dataset::new(&movielens, split, Vec::new()).unwrap());
+    let dataset = Dataset::new(&movielens, split, Vec::new()).unwrap();
     group.throughput(Throughput::Elements(rows));
     group.bench_function("shuffled batches", |bencher| {
         bencher.iter(|| {
             dataset
-                .shuffled_batches(2048, 1)
-                .map(|batch| batch.len())
+                .training_batches(2048, 1)
+                .map(|batch| batch.unwrap().len())
                 .sum::<usize>()
         });
     });

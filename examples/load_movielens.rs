@@ -1,50 +1,50 @@
 //! Reads a MovieLens folder and says how long it took.
 
+mod policies;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use mmdlrm::data::{Duplicates, MovieLens, OpenOptions, UnknownMovies};
+use mmdlrm::data::{Dataset, LeftOut, OpenOptions, Result, Split, StreamedDataset, TrainingData};
+use policies::Policies;
 
-/// Read a MovieLens folder of any release.
+/// Read a MovieLens folder of any release, into memory or to stream it, and
+/// make batches of it.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
     /// The folder
     dir: PathBuf,
     /// Parse the text, and neither read nor write the Parquet cache
-    #[arg(long)]
+    #[arg(long, conflicts_with = "stream")]
     no_cache: bool,
     /// Folder of the cache [default: .mmdlrm in the data folder]
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     cache: Option<PathBuf>,
-    /// What to do with ratings of movies that the table of movies lacks
-    #[arg(long, default_value = "refuse", value_parser = ["refuse", "drop"])]
-    unknown_movies: String,
-    /// What to do where a user rated a movie more than once
-    #[arg(long, default_value = "refuse",
-          value_parser = ["refuse", "keep-first", "keep-latest", "keep-all"])]
-    duplicates: String,
+    /// Keep the ratings on disk: memory does not grow with their number
+    #[arg(long)]
+    stream: bool,
+    /// Also go once through shuffled training batches of so many of 80 % of the
+    /// ratings
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
+    batches: Option<u32>,
+    #[command(flatten)]
+    policies: Policies,
 }
 
 impl Args {
+    fn cache(&self) -> PathBuf {
+        let usual = || OpenOptions::cache_in(&self.dir);
+        self.cache.clone().unwrap_or_else(usual)
+    }
+
     fn options(&self) -> OpenOptions {
         OpenOptions {
-            unknown_movies: match self.unknown_movies.as_str() {
-                "drop" => UnknownMovies::Drop,
-                _ => UnknownMovies::Refuse,
-            },
-            duplicates: match self.duplicates.as_str() {
-                "keep-first" => Duplicates::KeepFirst,
-                "keep-latest" => Duplicates::KeepLatest,
-                "keep-all" => Duplicates::KeepAll,
-                _ => Duplicates::Refuse,
-            },
-            cache: (!self.no_cache).then(|| {
-                let usual = || OpenOptions::cache_in(&self.dir);
-                self.cache.clone().unwrap_or_else(usual)
-            }),
+            unknown_movies: self.policies.unknown_movies(),
+            duplicates: self.policies.duplicates(),
+            cache: (!self.no_cache).then(|| self.cache()),
             ..OpenOptions::default()
         }
     }
@@ -58,12 +58,13 @@ fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    let start = Instant::now();
-    match args.options().open(&args.dir) {
-        Ok(movielens) => {
-            report(&movielens, start.elapsed().as_secs_f64());
-            ExitCode::SUCCESS
-        }
+    let loaded = if args.stream {
+        stream(&args)
+    } else {
+        load(&args)
+    };
+    match loaded {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -71,13 +72,73 @@ fn main() -> ExitCode {
     }
 }
 
-fn report(movielens: &MovieLens, seconds: f64) {
+fn load(args: &Args) -> Result<()> {
+    let start = Instant::now();
+    let movielens = args.options().open(&args.dir)?;
+    let rows = movielens.ratings.len();
+    let from = if movielens.from_cache { "cache" } else { "csv" };
+    report(rows, start, from, &movielens.left_out);
+    if let Some(size) = args.batches {
+        let start = Instant::now();
+        let split = Split::random(rows, TEST_SHARE, SEED)?;
+        let data = Dataset::new(&movielens, split, Vec::new())?;
+        drop(movielens);
+        make_batches(&data, size as usize, start)?;
+    }
+    Ok(())
+}
+
+fn stream(args: &Args) -> Result<()> {
+    let start = Instant::now();
+    let movielens = args.options().open_streamed(&args.dir)?;
+    let rows = movielens.ratings.len();
+    report(rows, start, "stream", movielens.ratings.left_out());
+    if let Some(size) = args.batches {
+        let start = Instant::now();
+        let scratch = args.cache();
+        let data = StreamedDataset::new(movielens, TEST_SHARE, SEED, Vec::new(), &scratch)?;
+        make_batches(&data, size as usize, start)?;
+    }
+    Ok(())
+}
+
+const TEST_SHARE: f64 = 0.2;
+const SEED: u64 = 42;
+
+fn report(rows: usize, start: Instant, from: &str, left_out: &LeftOut) {
     println!(
-        "rows={} seconds={seconds:.3} peak_mib={} from={}",
-        movielens.ratings.len(),
-        peak_mib(),
-        if movielens.from_cache { "cache" } else { "csv" }
+        "rows={rows} seconds={:.3} peak_mib={} from={from}",
+        start.elapsed().as_secs_f64(),
+        peak_mib()
     );
+    if left_out.of_unknown_movies > 0 {
+        eprintln!(
+            "left out {} ratings of {} movies that the table of movies lacks",
+            left_out.of_unknown_movies,
+            left_out.unknown_movies.len()
+        );
+    }
+    if left_out.duplicates > 0 {
+        let duplicates = left_out.duplicates;
+        eprintln!("left out {duplicates} ratings whose pair of user and movie has another");
+    }
+}
+
+fn make_batches(data: &impl TrainingData, size: usize, start: Instant) -> Result<()> {
+    let features_seconds = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let mut rows = 0;
+    for batch in data.training_batches(size, SEED) {
+        rows += batch?.len();
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "features_seconds={features_seconds:.3} batch_rows={rows} seconds={seconds:.3} \
+         batch_rows_per_s={:.0} peak_mib={}",
+        rows as f64 / seconds,
+        peak_mib()
+    );
+    Ok(())
 }
 
 /// The most memory that this process has held, where the system tells.

@@ -3,6 +3,7 @@
 //! Without arguments it makes up a small MovieLens folder and trains on that;
 //! `--data` names a real one.
 
+mod policies;
 mod progress;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use mmdlrm::data::generate::GeneratorConfig;
 use mmdlrm::encoders::DEFAULT_CLIP;
 use mmdlrm::train::{Algorithm, Preset};
 use mmdlrm::{Encoder, Error, Experiment, ExperimentConfig, Report, Source, SplitConfig};
+use policies::Policies;
 use progress::Progress;
 
 /// Train a multimodal DLRM on a MovieLens folder, posters and plot summaries.
@@ -37,14 +39,28 @@ struct Args {
     #[arg(long, default_value = "mmdlrm", value_parser = preset_names())]
     preset: String,
     /// How ratings are held out when --test-rows names none
-    #[arg(long, default_value = "random", value_parser = ["random"])]
+    #[arg(long, default_value = "random", value_parser = [
+        "random", "temporal", "leave-last-out", "cold-users", "cold-movies"
+    ])]
     split: String,
-    /// Share of the ratings held out
+    /// Share of the ratings (with --split cold-users or cold-movies of those)
+    /// held out
     #[arg(long, default_value_t = 0.2, value_name = "SHARE")]
     test_share: f64,
+    /// Ratings of each user that --split leave-last-out holds out
+    #[arg(long, default_value_t = 1, value_name = "COUNT")]
+    leave_out: usize,
     /// CSV of userId,movieId: the ratings to hold out [default: --split]
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "test_share"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "test_share", "leave_out"])]
     test_rows: Option<PathBuf>,
+    /// Keep the ratings on disk: memory does not grow with their number
+    #[arg(long)]
+    stream: bool,
+    #[command(flatten)]
+    policies: Policies,
+    /// Use the tag genome, where the release has one, as one more modality
+    #[arg(long)]
+    genome: bool,
     /// Passes over the training ratings
     #[arg(long, default_value_t = ExperimentConfig::default().train.epochs)]
     epochs: usize,
@@ -155,13 +171,21 @@ fn config(args: Args) -> ExperimentConfig {
             summaries: args.summaries,
         },
     };
-    config.split = match args.test_rows {
-        Some(path) => SplitConfig::TestRows(path),
-        None => SplitConfig::Random {
-            test_share: args.test_share,
-            seed: args.seed,
+    let (test_share, seed) = (args.test_share, args.seed);
+    config.split = match (args.test_rows, args.split.as_str()) {
+        (Some(path), _) => SplitConfig::TestRows(path),
+        (None, "temporal") => SplitConfig::Temporal { test_share },
+        (None, "leave-last-out") => SplitConfig::LeaveLastOut {
+            count: args.leave_out,
         },
+        (None, "cold-users") => SplitConfig::ColdUsers { test_share, seed },
+        (None, "cold-movies") => SplitConfig::ColdMovies { test_share, seed },
+        (None, _) => SplitConfig::Random { test_share, seed },
     };
+    config.stream = args.stream;
+    config.genome = args.genome;
+    config.unknown_movies = args.policies.unknown_movies();
+    config.duplicates = args.policies.duplicates();
     if let Some((_, preset)) = Preset::ALL.iter().find(|(name, _)| *name == args.preset) {
         config.preset = *preset;
     }

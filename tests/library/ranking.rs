@@ -1,6 +1,6 @@
 //! Ranking a catalogue against brute force.
 
-use mmdlrm::data::{Dataset, Modality, MovieLens, Split, generate};
+use mmdlrm::data::{Dataset, Modality, MovieLens, Split, TrainingData, generate};
 use mmdlrm::metrics::ndcg_at_k;
 use mmdlrm::model::{Bags, Batch, Dlrm, ModalityInput};
 use mmdlrm::train::{Preset, rank_catalogue};
@@ -41,7 +41,7 @@ fn with_input<T>(
         Bags::Single(&batch.movies),
         genres,
     ];
-    let vectors = dataset.modalities()[0].values();
+    let vectors = dataset.features().modalities()[0].values();
     let modalities = [ModalityInput {
         vectors,
         rows: &batch.modality_rows[0],
@@ -56,7 +56,7 @@ fn with_input<T>(
 /// Scores of all movies for a user by plain prediction.
 fn brute_force(model: &Dlrm, dataset: &Dataset, user: u32) -> Vec<f32> {
     let mut scores = Vec::new();
-    let batch = dataset.catalogue_batch(user);
+    let batch = dataset.features().catalogue_batch(user);
     with_input(dataset, &batch, |input| model.predict(input, &mut scores)).unwrap();
     scores
 }
@@ -64,23 +64,23 @@ fn brute_force(model: &Dlrm, dataset: &Dataset, user: u32) -> Vec<f32> {
 #[test]
 fn the_ranking_metric_equals_brute_force_over_the_whole_catalogue() {
     let dataset = dataset();
-    let model = Dlrm::new(Preset::Mmdlrm.config(&dataset, 8), 1).unwrap();
+    let model = Dlrm::new(Preset::Mmdlrm.config(dataset.features(), 8), 1).unwrap();
     let mut sum = 0.0;
     let mut users = 0;
-    for user in 0..dataset.users().len() as u32 {
+    for user in 0..dataset.features().users().len() as u32 {
         let held_out: Vec<(u32, f32)> = dataset
             .split()
             .test
             .iter()
             .map(|&row| dataset.rating(row))
-            .filter(|rating| rating.0 == user)
-            .map(|(_, movie, stars)| (movie, stars))
+            .filter(|rated| rated.user == user)
+            .map(|rated| (rated.movie, rated.stars))
             .collect();
         if held_out.is_empty() {
             continue;
         }
         let scores = brute_force(&model, &dataset, user);
-        let history = dataset.history(user);
+        let history = dataset.user_histories().row(user).ids;
         let (mut relevance, mut candidates) = (Vec::new(), Vec::new());
         for movie in (0..scores.len() as u32).filter(|movie| !history.contains(movie)) {
             let rated = held_out.iter().find(|(rated, _)| *rated == movie);
@@ -99,13 +99,13 @@ fn the_ranking_metric_equals_brute_force_over_the_whole_catalogue() {
 #[test]
 fn scores_of_a_retargeted_catalogue_equal_plain_predictions() {
     let dataset = dataset();
-    let model = Dlrm::new(Preset::Mmdlrm.config(&dataset, 8), 1).unwrap();
-    let mut catalogue = dataset.catalogue_batch(0);
+    let model = Dlrm::new(Preset::Mmdlrm.config(dataset.features(), 8), 1).unwrap();
+    let mut catalogue = dataset.features().catalogue_batch(0);
     let items = with_input(&dataset, &catalogue, |input| model.item_vectors(input)).unwrap();
     let mut scores = Vec::new();
     for user in [3, 0, 11] {
-        dataset.retarget(&mut catalogue, user);
-        assert_eq!(catalogue, dataset.catalogue_batch(user));
+        dataset.features().retarget(&mut catalogue, user);
+        assert_eq!(catalogue, dataset.features().catalogue_batch(user));
         with_input(&dataset, &catalogue, |input| {
             model.score_items(&items, input, &mut scores)
         })

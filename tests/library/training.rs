@@ -1,10 +1,8 @@
-use std::sync::Arc;
-
-use mmdlrm::data::{Dataset, MovieLens, Split, generate};
+use mmdlrm::data::{Dataset, MovieLens, Split, TrainingData, generate};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{Algorithm, OptimizerConfig, Preset, TrainConfig, train};
 
-fn dataset() -> Arc<Dataset> {
+fn dataset() -> Dataset {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("sample");
     let config = generate::GeneratorConfig {
@@ -17,11 +15,11 @@ fn dataset() -> Arc<Dataset> {
     generate::write(&dir, &config, |_| {}).unwrap();
     let movielens = MovieLens::open(&dir).unwrap();
     let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
-    Arc::new(Dataset::new(&movielens, split, Vec::new()).unwrap())
+    Dataset::new(&movielens, split, Vec::new()).unwrap()
 }
 
-fn losses(dataset: &Arc<Dataset>, algorithm: Algorithm, learning_rate: f64) -> (Vec<f64>, Dlrm) {
-    let mut model = Dlrm::new(Preset::Dlrm.config(dataset, 8), 42).unwrap();
+fn losses(data: &impl TrainingData, algorithm: Algorithm, learning_rate: f64) -> (Vec<f64>, Dlrm) {
+    let mut model = Dlrm::new(Preset::Dlrm.config(data.features(), 8), 42).unwrap();
     let config = TrainConfig {
         epochs: 4,
         batch_size: 64,
@@ -35,7 +33,7 @@ fn losses(dataset: &Arc<Dataset>, algorithm: Algorithm, learning_rate: f64) -> (
     let mut losses = Vec::new();
     train(
         &mut model,
-        dataset,
+        data,
         &config,
         |_| {},
         |epoch, _| {
@@ -73,7 +71,7 @@ fn the_same_seed_gives_the_same_model_to_the_bit() {
 #[test]
 fn a_diverging_loss_stops_the_run_and_names_the_step() {
     let dataset = dataset();
-    let mut model = Dlrm::new(Preset::Dlrm.config(&dataset, 8), 42).unwrap();
+    let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 8), 42).unwrap();
     let config = TrainConfig {
         optimizer: OptimizerConfig {
             algorithm: Algorithm::Sgd,
@@ -95,13 +93,14 @@ fn predictions_do_not_see_the_labels_of_the_test_rows() {
     let predict = || {
         let movielens = MovieLens::open(&dir).unwrap();
         let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
-        let dataset = Arc::new(Dataset::new(&movielens, split, Vec::new()).unwrap());
+        let dataset = Dataset::new(&movielens, split, Vec::new()).unwrap();
         let (_, model) = losses(&dataset, Algorithm::Adam, 0.003);
-        let rated = mmdlrm::train::predict_test(&model, &dataset).unwrap();
-        let predictions = rated
-            .iter()
-            .map(|r| r.prediction.to_bits())
-            .collect::<Vec<_>>();
+        let mut predictions = Vec::new();
+        mmdlrm::train::predict_test(&model, &dataset, |rated| {
+            predictions.extend(rated.iter().map(|rated| rated.prediction.to_bits()));
+            Ok(())
+        })
+        .unwrap();
         (dataset.split().test.clone(), predictions)
     };
     let (test, before) = predict();

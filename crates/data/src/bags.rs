@@ -43,6 +43,12 @@ impl Bags {
         &self.ids[self.offsets[row] as usize..self.offsets[row + 1] as usize]
     }
 
+    /// The bag of `row`, to be put into another order.
+    pub(crate) fn row_mut(&mut self, row: u32) -> &mut [u32] {
+        let row = row as usize;
+        &mut self.ids[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    }
+
     /// Number of bags.
     pub fn len(&self) -> usize {
         self.offsets.len() - 1

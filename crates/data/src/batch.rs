@@ -1,10 +1,13 @@
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::Dataset;
+use crate::rated::Rated;
+use crate::{Features, Modality, Result};
 
-/// Batches that wait ready while the model computes.
-const PREFETCHED: usize = 4;
+/// Threads that turn ratings into batches.
+const BUILDERS: usize = 2;
+/// Batches that wait ready for each of them.
+const PREFETCHED: usize = 2;
 
 /// Columns of some ratings, ready for a model.
 ///
@@ -17,6 +20,8 @@ pub struct Batch {
     pub users: Vec<u32>,
     /// Movie row of each sample, `[batch]`.
     pub movies: Vec<u32>,
+    /// When each sample was rated, seconds since 1970, `[batch]`.
+    pub timestamps: Vec<u32>,
     /// Start of each sample's genres, `[batch + 1]`.
     pub genre_offsets: Vec<u32>,
     /// Genres of the samples' movies.
@@ -24,7 +29,7 @@ pub struct Batch {
     /// Standardised dense features, `[batch, DENSE_FEATURES.len()]`.
     pub dense: Vec<f32>,
     /// For each modality the row of each sample's vector, `[batch]`, or
-    /// [`Modality::MISSING`](crate::Modality::MISSING).
+    /// [`Modality::MISSING`].
     pub modality_rows: Vec<Vec<u32>>,
     /// Rating of each sample in stars, `[batch]`; empty where there is none to
     /// learn from.
@@ -41,34 +46,87 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
     }
+
+    /// Whether each sample's movie lacks the modality numbered `modality`,
+    /// `[batch]`; `None` where there is no such modality.
+    pub fn missing(&self, modality: usize) -> Option<Vec<bool>> {
+        let rows = self.modality_rows.get(modality)?.iter();
+        Some(rows.map(|&row| row == Modality::MISSING).collect())
+    }
 }
 
-/// Training batches of some rows, built ahead on a thread of their own.
+/// Whether the rows of batches are in the training set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Train,
+    Test,
+}
+
+/// Batches in a fixed order, built ahead on threads of their own.
 ///
-/// Ends when the rows do; dropped early, it stops the thread.
+/// Ends when the rows do; dropped early, it stops the threads. Where rows come
+/// from a file, an item may be an error, and is then the last.
 pub struct Batches {
-    ready: Receiver<Batch>,
+    /// Builder `b` has batches `b`, `b + BUILDERS`, ….
+    ready: Vec<Receiver<Result<Batch>>>,
+    next: usize,
 }
 
 impl Batches {
-    pub(crate) fn new(dataset: Arc<Dataset>, rows: Vec<u32>, size: usize) -> Self {
-        let (send, ready) = sync_channel(PREFETCHED);
+    /// `feed` hands out the rows of one batch after another until it is
+    /// returned `false`, which says that nobody wants more.
+    pub(crate) fn new(
+        features: &Arc<Features>,
+        purpose: Purpose,
+        feed: impl FnOnce(&mut dyn FnMut(Vec<Rated>) -> bool) -> Result<()> + Send + 'static,
+    ) -> Self {
+        let (mut work, mut ready) = (Vec::new(), Vec::new());
+        for _ in 0..BUILDERS {
+            let (send_work, take_work) = sync_channel(PREFETCHED);
+            let (send, receive) = sync_channel(PREFETCHED);
+            let features = Arc::clone(features);
+            std::thread::spawn(move || build(&features, purpose, &take_work, &send));
+            work.push(send_work);
+            ready.push(receive);
+        }
         std::thread::spawn(move || {
-            for rows in rows.chunks(size.max(1)) {
-                // A closed channel means that nobody wants more.
-                if send.send(dataset.training_batch(rows)).is_err() {
-                    break;
-                }
+            let mut next = 0;
+            let fed = feed(&mut |rows| {
+                next += 1;
+                // A closed channel means that the batches were dropped.
+                work[(next - 1) % BUILDERS].send(Ok(rows)).is_ok()
+            });
+            if let Err(error) = fed {
+                let _ = work[next % BUILDERS].send(Err(error));
             }
         });
-        Self { ready }
+        Self { ready, next: 0 }
+    }
+}
+
+fn build(
+    features: &Features,
+    purpose: Purpose,
+    work: &Receiver<Result<Vec<Rated>>>,
+    ready: &SyncSender<Result<Batch>>,
+) {
+    for rows in work {
+        let batch = rows.map(|rows| match purpose {
+            Purpose::Train => features.training_batch(&rows),
+            Purpose::Test => features.test_batch(&rows),
+        });
+        if ready.send(batch).is_err() {
+            break;
+        }
     }
 }
 
 impl Iterator for Batches {
-    type Item = Batch;
+    type Item = Result<Batch>;
 
-    fn next(&mut self) -> Option<Batch> {
-        self.ready.recv().ok()
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.ready[self.next % BUILDERS].recv().ok();
+        self.next += 1;
+        batch
     }
 }

@@ -26,12 +26,13 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::ratings::{RatingColumns, RatingSlices};
+use crate::text::Dialect;
 use crate::{Error, Ratings, Result};
 
 /// Raised when the files are written otherwise.
 const FORMAT: u32 = 1;
 /// Rows of a row group: what one thread decodes at a time.
-pub(crate) const ROW_GROUP: usize = 1 << 20;
+const ROW_GROUP: usize = 1 << 20;
 /// Rows that are decoded before they are copied out: they stay in the cache.
 const DECODED_AT_A_TIME: usize = 16 << 10;
 
@@ -108,7 +109,10 @@ impl RatingsCache {
     /// The ratings of `source`, if these are they.
     pub(crate) fn load(&self, source: &Path) -> Option<RatingColumns> {
         let rows = self.check(source)?;
-        let columns = read_columns(&self.path(), rows);
+        let reader = RatingsReader::open(&self.path());
+        let columns = reader
+            .filter(|it| it.lengths.iter().sum::<usize>() == rows && rows <= u32::MAX as usize)
+            .and_then(|it| it.read_all());
         if columns.is_none() {
             tracing::info!(cache = %self.path().display(), "the cache cannot be decoded");
         }
@@ -140,20 +144,42 @@ impl RatingsCache {
         Some(manifest.rows)
     }
 
-    /// Writes the cache of `source`, as it was when `stamp` was taken; `fill`
-    /// writes the rows. Where anything fails, what was there before stays.
-    pub(crate) fn store(
-        &self,
-        source: &Path,
-        stamp: Stamp,
-        fill: impl FnOnce(&mut RatingsWriter<Hashed<&File>>) -> Result<()>,
-    ) -> Result<()> {
+    /// Writes the cache of `source`, as it was when `stamp` was taken. Where
+    /// anything fails, what was there before stays.
+    pub(crate) fn store(&self, source: &Path, stamp: Stamp, columns: &RatingColumns) -> Result<()> {
+        let mut draft = self.draft()?;
+        draft.writer.write_all(columns)?;
+        self.place(draft, source, stamp)
+    }
+
+    /// Makes the cache of `source`, if it is not there, holding a part of the
+    /// rows at a time.
+    pub(crate) fn ensure(&self, source: &Path, dialect: &Dialect) -> Result<()> {
+        if self.check(source).is_some() {
+            return Ok(());
+        }
+        let stamp = Stamp::of(source).map_err(Error::read(source))?;
+        let mut draft = self.draft()?;
+        let mut write = |columns: &RatingColumns| draft.writer.write_all(columns);
+        if RatingColumns::stream_plain(source, dialect, &mut write)?.is_none() {
+            draft = self.draft()?;
+            let mut write = |columns: &RatingColumns| draft.writer.write_all(columns);
+            RatingColumns::stream_rows(source, dialect, &mut write)?;
+        }
+        self.place(draft, source, stamp)
+    }
+
+    fn draft(&self) -> Result<Draft> {
         let path = self.path();
         std::fs::create_dir_all(&self.dir).map_err(Error::write(&self.dir))?;
-        let beside = beside(&path)?;
-        let mut writer = RatingsWriter::new(Hashed::new(beside.as_file()), &path)?;
-        fill(&mut writer)?;
-        let (rows, hashed) = writer.close()?;
+        let file = beside(&path)?;
+        let handle = file.as_file().try_clone().map_err(Error::write(&path))?;
+        let writer = RatingsWriter::new(Hashed::new(handle), &path)?;
+        Ok(Draft { file, writer })
+    }
+
+    fn place(&self, draft: Draft, source: &Path, stamp: Stamp) -> Result<()> {
+        let (rows, hashed) = draft.writer.close()?;
         let (cache_bytes, cache_xxh3) = hashed.digest();
         let (_, source_xxh3) = hash(source).map_err(Error::read(source))?;
         if Stamp::of(source).map_err(Error::read(source))? != stamp {
@@ -168,17 +194,23 @@ impl RatingsCache {
             cache_bytes,
             cache_xxh3,
         };
-        place(beside, &path)?;
+        place(draft.file, &self.path())?;
         let path = self.manifest_path();
-        let manifest_file = self::beside(&path)?;
-        serde_json::to_writer_pretty(manifest_file.as_file(), &manifest)
+        let file = beside(&path)?;
+        serde_json::to_writer_pretty(file.as_file(), &manifest)
             .map_err(|error| Error::write(&path)(error.into()))?;
-        place(manifest_file, &path)
+        place(file, &path)
     }
 }
 
+/// A cache that is being written.
+struct Draft {
+    file: tempfile::NamedTempFile<File>,
+    writer: RatingsWriter<Hashed<File>>,
+}
+
 /// A file beside `path`, to be renamed to it; gone if it is not.
-fn beside(path: &Path) -> Result<tempfile::NamedTempFile> {
+fn beside(path: &Path) -> Result<tempfile::NamedTempFile<File>> {
     tempfile::Builder::new()
         .prefix(".partial")
         // As any file, where the default is for secrets.
@@ -342,44 +374,65 @@ fn parquet_error(error: ParquetError) -> std::io::Error {
     }
 }
 
-/// Reads all row groups, on all threads. `None` where the file is not of
-/// `rows` ratings.
-fn read_columns(path: &Path, rows: usize) -> Option<RatingColumns> {
-    let file = File::open(path).ok()?;
-    let metadata = ArrowReaderMetadata::load(&file, Default::default()).ok()?;
-    let groups = metadata.metadata().row_groups();
-    let lengths: Vec<u32> = groups
-        .iter()
-        .map(|group| u32::try_from(group.num_rows()).ok())
-        .collect::<Option<_>>()?;
-    let lengths = || lengths.iter().map(|&length| length as usize);
-    if metadata.schema().fields() != Ratings::schema().fields()
-        || lengths().sum::<usize>() != rows
-        || rows > u32::MAX as usize
-    {
-        return None;
-    }
-    let mut columns = RatingColumns::zeroed(rows);
-    columns
-        .parts(lengths())
-        .into_par_iter()
-        .enumerate()
-        .map(|(group, part)| {
-            let file = File::open(path).ok()?;
-            let batches =
-                ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
-                    .with_row_groups(vec![group])
-                    .with_batch_size(DECODED_AT_A_TIME)
-                    .build()
-                    .ok()?;
-            let mut rest = part;
-            for batch in batches {
-                rest = copy(&batch.ok()?, rest)?;
-            }
-            rest.users.is_empty().then_some(())
+/// A Parquet file of ratings, its row groups read in any order.
+pub(crate) struct RatingsReader {
+    path: PathBuf,
+    metadata: ArrowReaderMetadata,
+    /// Rows of each row group.
+    lengths: Vec<usize>,
+}
+
+impl RatingsReader {
+    /// `None` where the file is not of ratings.
+    pub(crate) fn open(path: &Path) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        let metadata = ArrowReaderMetadata::load(&file, Default::default()).ok()?;
+        if metadata.schema().fields() != Ratings::schema().fields() {
+            return None;
+        }
+        let groups = metadata.metadata().row_groups().iter();
+        let lengths: Vec<usize> = groups
+            .map(|group| Some(u32::try_from(group.num_rows()).ok()? as usize))
+            .collect::<Option<_>>()?;
+        Some(Self {
+            path: path.to_owned(),
+            metadata,
+            lengths,
         })
-        .collect::<Option<()>>()?;
-    Some(columns)
+    }
+
+    /// Rows of each row group.
+    pub(crate) fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
+    /// Reads row group `group` into `out`, which has as many rows.
+    pub(crate) fn read(&self, group: usize, out: RatingSlices) -> Option<()> {
+        let file = File::open(&self.path).ok()?;
+        let batches =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                .with_row_groups(vec![group])
+                .with_batch_size(DECODED_AT_A_TIME)
+                .build()
+                .ok()?;
+        let mut rest = out;
+        for batch in batches {
+            rest = copy(&batch.ok()?, rest)?;
+        }
+        rest.users.is_empty().then_some(())
+    }
+
+    /// Reads all row groups, on all threads.
+    fn read_all(&self) -> Option<RatingColumns> {
+        let mut columns = RatingColumns::zeroed(self.lengths.iter().sum());
+        columns
+            .parts(self.lengths.iter().copied())
+            .into_par_iter()
+            .enumerate()
+            .map(|(group, part)| self.read(group, part))
+            .collect::<Option<()>>()?;
+        Some(columns)
+    }
 }
 
 /// Copies a batch to the front of `out`, and returns what comes after.

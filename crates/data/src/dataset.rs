@@ -1,18 +1,17 @@
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
+use crate::batch::Purpose;
+use crate::rated::Rated;
+use crate::rated_bags::{Owner, RatedBags};
+use crate::shuffle::Shuffle;
+use crate::{
+    Bags, Batches, Features, IdMap, Modality, MovieLens, Result, Split, TestUser, TrainingData,
+};
 
-use crate::features::{Rated, Statistics, WIDTH};
-use crate::{Bags, Batch, Batches, IdMap, Modality, MovieLens, Result, Split};
-
-/// Ratings with dense ids, a split, and features that know the training rows
-/// alone; makes [`Batch`]es.
+/// Ratings in memory with a split, and the [`Features`] of its training rows.
 ///
 /// ```
-/// use mmdlrm_data::{Dataset, MovieLens, Split, generate};
+/// use mmdlrm_data::{Dataset, MovieLens, Split, TrainingData, generate};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path().join("sample");
@@ -20,21 +19,19 @@ use crate::{Bags, Batch, Batches, IdMap, Modality, MovieLens, Result, Split};
 /// let movielens = MovieLens::open(&folder)?;
 /// let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
 /// let dataset = Dataset::new(&movielens, split, Vec::new())?;
-/// let batch = dataset.test_batch(&dataset.split().test[..16]);
-/// assert_eq!(batch.len(), 16);
-/// assert_eq!(batch.dense.len(), 16 * mmdlrm_data::DENSE_FEATURES.len());
+/// for batch in dataset.training_batches(16, 7) {
+///     let batch = batch?;
+///     assert_eq!(batch.len(), 16);
+///     assert_eq!(batch.dense.len(), 16 * mmdlrm_data::DENSE_FEATURES.len());
+/// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Dataset {
-    users: IdMap,
-    movies: IdMap,
-    genre_names: Vec<String>,
-    genres: Bags,
-    rated: Vec<Rated>,
-    split: Split,
-    statistics: Statistics,
-    history: Bags,
-    modalities: Vec<Modality>,
+    features: Arc<Features>,
+    rated: Arc<Vec<Rated>>,
+    split: Arc<Split>,
+    user_histories: OnceLock<RatedBags>,
+    movie_audiences: OnceLock<RatedBags>,
 }
 
 impl Dataset {
@@ -48,13 +45,6 @@ impl Dataset {
         split.check(ratings.len())?;
         let users = IdMap::from_ids(ratings.user_ids().iter().copied());
         let movies = movielens.movies.index();
-        let (genre_names, genres) = genre_bags(movielens, &movies);
-        let mut years = vec![None; movies.len()];
-        for (row, &id) in movielens.movies.ids().iter().enumerate() {
-            if let Some(movie) = movies.row(id) {
-                years[movie as usize] = movielens.movies.year(row);
-            }
-        }
         let rated: Vec<Rated> = ratings
             .user_ids()
             .iter()
@@ -69,40 +59,19 @@ impl Dataset {
                 })
             })
             .collect();
-        let train = split.train.iter().map(|&row| rated[row as usize]);
-        let statistics = Statistics::fit(users.len(), &years, train.clone());
-        let history = Bags::from_pairs(users.len(), train.map(|rated| (rated.user, rated.movie)));
+        let features = Features::fit(users, &movielens.movies, modalities, |take| {
+            for rows in split.train.chunks(ROWS_AT_A_TIME) {
+                take(&gather(&rated, rows));
+            }
+            Ok(())
+        })?;
         Ok(Self {
-            users,
-            movies,
-            genre_names,
-            genres,
-            rated,
-            split,
-            statistics,
-            history,
-            modalities,
+            features: Arc::new(features),
+            rated: Arc::new(rated),
+            split: Arc::new(split),
+            user_histories: OnceLock::new(),
+            movie_audiences: OnceLock::new(),
         })
-    }
-
-    /// Users by dense row: everybody who rated anything.
-    pub fn users(&self) -> &IdMap {
-        &self.users
-    }
-
-    /// Movies by dense row: the whole catalogue.
-    pub fn movies(&self) -> &IdMap {
-        &self.movies
-    }
-
-    /// Names of the genres, by genre id.
-    pub fn genre_names(&self) -> &[String] {
-        &self.genre_names
-    }
-
-    /// The modalities, in the order of [`Batch::modality_rows`].
-    pub fn modalities(&self) -> &[Modality] {
-        &self.modalities
     }
 
     /// The split the statistics were fitted on.
@@ -110,148 +79,119 @@ impl Dataset {
         &self.split
     }
 
-    /// Movie rows that a user rated in the training set.
-    pub fn history(&self, user: u32) -> &[u32] {
-        self.history.row(user)
-    }
-
-    /// Mean and standard deviation of the training ratings, in stars.
-    pub fn rating_scale(&self) -> (f32, f32) {
-        (
-            self.statistics.mean as f32,
-            self.statistics.deviation as f32,
-        )
-    }
-
-    /// Training ratings of each movie, by dense row.
-    pub fn movie_counts(&self) -> Vec<u32> {
-        let mut counts = vec![0; self.movies.len()];
-        for &row in &self.split.train {
-            counts[self.rated[row as usize].movie as usize] += 1;
-        }
-        counts
-    }
-
-    /// User row, movie row and stars of a row of `ratings.csv`.
+    /// A row of the ratings.
     ///
     /// # Panics
-    /// Where `ratings.csv` has no such row, as every method here that takes
-    /// rows.
-    pub fn rating(&self, row: u32) -> (u32, u32, f32) {
-        let Rated {
-            user, movie, stars, ..
-        } = self.rated[row as usize];
-        (user, movie, stars)
+    /// Where there is no such row.
+    pub fn rating(&self, row: u32) -> Rated {
+        self.rated[row as usize]
     }
 
-    /// A batch of training rows; each row's own rating is left out of its
-    /// features.
-    pub fn training_batch(&self, rows: &[u32]) -> Batch {
-        self.rows_batch(rows, |rated| Some(rated.stars))
+    /// What each user rated in the training set, by dense row. Collected at the
+    /// first call, 12 bytes a rating.
+    pub fn user_histories(&self) -> &RatedBags {
+        let users = self.features.users().len();
+        self.user_histories
+            .get_or_init(|| RatedBags::new(Owner::User, users, self.train()))
     }
 
-    /// A batch of held-out rows.
-    pub fn test_batch(&self, rows: &[u32]) -> Batch {
-        self.rows_batch(rows, |_| None)
+    /// Who rated each movie in the training set, by dense row. Collected at the
+    /// first call, 12 bytes a rating.
+    pub fn movie_audiences(&self) -> &RatedBags {
+        let movies = self.features.movies().len();
+        self.movie_audiences
+            .get_or_init(|| RatedBags::new(Owner::Movie, movies, self.train()))
     }
 
-    /// All movies for one user, in the order of their rows, at the time of the
-    /// user's last training rating (the latest of anybody's where there is
-    /// none): when a movie would be rated is not known beforehand.
-    pub fn catalogue_batch(&self, user: u32) -> Batch {
-        let timestamp = self.statistics.last_seen[user as usize];
-        let movies = 0..self.movies.len() as u32;
-        self.batch(movies.map(|movie| {
-            (
-                Rated {
-                    user,
-                    movie,
-                    stars: 0.0,
-                    timestamp,
-                },
-                None,
-            )
-        }))
-    }
-
-    /// Turns a [`Self::catalogue_batch`] to another user. Only what depends on
-    /// the user is written: what depends on the movies stays as it was
-    /// computed.
-    pub fn retarget(&self, catalogue: &mut Batch, user: u32) {
-        catalogue.users.fill(user);
-        let timestamp = self.statistics.last_seen[user as usize];
-        for features in catalogue.dense.chunks_exact_mut(WIDTH) {
-            self.statistics.fill_user(user, timestamp, features);
-        }
-    }
-
-    /// Training batches of `size` rows in an order shuffled by `seed`, built
-    /// ahead on another thread.
-    pub fn shuffled_batches(self: &Arc<Self>, size: usize, seed: u64) -> Batches {
-        let mut rows = self.split.train.clone();
-        rows.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        Batches::new(Arc::clone(self), rows, size)
-    }
-
-    fn rows_batch(&self, rows: &[u32], own: impl Fn(&Rated) -> Option<f32>) -> Batch {
-        let rated = || rows.iter().map(|&row| self.rated[row as usize]);
-        let mut batch = self.batch(rated().map(|rated| (rated, own(&rated))));
-        batch.stars.extend(rated().map(|rated| rated.stars));
-        batch
-    }
-
-    fn batch(&self, samples: impl ExactSizeIterator<Item = (Rated, Option<f32>)>) -> Batch {
-        let mut batch = Batch {
-            dense: vec![0.0; samples.len() * WIDTH],
-            modality_rows: vec![Vec::with_capacity(samples.len()); self.modalities.len()],
-            genre_offsets: vec![0],
-            ..Batch::default()
-        };
-        let mut dense = batch.dense.chunks_exact_mut(WIDTH);
-        for (
-            Rated {
-                user,
-                movie,
-                timestamp,
-                ..
-            },
-            own,
-        ) in samples
-        {
-            batch.users.push(user);
-            batch.movies.push(movie);
-            batch.genre_ids.extend_from_slice(self.genres.row(movie));
-            batch.genre_offsets.push(batch.genre_ids.len() as u32);
-            for (rows, modality) in batch.modality_rows.iter_mut().zip(&self.modalities) {
-                rows.push(modality.row_of_movie()[movie as usize]);
-            }
-            if let Some(out) = dense.next() {
-                self.statistics.fill(user, movie, timestamp, own, out);
-            }
-        }
-        batch
+    fn train(&self) -> impl Iterator<Item = &Rated> + Clone {
+        let rows = self.split.train.iter();
+        rows.map(|&row| &self.rated[row as usize])
     }
 }
 
-fn genre_bags(movielens: &MovieLens, movies: &IdMap) -> (Vec<String>, Bags) {
-    let table = &movielens.movies;
-    let names: BTreeSet<String> = (0..table.len()).flat_map(|row| table.genres(row)).collect();
-    let names: Vec<String> = names.into_iter().collect();
-    let pairs: Vec<(u32, u32)> = (0..table.len())
-        .flat_map(|row| {
-            table
-                .genres(row)
-                .map(move |genre| (table.ids()[row], genre))
+/// Rows that are gathered at a time, where not by the batch.
+const ROWS_AT_A_TIME: usize = 4096;
+
+/// Gathered first and used after: the processor waits for several rows at once.
+fn gather(rated: &[Rated], rows: &[u32]) -> Vec<Rated> {
+    rows.iter().map(|&row| rated[row as usize]).collect()
+}
+
+impl TrainingData for Dataset {
+    fn features(&self) -> &Features {
+        &self.features
+    }
+
+    fn training_rows(&self) -> usize {
+        self.split.train.len()
+    }
+
+    fn test_rows(&self) -> usize {
+        self.split.test.len()
+    }
+
+    fn training_batches(&self, size: usize, seed: u64) -> Batches {
+        let (rated, split) = (Arc::clone(&self.rated), Arc::clone(&self.split));
+        Batches::new(&self.features, Purpose::Train, move |take| {
+            let rows = Shuffle::new(split.train.len(), seed).apply(&split.train);
+            hand_out(&rated, &rows, size, take);
+            Ok(())
         })
-        .filter_map(|(id, genre)| Some((movies.row(id)?, names.binary_search(&genre).ok()? as u32)))
-        .collect();
-    let bags = Bags::from_pairs(movies.len(), pairs);
-    (names, bags)
+    }
+
+    fn test_batches(&self, size: usize) -> Batches {
+        let (rated, split) = (Arc::clone(&self.rated), Arc::clone(&self.split));
+        Batches::new(&self.features, Purpose::Test, move |take| {
+            hand_out(&rated, &split.test, size, take);
+            Ok(())
+        })
+    }
+
+    fn for_each_test_user<E: From<crate::Error>>(
+        &self,
+        mut take: impl FnMut(TestUser) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let rows = self.split.test.iter();
+        let users = self.features.users().len();
+        let by_user = Bags::from_pairs(users, rows.map(|&row| (self.rating(row).user, row)));
+        let mut held_out = Vec::new();
+        for user in 0..users as u32 {
+            let rows = by_user.row(user).iter().map(|&row| self.rating(row));
+            held_out.clear();
+            held_out.extend(rows.map(|rated| (rated.movie, rated.stars)));
+            if !held_out.is_empty() {
+                take(TestUser {
+                    user,
+                    trained: self.user_histories().row(user).ids,
+                    held_out: &held_out,
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hand_out(rated: &[Rated], rows: &[u32], size: usize, take: &mut dyn FnMut(Vec<Rated>) -> bool) {
+    for rows in rows.chunks(size.max(1)) {
+        if !take(gather(rated, rows)) {
+            break;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Batch;
+    use crate::statistics::WIDTH;
+
+    fn batch_of(dataset: &Dataset, purpose: Purpose, rows: &[u32]) -> Batch {
+        let rows = gather(&dataset.rated, rows);
+        match purpose {
+            Purpose::Train => dataset.features.training_batch(&rows),
+            Purpose::Test => dataset.features.test_batch(&rows),
+        }
+    }
 
     fn dataset(ratings: &str, train: Vec<u32>, test: Vec<u32>) -> Dataset {
         let folder = tempfile::tempdir().unwrap();
@@ -265,7 +205,7 @@ mod tests {
         )
         .unwrap();
         let movielens = MovieLens::open(folder.path()).unwrap();
-        Dataset::new(&movielens, Split { train, test }, Vec::new()).unwrap()
+        Dataset::new(&movielens, Split::new(train, test), Vec::new()).unwrap()
     }
 
     #[test]
@@ -274,12 +214,12 @@ mod tests {
         // nothing tells them apart.
         let ratings = "1,9,5,100\n2,4,0.5,100\n3,5,3,50\n4,5,2,70\n3,6,1,60\n4,6,4,80\n";
         let dataset = dataset(ratings, (0..6).collect(), vec![]);
-        let batch = dataset.training_batch(&[0, 1]);
+        let batch = batch_of(&dataset, Purpose::Train, &[0, 1]);
         let (high, low) = batch.dense.split_at(WIDTH);
         assert_eq!(high, low);
         assert_eq!(batch.stars, [5.0, 0.5]);
         // Seen as held-out rows, their ratings count.
-        let batch = dataset.test_batch(&[0, 1]);
+        let batch = batch_of(&dataset, Purpose::Test, &[0, 1]);
         let (high, low) = batch.dense.split_at(WIDTH);
         assert!(high[0] > low[0] && high[2] > low[2]);
     }
@@ -287,25 +227,26 @@ mod tests {
     #[test]
     fn batches_hold_dense_rows_and_genre_bags() {
         let dataset = dataset("7,9,5,1\n7,4,3,2\n3,5,4,3\n", vec![0, 2], vec![1]);
-        assert_eq!(dataset.movies().ids(), [4, 5, 6, 9]);
-        assert_eq!(dataset.genre_names(), ["Comedy", "Crime"]);
-        let batch = dataset.test_batch(&[1, 2, 0]);
+        assert_eq!(dataset.features.movies().ids(), [4, 5, 6, 9]);
+        assert_eq!(dataset.features.genre_names(), ["Comedy", "Crime"]);
+        let batch = batch_of(&dataset, Purpose::Test, &[1, 2, 0]);
         assert_eq!(batch.users, [1, 0, 1]);
         assert_eq!(batch.movies, [0, 1, 3]);
         assert_eq!(batch.genre_offsets, [0, 2, 2, 3]);
         assert_eq!(batch.genre_ids, [0, 1, 1]);
-        assert_eq!(dataset.history(1), [3]);
-        assert_eq!(dataset.movie_counts(), [0, 1, 0, 1]);
+        assert_eq!(dataset.user_histories().row(1).ids, [3]);
+        assert_eq!(dataset.movie_audiences().row(3).ids, [1]);
+        assert_eq!(dataset.features.movie_counts(), [0, 1, 0, 1]);
     }
 
     #[test]
     fn shuffled_batches_hold_each_training_row_once_in_an_order_of_their_seed() {
         let ratings: String = (0..50).map(|user| format!("{user},9,3,{user}\n")).collect();
-        let dataset = Arc::new(dataset(&ratings, (0..40).collect(), (40..50).collect()));
+        let dataset = dataset(&ratings, (0..40).collect(), (40..50).collect());
         let users = |seed: u64| -> Vec<u32> {
             dataset
-                .shuffled_batches(7, seed)
-                .flat_map(|batch| batch.users)
+                .training_batches(7, seed)
+                .flat_map(|batch| batch.unwrap().users)
                 .collect()
         };
         let first = users(1);
@@ -327,7 +268,7 @@ mod tests {
             (vec![0, 300], vec![]),
             (vec![0], vec![300]),
         ] {
-            assert!(Dataset::new(&movielens, Split { train, test }, Vec::new()).is_err());
+            assert!(Dataset::new(&movielens, Split::new(train, test), Vec::new()).is_err());
         }
     }
 }

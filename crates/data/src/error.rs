@@ -93,7 +93,7 @@ pub enum Error {
 }
 
 /// [`std::result::Result`] with this crate's [`Error`].
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// For `map_err` on anything that reads `path`.

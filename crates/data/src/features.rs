@@ -1,256 +1,166 @@
-//! Dense features of a (user, movie, time), from the training rows alone.
+use std::collections::BTreeSet;
 
-/// Names of the dense features, in the order of the columns of
-/// [`Batch::dense`](crate::Batch::dense).
-pub const DENSE_FEATURES: [&str; 6] = [
-    "user_mean",
-    "user_count",
-    "movie_mean",
-    "movie_count",
-    "year",
-    "time",
-];
+use crate::rated::Rated;
+use crate::statistics::{Statistics, WIDTH};
+use crate::{Bags, Batch, IdMap, Modality, Movies, Result};
 
-/// Number of dense features.
-pub(crate) const WIDTH: usize = DENSE_FEATURES.len();
-
-/// Columns of [`DENSE_FEATURES`] that do not depend on the movie.
-const USER_MEAN: usize = 0;
-const USER_COUNT: usize = 1;
-const TIME: usize = 5;
-
-/// How many ratings of the average a mean is shrunk by, so that the mean of
-/// one rating is not taken at its word.
-const SHRINKAGE: f64 = 4.0;
-
-/// One rating of the training set, in dense rows.
-#[derive(Clone, Copy)]
-pub(crate) struct Rated {
-    pub user: u32,
-    pub movie: u32,
-    pub stars: f32,
-    pub timestamp: u32,
+/// What is known of users and movies: their numbers, genres, modalities, and
+/// statistics of the training rows. Turns ratings into [`Batch`]es.
+pub struct Features {
+    users: IdMap,
+    movies: IdMap,
+    genre_names: Vec<String>,
+    genres: Bags,
+    statistics: Statistics,
+    modalities: Vec<Modality>,
 }
 
-/// A sum of deviations and how many went into it.
-#[derive(Clone, Copy, Default)]
-struct Deviation {
-    sum: f64,
-    count: f64,
-}
-
-impl Deviation {
-    fn add(&mut self, deviation: f64) {
-        self.sum += deviation;
-        self.count += 1.0;
-    }
-
-    fn without(self, deviation: f64) -> Self {
-        Self {
-            sum: self.sum - deviation,
-            count: self.count - 1.0,
-        }
-    }
-
-    fn mean(self) -> f64 {
-        self.sum / (self.count + SHRINKAGE)
-    }
-}
-
-/// What the training rows say about users, movies and times.
-///
-/// `user_mean` is the shrunk mean deviation of a user's ratings from the mean
-/// of all, `movie_mean` that of a movie's ratings after the raters' own
-/// deviations. For a row that is itself in the training set both are taken
-/// without that row: otherwise the model reads the target off its own
-/// statistics and learns nothing that holds elsewhere.
-pub(crate) struct Statistics {
-    pub mean: f64,
-    pub deviation: f64,
-    users: Vec<Deviation>,
-    movies: Vec<Deviation>,
-    /// Year of each movie; the mean of those known where it is not.
-    years: Vec<f32>,
-    /// Latest training time of each user; the latest of all where there is
-    /// none.
-    pub last_seen: Vec<u32>,
-    /// Mean and inverse deviation of each raw feature over the training rows.
-    scale: [(f64, f64); WIDTH],
-}
-
-impl Statistics {
-    /// `years` has an entry a movie.
-    pub fn fit<I>(users: usize, years: &[Option<i32>], train: I) -> Self
-    where
-        I: Iterator<Item = Rated> + Clone,
-    {
-        let (mut count, mut sum, mut squares) = (0f64, 0f64, 0f64);
-        for rated in train.clone() {
-            let stars = f64::from(rated.stars);
-            count += 1.0;
-            sum += stars;
-            squares += stars * stars;
-        }
-        let mean = sum / count;
-        let variance = squares / count - mean * mean;
-
-        let latest = train
-            .clone()
-            .map(|rated| rated.timestamp)
-            .max()
-            .unwrap_or(0);
-        let mut statistics = Self {
-            mean,
-            deviation: if variance > 0.0 { variance.sqrt() } else { 1.0 },
-            users: vec![Deviation::default(); users],
-            movies: vec![Deviation::default(); years.len()],
-            years: fill_years(years),
-            last_seen: vec![u32::MIN; users],
-            scale: [(0.0, 1.0); WIDTH],
-        };
-        for rated in train.clone() {
-            let user = rated.user as usize;
-            statistics.users[user].add(f64::from(rated.stars) - mean);
-            let last_seen = &mut statistics.last_seen[user];
-            *last_seen = rated.timestamp.max(*last_seen);
-        }
-        for last_seen in &mut statistics.last_seen {
-            if *last_seen == u32::MIN {
-                *last_seen = latest;
+impl Features {
+    /// Numbers genres and fits the statistics; `pass` hands out all training
+    /// rows, in the same order each time.
+    pub(crate) fn fit(
+        users: IdMap,
+        catalogue: &Movies,
+        modalities: Vec<Modality>,
+        pass: impl FnMut(&mut dyn FnMut(&[Rated])) -> Result<()>,
+    ) -> Result<Self> {
+        let movies = catalogue.index();
+        let (genre_names, genres) = genre_bags(catalogue, &movies);
+        let mut years = vec![None; movies.len()];
+        for (row, &id) in catalogue.ids().iter().enumerate() {
+            if let Some(movie) = movies.row(id) {
+                years[movie as usize] = catalogue.year(row);
             }
         }
-        for rated in train.clone() {
-            let adjusted = statistics.adjusted(rated.user, rated.stars);
-            statistics.movies[rated.movie as usize].add(adjusted);
-        }
-        statistics.scale = statistics.fit_scale(train);
-        statistics
-    }
-
-    /// Writes the features of a row; `own` is the row's rating where the row
-    /// is in the training set, so that it is left out.
-    pub fn fill(&self, user: u32, movie: u32, timestamp: u32, own: Option<f32>, out: &mut [f32]) {
-        let raw = self.raw(user, movie, timestamp, own);
-        for ((out, raw), (mean, inverse)) in out.iter_mut().zip(raw).zip(self.scale) {
-            *out = ((raw - mean) * inverse) as f32;
-        }
-    }
-
-    /// Overwrites those features of a row outside the training set that do not
-    /// depend on its movie.
-    pub fn fill_user(&self, user: u32, timestamp: u32, out: &mut [f32]) {
-        let by_user = self.users[user as usize];
-        for (column, raw) in [
-            (USER_MEAN, by_user.mean()),
-            (USER_COUNT, by_user.count.ln_1p()),
-            (TIME, timestamp as f64),
-        ] {
-            let (mean, inverse) = self.scale[column];
-            out[column] = ((raw - mean) * inverse) as f32;
-        }
-    }
-
-    fn raw(&self, user: u32, movie: u32, timestamp: u32, own: Option<f32>) -> [f64; WIDTH] {
-        let mut by_user = self.users[user as usize];
-        let mut of_movie = self.movies[movie as usize];
-        if let Some(stars) = own {
-            of_movie = of_movie.without(self.adjusted(user, stars));
-            by_user = by_user.without(f64::from(stars) - self.mean);
-        }
-        [
-            by_user.mean(),
-            by_user.count.max(0.0).ln_1p(),
-            of_movie.mean(),
-            of_movie.count.max(0.0).ln_1p(),
-            f64::from(self.years[movie as usize]),
-            timestamp as f64,
-        ]
-    }
-
-    /// A rating less the mean and less the user's deviation.
-    fn adjusted(&self, user: u32, stars: f32) -> f64 {
-        f64::from(stars) - self.mean - self.users[user as usize].mean()
-    }
-
-    fn fit_scale<I: Iterator<Item = Rated>>(&self, train: I) -> [(f64, f64); WIDTH] {
-        // Welford's update: timestamps squared would eat the digits.
-        let mut count = 0f64;
-        let mut moments = [(0f64, 0f64); WIDTH];
-        for rated in train {
-            count += 1.0;
-            let raw = self.raw(rated.user, rated.movie, rated.timestamp, Some(rated.stars));
-            for ((mean, squares), x) in moments.iter_mut().zip(raw) {
-                let before = x - *mean;
-                *mean += before / count;
-                *squares += before * (x - *mean);
-            }
-        }
-        moments.map(|(mean, squares)| {
-            let deviation = (squares / count.max(1.0)).sqrt();
-            (
-                mean,
-                if deviation > 0.0 {
-                    deviation.recip()
-                } else {
-                    0.0
-                },
-            )
+        let statistics = Statistics::fit(users.len(), &years, pass)?;
+        Ok(Self {
+            users,
+            movies,
+            genre_names,
+            genres,
+            statistics,
+            modalities,
         })
     }
-}
 
-fn fill_years(years: &[Option<i32>]) -> Vec<f32> {
-    let known: Vec<f64> = years
-        .iter()
-        .flatten()
-        .map(|&year| f64::from(year))
-        .collect();
-    let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-    years
-        .iter()
-        .map(|year| year.map_or(mean as f32, |year| year as f32))
-        .collect()
-}
+    /// Users by dense row: everybody who rated anything.
+    pub fn users(&self) -> &IdMap {
+        &self.users
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Movies by dense row: the whole catalogue.
+    pub fn movies(&self) -> &IdMap {
+        &self.movies
+    }
 
-    fn rated(user: u32, movie: u32, stars: f32) -> Rated {
-        Rated {
-            user,
-            movie,
-            stars,
-            timestamp: 0,
+    /// Names of the genres, by genre id.
+    pub fn genre_names(&self) -> &[String] {
+        &self.genre_names
+    }
+
+    /// The modalities, in the order of [`Batch::modality_rows`].
+    pub fn modalities(&self) -> &[Modality] {
+        &self.modalities
+    }
+
+    /// Mean and standard deviation of the training ratings, in stars.
+    pub fn rating_scale(&self) -> (f32, f32) {
+        (
+            self.statistics.mean as f32,
+            self.statistics.deviation as f32,
+        )
+    }
+
+    /// Training ratings of each movie, by dense row.
+    pub fn movie_counts(&self) -> Vec<u32> {
+        self.statistics.movie_counts()
+    }
+
+    /// A batch of training rows; each row's own rating is left out of its
+    /// features.
+    ///
+    /// # Panics
+    /// Where a user or a movie is no dense row, as every method that takes
+    /// rows.
+    pub fn training_batch(&self, rows: &[Rated]) -> Batch {
+        self.batch(rows, true)
+    }
+
+    /// A batch of held-out rows.
+    pub fn test_batch(&self, rows: &[Rated]) -> Batch {
+        self.batch(rows, false)
+    }
+
+    /// All movies for one user, in the order of their rows, at the time of the
+    /// user's last training rating (the latest of anybody's where there is
+    /// none): when a movie would be rated is not known beforehand.
+    pub fn catalogue_batch(&self, user: u32) -> Batch {
+        let timestamp = self.statistics.last_seen[user as usize];
+        let rows: Vec<Rated> = (0..self.movies.len() as u32)
+            .map(|movie| Rated {
+                user,
+                movie,
+                stars: 0.0,
+                timestamp,
+            })
+            .collect();
+        let mut batch = self.batch(&rows, false);
+        batch.stars.clear();
+        batch
+    }
+
+    /// Turns a [`Self::catalogue_batch`] to another user. Only what depends on
+    /// the user is written: what depends on the movies stays as it was
+    /// computed.
+    pub fn retarget(&self, catalogue: &mut Batch, user: u32) {
+        let timestamp = self.statistics.last_seen[user as usize];
+        catalogue.users.fill(user);
+        catalogue.timestamps.fill(timestamp);
+        for features in catalogue.dense.chunks_exact_mut(WIDTH) {
+            self.statistics.fill_user(user, timestamp, features);
         }
     }
 
-    #[test]
-    fn features_of_a_training_row_do_not_depend_on_its_own_rating() {
-        // Only the row of user 0 on movie 0 changes; the mean is kept by a
-        // user and a movie of its own.
-        let features = |stars: f32, other: f32| {
-            let rows = [
-                rated(0, 0, stars),
-                rated(0, 1, 4.0),
-                rated(1, 0, 2.0),
-                rated(1, 1, 3.5),
-                rated(2, 2, other),
-            ];
-            let statistics = Statistics::fit(3, &[None; 3], rows.into_iter());
-            statistics.raw(0, 0, 0, Some(stars))
+    fn batch(&self, rows: &[Rated], leave_own_out: bool) -> Batch {
+        let mut batch = Batch {
+            users: rows.iter().map(|rated| rated.user).collect(),
+            movies: rows.iter().map(|rated| rated.movie).collect(),
+            timestamps: rows.iter().map(|rated| rated.timestamp).collect(),
+            stars: rows.iter().map(|rated| rated.stars).collect(),
+            dense: vec![0.0; rows.len() * WIDTH],
+            ..Batch::default()
         };
-        for (a, b) in features(1.0, 4.5).iter().zip(features(4.5, 1.0)) {
-            assert!((a - b).abs() < 1e-12, "{a} {b}");
+        for (rated, out) in rows.iter().zip(batch.dense.chunks_exact_mut(WIDTH)) {
+            let own = leave_own_out.then_some(rated.stars);
+            self.statistics
+                .fill(rated.user, rated.movie, rated.timestamp, own, out);
         }
+        batch.genre_offsets.reserve(rows.len() + 1);
+        batch.genre_offsets.push(0);
+        for &movie in &batch.movies {
+            batch.genre_ids.extend_from_slice(self.genres.row(movie));
+            batch.genre_offsets.push(batch.genre_ids.len() as u32);
+        }
+        for modality in &self.modalities {
+            let rows = modality.row_of_movie();
+            let of_movies = batch.movies.iter().map(|&movie| rows[movie as usize]);
+            batch.modality_rows.push(of_movies.collect());
+        }
+        batch
     }
+}
 
-    #[test]
-    fn a_user_and_a_movie_without_training_rows_get_the_average() {
-        let rows = [rated(0, 0, 4.0), rated(0, 1, 2.0)];
-        let statistics = Statistics::fit(2, &[Some(1990), None, Some(2000)], rows.into_iter());
-        let raw = statistics.raw(1, 2, 0, None);
-        assert_eq!(raw, [0.0, 0.0, 0.0, 0.0, 2000.0, 0.0]);
-        assert_eq!(statistics.years[1], 1995.0);
-    }
+fn genre_bags(table: &Movies, movies: &IdMap) -> (Vec<String>, Bags) {
+    let names: BTreeSet<String> = (0..table.len()).flat_map(|row| table.genres(row)).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    let pairs: Vec<(u32, u32)> = (0..table.len())
+        .flat_map(|row| {
+            table
+                .genres(row)
+                .map(move |genre| (table.ids()[row], genre))
+        })
+        .filter_map(|(id, genre)| Some((movies.row(id)?, names.binary_search(&genre).ok()? as u32)))
+        .collect();
+    let bags = Bags::from_pairs(movies.len(), pairs);
+    (names, bags)
 }

@@ -175,7 +175,7 @@ impl Scores {
     }
 
     /// A row a movie.
-    fn table(self, tags: &IdMap) -> std::result::Result<RecordBatch, arrow_schema::ArrowError> {
+    fn table(self, tags: &IdMap) -> Result<RecordBatch, arrow_schema::ArrowError> {
         let movies = IdMap::from_ids(self.movies.iter().copied());
         let mut relevance = vec![0f32; movies.len() * tags.len()];
         for ((movie, tag), value) in self.movies.iter().zip(self.tags).zip(self.relevance) {

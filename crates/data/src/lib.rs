@@ -10,8 +10,7 @@
 //! With nothing at hand, [`generate`] writes a small folder of the same format.
 //!
 //! ```
-//! use std::sync::Arc;
-//! use mmdlrm_data::{Dataset, MovieLens, Split, generate};
+//! use mmdlrm_data::{Dataset, MovieLens, Split, TrainingData, generate};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path().join("sample");
@@ -20,8 +19,11 @@
 //! assert_eq!(movielens.ratings.len(), 300);
 //!
 //! let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
-//! let dataset = Arc::new(Dataset::new(&movielens, split, Vec::new())?);
-//! let seen: usize = dataset.shuffled_batches(64, 1).map(|batch| batch.len()).sum();
+//! let dataset = Dataset::new(&movielens, split, Vec::new())?;
+//! let mut seen = 0;
+//! for batch in dataset.training_batches(64, 1) {
+//!     seen += batch?.len();
+//! }
 //! assert_eq!(seen, 240);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -41,24 +43,39 @@ mod modality;
 mod movielens;
 mod movies;
 mod policy;
+mod rated;
+mod rated_bags;
 mod ratings;
+mod shuffle;
 mod side_files;
 mod split;
+mod statistics;
+mod stream;
+mod streamed_dataset;
+mod tag_bags;
 mod tags;
 mod text;
+mod training_data;
 mod users;
 
 pub use bags::Bags;
 pub use batch::{Batch, Batches};
 pub use dataset::Dataset;
 pub use error::{Error, Result};
-pub use features::DENSE_FEATURES;
+pub use features::Features;
 pub use genome::Genome;
 pub use ids::IdMap;
 pub use modality::Modality;
-pub use movielens::{Format, MovieLens, OpenOptions};
+pub use movielens::{Format, MovieLens, OpenOptions, StreamedMovieLens};
 pub use movies::Movies;
 pub use policy::{Duplicates, LeftOut, UnknownMovies};
+pub use rated::Rated;
+pub use rated_bags::{RatedBag, RatedBags};
 pub use ratings::{HIGHEST_RATING, LOWEST_RATING, Ratings};
 pub use side_files::{Poster, Summary, read_posters, read_summaries};
-pub use split::Split;
+pub use split::{DropReason, Dropped, Split};
+pub use statistics::DENSE_FEATURES;
+pub use stream::RatingsStream;
+pub use streamed_dataset::StreamedDataset;
+pub use tag_bags::MovieTags;
+pub use training_data::{TestUser, TrainingData};

@@ -10,7 +10,9 @@ use crate::ratings::RatingColumns;
 use crate::tags::read_tags;
 use crate::text::{Dialect, locate};
 use crate::users::{UsersFormat, read_users};
-use crate::{Duplicates, Error, Genome, LeftOut, Movies, Ratings, Result, UnknownMovies};
+use crate::{
+    Duplicates, Error, Genome, LeftOut, Movies, Ratings, RatingsStream, Result, UnknownMovies,
+};
 
 /// How the files of a release are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +69,17 @@ pub struct MovieLens {
     pub left_out: LeftOut,
 }
 
+/// A MovieLens release whose ratings stay on disk.
+#[non_exhaustive]
+pub struct StreamedMovieLens {
+    /// The catalogue.
+    pub movies: Movies,
+    /// The ratings.
+    pub ratings: RatingsStream,
+    /// The tag genome.
+    pub genome: Option<Genome>,
+}
+
 /// How a release is opened. The default is what [`MovieLens::open`] does.
 ///
 /// ```no_run
@@ -106,6 +119,14 @@ impl Default for OpenOptions {
             cache: None,
         }
     }
+}
+
+/// The tables beside that of the ratings.
+struct SideTables {
+    movies: Movies,
+    users: Option<RecordBatch>,
+    links: Option<RecordBatch>,
+    tags: Option<RecordBatch>,
 }
 
 const fn plain(separator: &'static str, width: usize, wide: Option<usize>) -> Dialect {
@@ -184,33 +205,22 @@ impl OpenOptions {
     pub fn open(&self, dir: impl AsRef<Path>) -> Result<MovieLens> {
         let dir = dir.as_ref();
         let format = Format::of(dir);
-        let movies = read_movies(dir, format)?;
-        let users = match format {
-            Format::Ml100k => {
-                read_if_present(dir, "u.user", |path| read_users(path, UsersFormat::Ml100k))?
-            }
-            Format::Ml1m => {
-                read_if_present(dir, "users.dat", |path| read_users(path, UsersFormat::Ml1m))?
-            }
-            Format::Ml10m | Format::Csv => None,
-        };
-        let tags = match format {
-            Format::Ml10m => read_if_present(dir, "tags.dat", |path| {
-                read_tags(path, &plain("::", 4, Some(2)))
-            })?,
-            _ => read_if_present(dir, "tags.csv", |path| read_tags(path, &Dialect::Csv))?,
-        };
-        let links = read_if_present(dir, "links.csv", read_links)?;
-        let genome = if self.genome {
-            read_if_present(dir, "genome-scores.csv", |path| {
-                Genome::read(&locate(dir, "genome-tags.csv"), path)
-            })?
-        } else {
-            None
-        };
         let (name, dialect) = format.ratings();
         let path = locate(dir, name);
-        let (mut columns, from_cache) = self.read_ratings(&path, &dialect)?;
+        // First, since it needs room for a while.
+        let genome = self.read_genome(dir)?;
+        // Side by side: the one waits where the other computes.
+        let (side_tables, ratings) = rayon::join(
+            || SideTables::read(dir, format),
+            || self.read_ratings(&path, &dialect),
+        );
+        let SideTables {
+            movies,
+            users,
+            links,
+            tags,
+        } = side_tables?;
+        let (mut columns, from_cache) = ratings?;
         let origin = Origin {
             path: &path,
             dialect: &dialect,
@@ -240,6 +250,41 @@ impl OpenOptions {
         })
     }
 
+    /// Opens the release in the folder `dir` without holding its ratings: they
+    /// go to the cache (the usual one, where none is named), and are read from
+    /// there whenever they are needed.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and a cache that cannot be written; policies that
+    /// keep one of several ratings of a pair, since that takes them all.
+    pub fn open_streamed(&self, dir: impl AsRef<Path>) -> Result<StreamedMovieLens> {
+        let dir = dir.as_ref();
+        let format = Format::of(dir);
+        let movies = read_movies(dir, format)?;
+        let (name, dialect) = format.ratings();
+        let origin = Origin {
+            path: &locate(dir, name),
+            dialect: &dialect,
+            movies: format.movies(),
+        };
+        let cache = self.cache.clone().unwrap_or_else(|| Self::cache_in(dir));
+        let ratings = RatingsStream::open(&cache, &origin, &movies.index(), self)?;
+        Ok(StreamedMovieLens {
+            movies,
+            ratings,
+            genome: self.read_genome(dir)?,
+        })
+    }
+
+    fn read_genome(&self, dir: &Path) -> Result<Option<Genome>> {
+        if !self.genome {
+            return Ok(None);
+        }
+        read_if_present(dir, "genome-scores.csv", |path| {
+            Genome::read(&locate(dir, "genome-tags.csv"), path)
+        })
+    }
+
     /// The ratings as the file has them, and whether they came from the cache.
     fn read_ratings(&self, path: &Path, dialect: &Dialect) -> Result<(RatingColumns, bool)> {
         let Some(dir) = &self.cache else {
@@ -251,10 +296,34 @@ impl OpenOptions {
         }
         let stamp = Stamp::of(path).map_err(Error::read(path))?;
         let columns = RatingColumns::read(path, dialect)?;
-        if let Err(error) = cache.store(path, stamp, |writer| writer.write_all(&columns)) {
+        if let Err(error) = cache.store(path, stamp, &columns) {
             tracing::warn!("going on without a cache: {error}");
         }
         Ok((columns, false))
+    }
+}
+
+impl SideTables {
+    fn read(dir: &Path, format: Format) -> Result<Self> {
+        Ok(Self {
+            movies: read_movies(dir, format)?,
+            users: match format {
+                Format::Ml100k => {
+                    read_if_present(dir, "u.user", |path| read_users(path, UsersFormat::Ml100k))?
+                }
+                Format::Ml1m => {
+                    read_if_present(dir, "users.dat", |path| read_users(path, UsersFormat::Ml1m))?
+                }
+                Format::Ml10m | Format::Csv => None,
+            },
+            links: read_if_present(dir, "links.csv", read_links)?,
+            tags: match format {
+                Format::Ml10m => read_if_present(dir, "tags.dat", |path| {
+                    read_tags(path, &plain("::", 4, Some(2)))
+                })?,
+                _ => read_if_present(dir, "tags.csv", |path| read_tags(path, &Dialect::Csv))?,
+            },
+        })
     }
 }
 

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use arrow_array::{Float32Array, RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 use rayon::prelude::*;
 
-use crate::text::{Blocks, Dialect, TableFile, decimal, digits};
+use crate::text::{Blocks, Dialect, Row, TableFile, decimal, digits};
 use crate::{Error, Result};
 
 /// The lowest rating that MovieLens knows, in stars.
@@ -16,6 +17,9 @@ pub const LOWEST_RATING: f32 = 0.5;
 pub const HIGHEST_RATING: f32 = 5.0;
 
 const COLUMNS: [&str; 4] = ["userId", "movieId", "rating", "timestamp"];
+
+/// Rows that are held at a time where they are not held all at once.
+const STREAMED_ROWS: usize = 1 << 20;
 
 /// All ratings of a release as one Arrow table, in the order of the file.
 ///
@@ -151,35 +155,85 @@ impl RatingColumns {
         if rows == 0 {
             return None;
         }
-        let mut columns = Self::zeroed(rows);
+        Self::parse(&blocks, 0..blocks.rows().len(), dialect)
+    }
+
+    fn parse(blocks: &Blocks, range: Range<usize>, dialect: &Dialect) -> Option<Self> {
+        let rows = &blocks.rows()[range.clone()];
+        let mut columns = Self::zeroed(rows.iter().sum());
         columns
-            .parts(blocks.rows().iter().copied())
+            .parts(rows.iter().copied())
             .into_par_iter()
-            .enumerate()
-            .map_init(Vec::new, |buffer, (block, part)| {
+            .zip(range)
+            .map_init(Vec::new, |buffer, (part, block)| {
                 blocks.read(block, buffer, |text| part.parse(text, dialect.separator()))
             })
             .collect::<Option<()>>()?;
         Some(columns)
     }
 
-    fn read_rows(path: &Path, dialect: &Dialect) -> Result<Self> {
+    /// As [`Self::read`] where the file is written plainly, but hands out about
+    /// [`STREAMED_ROWS`] at a time. `None` where the file is not, perhaps after
+    /// some rows.
+    pub(crate) fn stream_plain(
+        path: &Path,
+        dialect: &Dialect,
+        take: &mut dyn FnMut(&Self) -> Result<()>,
+    ) -> Result<Option<()>> {
+        let Some(blocks) = Blocks::open(path, dialect, &COLUMNS) else {
+            return Ok(None);
+        };
+        let (mut start, mut rows) = (0, 0);
+        for (block, &length) in blocks.rows().iter().enumerate() {
+            rows += length;
+            if rows >= STREAMED_ROWS || block + 1 == blocks.rows().len() {
+                match Self::parse(&blocks, start..block + 1, dialect) {
+                    Some(columns) => take(&columns)?,
+                    None => return Ok(None),
+                }
+                (start, rows) = (block + 1, 0);
+            }
+        }
+        Ok((start > 0).then_some(()))
+    }
+
+    /// Row by row, handed out [`STREAMED_ROWS`] at a time.
+    pub(crate) fn stream_rows(
+        path: &Path,
+        dialect: &Dialect,
+        take: &mut dyn FnMut(&Self) -> Result<()>,
+    ) -> Result<()> {
         let mut columns = Self::default();
         TableFile::open(path, dialect, &COLUMNS)?.for_each(|row| {
-            columns.users.push(row.id(0)?);
-            columns.movies.push(row.id(1)?);
-            let stars = row.number(2)?;
-            if !(LOWEST_RATING..=HIGHEST_RATING).contains(&stars) {
-                return Err(row.bad(
-                    2,
-                    "is outside the scale of 0.5 to 5 stars; mend or remove the row",
-                ));
+            columns.push(row)?;
+            if columns.users.len() == STREAMED_ROWS {
+                take(&columns)?;
+                columns = Self::default();
             }
-            columns.stars.push(stars);
-            columns.timestamps.push(row.timestamp(3)?);
             Ok(())
         })?;
+        take(&columns)
+    }
+
+    fn read_rows(path: &Path, dialect: &Dialect) -> Result<Self> {
+        let mut columns = Self::default();
+        TableFile::open(path, dialect, &COLUMNS)?.for_each(|row| columns.push(row))?;
         Ok(columns)
+    }
+
+    fn push(&mut self, row: &Row) -> Result<()> {
+        self.users.push(row.id(0)?);
+        self.movies.push(row.id(1)?);
+        let stars = row.number(2)?;
+        if !(LOWEST_RATING..=HIGHEST_RATING).contains(&stars) {
+            return Err(row.bad(
+                2,
+                "is outside the scale of 0.5 to 5 stars; mend or remove the row",
+            ));
+        }
+        self.stars.push(stars);
+        self.timestamps.push(row.timestamp(3)?);
+        Ok(())
     }
 }
 

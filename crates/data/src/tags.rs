@@ -1,40 +1,194 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
-use arrow_array::{RecordBatch, UInt32Array};
+use arrow_array::{RecordBatch, StringArray, UInt32Array};
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Schema};
+use rayon::prelude::*;
 
-use crate::text::{Dialect, TableFile};
+use crate::text::{Blocks, Dialect, TableFile, digits};
 use crate::{Error, Result};
 
-/// Reads `tags.csv` or `tags.dat`: `userId` and `movieId` (`UInt32`), `tag` (`Utf8`),
-/// `timestamp` (`UInt32`, seconds since 1970).
+const COLUMNS: [&str; 4] = ["userId", "movieId", "tag", "timestamp"];
+
+/// Reads `tags.csv` or `tags.dat`: `userId` and `movieId` (`UInt32`), `tag`
+/// (`Utf8`), `timestamp` (`UInt32`, seconds since 1970).
 pub(crate) fn read_tags(path: &Path, dialect: &Dialect) -> Result<RecordBatch> {
-    let file = TableFile::open(path, dialect, &["userId", "movieId", "tag", "timestamp"])?;
-    let (mut users, mut movies, mut timestamps) = (Vec::new(), Vec::new(), Vec::new());
-    let mut tags = StringBuilder::new();
-    file.for_each(|row| {
-        users.push(row.id(0)?);
-        movies.push(row.id(1)?);
-        tags.append_value(row.text(2)?);
-        timestamps.push(row.timestamp(3)?);
-        Ok(())
-    })?;
-    let schema = Schema::new(vec![
-        Field::new("userId", DataType::UInt32, false),
-        Field::new("movieId", DataType::UInt32, false),
-        Field::new("tag", DataType::Utf8, false),
-        Field::new("timestamp", DataType::UInt32, false),
-    ]);
-    RecordBatch::try_new(
-        Arc::new(schema),
-        vec![
-            Arc::new(UInt32Array::from(users)),
-            Arc::new(UInt32Array::from(movies)),
-            Arc::new(tags.finish()),
-            Arc::new(UInt32Array::from(timestamps)),
-        ],
-    )
-    .map_err(Error::arrow(path))
+    let tags = match Tags::read_plain(path, dialect) {
+        Some(tags) => tags,
+        None => Tags::read_rows(path, dialect)?,
+    };
+    tags.table().map_err(Error::arrow(path))
+}
+
+#[derive(Default)]
+struct Tags {
+    users: Vec<u32>,
+    movies: Vec<u32>,
+    timestamps: Vec<u32>,
+    texts: Texts,
+}
+
+/// Texts back to back.
+#[derive(Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    lengths: Vec<usize>,
+}
+
+impl Tags {
+    /// On all threads; `None` where anything needs a closer look, as a tag that
+    /// spans lines does.
+    fn read_plain(path: &Path, dialect: &Dialect) -> Option<Self> {
+        if !matches!(dialect, Dialect::Csv) {
+            return None;
+        }
+        let blocks = Blocks::open(path, dialect, &COLUMNS)?;
+        let parts: Vec<Self> = (0..blocks.rows().len())
+            .into_par_iter()
+            .map_init(Vec::new, |buffer, block| {
+                blocks.read(block, buffer, Self::parse)
+            })
+            .collect::<Option<_>>()?;
+        let mut all = Self::default();
+        for part in parts {
+            all.users.extend(part.users);
+            all.movies.extend(part.movies);
+            all.timestamps.extend(part.timestamps);
+            all.texts.bytes.extend(part.texts.bytes);
+            all.texts.lengths.extend(part.texts.lengths);
+        }
+        (!all.users.is_empty()).then_some(all)
+    }
+
+    fn parse(mut text: &[u8]) -> Option<Self> {
+        let mut tags = Self::default();
+        while !text.is_empty() {
+            tags.users.push(digits(&mut text)?);
+            text = text.strip_prefix(b",")?;
+            tags.movies.push(digits(&mut text)?);
+            text = text.strip_prefix(b",")?;
+            tags.texts.parse(&mut text)?;
+            text = text.strip_prefix(b",")?;
+            tags.timestamps.push(digits(&mut text)?);
+            text = text.strip_prefix(b"\r").unwrap_or(text);
+            text = match text.strip_prefix(b"\n") {
+                Some(rest) => rest,
+                None if text.is_empty() => text,
+                None => return None,
+            };
+        }
+        let plain =
+            std::str::from_utf8(&tags.texts.bytes).is_ok() && !tags.texts.bytes.contains(&0);
+        plain.then_some(tags)
+    }
+
+    fn read_rows(path: &Path, dialect: &Dialect) -> Result<Self> {
+        let mut tags = Self::default();
+        TableFile::open(path, dialect, &COLUMNS)?.for_each(|row| {
+            tags.users.push(row.id(0)?);
+            tags.movies.push(row.id(1)?);
+            tags.texts.push(row.text(2)?.as_bytes());
+            tags.timestamps.push(row.timestamp(3)?);
+            Ok(())
+        })?;
+        Ok(tags)
+    }
+
+    fn table(self) -> Result<RecordBatch, arrow_schema::ArrowError> {
+        let schema = Schema::new(vec![
+            Field::new("userId", DataType::UInt32, false),
+            Field::new("movieId", DataType::UInt32, false),
+            Field::new("tag", DataType::Utf8, false),
+            Field::new("timestamp", DataType::UInt32, false),
+        ]);
+        RecordBatch::try_new(
+            Arc::new(schema),
+            vec![
+                Arc::new(UInt32Array::from(self.users)),
+                Arc::new(UInt32Array::from(self.movies)),
+                Arc::new(self.texts.array()?),
+                Arc::new(UInt32Array::from(self.timestamps)),
+            ],
+        )
+    }
+}
+
+impl Texts {
+    fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.lengths.push(text.len());
+    }
+
+    /// Takes a field off the front of `text`, quoted or not.
+    fn parse(&mut self, text: &mut &[u8]) -> Option<()> {
+        let Some(mut quoted) = text.strip_prefix(b"\"") else {
+            let end = memchr::memchr3(b',', b'\n', b'"', text)?;
+            let (field, rest) = text.split_at(end);
+            self.push(field);
+            *text = rest;
+            // A quote in the middle, or no further field, is for others.
+            return rest.starts_with(b",").then_some(());
+        };
+        let start = self.bytes.len();
+        loop {
+            let end = memchr::memchr2(b'"', b'\n', quoted)?;
+            self.bytes.extend_from_slice(&quoted[..end]);
+            quoted = quoted[end..].strip_prefix(b"\"")?;
+            // Two quotes stand for one.
+            match quoted.strip_prefix(b"\"") {
+                Some(rest) => {
+                    self.bytes.push(b'"');
+                    quoted = rest;
+                }
+                None => break,
+            }
+        }
+        self.lengths.push(self.bytes.len() - start);
+        *text = quoted;
+        Some(())
+    }
+
+    fn array(self) -> Result<StringArray, arrow_schema::ArrowError> {
+        if i32::try_from(self.bytes.len()).is_err() {
+            let problem = "more than 2 GiB of text do not fit one table".to_owned();
+            return Err(arrow_schema::ArrowError::InvalidArgumentError(problem));
+        }
+        let offsets = OffsetBuffer::from_lengths(self.lengths);
+        StringArray::try_new(offsets, self.bytes.into(), None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::cast::AsArray;
+
+    #[test]
+    fn quoted_tags_are_read_alike_on_all_threads_and_row_by_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tags.csv");
+        let header = "userId,movieId,tag,timestamp\n";
+        for (rows, is_plain) in [
+            ("1,2,fun,3\n4,5,\"a, \"\"b\"\"\",6\r\n7,8,,9", true),
+            ("1,2,\"\",3\n", true),
+            ("1,2,\"two\nlines\",3\n", false),
+            ("1,2,5\" disk,3\n", false),
+            ("1,2,\"a\"b,3\n", false),
+            ("1,2,\u{e9},3\n\n", false),
+        ] {
+            std::fs::write(&path, format!("{header}{rows}")).unwrap();
+            let careful = Tags::read_rows(&path, &Dialect::Csv)
+                .unwrap()
+                .table()
+                .unwrap();
+            let plain = Tags::read_plain(&path, &Dialect::Csv).map(|it| it.table().unwrap());
+            assert_eq!(plain.is_some(), is_plain, "{rows:?}");
+            assert!(plain.is_none_or(|it| it == careful), "{rows:?}");
+            assert_eq!(read_tags(&path, &Dialect::Csv).unwrap(), careful);
+        }
+        std::fs::write(&path, format!("{header}4,5,\"a, \"\"b\"\"\",6\n")).unwrap();
+        let table = read_tags(&path, &Dialect::Csv).unwrap();
+        assert_eq!(table.column(2).as_string::<i32>().value(0), "a, \"b\"");
+    }
 }

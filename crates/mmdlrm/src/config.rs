@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use mmdlrm_data::generate::GeneratorConfig;
+use mmdlrm_data::{Duplicates, UnknownMovies};
 use mmdlrm_encoders::DEFAULT_CLIP;
 use mmdlrm_train::{OptimizerConfig, Preset, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,16 @@ const TABLE_WEIGHT_DECAY: f64 = 5.0;
 pub struct ExperimentConfig {
     /// Where ratings, posters and plots come from.
     pub source: Source,
+    /// What to do with ratings of movies that the table of movies lacks.
+    pub unknown_movies: UnknownMovies,
+    /// What to do where a user rated a movie more than once.
+    pub duplicates: Duplicates,
+    /// Whether the tag genome, where the release has one, is a modality too.
+    pub genome: bool,
+    /// Whether the ratings stay on disk, as Parquet in the run's folder: memory
+    /// then does not grow with their number, and training reads and writes 16
+    /// bytes a rating and epoch. Only the random split can be drawn so.
+    pub stream: bool,
     /// What encodes posters and plots.
     pub encoder: Encoder,
     /// Which ratings are held out.
@@ -93,6 +104,30 @@ pub enum SplitConfig {
         /// Seed.
         seed: u64,
     },
+    /// The latest share of all.
+    Temporal {
+        /// Share held out.
+        test_share: f64,
+    },
+    /// The last ratings of each user.
+    LeaveLastOut {
+        /// How many of each.
+        count: usize,
+    },
+    /// All ratings of a share of the users, drawn by a seed.
+    ColdUsers {
+        /// Share of the users.
+        test_share: f64,
+        /// Seed.
+        seed: u64,
+    },
+    /// All ratings of a share of the movies, drawn by a seed.
+    ColdMovies {
+        /// Share of the movies.
+        test_share: f64,
+        /// Seed.
+        seed: u64,
+    },
     /// Those that a CSV file names, `userId,movieId`.
     TestRows(PathBuf),
 }
@@ -103,6 +138,10 @@ impl Default for ExperimentConfig {
     fn default() -> Self {
         Self {
             source: Source::Sample(GeneratorConfig::default()),
+            unknown_movies: UnknownMovies::default(),
+            duplicates: Duplicates::default(),
+            genome: false,
+            stream: false,
             encoder: Encoder::Untrained { seed: 42 },
             split: SplitConfig::Random {
                 test_share: 0.2,
@@ -156,11 +195,18 @@ impl ExperimentConfig {
                 ..
             }
         );
-        if needs_modalities && none {
+        if self.stream && !matches!(self.split, SplitConfig::Random { .. }) {
+            return Err(Error::Setting {
+                setting: "split",
+                value: format!("{:?}", self.split),
+                rule: "ratings that are streamed can only be split at random",
+            });
+        }
+        if needs_modalities && none && !self.genome {
             return Err(Error::Setting {
                 setting: "preset",
                 value: format!("{:?}", self.preset),
-                rule: "it needs posters or summaries; name them, or choose the preset dlrm",
+                rule: "it needs posters, summaries or the genome; name them, or choose the preset dlrm",
             });
         }
         Ok(())

@@ -1,15 +1,14 @@
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use mmdlrm_data::{
-    Dataset, MovieLens, OpenOptions, Poster, Split, Summary, generate, read_posters, read_summaries,
+    Dataset, Genome, MovieLens, Movies, OpenOptions, Poster, Split, StreamedDataset,
+    StreamedMovieLens, Summary, TrainingData, generate, read_posters, read_summaries,
 };
 use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig};
 use mmdlrm_train::{
-    EpochMetrics, RatedPrediction, RunFolder, TrainConfig, predict_test, rank_catalogue,
-    test_users, train,
+    EpochMetrics, RunFolder, TrainConfig, predict_test, rank_catalogue, test_users, train,
 };
 use serde::Serialize;
 
@@ -37,13 +36,22 @@ use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
 /// ```
 pub struct Experiment {
     config: ExperimentConfig,
-    movielens: MovieLens,
+    release: Release,
     posters: Vec<Poster>,
     summaries: Vec<Summary>,
-    split: Split,
     encoder: Option<ModalityEncoder>,
     run: RunFolder,
     seconds: Seconds,
+}
+
+/// A release, its ratings in memory or on disk.
+enum Release {
+    Whole(MovieLens, Split),
+    Streamed {
+        movielens: StreamedMovieLens,
+        test_share: f64,
+        seed: u64,
+    },
 }
 
 /// `config.json` of a run.
@@ -75,24 +83,14 @@ impl Experiment {
         let start = Instant::now();
         let device = mmdlrm_encoders::device(&config.device)?;
         let (data, posters_csv, summaries_csv) = locate(&config)?;
-        let movielens = OpenOptions {
-            genome: false,
-            ..OpenOptions::default()
-        }
-        .open(&data)?;
+        let release = Release::open(&data, &config)?;
         let (mut posters, mut summaries) = (Vec::new(), Vec::new());
         if let Some(path) = posters_csv {
-            posters = read_posters(&path, &movielens.movies)?;
+            posters = read_posters(&path, release.movies())?;
         }
         if let Some(path) = summaries_csv {
-            summaries = read_summaries(&path, &movielens.movies)?;
+            summaries = read_summaries(&path, release.movies())?;
         }
-        let split = match &config.split {
-            SplitConfig::Random { test_share, seed } => {
-                Split::random(movielens.ratings.len(), *test_share, *seed)?
-            }
-            SplitConfig::TestRows(path) => Split::from_test_rows(path, &movielens.ratings)?,
-        };
         if !config.preset.uses_modalities() {
             posters.clear();
             summaries.clear();
@@ -115,10 +113,9 @@ impl Experiment {
         };
         Ok(Self {
             config,
-            movielens,
+            release,
             posters,
             summaries,
-            split,
             encoder,
             run,
             seconds,
@@ -133,59 +130,140 @@ impl Experiment {
     pub fn run(self, observer: &mut dyn Observer) -> Result<Report> {
         let Self {
             config,
-            movielens,
+            release,
             posters,
             summaries,
-            split,
             mut encoder,
             run,
             mut seconds,
         } = self;
         let start = Instant::now();
-        let modalities = match &mut encoder {
+        let movies = release.movies().index();
+        let mut modalities = match &mut encoder {
             None => Modalities::default(),
-            Some(encoder) => {
-                encoder.encode(&posters, &summaries, &movielens.movies.index(), observer)?
-            }
+            Some(encoder) => encoder.encode(&posters, &summaries, &movies, observer)?,
         };
+        if let Some(genome) = release.genome() {
+            modalities.list.push(genome.modality(&movies));
+        }
         seconds.encode = start.elapsed().as_secs_f64();
-        let dataset = Arc::new(Dataset::new(&movielens, split, modalities.list)?);
-        // The dataset holds what training needs: the tables are half a
-        // gigabyte for 25 million ratings.
-        drop(movielens);
-        let mut model = Dlrm::new(config.preset.config(&dataset, config.dim), config.seed)?;
-        run.write_config(&RunConfig {
-            version: env!("CARGO_PKG_VERSION"),
-            experiment: &config,
-            model: model.config(),
-            threads: rayon::current_num_threads(),
-        })?;
         let inputs = Inputs {
-            train_ratings: dataset.split().train.len(),
-            users: dataset.users().len(),
-            movies: dataset.movies().len(),
-            parameters: model.parameters().len(),
             encoder: encoder.map(|encoder| encoder.name().to_owned()),
             posters: modalities.posters,
             broken_posters: modalities.broken_posters,
             summaries: modalities.summaries,
+            ..Inputs::default()
         };
-        let start = Instant::now();
-        train_model(&mut model, &dataset, &config.train, &run, observer)?;
-        seconds.train = start.elapsed().as_secs_f64();
-        measure(&model, &dataset, inputs, seconds, &run, observer)
+        // The dataset holds what training needs: the tables, which go, are half
+        // a gigabyte for 25 million ratings.
+        match release {
+            Release::Whole(movielens, split) => {
+                let data = Dataset::new(&movielens, split, modalities.list)?;
+                drop(movielens);
+                train_and_measure(&data, &config, inputs, seconds, &run, observer)
+            }
+            Release::Streamed {
+                movielens,
+                test_share,
+                seed,
+            } => {
+                let modalities = modalities.list;
+                let scratch = run.path();
+                let data = StreamedDataset::new(movielens, test_share, seed, modalities, scratch)?;
+                train_and_measure(&data, &config, inputs, seconds, &run, observer)
+            }
+        }
     }
+}
+
+impl Release {
+    fn open(dir: &Path, config: &ExperimentConfig) -> Result<Self> {
+        let mut options = OpenOptions {
+            unknown_movies: config.unknown_movies,
+            duplicates: config.duplicates,
+            genome: config.genome,
+            ..OpenOptions::default()
+        };
+        if let (true, SplitConfig::Random { test_share, seed }) = (config.stream, &config.split) {
+            options.cache = Some(beside(&config.out).join("ratings-cache"));
+            return Ok(Self::Streamed {
+                movielens: options.open_streamed(dir)?,
+                test_share: *test_share,
+                seed: *seed,
+            });
+        }
+        let movielens = options.open(dir)?;
+        let ratings = &movielens.ratings;
+        let split = match &config.split {
+            SplitConfig::Random { test_share, seed } => {
+                Split::random(ratings.len(), *test_share, *seed)
+            }
+            SplitConfig::Temporal { test_share } => Split::temporal(ratings, *test_share),
+            SplitConfig::LeaveLastOut { count } => Split::leave_last_out(ratings, *count),
+            SplitConfig::ColdUsers { test_share, seed } => {
+                Split::cold_users(ratings, *test_share, *seed)
+            }
+            SplitConfig::ColdMovies { test_share, seed } => {
+                Split::cold_movies(ratings, *test_share, *seed)
+            }
+            SplitConfig::TestRows(path) => Split::from_test_rows(path, ratings),
+        };
+        Ok(Self::Whole(movielens, split?))
+    }
+
+    fn movies(&self) -> &Movies {
+        match self {
+            Self::Whole(movielens, _) => &movielens.movies,
+            Self::Streamed { movielens, .. } => &movielens.movies,
+        }
+    }
+
+    fn genome(&self) -> Option<&Genome> {
+        match self {
+            Self::Whole(movielens, _) => movielens.genome.as_ref(),
+            Self::Streamed { movielens, .. } => movielens.genome.as_ref(),
+        }
+    }
+}
+
+fn train_and_measure(
+    data: &impl TrainingData,
+    config: &ExperimentConfig,
+    inputs: Inputs,
+    mut seconds: Seconds,
+    run: &RunFolder,
+    observer: &mut dyn Observer,
+) -> Result<Report> {
+    let features = data.features();
+    let mut model = Dlrm::new(config.preset.config(features, config.dim), config.seed)?;
+    run.write_config(&RunConfig {
+        version: env!("CARGO_PKG_VERSION"),
+        experiment: config,
+        model: model.config(),
+        threads: rayon::current_num_threads(),
+    })?;
+    let inputs = Inputs {
+        train_ratings: data.training_rows(),
+        users: features.users().len(),
+        movies: features.movies().len(),
+        parameters: model.parameters().len(),
+        ..inputs
+    };
+    let start = Instant::now();
+    train_model(&mut model, data, &config.train, run, observer)?;
+    seconds.train = start.elapsed().as_secs_f64();
+    measure(&model, data, inputs, seconds, run, observer)
 }
 
 /// Trains, keeping the figures and the model of each epoch in the run folder.
 fn train_model(
     model: &mut Dlrm,
-    dataset: &Arc<Dataset>,
+    data: &impl TrainingData,
     config: &TrainConfig,
     run: &RunFolder,
     observer: &mut dyn Observer,
 ) -> Result<()> {
-    let rows = dataset.split().train.len() * config.epochs;
+    let rows = data.training_rows() * config.epochs;
     observer.begin(Stage::Train, rows as u64);
     // Both callbacks tell the same observer.
     let observer = std::cell::RefCell::new(observer);
@@ -196,7 +274,7 @@ fn train_model(
         observer.borrow_mut().epoch(metrics);
         Ok(())
     };
-    train(model, dataset, config, on_step, on_epoch)?;
+    train(model, data, config, on_step, on_epoch)?;
     observer.borrow_mut().end();
     Ok(())
 }
@@ -205,25 +283,29 @@ fn train_model(
 /// folder.
 fn measure(
     model: &Dlrm,
-    dataset: &Dataset,
+    data: &impl TrainingData,
     inputs: Inputs,
     mut seconds: Seconds,
     run: &RunFolder,
     observer: &mut dyn Observer,
 ) -> Result<Report> {
-    let rated = predict_test(model, dataset)?;
-    run.write_predictions(&rated)?;
-    let movie_counts = dataset.movie_counts();
-    let all: Regression = rated.iter().map(RatedPrediction::pair).collect();
-    let few: Regression = rated
-        .iter()
-        .filter(|rated| movie_counts[rated.movie as usize] <= FEW_RATINGS)
-        .map(RatedPrediction::pair)
-        .collect();
+    let movie_counts = data.features().movie_counts();
+    let (mut all, mut few) = (Regression::default(), Regression::default());
+    run.write_predictions(|write| {
+        predict_test(model, data, |rated| {
+            for rated in rated {
+                all.add(rated.prediction, rated.rating);
+                if movie_counts[rated.movie as usize] <= FEW_RATINGS {
+                    few.add(rated.prediction, rated.rating);
+                }
+            }
+            write(rated)
+        })
+    })?;
 
     let start = Instant::now();
-    observer.begin(Stage::Rank, test_users(dataset) as u64);
-    let ranking = rank_catalogue(model, dataset, RANKING_CUT_OFF, || observer.advance(1))?;
+    observer.begin(Stage::Rank, test_users(data)?);
+    let ranking = rank_catalogue(model, data, RANKING_CUT_OFF, || observer.advance(1))?;
     observer.end();
     seconds.rank = start.elapsed().as_secs_f64();
 
@@ -235,7 +317,7 @@ fn measure(
         few_ratings: few.count(),
         few_ratings_rmse: few.rmse(),
         test_users: ranking.users(),
-        catalogue: dataset.movies().len(),
+        catalogue: movie_counts.len(),
         ndcg_at_10: ranking.mean().unwrap_or(f64::NAN),
         inputs,
         seconds,

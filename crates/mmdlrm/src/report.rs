@@ -40,7 +40,7 @@ pub struct Report {
 }
 
 /// What went into a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Inputs {
     /// Ratings trained on.

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// From reading data.
+    #[error(transparent)]
+    Data(#[from] mmdlrm_data::Error),
     /// The model refused an input or its configuration.
     #[error(transparent)]
     Model(#[from] mmdlrm_model::Error),

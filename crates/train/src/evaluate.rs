@@ -1,11 +1,9 @@
-use std::collections::BTreeMap;
-
-use mmdlrm_data::{Dataset, HIGHEST_RATING, IdMap, LOWEST_RATING};
+use mmdlrm_data::{HIGHEST_RATING, LOWEST_RATING, TrainingData};
 use mmdlrm_metrics::{Ranking, ndcg_at_k};
 use mmdlrm_model::Dlrm;
 
-use crate::Result;
 use crate::input::{Wiring, predict};
+use crate::{Error, Result};
 
 /// Held-out rows that are predicted at a time.
 const ROWS_AT_A_TIME: usize = 16_384;
@@ -26,36 +24,37 @@ pub struct RatedPrediction {
     pub prediction: f64,
 }
 
-impl RatedPrediction {
-    /// Prediction and rating, as [`Regression`](mmdlrm_metrics::Regression)
-    /// takes them.
-    pub fn pair(&self) -> (f64, f64) {
-        (self.prediction, self.rating)
-    }
-}
-
-/// Predicts every held-out row, in the order of `ratings.csv`.
+/// Predicts every held-out row, in the order of the file, and hands out some at
+/// a time.
 ///
 /// # Errors
-/// A model that does not fit the data.
-pub fn predict_test(model: &Dlrm, dataset: &Dataset) -> Result<Vec<RatedPrediction>> {
-    let wiring = Wiring::new(model.config(), dataset)?;
-    let mut predictions = Vec::new();
-    let mut rated = Vec::with_capacity(dataset.split().test.len());
-    for rows in dataset.split().test.chunks(ROWS_AT_A_TIME) {
-        predict(model, &wiring, &dataset.test_batch(rows), &mut predictions)?;
-        for (&row, &prediction) in rows.iter().zip(&predictions) {
-            let (user, movie, stars) = dataset.rating(row);
+/// A model that does not fit the data, or what `take` returns.
+pub fn predict_test(
+    model: &Dlrm,
+    data: &impl TrainingData,
+    mut take: impl FnMut(&[RatedPrediction]) -> Result<()>,
+) -> Result<()> {
+    let features = data.features();
+    let wiring = Wiring::new(model.config(), features)?;
+    let (users, movies) = (features.users().ids(), features.movies().ids());
+    let (mut predictions, mut rated) = (Vec::new(), Vec::new());
+    for batch in data.test_batches(ROWS_AT_A_TIME) {
+        let batch = batch?;
+        predict(model, &wiring, &batch, &mut predictions)?;
+        rated.clear();
+        for (row, &prediction) in predictions.iter().enumerate() {
+            let (user, movie) = (batch.users[row], batch.movies[row]);
             rated.push(RatedPrediction {
-                user_id: dataset.users().ids()[user as usize],
-                movie_id: dataset.movies().ids()[movie as usize],
+                user_id: users[user as usize],
+                movie_id: movies[movie as usize],
                 movie,
-                rating: f64::from(stars),
+                rating: f64::from(batch.stars[row]),
                 prediction: f64::from(prediction.clamp(LOWEST_RATING, HIGHEST_RATING)),
             });
         }
+        take(&rated)?;
     }
-    Ok(rated)
+    Ok(())
 }
 
 /// nDCG@`k` over the whole catalogue: for each user with held-out ratings, all
@@ -70,39 +69,35 @@ pub fn predict_test(model: &Dlrm, dataset: &Dataset) -> Result<Vec<RatedPredicti
 /// A model that does not fit the data, or `k` of 0.
 pub fn rank_catalogue(
     model: &Dlrm,
-    dataset: &Dataset,
+    data: &impl TrainingData,
     k: usize,
     mut on_user: impl FnMut(),
 ) -> Result<Ranking> {
-    let wiring = Wiring::new(model.config(), dataset)?;
-    let held_out = held_out_by_user(dataset);
+    let features = data.features();
+    let wiring = Wiring::new(model.config(), features)?;
     let mut ranking = Ranking::default();
-    let Some(&first) = held_out.keys().next() else {
+    if features.users().is_empty() {
         return Ok(ranking);
-    };
-    let mut catalogue = dataset.catalogue_batch(first);
+    }
+    let mut catalogue = features.catalogue_batch(0);
     let items = wiring.with(&catalogue, |input| model.item_vectors(input))?;
     let mut scores = Vec::new();
-    let mut relevance = vec![0f32; dataset.movies().len()];
-    for (&user, rated) in &held_out {
-        dataset.retarget(&mut catalogue, user);
+    let mut relevance = vec![0f32; features.movies().len()];
+    data.for_each_test_user(|test| {
+        features.retarget(&mut catalogue, test.user);
         wiring.with(&catalogue, |input| {
             model.score_items(&items, input, &mut scores)
         })?;
-        for &(movie, stars) in rated {
+        for &(movie, stars) in test.held_out {
             relevance[movie as usize] = stars;
         }
-        ranking.add(candidate_ndcg(
-            dataset.history(user),
-            &relevance,
-            &scores,
-            k,
-        )?);
-        for &(movie, _) in rated {
+        ranking.add(candidate_ndcg(test.trained, &relevance, &scores, k)?);
+        for &(movie, _) in test.held_out {
             relevance[movie as usize] = 0.0;
         }
         on_user();
-    }
+        Ok::<_, Error>(())
+    })?;
     Ok(ranking)
 }
 
@@ -123,20 +118,16 @@ fn candidate_ndcg(history: &[u32], relevance: &[f32], scores: &[f32], k: usize) 
     Ok(ndcg_at_k(&unseen(relevance), &unseen(scores), k)?)
 }
 
-/// Users with held-out ratings, in order, so that sums do not depend on
-/// chance.
-fn held_out_by_user(dataset: &Dataset) -> BTreeMap<u32, Vec<(u32, f32)>> {
-    let mut held_out = BTreeMap::<u32, Vec<(u32, f32)>>::new();
-    for &row in &dataset.split().test {
-        let (user, movie, stars) = dataset.rating(row);
-        held_out.entry(user).or_default().push((movie, stars));
-    }
-    held_out
-}
-
 /// Number of users with held-out ratings: how often [`rank_catalogue`] calls
 /// `on_user`.
-pub fn test_users(dataset: &Dataset) -> usize {
-    let test = dataset.split().test.iter();
-    IdMap::from_ids(test.map(|&row| dataset.rating(row).0)).len()
+///
+/// # Errors
+/// Ratings on disk that can no longer be read, or are not grouped by user.
+pub fn test_users(data: &impl TrainingData) -> Result<u64> {
+    let mut users = 0;
+    data.for_each_test_user(|_| {
+        users += 1;
+        Ok::<_, Error>(())
+    })?;
+    Ok(users)
 }

@@ -1,4 +1,4 @@
-use mmdlrm_data::{Batch, DENSE_FEATURES, Dataset, Modality};
+use mmdlrm_data::{Batch, DENSE_FEATURES, Features, Modality};
 use mmdlrm_model::{Bags, Dlrm, DlrmConfig, ModalityInput};
 
 use crate::{Error, Result};
@@ -23,7 +23,7 @@ enum Column {
 }
 
 impl<'a> Wiring<'a> {
-    pub fn new(config: &DlrmConfig, dataset: &'a Dataset) -> Result<Self> {
+    pub fn new(config: &DlrmConfig, features: &'a Features) -> Result<Self> {
         if config.dense_features != DENSE_FEATURES.len() {
             return Err(Error::Mismatch(format!(
                 "the model takes {} dense features, the data has {}",
@@ -36,9 +36,9 @@ impl<'a> Wiring<'a> {
             .iter()
             .map(|table| {
                 let (column, rows) = match table.name.as_str() {
-                    USER_TABLE => (Column::Users, dataset.users().len()),
-                    MOVIE_TABLE => (Column::Movies, dataset.movies().len()),
-                    GENRE_TABLE => (Column::Genres, dataset.genre_names().len()),
+                    USER_TABLE => (Column::Users, features.users().len()),
+                    MOVIE_TABLE => (Column::Movies, features.movies().len()),
+                    GENRE_TABLE => (Column::Genres, features.genre_names().len()),
                     other => {
                         return Err(Error::Mismatch(format!(
                             "the model has a table '{other}', the data only 'user', 'movie' and 'genre'"
@@ -58,7 +58,7 @@ impl<'a> Wiring<'a> {
             .modalities
             .iter()
             .map(|wanted| {
-                let mut numbered = dataset.modalities().iter().enumerate();
+                let mut numbered = features.modalities().iter().enumerate();
                 numbered
                     .find(|(_, modality)| {
                         modality.name() == wanted.name && modality.width() == wanted.width

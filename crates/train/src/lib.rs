@@ -1,5 +1,6 @@
 //! Trains and measures a [`Dlrm`](mmdlrm_model::Dlrm) on a
-//! [`Dataset`](mmdlrm_data::Dataset).
+//! [`Dataset`](mmdlrm_data::Dataset), or on whatever else is
+//! [`TrainingData`](mmdlrm_data::TrainingData).
 //!
 //! [`train`] runs the loop: batches from the data crate, gradients from the
 //! model crate, steps from an [`Optimizer`]. [`predict_test`] and
@@ -7,8 +8,7 @@
 //! what a run leaves behind. [`Preset`] names model configurations.
 //!
 //! ```
-//! use std::sync::Arc;
-//! use mmdlrm_data::{Dataset, MovieLens, Split, generate};
+//! use mmdlrm_data::{Dataset, MovieLens, Split, TrainingData, generate};
 //! use mmdlrm_model::Dlrm;
 //! use mmdlrm_train::{Preset, TrainConfig, predict_test, train};
 //!
@@ -17,15 +17,20 @@
 //! generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
 //! let movielens = MovieLens::open(&folder)?;
 //! let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
-//! let dataset = Arc::new(Dataset::new(&movielens, split, Vec::new())?);
+//! let dataset = Dataset::new(&movielens, split, Vec::new())?;
 //!
-//! let mut model = Dlrm::new(Preset::Dlrm.config(&dataset, 16), 42)?;
+//! let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 16), 42)?;
 //! let config = TrainConfig { epochs: 2, batch_size: 64, ..TrainConfig::default() };
 //! train(&mut model, &dataset, &config, |_rows| {}, |epoch, _model| {
 //!     println!("{}: {:.4}", epoch.epoch, epoch.train_loss);
 //!     Ok(())
 //! })?;
-//! assert_eq!(predict_test(&model, &dataset)?.len(), 60);
+//! let mut predicted = 0;
+//! predict_test(&model, &dataset, |rated| {
+//!     predicted += rated.len();
+//!     Ok(())
+//! })?;
+//! assert_eq!(predicted, 60);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![deny(missing_docs)]

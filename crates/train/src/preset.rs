@@ -1,4 +1,4 @@
-use mmdlrm_data::{DENSE_FEATURES, Dataset};
+use mmdlrm_data::{DENSE_FEATURES, Features};
 use mmdlrm_model::{
     Activation, DlrmConfig, Interaction, ModalityConfig, Output, Side, TableConfig,
 };
@@ -41,16 +41,16 @@ impl Preset {
         self != Self::Dlrm
     }
 
-    /// The configuration for `dataset`, with embeddings of `dim`.
-    pub fn config(self, dataset: &Dataset, dim: usize) -> DlrmConfig {
-        let (mean, deviation) = dataset.rating_scale();
+    /// The configuration for data with `features`, with embeddings of `dim`.
+    pub fn config(self, features: &Features, dim: usize) -> DlrmConfig {
+        let (mean, deviation) = features.rating_scale();
         let tables = vec![
-            TableConfig::new(USER_TABLE, dataset.users().len(), Side::User),
-            TableConfig::new(MOVIE_TABLE, dataset.movies().len(), Side::Item),
-            TableConfig::new(GENRE_TABLE, dataset.genre_names().len().max(1), Side::Item),
+            TableConfig::new(USER_TABLE, features.users().len(), Side::User),
+            TableConfig::new(MOVIE_TABLE, features.movies().len(), Side::Item),
+            TableConfig::new(GENRE_TABLE, features.genre_names().len().max(1), Side::Item),
         ];
         let towers = |tower: &[usize]| -> Vec<ModalityConfig> {
-            let modalities = dataset.modalities().iter();
+            let modalities = features.modalities().iter();
             modalities
                 .map(|modality| {
                     ModalityConfig::new(modality.name(), modality.width(), tower.to_vec())

@@ -106,37 +106,34 @@ impl RunFolder {
     }
 
     /// Writes `predictions.parquet`: `userId` and `movieId` (`Int64`), `rating`
-    /// and `prediction` (`Float64`, stars), a row a held-out rating.
+    /// and `prediction` (`Float64`, stars), a row a held-out rating. `fill`
+    /// hands over the rows, some at a time.
     ///
     /// # Errors
-    /// A folder that can no longer be written.
-    pub fn write_predictions(&self, rated: &[RatedPrediction]) -> Result<()> {
-        let ids = |id: fn(&RatedPrediction) -> u32| -> ArrayRef {
-            Arc::new(Int64Array::from_iter_values(
-                rated.iter().map(|r| i64::from(id(r))),
-            ))
-        };
-        let stars = |stars: fn(&RatedPrediction) -> f64| -> ArrayRef {
-            Arc::new(Float64Array::from_iter_values(rated.iter().map(stars)))
-        };
+    /// A folder that can no longer be written, or what `fill` returns.
+    pub fn write_predictions(
+        &self,
+        fill: impl FnOnce(&mut dyn FnMut(&[RatedPrediction]) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
         let path = self.path.join(PREDICTIONS);
         let parquet_error = |source| Error::Parquet {
             path: path.clone(),
             source,
         };
-        let table = RecordBatch::try_from_iter([
-            ("userId", ids(|r| r.user_id)),
-            ("movieId", ids(|r| r.movie_id)),
-            ("rating", stars(|r| r.rating)),
-            ("prediction", stars(|r| r.prediction)),
-        ])
-        .map_err(|error| parquet_error(error.into()))?;
-        self.write(PREDICTIONS, |file| {
-            let mut writer = ArrowWriter::try_new(file, table.schema(), None)?;
-            writer.write(&table)?;
-            writer.close()?;
-            Ok(())
-        })
+        let beside = self.path.join(format!(".{PREDICTIONS}.partial"));
+        let file = File::create(&beside).map_err(write_error(&path))?;
+        let handle = file.try_clone().map_err(write_error(&path))?;
+        let schema = predictions_table(&[]).map_err(parquet_error)?.schema();
+        let mut writer = ArrowWriter::try_new(handle, schema, None).map_err(parquet_error)?;
+        fill(&mut |rated| {
+            predictions_table(rated)
+                .and_then(|table| writer.write(&table))
+                .map_err(parquet_error)
+        })?;
+        writer.close().map_err(parquet_error)?;
+        file.sync_all()
+            .and_then(|()| std::fs::rename(&beside, &path))
+            .map_err(write_error(&path))
     }
 
     /// Writes a file beside its place and renames it there.
@@ -157,6 +154,22 @@ impl RunFolder {
         };
         written().map_err(write_error(&path))
     }
+}
+
+fn predictions_table(rated: &[RatedPrediction]) -> parquet::errors::Result<RecordBatch> {
+    let ids = |id: fn(&RatedPrediction) -> u32| -> ArrayRef {
+        let ids = rated.iter().map(|rated| i64::from(id(rated)));
+        Arc::new(Int64Array::from_iter_values(ids))
+    };
+    let stars = |stars: fn(&RatedPrediction) -> f64| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values(rated.iter().map(stars)))
+    };
+    Ok(RecordBatch::try_from_iter([
+        ("userId", ids(|rated| rated.user_id)),
+        ("movieId", ids(|rated| rated.movie_id)),
+        ("rating", stars(|rated| rated.rating)),
+        ("prediction", stars(|rated| rated.prediction)),
+    ])?)
 }
 
 fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {

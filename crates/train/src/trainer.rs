@@ -1,14 +1,13 @@
-use std::sync::Arc;
 use std::time::Instant;
 
-use mmdlrm_data::Dataset;
+use mmdlrm_data::TrainingData;
 use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, Gradients, Loss};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::predict_test;
 use crate::input::Wiring;
-use crate::{Error, Optimizer, OptimizerConfig, RatedPrediction, Result, Schedule};
+use crate::{Error, Optimizer, OptimizerConfig, Result, Schedule};
 
 /// How a model is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,7 +79,7 @@ pub struct EpochMetrics {
     pub samples_per_s: f64,
 }
 
-/// Trains `model` on the training rows of `dataset`. `on_step` gets the number
+/// Trains `model` on the training rows of `data`. `on_step` gets the number
 /// of rows of each step as it ends, `on_epoch` the figures of each epoch and
 /// the model as it stands.
 ///
@@ -92,16 +91,16 @@ pub struct EpochMetrics {
 /// that diverges, or whatever `on_epoch` returns.
 pub fn train(
     model: &mut Dlrm,
-    dataset: &Arc<Dataset>,
+    data: &impl TrainingData,
     config: &TrainConfig,
     mut on_step: impl FnMut(usize),
     mut on_epoch: impl FnMut(&EpochMetrics, &Dlrm) -> Result<()>,
 ) -> Result<()> {
     config.validate()?;
-    let wiring = Wiring::new(model.config(), dataset)?;
+    let wiring = Wiring::new(model.config(), data.features())?;
     let mut optimizer = Optimizer::new(config.optimizer.clone(), model)?;
     let mut gradients = Gradients::default();
-    let rows = dataset.split().train.len();
+    let rows = data.training_rows();
     let total_steps = (rows.div_ceil(config.batch_size) * config.epochs) as u64;
     let mut step = 0;
     for epoch in 1..=config.epochs {
@@ -112,7 +111,8 @@ pub fn train(
             .seed
             .wrapping_mul(0x9E37_79B9_7F4A_7C15)
             .wrapping_add(epoch as u64);
-        for batch in dataset.shuffled_batches(config.batch_size, order_seed) {
+        for batch in data.training_batches(config.batch_size, order_seed) {
+            let batch = batch?;
             let loss = wiring.with(&batch, |input| {
                 model.gradients(input, &batch.stars, config.loss, &mut gradients)
             })?;
@@ -132,7 +132,7 @@ pub fn train(
         let metrics = EpochMetrics {
             epoch,
             train_loss: loss_sum / rows as f64,
-            test_rmse: test_rmse(model, dataset)?,
+            test_rmse: test_rmse(model, data)?,
             seconds,
             samples_per_s: rows as f64 / seconds,
         };
@@ -142,8 +142,13 @@ pub fn train(
     Ok(())
 }
 
-fn test_rmse(model: &Dlrm, dataset: &Dataset) -> Result<f64> {
-    let rated = predict_test(model, dataset)?;
-    let regression: Regression = rated.iter().map(RatedPrediction::pair).collect();
+fn test_rmse(model: &Dlrm, data: &impl TrainingData) -> Result<f64> {
+    let mut regression = Regression::default();
+    predict_test(model, data, |rated| {
+        for rated in rated {
+            regression.add(rated.prediction, rated.rating);
+        }
+        Ok(())
+    })?;
     Ok(regression.rmse().unwrap_or(f64::NAN))
 }

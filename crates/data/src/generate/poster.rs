@@ -24,7 +24,7 @@ pub(super) fn write(
     traits: &Traits,
     random: &mut ChaCha8Rng,
 ) -> Result<String> {
-    let is_png = id % 5 == 0;
+    let is_png = id.is_multiple_of(5);
     let name = format!("{id}.{}", if is_png { "png" } else { "jpg" });
     let path = dir.join(&name);
     let poster = draw(traits, random);

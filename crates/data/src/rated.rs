@@ -1,0 +1,12 @@
+/// A rating in dense rows: 16 bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rated {
+    /// User by dense row.
+    pub user: u32,
+    /// Movie by dense row.
+    pub movie: u32,
+    /// Rating in stars.
+    pub stars: f32,
+    /// Seconds since 1970, UTC.
+    pub timestamp: u32,
+}

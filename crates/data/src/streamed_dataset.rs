@@ -1,0 +1,375 @@
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::batch::Purpose;
+use crate::rated::Rated;
+use crate::shuffle::{CHUNK, Shuffle};
+use crate::split::Sampler;
+use crate::{
+    Batches, Error, Features, Modality, RatingsStream, Result, StreamedMovieLens, TestUser,
+    TrainingData,
+};
+
+/// Bytes of a rating in a scratch file.
+const RATED_BYTES: usize = 16;
+
+/// Ratings on disk with a random split, and the [`Features`] of its training
+/// rows.
+///
+/// Gives the same batches as a [`Dataset`](crate::Dataset) of the same ratings
+/// with [`Split::random`](crate::Split::random), and holds none of them: each
+/// epoch sends the training rows to a scratch file in random buckets, 16 bytes
+/// a rating, and reads these back one by one. Memory is that of the users, the
+/// movies and some tens of megabytes.
+pub struct StreamedDataset {
+    features: Arc<Features>,
+    ratings: Arc<RatingsStream>,
+    sampler: Sampler,
+    scratch: PathBuf,
+}
+
+impl StreamedDataset {
+    /// Holds out a share `test_share` of the ratings, drawn by `seed`, and fits
+    /// the statistics on the others. Scratch files, which have no name, are
+    /// made in the folder `scratch`.
+    ///
+    /// # Errors
+    /// A share that leaves a side empty, or ratings that can no longer be read.
+    pub fn new(
+        movielens: StreamedMovieLens,
+        test_share: f64,
+        seed: u64,
+        modalities: Vec<Modality>,
+        scratch: &Path,
+    ) -> Result<Self> {
+        let StreamedMovieLens {
+            movies, ratings, ..
+        } = movielens;
+        let sampler = Sampler::new(ratings.len(), test_share, seed)?;
+        let users = ratings.users().clone();
+        let features = Features::fit(users, &movies, modalities, |take| {
+            for_each_of(&ratings, sampler.clone(), Purpose::Train, |rated| {
+                take(rated);
+                Ok(())
+            })
+        })?;
+        Ok(Self {
+            features: Arc::new(features),
+            ratings: Arc::new(ratings),
+            sampler,
+            scratch: scratch.to_owned(),
+        })
+    }
+}
+
+impl TrainingData for StreamedDataset {
+    fn features(&self) -> &Features {
+        &self.features
+    }
+
+    fn training_rows(&self) -> usize {
+        self.ratings.len() - self.sampler.wanted()
+    }
+
+    fn test_rows(&self) -> usize {
+        self.sampler.wanted()
+    }
+
+    fn training_batches(&self, size: usize, seed: u64) -> Batches {
+        let shuffle = Shuffle::new(self.training_rows(), seed);
+        let (ratings, sampler) = (Arc::clone(&self.ratings), self.sampler.clone());
+        let scratch = self.scratch.clone();
+        Batches::new(&self.features, Purpose::Train, move |take| {
+            let mut scattered = Scattered::new(shuffle, &scratch)?;
+            let mut cut = Cut::new(CHUNK);
+            for_each_of(&ratings, sampler, Purpose::Train, |rated| {
+                cut.push(rated, |chunk| scattered.send(&chunk))
+            })?;
+            cut.finish(|chunk| scattered.send(&chunk))?;
+            scattered.hand_out(size, take)
+        })
+    }
+
+    fn test_batches(&self, size: usize) -> Batches {
+        let (ratings, sampler) = (Arc::clone(&self.ratings), self.sampler.clone());
+        Batches::new(&self.features, Purpose::Test, move |take| {
+            let mut cut = Cut::new(size);
+            let mut wanted = true;
+            let mut give = |rated| {
+                wanted = wanted && take(rated);
+                Ok(())
+            };
+            for_each_of(&ratings, sampler, Purpose::Test, |rated| {
+                cut.push(rated, &mut give)
+            })?;
+            cut.finish(give)
+        })
+    }
+
+    fn for_each_test_user<E: From<Error>>(
+        &self,
+        mut take: impl FnMut(TestUser) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut sampler = self.sampler.clone();
+        let mut current = OneUser::default();
+        self.ratings.for_each::<E>(|rated| {
+            for rated in rated {
+                if rated.user != current.user {
+                    current.hand_out(&mut take)?;
+                    if rated.user < current.user {
+                        return Err(E::from(Error::Setting {
+                            name: "order of the ratings",
+                            value: "not that of the users".to_owned(),
+                            rule: "users' ratings on disk must stand together to be ranked; \
+                                   sort the file by user, or load it whole",
+                        }));
+                    }
+                    current.user = rated.user;
+                }
+                if sampler.next() {
+                    current.held_out.push((rated.movie, rated.stars));
+                } else {
+                    current.trained.push(rated.movie);
+                }
+            }
+            Ok(())
+        })?;
+        current.hand_out(&mut take)
+    }
+}
+
+/// The ratings of a user, while they pass by.
+#[derive(Default)]
+struct OneUser {
+    user: u32,
+    trained: Vec<u32>,
+    held_out: Vec<(u32, f32)>,
+}
+
+impl OneUser {
+    /// Hands out the user, if any ratings are held out, and forgets it.
+    fn hand_out<E>(&mut self, take: impl FnOnce(TestUser) -> Result<(), E>) -> Result<(), E> {
+        if !self.held_out.is_empty() {
+            take(TestUser {
+                user: self.user,
+                trained: &self.trained,
+                held_out: &self.held_out,
+            })?;
+        }
+        self.trained.clear();
+        self.held_out.clear();
+        Ok(())
+    }
+}
+
+/// Hands out the training rows, or the held-out ones, in the order of the file.
+fn for_each_of(
+    ratings: &RatingsStream,
+    mut sampler: Sampler,
+    purpose: Purpose,
+    mut take: impl FnMut(&[Rated]) -> Result<()>,
+) -> Result<()> {
+    let mut chosen = Vec::new();
+    ratings.for_each(|rated| {
+        chosen.clear();
+        let of_test = purpose == Purpose::Test;
+        chosen.extend(rated.iter().filter(|_| sampler.next() == of_test));
+        take(&chosen)
+    })
+}
+
+/// Cuts a stream of rows into pieces of one length.
+struct Cut {
+    length: usize,
+    rows: Vec<Rated>,
+}
+
+impl Cut {
+    fn new(length: usize) -> Self {
+        Self {
+            length: length.max(1),
+            rows: Vec::new(),
+        }
+    }
+
+    fn push(
+        &mut self,
+        mut rows: &[Rated],
+        mut take: impl FnMut(Vec<Rated>) -> Result<()>,
+    ) -> Result<()> {
+        while !rows.is_empty() {
+            let room = self.length - self.rows.len();
+            let (front, rest) = rows.split_at(room.min(rows.len()));
+            self.rows.extend_from_slice(front);
+            rows = rest;
+            if self.rows.len() == self.length {
+                take(std::mem::take(&mut self.rows))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last piece, which may be shorter.
+    fn finish(self, mut take: impl FnMut(Vec<Rated>) -> Result<()>) -> Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        take(self.rows)
+    }
+}
+
+/// Training rows in a scratch file, each chunk ordered by bucket.
+struct Scattered {
+    shuffle: Shuffle,
+    file: BufWriter<File>,
+    /// For each chunk where its buckets start in the file, in rows, and its
+    /// end.
+    starts: Vec<Vec<u64>>,
+    rows: u64,
+    path: PathBuf,
+}
+
+impl Scattered {
+    fn new(shuffle: Shuffle, dir: &Path) -> Result<Self> {
+        std::fs::create_dir_all(dir).map_err(Error::write(dir))?;
+        // It has no name: it is gone when it is closed, however that happens.
+        let file = tempfile::tempfile_in(dir).map_err(Error::write(dir))?;
+        Ok(Self {
+            shuffle,
+            file: BufWriter::with_capacity(1 << 20, file),
+            starts: Vec::new(),
+            rows: 0,
+            path: dir.to_owned(),
+        })
+    }
+
+    fn send(&mut self, chunk: &[Rated]) -> Result<()> {
+        let sent = self.shuffle.send(self.starts.len(), chunk);
+        for rated in sent.rows() {
+            self.file
+                .write_all(&to_bytes(rated))
+                .map_err(Error::write(&self.path))?;
+        }
+        let buckets = 0..self.shuffle.buckets();
+        let starts = buckets.map(|bucket| self.rows + sent.range(bucket).start as u64);
+        let end = self.rows + chunk.len() as u64;
+        self.starts.push(starts.chain([end]).collect());
+        self.rows = end;
+        Ok(())
+    }
+
+    /// Reads the buckets back, shuffles each, and hands out batches of `size`.
+    fn hand_out(self, size: usize, take: &mut dyn FnMut(Vec<Rated>) -> bool) -> Result<()> {
+        let read_error = |error| Error::read(&self.path)(error);
+        let mut file = self
+            .file
+            .into_inner()
+            .map_err(|error| Error::write(&self.path)(error.into_error()))?;
+        let mut cut = Cut::new(size);
+        let mut wanted = true;
+        let mut bytes = Vec::new();
+        for bucket in 0..self.shuffle.buckets() {
+            let mut rows = Vec::new();
+            for starts in &self.starts {
+                let (start, end) = (starts[bucket], starts[bucket + 1]);
+                bytes.resize((end - start) as usize * RATED_BYTES, 0);
+                file.seek(SeekFrom::Start(start * RATED_BYTES as u64))
+                    .and_then(|_| file.read_exact(&mut bytes))
+                    .map_err(read_error)?;
+                rows.extend(bytes.as_chunks().0.iter().map(from_bytes));
+            }
+            self.shuffle.finish(bucket, &mut rows);
+            cut.push(&rows, |batch| {
+                wanted = wanted && take(batch);
+                Ok(())
+            })?;
+            if !wanted {
+                return Ok(());
+            }
+        }
+        cut.finish(|batch| {
+            take(batch);
+            Ok(())
+        })
+    }
+}
+
+fn to_bytes(rated: &Rated) -> [u8; RATED_BYTES] {
+    let mut bytes = [0; RATED_BYTES];
+    let fields = [
+        rated.user.to_le_bytes(),
+        rated.movie.to_le_bytes(),
+        rated.stars.to_le_bytes(),
+        rated.timestamp.to_le_bytes(),
+    ];
+    bytes.as_chunks_mut().0.copy_from_slice(&fields);
+    bytes
+}
+
+fn from_bytes(bytes: &[u8; RATED_BYTES]) -> Rated {
+    let mut fields = [[0; 4]; 4];
+    fields.copy_from_slice(bytes.as_chunks().0);
+    Rated {
+        user: u32::from_le_bytes(fields[0]),
+        movie: u32::from_le_bytes(fields[1]),
+        stars: f32::from_le_bytes(fields[2]),
+        timestamp: u32::from_le_bytes(fields[3]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::{self, GeneratorConfig};
+    use crate::{Batch, Dataset, MovieLens, OpenOptions, Split};
+
+    #[test]
+    fn streamed_batches_are_those_of_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("data");
+        let config = GeneratorConfig {
+            contents: false,
+            ..GeneratorConfig::default()
+        };
+        generate::write(&dir, &config, |_| {}).unwrap();
+        let movielens = MovieLens::open(&dir).unwrap();
+        let split = Split::random(movielens.ratings.len(), 0.2, 5).unwrap();
+        let memory = Dataset::new(&movielens, split, Vec::new()).unwrap();
+        let streamed = OpenOptions::default().open_streamed(&dir).unwrap();
+        let streamed = StreamedDataset::new(streamed, 0.2, 5, Vec::new(), folder.path()).unwrap();
+        assert_eq!(streamed.training_rows(), memory.training_rows());
+        let all = |batches: Batches| -> Vec<Batch> { batches.map(Result::unwrap).collect() };
+        assert_eq!(
+            all(streamed.training_batches(1000, 9)),
+            all(memory.training_batches(1000, 9))
+        );
+        assert_eq!(
+            all(streamed.test_batches(999)),
+            all(memory.test_batches(999))
+        );
+        assert_eq!(test_users(&streamed), test_users(&memory));
+    }
+
+    fn test_users(data: &impl TrainingData) -> Vec<String> {
+        let mut users = Vec::new();
+        let take = |it: TestUser| {
+            users.push(format!("{it:?}"));
+            Ok::<_, Error>(())
+        };
+        data.for_each_test_user(take).unwrap();
+        users
+    }
+
+    #[test]
+    fn ratings_survive_the_scratch_file() {
+        let rated = Rated {
+            user: u32::MAX,
+            movie: 7,
+            stars: 3.5,
+            timestamp: 1 << 31,
+        };
+        assert_eq!(from_bytes(&to_bytes(&rated)), rated);
+    }
+}

@@ -1,0 +1,111 @@
+use std::collections::{HashMap, HashSet};
+
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt32Type;
+
+use crate::{Bags, IdMap, MovieLens, Split};
+
+/// What users tagged each movie with: a bag of tags a movie, each tag as often
+/// as users gave it.
+///
+/// Tags are compared without regard to case or surrounding blanks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovieTags {
+    names: Vec<String>,
+    bags: Bags,
+}
+
+impl MovieTags {
+    /// Collects the tags that were given `least` times or more. Tags that a
+    /// user gave a movie whose rating by that same user is held out are not
+    /// counted: they would tell that the user saw it.
+    pub fn new(movielens: &MovieLens, split: &Split, least: usize) -> Self {
+        let movies = movielens.movies.index();
+        let Some(table) = &movielens.tags else {
+            let bags = Bags::from_pairs(movies.len(), []);
+            let names = Vec::new();
+            return Self { names, bags };
+        };
+        let ids = |column: usize| table.column(column).as_primitive::<UInt32Type>().values();
+        let pairs = || ids(0).iter().copied().zip(ids(1).iter().copied());
+        let hidden = held_out(movielens, split, pairs().collect());
+        let texts = table.column(2).as_string::<i32>();
+        let mut movies_of: HashMap<String, Vec<u32>> = HashMap::new();
+        for (pair, row) in pairs().zip(0..texts.len()) {
+            let Some(movie) = movies.row(pair.1).filter(|_| !hidden.contains(&pair)) else {
+                continue;
+            };
+            let tag = texts.value(row).trim().to_lowercase();
+            movies_of.entry(tag).or_default().push(movie);
+        }
+        let mut kept: Vec<(String, Vec<u32>)> = movies_of
+            .into_iter()
+            .filter(|(_, movies)| movies.len() >= least)
+            .collect();
+        kept.sort_unstable();
+        let pairs: Vec<(u32, u32)> = (0..)
+            .zip(&kept)
+            .flat_map(|(tag, (_, movies))| movies.iter().map(move |&movie| (movie, tag)))
+            .collect();
+        Self {
+            bags: Bags::from_pairs(movies.len(), pairs),
+            names: kept.into_iter().map(|(name, _)| name).collect(),
+        }
+    }
+
+    /// Names of the tags, by tag id.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Tag ids of each movie, by dense row.
+    pub fn bags(&self) -> &Bags {
+        &self.bags
+    }
+}
+
+/// Those of the pairs of raw user and movie that have a held-out rating.
+fn held_out(
+    movielens: &MovieLens,
+    split: &Split,
+    pairs: HashSet<(u32, u32)>,
+) -> HashSet<(u32, u32)> {
+    let ratings = &movielens.ratings;
+    let users = IdMap::from_ids(pairs.iter().map(|pair| pair.0));
+    split
+        .test
+        .iter()
+        .map(|&row| {
+            (
+                ratings.user_ids()[row as usize],
+                ratings.movie_ids()[row as usize],
+            )
+        })
+        .filter(|pair| users.row(pair.0).is_some() && pairs.contains(pair))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_counted_but_not_those_on_held_out_ratings() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
+        write("movies.csv", "movieId,title,genres\n3,Up,\n9,Heat,\n").unwrap();
+        let ratings = "userId,movieId,rating,timestamp\n1,3,4,1\n1,9,4,1\n2,9,3,1\n";
+        write("ratings.csv", ratings).unwrap();
+        let tags = "userId,movieId,tag,timestamp\n1,3,Fun,1\n1,9,crime,1\n2,9, CRIME,1\n5,9,crime,2\n2,9,odd,1\n";
+        write("tags.csv", tags).unwrap();
+        let movielens = MovieLens::open(folder.path()).unwrap();
+        let all = MovieTags::new(&movielens, &Split::new(vec![0, 1, 2], vec![]), 1);
+        assert_eq!(all.names(), ["crime", "fun", "odd"]);
+        assert_eq!(all.bags().row(0), [1]);
+        assert_eq!(all.bags().row(1), [0, 0, 0, 2]);
+        let held_out = MovieTags::new(&movielens, &Split::new(vec![0, 1], vec![2]), 2);
+        assert_eq!(held_out.names(), ["crime"]);
+        assert_eq!(held_out.bags().row(1), [0, 0]);
+    }
+}
