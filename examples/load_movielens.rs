@@ -1,12 +1,14 @@
 //! Reads a MovieLens folder and says how long it took.
 
+mod download;
 mod policies;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use download::Download;
 use mmdlrm::data::{Dataset, LeftOut, OpenOptions, Result, Split, StreamedDataset, TrainingData};
 use policies::Policies;
 
@@ -16,7 +18,10 @@ use policies::Policies;
 #[command(version)]
 struct Args {
     /// The folder
-    dir: PathBuf,
+    #[arg(required_unless_present = "release", conflicts_with = "release")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    download: Download,
     /// Parse the text, and neither read nor write the Parquet cache
     #[arg(long, conflicts_with = "stream")]
     no_cache: bool,
@@ -35,16 +40,16 @@ struct Args {
 }
 
 impl Args {
-    fn cache(&self) -> PathBuf {
-        let usual = || OpenOptions::cache_in(&self.dir);
+    fn cache(&self, dir: &Path) -> PathBuf {
+        let usual = || OpenOptions::cache_in(dir);
         self.cache.clone().unwrap_or_else(usual)
     }
 
-    fn options(&self) -> OpenOptions {
+    fn options(&self, dir: &Path) -> OpenOptions {
         OpenOptions {
             unknown_movies: self.policies.unknown_movies(),
             duplicates: self.policies.duplicates(),
-            cache: (!self.no_cache).then(|| self.cache()),
+            cache: (!self.no_cache).then(|| self.cache(dir)),
             ..OpenOptions::default()
         }
     }
@@ -58,12 +63,7 @@ fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    let loaded = if args.stream {
-        stream(&args)
-    } else {
-        load(&args)
-    };
-    match loaded {
+    match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -72,9 +72,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn load(args: &Args) -> Result<()> {
+fn run(args: &Args) -> Result<()> {
+    let downloaded = args.download.folder()?;
+    // clap has seen to it that there is one.
+    let dir = downloaded.or(args.dir.clone()).unwrap_or_default();
+    if args.stream {
+        stream(args, &dir)
+    } else {
+        load(args, &dir)
+    }
+}
+
+fn load(args: &Args, dir: &Path) -> Result<()> {
     let start = Instant::now();
-    let movielens = args.options().open(&args.dir)?;
+    let movielens = args.options(dir).open(dir)?;
     let rows = movielens.ratings.len();
     let from = if movielens.from_cache { "cache" } else { "csv" };
     report(rows, start, from, &movielens.left_out);
@@ -88,14 +99,14 @@ fn load(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn stream(args: &Args) -> Result<()> {
+fn stream(args: &Args, dir: &Path) -> Result<()> {
     let start = Instant::now();
-    let movielens = args.options().open_streamed(&args.dir)?;
+    let movielens = args.options(dir).open_streamed(dir)?;
     let rows = movielens.ratings.len();
     report(rows, start, "stream", movielens.ratings.left_out());
     if let Some(size) = args.batches {
         let start = Instant::now();
-        let scratch = args.cache();
+        let scratch = args.cache(dir);
         let data = StreamedDataset::new(movielens, TEST_SHARE, SEED, Vec::new(), &scratch)?;
         make_batches(&data, size as usize, start)?;
     }

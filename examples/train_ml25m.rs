@@ -3,6 +3,7 @@
 //! Without arguments it makes up a small MovieLens folder and trains on that;
 //! `--data` names a real one.
 
+mod download;
 mod policies;
 mod progress;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use download::Download;
 use mmdlrm::data::generate::GeneratorConfig;
 use mmdlrm::encoders::DEFAULT_CLIP;
 use mmdlrm::train::{Algorithm, Preset};
@@ -22,13 +24,15 @@ use progress::Progress;
 #[command(version)]
 struct Args {
     /// MovieLens folder with ratings.csv and movies.csv [default: a made-up sample]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", group = "ratings")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    download: Download,
     /// CSV of movieId,poster_path; paths relative to the file [default: no posters]
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(long, value_name = "FILE", requires = "ratings")]
     posters: Option<PathBuf>,
     /// CSV of movieId,summary [default: no summaries]
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(long, value_name = "FILE", requires = "ratings")]
     summaries: Option<PathBuf>,
     /// CLIP model: a folder in Hugging Face layout, or a hub name, owner/model
     /// or owner/model@revision [default: openai/clip-vit-base-patch32, with
@@ -97,13 +101,21 @@ fn preset_names() -> Vec<&'static str> {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let mut args = Args::parse();
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
         )
         .with_writer(std::io::stderr)
         .init();
+    match args.download.folder() {
+        Ok(None) => {}
+        Ok(folder) => args.data = folder,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
     let on_sample = args.data.is_none();
     match run(args) {
         Ok(report) => {

@@ -72,6 +72,24 @@ pub enum Error {
         /// What the decompressor said.
         source: std::io::Error,
     },
+    /// A download that did not come to an end.
+    #[error("cannot fetch {url}: {problem}")]
+    Download {
+        /// The address.
+        url: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// An archive that is damaged or not one of a release.
+    #[error("{}, member '{member}': {problem}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// The file in it; empty where it is the archive as a whole.
+        member: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A table that Arrow could not build.
     #[error("{}: {source}", path.display())]
     Arrow {

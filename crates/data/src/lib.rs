@@ -33,6 +33,8 @@ mod bags;
 mod batch;
 mod cache;
 mod dataset;
+#[cfg(feature = "download")]
+pub mod download;
 mod error;
 mod features;
 pub mod generate;
