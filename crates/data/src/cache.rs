@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type};
@@ -31,6 +31,8 @@ use crate::{Error, Ratings, Result};
 
 /// Raised when the files are written otherwise.
 const FORMAT: u32 = 1;
+/// Two seconds, of FAT, in nanoseconds.
+const SLOWEST_TICK: u64 = 2_000_000_000;
 /// Rows of a row group: what one thread decodes at a time.
 const ROW_GROUP: usize = 1 << 20;
 /// Rows that are decoded before they are copied out: they stay in the cache.
@@ -46,6 +48,8 @@ pub(crate) struct RatingsCache {
 struct Manifest {
     format: u32,
     source: Stamp,
+    /// Whether the same stamp means the same bytes.
+    settled: bool,
     source_xxh3: String,
     rows: usize,
     cache_bytes: u64,
@@ -62,6 +66,8 @@ pub(crate) struct Stamp {
     /// Nanoseconds since 1970 of the last change of any kind, which no program
     /// can set back; 0 where the system has no such time.
     changed: u64,
+    /// The file's number in its file system; 0 where it has none.
+    inode: u64,
 }
 
 impl Stamp {
@@ -69,24 +75,56 @@ impl Stamp {
         let metadata = std::fs::metadata(path)?;
         let modified = metadata.modified()?.duration_since(UNIX_EPOCH);
         #[cfg(unix)]
-        let changed = {
+        let (changed, inode) = {
             use std::os::unix::fs::MetadataExt;
-            metadata.ctime() as u64 * 1_000_000_000 + metadata.ctime_nsec() as u64
+            let seconds = metadata.ctime() as u64;
+            (
+                seconds * 1_000_000_000 + metadata.ctime_nsec() as u64,
+                metadata.ino(),
+            )
         };
         #[cfg(not(unix))]
-        let changed = 0;
+        let (changed, inode) = (0, 0);
         let name = path.file_name().unwrap_or_default();
         Ok(Self {
             name: name.to_string_lossy().into_owned(),
             bytes: metadata.len(),
             modified: modified.map_or(0, |time| time.as_nanos() as u64),
             changed,
+            inode,
         })
     }
 
-    /// Whether nothing can have been written since `self` was taken.
-    fn surely(&self, other: &Self) -> bool {
-        self == other && self.changed != 0
+    /// Whether a later write must give another stamp. Clocks of file systems
+    /// tick slowly: a write right after the last one may bear the same time.
+    fn is_settled(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |time| time.as_nanos() as u64);
+        self.changed != 0 && self.changed.saturating_add(SLOWEST_TICK) < now
+    }
+}
+
+/// A source before it is read.
+pub(crate) struct Snapshot {
+    stamp: Stamp,
+    settled: bool,
+    /// Its hash, where its stamp does not tell whether it is changed.
+    xxh3: Option<String>,
+}
+
+impl Snapshot {
+    pub(crate) fn take(path: &Path) -> Result<Self> {
+        let stamp = Stamp::of(path).map_err(Error::read(path))?;
+        let settled = stamp.is_settled();
+        let xxh3 = match settled {
+            true => None,
+            false => Some(hash(path).map_err(Error::read(path))?.1),
+        };
+        Ok(Self {
+            stamp,
+            settled,
+            xxh3,
+        })
     }
 }
 
@@ -123,18 +161,21 @@ impl RatingsCache {
     pub(crate) fn check(&self, source: &Path) -> Option<usize> {
         let manifest = std::fs::read(self.manifest_path()).ok()?;
         let manifest: Option<Manifest> = serde_json::from_slice(&manifest).ok();
-        let Some(manifest) = manifest.filter(|it| it.format == FORMAT) else {
+        let Some(mut manifest) = manifest.filter(|it| it.format == FORMAT) else {
             tracing::info!(cache = %self.dir.display(), "not a cache of this format");
             return None;
         };
         let stamp = Stamp::of(source).ok()?;
-        let same = manifest.source.surely(&stamp)
-            || manifest.source.name == stamp.name
-                && manifest.source.bytes == stamp.bytes
-                && hash(source).is_ok_and(|(_, hash)| hash == manifest.source_xxh3);
-        if !same {
-            tracing::info!(cache = %self.dir.display(), "the cache is of another file");
-            return None;
+        if !(manifest.settled && manifest.source == stamp) {
+            let alike = manifest.source.name == stamp.name && manifest.source.bytes == stamp.bytes;
+            if !alike || hash(source).ok()?.1 != manifest.source_xxh3 {
+                tracing::info!(cache = %self.dir.display(), "the cache is of another file");
+                return None;
+            }
+            manifest.settled = stamp.is_settled();
+            manifest.source = stamp;
+            // The next time needs no hash; if this fails, it does.
+            let _ = self.write_manifest(&manifest);
         }
         let found = hash(&self.path()).ok()?;
         if found != (manifest.cache_bytes, manifest.cache_xxh3) {
@@ -144,12 +185,17 @@ impl RatingsCache {
         Some(manifest.rows)
     }
 
-    /// Writes the cache of `source`, as it was when `stamp` was taken. Where
+    /// Writes the cache of `source`, as it was when `before` was taken. Where
     /// anything fails, what was there before stays.
-    pub(crate) fn store(&self, source: &Path, stamp: Stamp, columns: &RatingColumns) -> Result<()> {
+    pub(crate) fn store(
+        &self,
+        source: &Path,
+        before: Snapshot,
+        columns: &RatingColumns,
+    ) -> Result<()> {
         let mut draft = self.draft()?;
         draft.writer.write_all(columns)?;
-        self.place(draft, source, stamp)
+        self.place(draft, source, before)
     }
 
     /// Makes the cache of `source`, if it is not there, holding a part of the
@@ -158,7 +204,7 @@ impl RatingsCache {
         if self.check(source).is_some() {
             return Ok(());
         }
-        let stamp = Stamp::of(source).map_err(Error::read(source))?;
+        let before = Snapshot::take(source)?;
         let mut draft = self.draft()?;
         let mut write = |columns: &RatingColumns| draft.writer.write_all(columns);
         if RatingColumns::stream_plain(source, dialect, &mut write)?.is_none() {
@@ -166,7 +212,7 @@ impl RatingsCache {
             let mut write = |columns: &RatingColumns| draft.writer.write_all(columns);
             RatingColumns::stream_rows(source, dialect, &mut write)?;
         }
-        self.place(draft, source, stamp)
+        self.place(draft, source, before)
     }
 
     fn draft(&self) -> Result<Draft> {
@@ -178,16 +224,18 @@ impl RatingsCache {
         Ok(Draft { file, writer })
     }
 
-    fn place(&self, draft: Draft, source: &Path, stamp: Stamp) -> Result<()> {
+    fn place(&self, draft: Draft, source: &Path, before: Snapshot) -> Result<()> {
         let (rows, hashed) = draft.writer.close()?;
         let (cache_bytes, cache_xxh3) = hashed.digest();
         let (_, source_xxh3) = hash(source).map_err(Error::read(source))?;
-        if Stamp::of(source).map_err(Error::read(source))? != stamp {
+        let stamp = Stamp::of(source).map_err(Error::read(source))?;
+        if stamp != before.stamp || before.xxh3.is_some_and(|before| before != source_xxh3) {
             let changed = std::io::Error::other("it changed while it was read");
             return Err(Error::read(source)(changed));
         }
         let manifest = Manifest {
             format: FORMAT,
+            settled: before.settled,
             source: stamp,
             source_xxh3,
             rows,
@@ -195,9 +243,13 @@ impl RatingsCache {
             cache_xxh3,
         };
         place(draft.file, &self.path())?;
+        self.write_manifest(&manifest)
+    }
+
+    fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
         let path = self.manifest_path();
         let file = beside(&path)?;
-        serde_json::to_writer_pretty(file.as_file(), &manifest)
+        serde_json::to_writer_pretty(file.as_file(), manifest)
             .map_err(|error| Error::write(&path)(error.into()))?;
         place(file, &path)
     }

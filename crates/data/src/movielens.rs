@@ -3,16 +3,14 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{RatingsCache, Stamp};
+use crate::cache::{RatingsCache, Snapshot};
 use crate::links::read_links;
 use crate::policy::Origin;
 use crate::ratings::RatingColumns;
 use crate::tags::read_tags;
 use crate::text::{Dialect, locate};
 use crate::users::{UsersFormat, read_users};
-use crate::{
-    Duplicates, Error, Genome, LeftOut, Movies, Ratings, RatingsStream, Result, UnknownMovies,
-};
+use crate::{Duplicates, Genome, LeftOut, Movies, Ratings, RatingsStream, Result, UnknownMovies};
 
 /// How the files of a release are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -294,9 +292,9 @@ impl OpenOptions {
         if let Some(columns) = cache.load(path) {
             return Ok((columns, true));
         }
-        let stamp = Stamp::of(path).map_err(Error::read(path))?;
+        let before = Snapshot::take(path)?;
         let columns = RatingColumns::read(path, dialect)?;
-        if let Err(error) = cache.store(path, stamp, &columns) {
+        if let Err(error) = cache.store(path, before, &columns) {
             tracing::warn!("going on without a cache: {error}");
         }
         Ok((columns, false))
