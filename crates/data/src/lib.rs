@@ -48,6 +48,7 @@ mod policy;
 mod rated;
 mod rated_bags;
 mod ratings;
+mod ratings_parquet;
 mod shuffle;
 mod side_files;
 mod split;

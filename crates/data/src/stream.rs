@@ -3,10 +3,11 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::cache::{RatingsCache, RatingsReader};
+use crate::cache::RatingsCache;
 use crate::policy::{Origin, PassingPairs};
 use crate::rated::Rated;
 use crate::ratings::RatingColumns;
+use crate::ratings_parquet::RatingsReader;
 use crate::{Duplicates, Error, IdMap, LeftOut, OpenOptions, Result, UnknownMovies};
 
 /// Ratings that are read from a Parquet file whenever they are needed, some row
