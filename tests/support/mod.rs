@@ -21,6 +21,20 @@ pub fn shared() -> Option<PathBuf> {
     None
 }
 
+/// The program of an example, which `cargo test` builds beside the tests. With
+/// `--test NAME` cargo leaves it as it was: add `--examples` then.
+pub fn program(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("examples")
+        .join(name);
+    assert!(program.exists(), "{} is not built", program.display());
+    program
+}
+
 /// Writes a CLIP folder in Hugging Face layout: one layer, vectors of 8,
 /// weights in a jumble, a tokenizer of two words.
 pub fn tiny_clip(dir: &Path) {

@@ -16,19 +16,6 @@ use std::process::{Command, Output};
 
 use mmdlrm::data::generate::{self, GeneratorConfig};
 
-/// The example's program, which `cargo test` builds beside the tests. With
-/// `--test train_ml25m` cargo leaves it as it was: add `--examples` then.
-fn program() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    let program = tests
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .join("examples/train_ml25m");
-    assert!(program.exists(), "{} is not built", program.display());
-    program
-}
-
 /// A small folder of everything that the example reads.
 struct Folder {
     dir: tempfile::TempDir,
@@ -85,7 +72,7 @@ impl Folder {
 }
 
 fn run_in(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(program())
+    Command::new(support::program("train_ml25m"))
         .current_dir(dir)
         .args(arguments)
         .output()

@@ -96,6 +96,77 @@ fn a_run_leaves_behind_what_it_promises() {
 }
 
 #[test]
+fn ratings_on_disk_give_the_run_of_ratings_in_memory_to_the_bit() {
+    let folder = Folder::new();
+    assert!(folder.run(&["--out", "runs/memory"]).status.success());
+    let mut arguments = vec!["--data", "data", "--stream", "--clip", "clip", "--dim", "8"];
+    arguments.extend([
+        "--posters",
+        "data/posters.csv",
+        "--epochs",
+        "2",
+        "--out",
+        "runs/disk",
+    ]);
+    arguments.extend(["--summaries", "data/summaries.csv"]);
+    let output = run_in(&folder.path(""), &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for file in ["model.safetensors", "predictions.parquet"] {
+        let of = |run: &str| std::fs::read(folder.path("runs").join(run).join(file)).unwrap();
+        assert!(of("memory") == of("disk"), "{file} differs");
+    }
+    let last = |run: &str| metrics(&folder.path("runs").join(run)).pop().unwrap();
+    assert_eq!(last("memory")["ndcg_at_10"], last("disk")["ndcg_at_10"]);
+}
+
+#[test]
+fn every_way_to_split_can_be_asked_for() {
+    let folder = Folder::new();
+    for split in ["temporal", "leave-last-out", "cold-users", "cold-movies"] {
+        let out = format!("runs/{split}");
+        let output = folder.run(&["--split", split, "--preset", "dlrm", "--out", &out]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let rows = predictions(&folder.path(&out));
+        if split == "leave-last-out" {
+            assert_eq!(rows.len(), 20, "one a user");
+        }
+        assert!(!rows.is_empty() && rows.len() < 200);
+    }
+}
+
+#[test]
+fn the_tag_genome_is_a_modality() {
+    let folder = Folder::new();
+    folder.write("data/genome-tags.csv", "tagId,tag\n1,noir\n2,space\n");
+    let movies = folder.read("data/movies.csv");
+    let mut scores = "movieId,tagId,relevance\n".to_owned();
+    for (row, line) in movies.lines().skip(1).enumerate() {
+        let id = line.split(',').next().unwrap();
+        scores += &format!("{id},1,0.{row}\n{id},2,0.5\n");
+    }
+    folder.write("data/genome-scores.csv", &scores);
+    let output = run_in(
+        &folder.path(""),
+        &[
+            "--data",
+            "data",
+            "--genome",
+            "--epochs",
+            "1",
+            "--dim",
+            "8",
+            "--out",
+            "runs/genome",
+        ],
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let config = folder.read("runs/genome/config.json");
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["model"]["modalities"][0]["name"], "genome");
+    assert_eq!(config["model"]["modalities"][0]["width"], 2);
+}
+
+#[test]
 fn the_next_run_reads_the_embeddings_back_and_encodes_only_what_changed() {
     let folder = Folder::new();
     assert!(folder.run(&[]).status.success());
