@@ -1,13 +1,18 @@
 //! MovieLens, posters and plot summaries, from files to batches.
 //!
-//! Data goes one way. [`MovieLens`] reads a folder into Arrow tables;
-//! [`read_posters`] and [`read_summaries`] read what lies beside it. A
-//! [`Split`] says which ratings are held out. [`Dataset`] numbers users and
-//! movies, computes features from the training rows alone, and hands out
-//! [`Batch`]es: columns that any model can take. What another crate computes
-//! for the movies (picture and text vectors) joins as a [`Modality`].
+//! Data goes one way. [`MovieLens`] reads the folder of any release into Arrow
+//! tables ([`OpenOptions`] has policies and a cache); [`read_posters`] and
+//! [`read_summaries`] read what lies beside it. A [`Split`] says which ratings
+//! are held out. [`Dataset`] numbers users and movies, computes [`Features`]
+//! from the training rows alone, and hands out [`Batch`]es: columns that any
+//! model can take. What another crate computes for the movies (picture and text
+//! vectors) joins as a [`Modality`], and so does the [`Genome`].
 //!
-//! With nothing at hand, [`generate`] writes a small folder of the same format.
+//! Where ratings do not fit in memory, [`StreamedDataset`] leaves them on disk
+//! and gives the same batches; [`TrainingData`] is what the two have in common.
+//!
+//! With nothing at hand, [`generate`] writes a folder of any size, and, with
+//! the feature `download`, the module `download` fetches a release.
 //!
 //! ```
 //! use mmdlrm_data::{Dataset, MovieLens, Split, TrainingData, generate};

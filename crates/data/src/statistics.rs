@@ -5,13 +5,22 @@ use crate::rated::Rated;
 
 /// Names of the dense features, in the order of the columns of
 /// [`Batch::dense`](crate::Batch::dense).
-pub const DENSE_FEATURES: [&str; 6] = [
+///
+/// `time` is when the rating was given; `user_days` the logarithm of the days
+/// since the user's first training rating; hour and weekday, in UTC, are points
+/// on a circle, so that 23 h is next to 0 h.
+pub const DENSE_FEATURES: [&str; 11] = [
     "user_mean",
     "user_count",
     "movie_mean",
     "movie_count",
     "year",
     "time",
+    "user_days",
+    "hour_sin",
+    "hour_cos",
+    "weekday_sin",
+    "weekday_cos",
 ];
 
 /// Number of dense features.
@@ -20,7 +29,12 @@ pub(crate) const WIDTH: usize = DENSE_FEATURES.len();
 /// Columns of [`DENSE_FEATURES`] that do not depend on the movie.
 const USER_MEAN: usize = 0;
 const USER_COUNT: usize = 1;
+/// The first of the time-of-rating features, which are the last.
 const TIME: usize = 5;
+const TIME_FEATURES: usize = WIDTH - TIME;
+
+const SECONDS_AN_HOUR: u32 = 3600;
+const SECONDS_A_DAY: u32 = 86_400;
 
 /// How many ratings of the average a mean is shrunk by, so that the mean of
 /// one rating is not taken at its word.
@@ -68,9 +82,14 @@ pub(crate) struct Statistics {
     /// Latest training time of each user; the latest of all where there is
     /// none.
     pub last_seen: Vec<u32>,
-    /// ln(1 + n) of every count that occurs: the logarithm would be half of the
-    /// cost of a row.
-    log_counts: Vec<f64>,
+    /// First training time of each user; the latest of all where there is none.
+    first_seen: Vec<u32>,
+    /// Points on a circle, by hour and by weekday.
+    hours: [(f64, f64); 24],
+    weekdays: [(f64, f64); 7],
+    /// ln(1 + n) of every count, and of every number of days, that occurs: the
+    /// logarithms would be half of the cost of a row.
+    logs: Vec<f64>,
     /// Mean and inverse deviation of each raw feature over the training rows.
     scale: [(f64, f64); WIDTH],
 }
@@ -102,7 +121,10 @@ impl Statistics {
             movies: vec![Deviation::default(); years.len()],
             years: fill_years(years),
             last_seen: vec![0; users],
-            log_counts: Vec::new(),
+            first_seen: vec![latest; users],
+            hours: circle(),
+            weekdays: circle(),
+            logs: Vec::new(),
             scale: [(0.0, 1.0); WIDTH],
         };
         pass(&mut |rows| {
@@ -111,6 +133,8 @@ impl Statistics {
                 statistics.users[user].add(f64::from(rated.stars) - mean);
                 let last_seen = &mut statistics.last_seen[user];
                 *last_seen = rated.timestamp.max(*last_seen);
+                let first_seen = &mut statistics.first_seen[user];
+                *first_seen = rated.timestamp.min(*first_seen);
             }
         })?;
         for (last_seen, by_user) in statistics.last_seen.iter_mut().zip(&statistics.users) {
@@ -125,8 +149,9 @@ impl Statistics {
             }
         })?;
         let both = statistics.users.iter().chain(&statistics.movies);
-        let most = both.map(|it| it.count as u32).max().unwrap_or(0);
-        statistics.log_counts = (0..=most).map(|count| f64::from(count).ln_1p()).collect();
+        let counts = both.map(|it| it.count as u32);
+        let most = counts.max().unwrap_or(0).max(u32::MAX / SECONDS_A_DAY);
+        statistics.logs = (0..=most).map(|count| f64::from(count).ln_1p()).collect();
         statistics.scale = statistics.fit_scale(pass)?;
         Ok(statistics)
     }
@@ -149,11 +174,12 @@ impl Statistics {
     /// depend on its movie.
     pub fn fill_user(&self, user: u32, timestamp: u32, out: &mut [f32]) {
         let by_user = self.users[user as usize];
-        for (column, raw) in [
+        let of_user = [
             (USER_MEAN, by_user.mean()),
             (USER_COUNT, self.log_count(by_user)),
-            (TIME, f64::from(timestamp)),
-        ] {
+        ];
+        let of_time = (TIME..).zip(self.time(user, timestamp));
+        for (column, raw) in of_user.into_iter().chain(of_time) {
             let (mean, inverse) = self.scale[column];
             out[column] = ((raw - mean) * inverse) as f32;
         }
@@ -166,13 +192,33 @@ impl Statistics {
             of_movie = of_movie.without(self.adjusted(user, stars));
             by_user = by_user.without(f64::from(stars) - self.mean);
         }
+        let [time, days, hour_sin, hour_cos, weekday_sin, weekday_cos] = self.time(user, timestamp);
         [
             by_user.mean(),
             self.log_count(by_user),
             of_movie.mean(),
             self.log_count(of_movie),
             f64::from(self.years[movie as usize]),
+            time,
+            days,
+            hour_sin,
+            hour_cos,
+            weekday_sin,
+            weekday_cos,
+        ]
+    }
+
+    fn time(&self, user: u32, timestamp: u32) -> [f64; TIME_FEATURES] {
+        let seconds = timestamp.saturating_sub(self.first_seen[user as usize]);
+        let (hour_sin, hour_cos) = self.hours[(timestamp / SECONDS_AN_HOUR % 24) as usize];
+        let (weekday_sin, weekday_cos) = self.weekdays[(timestamp / SECONDS_A_DAY % 7) as usize];
+        [
             f64::from(timestamp),
+            self.logs[(seconds / SECONDS_A_DAY) as usize],
+            hour_sin,
+            hour_cos,
+            weekday_sin,
+            weekday_cos,
         ]
     }
 
@@ -183,10 +229,7 @@ impl Statistics {
 
     fn log_count(&self, deviation: Deviation) -> f64 {
         // A negative count, of a row that is not in the training set, is 0.
-        self.log_counts
-            .get(deviation.count as usize)
-            .copied()
-            .unwrap_or(0.0)
+        self.logs[(deviation.count as usize).min(self.logs.len() - 1)]
     }
 
     fn fit_scale(
@@ -219,6 +262,14 @@ impl Statistics {
             )
         }))
     }
+}
+
+/// Sine and cosine of points spread evenly over a circle.
+fn circle<const POINTS: usize>() -> [(f64, f64); POINTS] {
+    std::array::from_fn(|point| {
+        let angle = std::f64::consts::TAU * point as f64 / POINTS as f64;
+        angle.sin_cos()
+    })
 }
 
 fn fill_years(years: &[Option<i32>]) -> Vec<f32> {
@@ -276,11 +327,23 @@ mod tests {
     }
 
     #[test]
+    fn times_become_days_hours_and_weekdays() {
+        let rows = [rated(0, 0, 4.0), rated(0, 1, 2.0)];
+        let statistics = fit(1, &[None; 2], &rows);
+        // Three days and six hours after the start of 1970, a Thursday.
+        let time = statistics.time(0, 3 * SECONDS_A_DAY + 6 * SECONDS_AN_HOUR + 5);
+        assert_eq!(time[..2], [280_805.0, 4f64.ln()]);
+        assert!((time[2] - 1.0).abs() < 1e-12 && time[3].abs() < 1e-12);
+        let sunday = std::f64::consts::TAU * 3.0 / 7.0;
+        assert_eq!(time[4..], [sunday.sin(), sunday.cos()]);
+    }
+
+    #[test]
     fn a_user_and_a_movie_without_training_rows_get_the_average() {
         let rows = [rated(0, 0, 4.0), rated(0, 1, 2.0)];
         let statistics = fit(2, &[Some(1990), None, Some(2000)], &rows);
         let raw = statistics.raw(1, 2, 0, None);
-        assert_eq!(raw, [0.0, 0.0, 0.0, 0.0, 2000.0, 0.0]);
+        assert_eq!(raw[..TIME], [0.0, 0.0, 0.0, 0.0, 2000.0]);
         assert_eq!(statistics.years[1], 1995.0);
     }
 }

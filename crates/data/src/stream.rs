@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 
 use rayon::prelude::*;
 
@@ -110,31 +111,40 @@ impl RatingsStream {
             .collect()
     }
 
-    /// Reads as many row groups at a time as there are threads, and hands out
-    /// what `prepare` makes of each, in order.
+    /// Hands out what `prepare` makes of each row group, in order. The next ones,
+    /// as many as there are threads, are read meanwhile.
     fn for_each_group<T: Send, E: From<Error>>(
         &self,
         prepare: impl Fn(&RatingColumns) -> T + Sync,
         mut take: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
-        let groups: Vec<(usize, usize)> =
-            self.reader.lengths().iter().copied().enumerate().collect();
-        for groups in groups.chunks(rayon::current_num_threads()) {
-            let prepared: Vec<T> = groups
-                .par_iter()
-                .map(|&(group, length)| {
-                    let mut columns = RatingColumns::zeroed(length);
-                    let whole = columns.parts([length]).pop()?;
-                    self.reader.read(group, whole)?;
-                    Some(prepare(&columns))
-                })
-                .collect::<Option<_>>()
-                .ok_or_else(|| damaged(&self.path))?;
-            for prepared in prepared {
-                take(prepared)?;
+        let read = |group: usize| {
+            let length = self.reader.lengths()[group];
+            let mut columns = RatingColumns::zeroed(length);
+            self.reader.read(group, columns.parts([length]).pop()?)?;
+            Some(prepare(&columns))
+        };
+        let (send, receive) = sync_channel(0);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let groups: Vec<usize> = (0..self.reader.lengths().len()).collect();
+                for groups in groups.chunks(rayon::current_num_threads()) {
+                    let prepared: Option<Vec<T>> =
+                        groups.par_iter().map(|&group| read(group)).collect();
+                    let damaged = prepared.is_none();
+                    // A closed channel means that `take` failed.
+                    if send.send(prepared).is_err() || damaged {
+                        break;
+                    }
+                }
+            });
+            for prepared in receive {
+                for prepared in prepared.ok_or_else(|| damaged(&self.path))? {
+                    take(prepared)?;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn survey(&mut self, origin: &Origin, options: &OpenOptions) -> Result<()> {

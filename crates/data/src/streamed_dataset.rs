@@ -96,15 +96,14 @@ impl TrainingData for StreamedDataset {
         let (ratings, sampler) = (Arc::clone(&self.ratings), self.sampler.clone());
         Batches::new(&self.features, Purpose::Test, move |take| {
             let mut cut = Cut::new(size);
-            let mut wanted = true;
-            let mut give = |rated| {
-                wanted = wanted && take(rated);
-                Ok(())
-            };
-            for_each_of(&ratings, sampler, Purpose::Test, |rated| {
+            let mut give = |rated| take(rated).then_some(()).ok_or(Stop::Dropped);
+            let fed = for_each_of(&ratings, sampler, Purpose::Test, |rated| {
                 cut.push(rated, &mut give)
-            })?;
-            cut.finish(give)
+            });
+            match fed.and_then(|()| cut.finish(give)) {
+                Err(Stop::Failed(error)) => Err(error),
+                Err(Stop::Dropped) | Ok(()) => Ok(()),
+            }
         })
     }
 
@@ -164,13 +163,26 @@ impl OneUser {
     }
 }
 
+/// Why rows are no longer handed out.
+enum Stop {
+    /// Nobody wants more.
+    Dropped,
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// Hands out the training rows, or the held-out ones, in the order of the file.
-fn for_each_of(
+fn for_each_of<E: From<Error>>(
     ratings: &RatingsStream,
     mut sampler: Sampler,
     purpose: Purpose,
-    mut take: impl FnMut(&[Rated]) -> Result<()>,
-) -> Result<()> {
+    mut take: impl FnMut(&[Rated]) -> Result<(), E>,
+) -> Result<(), E> {
     let mut chosen = Vec::new();
     ratings.for_each(|rated| {
         chosen.clear();
@@ -194,11 +206,11 @@ impl Cut {
         }
     }
 
-    fn push(
+    fn push<E>(
         &mut self,
         mut rows: &[Rated],
-        mut take: impl FnMut(Vec<Rated>) -> Result<()>,
-    ) -> Result<()> {
+        mut take: impl FnMut(Vec<Rated>) -> Result<(), E>,
+    ) -> Result<(), E> {
         while !rows.is_empty() {
             let room = self.length - self.rows.len();
             let (front, rest) = rows.split_at(room.min(rows.len()));
@@ -212,7 +224,7 @@ impl Cut {
     }
 
     /// The last piece, which may be shorter.
-    fn finish(self, mut take: impl FnMut(Vec<Rated>) -> Result<()>) -> Result<()> {
+    fn finish<E>(self, mut take: impl FnMut(Vec<Rated>) -> Result<(), E>) -> Result<(), E> {
         if self.rows.is_empty() {
             return Ok(());
         }
@@ -268,7 +280,7 @@ impl Scattered {
             .into_inner()
             .map_err(|error| Error::write(&self.path)(error.into_error()))?;
         let mut cut = Cut::new(size);
-        let mut wanted = true;
+        let mut give = |rated| take(rated).then_some(()).ok_or(());
         let mut bytes = Vec::new();
         for bucket in 0..self.shuffle.buckets() {
             let mut rows = Vec::new();
@@ -281,18 +293,13 @@ impl Scattered {
                 rows.extend(bytes.as_chunks().0.iter().map(from_bytes));
             }
             self.shuffle.finish(bucket, &mut rows);
-            cut.push(&rows, |batch| {
-                wanted = wanted && take(batch);
-                Ok(())
-            })?;
-            if !wanted {
+            if cut.push(&rows, &mut give).is_err() {
                 return Ok(());
             }
         }
-        cut.finish(|batch| {
-            take(batch);
-            Ok(())
-        })
+        // Whether the last one is wanted makes no difference.
+        let _ = cut.finish(give);
+        Ok(())
     }
 }
 
