@@ -14,18 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use mmdlrm::data::MovieLens;
-
-fn run(dir: &Path, name: &str, arguments: &[&str]) -> Output {
-    Command::new(support::program(name))
-        .current_dir(dir)
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
+use support::{run, text};
 
 /// The `key=value` of a line of output.
 fn values(line: &str) -> HashMap<&str, &str> {

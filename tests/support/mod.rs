@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -33,6 +34,19 @@ pub fn program(name: &str) -> PathBuf {
         .join(name);
     assert!(program.exists(), "{} is not built", program.display());
     program
+}
+
+/// Runs an example in the folder `dir`.
+pub fn run(dir: &Path, name: &str, arguments: &[&str]) -> Output {
+    Command::new(program(name))
+        .current_dir(dir)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// Writes a CLIP folder in Hugging Face layout: one layer, vectors of 8,

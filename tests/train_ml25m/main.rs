@@ -12,9 +12,10 @@ mod bad_input;
 mod runs;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use mmdlrm::data::generate::{self, GeneratorConfig};
+use support::text;
 
 /// A small folder of everything that the example reads.
 struct Folder {
@@ -72,13 +73,5 @@ impl Folder {
 }
 
 fn run_in(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(support::program("train_ml25m"))
-        .current_dir(dir)
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+    support::run(dir, "train_ml25m", arguments)
 }

@@ -6,9 +6,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type};
 use arrow_array::{FixedSizeListArray, Float32Array, RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
-use rayon::prelude::*;
 
-use crate::text::{Blocks, Dialect, TableFile, decimal, digits};
+use crate::text::{Blocks, Dialect, TableFile, decimal, digits, line_end};
 use crate::{Error, IdMap, Modality, Result};
 
 const SCORE_COLUMNS: [&str; 3] = ["movieId", "tagId", "relevance"];
@@ -122,12 +121,7 @@ impl Scores {
     /// On all threads; `None` where anything needs a closer look.
     fn read_plain(path: &Path, tags: &IdMap) -> Option<Self> {
         let blocks = Blocks::open(path, &Dialect::Csv, &SCORE_COLUMNS)?;
-        let parts: Vec<Self> = (0..blocks.rows().len())
-            .into_par_iter()
-            .map_init(Vec::new, |buffer, block| {
-                blocks.read(block, buffer, |text| Self::parse(text, tags))
-            })
-            .collect::<Option<_>>()?;
+        let parts = blocks.parse(|text| Self::parse(text, tags))?;
         let mut all = Self::default();
         for part in parts {
             all.movies.extend(part.movies);
@@ -146,12 +140,7 @@ impl Scores {
             text = text.strip_prefix(b",")?;
             let relevance = decimal(&mut text).filter(|it| (0.0..=1.0).contains(it))?;
             scores.relevance.push(relevance);
-            text = text.strip_prefix(b"\r").unwrap_or(text);
-            text = match text.strip_prefix(b"\n") {
-                Some(rest) => rest,
-                None if text.is_empty() => text,
-                None => return None,
-            };
+            line_end(&mut text)?;
         }
         Some(scores)
     }

@@ -8,7 +8,7 @@ use arrow_array::{Float32Array, RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 use rayon::prelude::*;
 
-use crate::text::{Blocks, Dialect, Row, TableFile, decimal, digits};
+use crate::text::{Blocks, Dialect, Row, TableFile, decimal, digits, line_end};
 use crate::{Error, Result};
 
 /// The lowest rating that MovieLens knows, in stars.
@@ -282,12 +282,7 @@ impl<'a> RatingSlices<'a> {
             *stars = half_stars(&mut text)?;
             text = text.strip_prefix(separator)?;
             *timestamp = digits(&mut text)?;
-            text = text.strip_prefix(b"\r").unwrap_or(text);
-            match text.strip_prefix(b"\n") {
-                Some(rest) => text = rest,
-                None if text.is_empty() => {}
-                None => return None,
-            }
+            line_end(&mut text)?;
         }
         text.is_empty().then_some(())
     }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, StringArray, UInt32Array};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Schema};
-use rayon::prelude::*;
 
-use crate::text::{Blocks, Dialect, TableFile, digits};
+use crate::text::{Blocks, Dialect, TableFile, digits, line_end};
 use crate::{Error, Result};
 
 const COLUMNS: [&str; 4] = ["userId", "movieId", "tag", "timestamp"];
@@ -44,12 +43,7 @@ impl Tags {
             return None;
         }
         let blocks = Blocks::open(path, dialect, &COLUMNS)?;
-        let parts: Vec<Self> = (0..blocks.rows().len())
-            .into_par_iter()
-            .map_init(Vec::new, |buffer, block| {
-                blocks.read(block, buffer, Self::parse)
-            })
-            .collect::<Option<_>>()?;
+        let parts = blocks.parse(Self::parse)?;
         let mut all = Self::default();
         for part in parts {
             all.users.extend(part.users);
@@ -71,12 +65,7 @@ impl Tags {
             tags.texts.parse(&mut text)?;
             text = text.strip_prefix(b",")?;
             tags.timestamps.push(digits(&mut text)?);
-            text = text.strip_prefix(b"\r").unwrap_or(text);
-            text = match text.strip_prefix(b"\n") {
-                Some(rest) => rest,
-                None if text.is_empty() => text,
-                None => return None,
-            };
+            line_end(&mut text)?;
         }
         let plain =
             std::str::from_utf8(&tags.texts.bytes).is_ok() && !tags.texts.bytes.contains(&0);

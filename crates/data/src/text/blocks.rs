@@ -93,6 +93,18 @@ impl Blocks {
         take(&buffer[first..last])
     }
 
+    /// What `parse` makes of the text of each block, in order, on all threads.
+    /// `None` where it makes nothing of one.
+    pub(crate) fn parse<T: Send>(
+        &self,
+        parse: impl Fn(&[u8]) -> Option<T> + Sync,
+    ) -> Option<Vec<T>> {
+        (0..self.rows.len())
+            .into_par_iter()
+            .map_init(Vec::new, |buffer, block| self.read(block, buffer, &parse))
+            .collect()
+    }
+
     fn bytes(&self, block: u64) -> Range<u64> {
         let start = self.start + block * BLOCK_BYTES;
         start..(start + BLOCK_BYTES).min(self.length)
@@ -173,6 +185,17 @@ pub(crate) fn digits(text: &mut &[u8]) -> Option<u32> {
     }
     *text = &text[length..];
     u32::try_from(value).ok()
+}
+
+/// Takes the end of a line, or of the file, off the front of `text`.
+#[inline]
+pub(crate) fn line_end(text: &mut &[u8]) -> Option<()> {
+    let rest = text.strip_prefix(b"\r").unwrap_or(text);
+    *text = match rest.strip_prefix(b"\n") {
+        None if rest.is_empty() => rest,
+        rest => rest?,
+    };
+    Some(())
 }
 
 /// Takes a number with a decimal point off the front of `text`.
