@@ -48,7 +48,6 @@ impl Download {
 fn show(bar: &ProgressBar, name: &str, event: DownloadEvent) {
     match event {
         DownloadEvent::Begin { done, total } => {
-            bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
             bar.set_message(name.to_owned());
             let template = "{msg} {bar:30} {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
             if let Ok(style) = ProgressStyle::with_template(template) {
@@ -58,6 +57,7 @@ fn show(bar: &ProgressBar, name: &str, event: DownloadEvent) {
             if let Some(total) = total {
                 bar.set_length(total);
             }
+            bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
         }
         DownloadEvent::Advance(bytes) => bar.inc(bytes),
         DownloadEvent::Retry { problem } => {

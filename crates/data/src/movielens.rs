@@ -102,7 +102,7 @@ pub struct OpenOptions {
     /// Whether to read the tag genome, where there is one.
     pub genome: bool,
     /// A folder to keep the ratings in as Parquet, so that they need not be
-    /// parsed again; [`OpenOptions::cache_in`] names the usual one. A cache
+    /// parsed again (the other tables are small, and always are); [`OpenOptions::cache_in`] names the usual one. A cache
     /// that was made of another file, or is not whole, is made anew; one that
     /// cannot be written is done without, with a warning.
     pub cache: Option<PathBuf>,

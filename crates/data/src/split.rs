@@ -230,7 +230,7 @@ impl Split {
     /// twice, and a file that holds every rating out.
     pub fn from_test_rows(path: &Path, ratings: &Ratings) -> Result<Self> {
         let users = IdMap::from_ids(ratings.user_ids().iter().copied());
-        // Pairs that were asked for and not found yet, with their lines.
+        // Pairs that were asked for, with their lines until they are found.
         let mut wanted = HashMap::new();
         TableFile::open(path, &Dialect::Csv, &["userId", "movieId"])?.for_each(|row| {
             let (user, movie) = (row.id(0)?, row.id(1)?);
@@ -240,7 +240,7 @@ impl Split {
                     "is not a user of ratings.csv; remove the row or check which release it is of",
                 ));
             }
-            match wanted.insert((user, movie), row.line()) {
+            match wanted.insert((user, movie), Some(row.line())) {
                 None => Ok(()),
                 Some(_) => Err(row.bad(
                     1,
@@ -251,12 +251,20 @@ impl Split {
         let (mut train, mut test) = (Vec::new(), Vec::new());
         let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
         for (row, (&user, &movie)) in (0..).zip(pairs) {
-            match wanted.remove(&(user, movie)) {
-                Some(_) => test.push(row),
+            // All ratings of a pair, where several were kept: one that stayed
+            // would tell the others.
+            match wanted.get_mut(&(user, movie)) {
+                Some(line) => {
+                    *line = None;
+                    test.push(row);
+                }
                 None => train.push(row),
             }
         }
-        if let Some(((user, movie), line)) = wanted.into_iter().min_by_key(|&(_, line)| line) {
+        let missing = wanted
+            .into_iter()
+            .filter_map(|(pair, line)| Some((line?, pair)));
+        if let Some((line, (user, movie))) = missing.min() {
             return Err(Error::Row {
                 path: path.to_owned(),
                 line,
@@ -455,6 +463,25 @@ mod tests {
                 assert_eq!(split.train.len() + split.test.len(), 7);
             }
         }
+    }
+
+    #[test]
+    fn every_rating_of_a_pair_that_is_named_is_held_out() {
+        let columns = crate::ratings::RatingColumns {
+            users: vec![1, 1, 1, 2],
+            movies: vec![10, 10, 20, 10],
+            stars: vec![3.0; 4],
+            timestamps: vec![1; 4],
+        };
+        let ratings = Ratings::from_columns(columns, Path::new("ratings.csv")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.csv");
+        std::fs::write(&path, "userId,movieId\n1,10\n").unwrap();
+        let split = Split::from_test_rows(&path, &ratings).unwrap();
+        assert_eq!((split.train, split.test), (vec![2, 3], vec![0, 1]));
+        std::fs::write(&path, "userId,movieId\n1,10\n2,20\n2,30\n").unwrap();
+        let error = Split::from_test_rows(&path, &ratings).unwrap_err();
+        assert!(matches!(error, Error::Row { line: 3, .. }), "{error}");
     }
 
     #[test]
