@@ -6,6 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type};
 use arrow_array::{FixedSizeListArray, Float32Array, RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
+use rayon::prelude::*;
 
 use crate::text::{Blocks, Dialect, TableFile, decimal, digits, line_end};
 use crate::{Error, IdMap, Modality, Result};
@@ -121,28 +122,35 @@ impl Scores {
     /// On all threads; `None` where anything needs a closer look.
     fn read_plain(path: &Path, tags: &IdMap) -> Option<Self> {
         let blocks = Blocks::open(path, &Dialect::Csv, &SCORE_COLUMNS)?;
-        let parts = blocks.parse(|text| Self::parse(text, tags))?;
-        let mut all = Self::default();
-        for part in parts {
-            all.movies.extend(part.movies);
-            all.tags.extend(part.tags);
-            all.relevance.extend(part.relevance);
-        }
+        let mut all = Self {
+            movies: blocks.column(),
+            tags: blocks.column(),
+            relevance: blocks.column(),
+        };
+        let ids = blocks.cut(&mut all.movies).into_par_iter();
+        ids.zip(blocks.cut(&mut all.tags))
+            .zip(blocks.cut(&mut all.relevance))
+            .enumerate()
+            .map_init(
+                Vec::new,
+                |buffer, (block, ((movies, of_tags), relevance))| {
+                    blocks.read(block, buffer, |mut text| {
+                        let rows = movies.iter_mut().zip(of_tags).zip(relevance);
+                        for ((movie, tag), relevance) in rows {
+                            *movie = digits(&mut text)?;
+                            text = text.strip_prefix(b",")?;
+                            *tag = tags.row(digits(&mut text)?)?;
+                            text = text.strip_prefix(b",")?;
+                            *relevance =
+                                decimal(&mut text).filter(|it| (0.0..=1.0).contains(it))?;
+                            line_end(&mut text)?;
+                        }
+                        text.is_empty().then_some(())
+                    })
+                },
+            )
+            .collect::<Option<()>>()?;
         (!all.movies.is_empty()).then_some(all)
-    }
-
-    fn parse(mut text: &[u8], tags: &IdMap) -> Option<Self> {
-        let mut scores = Self::default();
-        while !text.is_empty() {
-            scores.movies.push(digits(&mut text)?);
-            text = text.strip_prefix(b",")?;
-            scores.tags.push(tags.row(digits(&mut text)?)?);
-            text = text.strip_prefix(b",")?;
-            let relevance = decimal(&mut text).filter(|it| (0.0..=1.0).contains(it))?;
-            scores.relevance.push(relevance);
-            line_end(&mut text)?;
-        }
-        Some(scores)
     }
 
     fn read_rows(path: &Path, tags: &IdMap) -> Result<Self> {

@@ -93,6 +93,24 @@ impl Blocks {
         take(&buffer[first..last])
     }
 
+    /// As long a column of zeros as there are rows; pages that are not written
+    /// take no memory.
+    pub(crate) fn column<T: Clone + Default>(&self) -> Vec<T> {
+        vec![T::default(); self.rows.iter().sum()]
+    }
+
+    /// A column cut into the rows of each block.
+    pub(crate) fn cut<'a, T>(&self, column: &'a mut [T]) -> Vec<&'a mut [T]> {
+        let mut rest = column;
+        let mut parts = Vec::with_capacity(self.rows.len());
+        for &rows in &self.rows {
+            let (part, after) = rest.split_at_mut(rows);
+            parts.push(part);
+            rest = after;
+        }
+        parts
+    }
+
     /// What `parse` makes of the text of each block, in order, on all threads.
     /// `None` where it makes nothing of one.
     pub(crate) fn parse<T: Send>(
