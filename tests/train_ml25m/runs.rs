@@ -135,6 +135,34 @@ fn every_way_to_split_can_be_asked_for() {
 }
 
 #[test]
+fn the_report_says_what_was_left_out() {
+    let folder = Folder::new();
+    let ratings = folder.read("data/ratings.csv");
+    let first = ratings.lines().nth(1).unwrap();
+    // A user of one rating, a movie that is not there, and a pair once more.
+    let more = format!(
+        "{ratings}{first}\n900,999999,3.0,5\n901,{}",
+        first.split_once(',').unwrap().1
+    );
+    folder.write("data/ratings.csv", &more);
+    let output = folder.run(&[
+        "--unknown-movies",
+        "drop",
+        "--duplicates",
+        "keep-first",
+        "--split",
+        "leave-last-out",
+    ]);
+    let report = text(&output.stdout);
+    let expected = "left out: 1 ratings of unknown movies, 1 duplicates, 1 of users with too few";
+    assert!(
+        report.contains(expected),
+        "{report} {}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
 fn the_tag_genome_is_a_modality() {
     let folder = Folder::new();
     folder.write("data/genome-tags.csv", "tagId,tag\n1,noir\n2,space\n");

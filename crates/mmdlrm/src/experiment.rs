@@ -13,7 +13,7 @@ use mmdlrm_train::{
 use serde::Serialize;
 
 use crate::modalities::{Modalities, ModalityEncoder};
-use crate::report::{FEW_RATINGS, Inputs, RANKING_CUT_OFF, Report, Seconds};
+use crate::report::{FEW_RATINGS, Inputs, LeftOutRatings, RANKING_CUT_OFF, Report, Seconds};
 use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
@@ -152,6 +152,7 @@ impl Experiment {
             posters: modalities.posters,
             broken_posters: modalities.broken_posters,
             summaries: modalities.summaries,
+            left_out: release.left_out(),
             ..Inputs::default()
         };
         // The dataset holds what training needs: the tables, which go, are half
@@ -215,6 +216,21 @@ impl Release {
         match self {
             Self::Whole(movielens, _) => &movielens.movies,
             Self::Streamed { movielens, .. } => &movielens.movies,
+        }
+    }
+
+    fn left_out(&self) -> LeftOutRatings {
+        let (left_out, by_split) = match self {
+            Self::Whole(movielens, split) => {
+                let dropped = split.dropped.iter().map(|dropped| dropped.rows.len());
+                (&movielens.left_out, dropped.sum())
+            }
+            Self::Streamed { movielens, .. } => (movielens.ratings.left_out(), 0),
+        };
+        LeftOutRatings {
+            of_unknown_movies: left_out.of_unknown_movies,
+            duplicates: left_out.duplicates,
+            by_split,
         }
     }
 

@@ -45,6 +45,8 @@ pub struct Report {
 pub struct Inputs {
     /// Ratings trained on.
     pub train_ratings: usize,
+    /// Ratings used for nothing.
+    pub left_out: LeftOutRatings,
     /// Users.
     pub users: usize,
     /// Movies of the catalogue.
@@ -59,6 +61,18 @@ pub struct Inputs {
     pub broken_posters: usize,
     /// Movies with a plot.
     pub summaries: usize,
+}
+
+/// Ratings of the release that are used neither to learn from nor to test on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LeftOutRatings {
+    /// Of movies that the table of movies lacks.
+    pub of_unknown_movies: usize,
+    /// Of a pair of user and movie that has another rating.
+    pub duplicates: usize,
+    /// By the split: of users who have too few.
+    pub by_split: usize,
 }
 
 /// Seconds of each stage.
@@ -108,6 +122,18 @@ impl fmt::Display for Report {
             "trained on {train_ratings} ratings of {users} users and {movies} movies; {} parameters",
             self.inputs.parameters
         )?;
+        let LeftOutRatings {
+            of_unknown_movies,
+            duplicates,
+            by_split,
+        } = self.inputs.left_out;
+        if of_unknown_movies + duplicates + by_split > 0 {
+            writeln!(
+                f,
+                "left out: {of_unknown_movies} ratings of unknown movies, {duplicates} duplicates, \
+                 {by_split} of users with too few"
+            )?;
+        }
         if let Some(encoder) = &self.inputs.encoder {
             let broken = match self.inputs.broken_posters {
                 0 => String::new(),
