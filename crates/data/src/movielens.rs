@@ -10,7 +10,9 @@ use crate::ratings::RatingColumns;
 use crate::tags::read_tags;
 use crate::text::{Dialect, locate};
 use crate::users::{UsersFormat, read_users};
-use crate::{Duplicates, Genome, LeftOut, Movies, Ratings, RatingsStream, Result, UnknownMovies};
+use crate::{
+    Duplicates, Genome, IdMap, LeftOut, Movies, Ratings, RatingsStream, Result, UnknownMovies,
+};
 
 /// How the files of a release are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,9 +226,7 @@ impl OpenOptions {
             dialect: &dialect,
             movies: format.movies(),
         };
-        let mut left_out = LeftOut::default();
-        columns.check_movies(&movies.index(), self.unknown_movies, &origin, &mut left_out)?;
-        columns.check_duplicates(self.duplicates, &origin, &mut left_out)?;
+        let left_out = self.apply_policies(&mut columns, &movies.index(), &origin)?;
         let ratings = Ratings::from_columns(columns, &path)?;
         tracing::info!(
             ratings = ratings.len(),
@@ -281,6 +281,25 @@ impl OpenOptions {
         read_if_present(dir, "genome-scores.csv", |path| {
             Genome::read(&locate(dir, "genome-tags.csv"), path)
         })
+    }
+
+    fn apply_policies(
+        &self,
+        columns: &mut RatingColumns,
+        movies: &IdMap,
+        origin: &Origin,
+    ) -> Result<LeftOut> {
+        let mut left_out = LeftOut::default();
+        // What is refused is refused before anything is left out: rows are then
+        // still those of the file, and errors name the right line.
+        if self.duplicates == Duplicates::Refuse {
+            columns.check_duplicates(self.duplicates, origin, &mut left_out)?;
+        }
+        columns.check_movies(movies, self.unknown_movies, origin, &mut left_out)?;
+        if self.duplicates != Duplicates::Refuse {
+            columns.check_duplicates(self.duplicates, origin, &mut left_out)?;
+        }
+        Ok(left_out)
     }
 
     /// The ratings as the file has them, and whether they came from the cache.

@@ -311,6 +311,25 @@ fn ratings_of_movies_that_are_not_in_the_table() {
 }
 
 #[test]
+fn a_duplicate_is_found_on_its_own_line_among_ratings_that_are_dropped() {
+    let folder = with_ratings(format!("{RATINGS}7,99,4,400\n7,98,4,500\n7,5,4,500\n"));
+    let options = OpenOptions {
+        unknown_movies: UnknownMovies::Drop,
+        ..OpenOptions::default()
+    };
+    for error in [
+        options.open(folder.path()).err(),
+        options.open_streamed(folder.path()).err(),
+    ] {
+        let message = error.unwrap().to_string();
+        assert!(
+            message.contains("line 7, column 'movieId': '5'"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn a_movie_that_stands_twice() {
     let folder = good();
     folder.write("movies.csv", format!("{MOVIES}2,Big again,\n"));
