@@ -130,6 +130,15 @@ impl Error {
         }
     }
 
+    /// A setting and the rule it breaks.
+    pub(crate) fn setting(name: &'static str, value: impl ToString, rule: &'static str) -> Self {
+        Self::Setting {
+            name,
+            value: value.to_string(),
+            rule,
+        }
+    }
+
     /// For `map_err` where Arrow builds the table of `path`.
     pub(crate) fn arrow(path: &Path) -> impl FnOnce(arrow_schema::ArrowError) -> Self + '_ {
         move |source| Self::Arrow {

@@ -54,6 +54,7 @@ mod rated;
 mod rated_bags;
 mod ratings;
 mod ratings_parquet;
+mod sampler;
 mod shuffle;
 mod side_files;
 mod split;

@@ -1,9 +1,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
+use crate::sampler::{Sampler, held_out};
 use crate::shuffle::Shuffle;
 use crate::text::{Dialect, TableFile};
 use crate::{Error, IdMap, Ratings, Result};
@@ -95,7 +93,7 @@ impl Split {
     /// A count of 0, or one that leaves nothing to train on.
     pub fn leave_last_out(ratings: &Ratings, count: usize) -> Result<Self> {
         if count == 0 {
-            return Err(setting(
+            return Err(Error::setting(
                 "number of ratings held out",
                 0,
                 "it must be 1 or more",
@@ -179,7 +177,7 @@ impl Split {
     ) -> Result<impl ExactSizeIterator<Item = Self>> {
         if folds < 2 || folds as usize > ratings {
             let rule = "it must be 2 or more, and no more than there are ratings";
-            return Err(setting("number of folds", folds, rule));
+            return Err(Error::setting("number of folds", folds, rule));
         }
         let rows: Vec<u32> = (0..ratings as u32).collect();
         let mut fold_of = vec![0u32; ratings];
@@ -317,62 +315,6 @@ enum Side {
 fn rows_by<'a>(map: &'a IdMap, ids: &'a [u32]) -> impl Iterator<Item = (u32, u32)> + Clone + 'a {
     let rows = ids.iter().zip(0..);
     rows.filter_map(|(&id, row)| Some((map.row(id)?, row)))
-}
-
-/// How many of `things` a share is.
-fn held_out(things: usize, share: f64) -> Result<usize> {
-    let held_out = (things as f64 * share).ceil() as usize;
-    if share > 0.0 && share < 1.0 && held_out > 0 && held_out < things {
-        return Ok(held_out);
-    }
-    let rule = "it must lie between 0 and 1 and leave something on both sides";
-    Err(setting("test share", share, rule))
-}
-
-fn setting(name: &'static str, value: impl ToString, rule: &'static str) -> Error {
-    Error::Setting {
-        name,
-        value: value.to_string(),
-        rule,
-    }
-}
-
-/// Draws an exact share of things, in one go through them (Knuth, The Art of
-/// Computer Programming, algorithm 3.4.2 S).
-#[derive(Clone)]
-pub(crate) struct Sampler {
-    wanted: u64,
-    left: u64,
-    random: ChaCha8Rng,
-}
-
-impl Sampler {
-    pub(crate) fn new(things: usize, share: f64, seed: u64) -> Result<Self> {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        // Apart from those of a shuffle with the same seed.
-        random.set_stream(u64::MAX);
-        Ok(Self {
-            wanted: held_out(things, share)? as u64,
-            left: things as u64,
-            random,
-        })
-    }
-
-    /// Things that are drawn in all, as long as none has been passed.
-    pub(crate) fn wanted(&self) -> usize {
-        self.wanted as usize
-    }
-
-    /// Whether the next thing is drawn.
-    pub(crate) fn next(&mut self) -> bool {
-        if self.left == 0 {
-            return false;
-        }
-        let drawn = self.random.random_range(0..self.left) < self.wanted;
-        self.left -= 1;
-        self.wanted -= u64::from(drawn);
-        drawn
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::batch::Purpose;
 use crate::rated::Rated;
+use crate::sampler::Sampler;
 use crate::shuffle::{CHUNK, Shuffle};
-use crate::split::Sampler;
 use crate::{
     Batches, Error, Features, Modality, RatingsStream, Result, StreamedMovieLens, TestUser,
     TrainingData,

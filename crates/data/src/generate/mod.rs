@@ -89,7 +89,7 @@ impl GeneratorConfig {
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |name, value, rule| Err(Error::Setting { name, value, rule });
+        let refuse = |name, value: String, rule| Err(Error::setting(name, value, rule));
         let pairs = u64::from(self.users) * u64::from(self.movies);
         if self.users == 0 || self.movies == 0 || self.ratings == 0 {
             let value = format!(
