@@ -104,9 +104,10 @@ pub struct OpenOptions {
     /// Whether to read the tag genome, where there is one.
     pub genome: bool,
     /// A folder to keep the ratings in as Parquet, so that they need not be
-    /// parsed again (the other tables are small, and always are); [`OpenOptions::cache_in`] names the usual one. A cache
-    /// that was made of another file, or is not whole, is made anew; one that
-    /// cannot be written is done without, with a warning.
+    /// parsed again (the other tables always are); [`OpenOptions::cache_in`]
+    /// names the usual one. A cache that was made of another file, or is not
+    /// whole, is made anew; one that cannot be written is done without, with a
+    /// warning.
     pub cache: Option<PathBuf>,
 }
 
@@ -127,14 +128,6 @@ struct SideTables {
     users: Option<RecordBatch>,
     links: Option<RecordBatch>,
     tags: Option<RecordBatch>,
-}
-
-const fn plain(separator: &'static str, width: usize, wide: Option<usize>) -> Dialect {
-    Dialect::Plain {
-        separator,
-        width,
-        wide,
-    }
 }
 
 impl Format {
@@ -166,8 +159,8 @@ impl Format {
     /// Name and dialect of the file of ratings.
     fn ratings(self) -> (&'static str, Dialect) {
         match self {
-            Self::Ml100k => ("u.data", plain("\t", 4, None)),
-            Self::Ml1m | Self::Ml10m => ("ratings.dat", plain("::", 4, None)),
+            Self::Ml100k => ("u.data", Dialect::plain("\t", 4)),
+            Self::Ml1m | Self::Ml10m => ("ratings.dat", Dialect::plain("::", 4)),
             Self::Csv => ("ratings.csv", Dialect::Csv),
         }
     }
@@ -336,7 +329,7 @@ impl SideTables {
             links: read_if_present(dir, "links.csv", read_links)?,
             tags: match format {
                 Format::Ml10m => read_if_present(dir, "tags.dat", |path| {
-                    read_tags(path, &plain("::", 4, Some(2)))
+                    read_tags(path, &Dialect::plain_with_wide("::", 4, 2))
                 })?,
                 _ => read_if_present(dir, "tags.csv", |path| read_tags(path, &Dialect::Csv))?,
             },
@@ -348,7 +341,7 @@ fn read_movies(dir: &Path, format: Format) -> Result<Movies> {
     let path = locate(dir, format.movies());
     match format {
         Format::Ml100k => Movies::read_u_item(&path, &locate(dir, "u.genre")),
-        Format::Ml1m | Format::Ml10m => Movies::read(&path, &plain("::", 3, Some(1))),
+        Format::Ml1m | Format::Ml10m => Movies::read(&path, &Dialect::plain_with_wide("::", 3, 1)),
         Format::Csv => Movies::read(&path, &Dialect::Csv),
     }
 }

@@ -65,11 +65,7 @@ impl Movies {
     /// the order of `u.genre`.
     pub(crate) fn read_u_item(path: &Path, genre_path: &Path) -> Result<Self> {
         let mut names = Vec::new();
-        let pairs = Dialect::Plain {
-            separator: "|",
-            width: 2,
-            wide: None,
-        };
+        let pairs = Dialect::plain("|", 2);
         TableFile::open(genre_path, &pairs, &["genre", "number"])?.for_each(|row| {
             if row.id(1)? as usize != names.len() {
                 return Err(row.bad(1, "is out of order; genres are numbered from 0"));
@@ -77,11 +73,7 @@ impl Movies {
             names.push(row.text(0)?.into_owned());
             Ok(())
         })?;
-        let items = Dialect::Plain {
-            separator: "|",
-            width: ITEM_COLUMNS.len() + names.len(),
-            wide: None,
-        };
+        let items = Dialect::plain("|", ITEM_COLUMNS.len() + names.len());
         let mut movies = MoviesBuilder::new();
         TableFile::open(path, &items, &ITEM_COLUMNS)?.for_each(|row| {
             let mut genres = Vec::new();

@@ -281,11 +281,8 @@ impl Split {
     /// every row named.
     pub(crate) fn check(&self, ratings: usize) -> Result<()> {
         if self.train.is_empty() {
-            return Err(Error::Setting {
-                name: "number of training rows",
-                value: "0".to_owned(),
-                rule: "some ratings must be left to train on",
-            });
+            let rule = "some ratings must be left to train on";
+            return Err(Error::setting("number of training rows", 0, rule));
         }
         match self
             .train
@@ -295,11 +292,10 @@ impl Split {
             .find(|&&row| row as usize >= ratings)
         {
             None => Ok(()),
-            Some(row) => Err(Error::Setting {
-                name: "split row",
-                value: row.to_string(),
-                rule: "it must be a row of the ratings it splits",
-            }),
+            Some(row) => {
+                let rule = "it must be a row of the ratings it splits";
+                Err(Error::setting("split row", row, rule))
+            }
         }
     }
 }

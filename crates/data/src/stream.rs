@@ -35,11 +35,11 @@ impl RatingsStream {
             options.duplicates,
             Duplicates::KeepFirst | Duplicates::KeepLatest
         ) {
-            return Err(Error::Setting {
-                name: "duplicates",
-                value: format!("{:?}", options.duplicates),
-                rule: "ratings that are streamed can only be refused or all kept",
-            });
+            return Err(Error::setting(
+                "duplicates",
+                format!("{:?}", options.duplicates),
+                "ratings that are streamed can only be refused or all kept",
+            ));
         }
         let cache = RatingsCache::new(cache_dir);
         cache.ensure(origin.path, origin.dialect)?;

@@ -53,11 +53,7 @@ pub(crate) fn read_users(path: &Path, format: UsersFormat) -> Result<RecordBatch
         UsersFormat::Ml100k => (2, 1),
         UsersFormat::Ml1m => (1, 2),
     };
-    let dialect = Dialect::Plain {
-        separator,
-        width: names.len(),
-        wide: None,
-    };
+    let dialect = Dialect::plain(separator, names.len());
     let (mut users, mut genders, mut ages) = (Vec::new(), Vec::new(), Vec::new());
     let (mut occupations, mut zip_codes) = (Vec::new(), Vec::new());
     TableFile::open(path, &dialect, names)?.for_each(|row| {

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -7,9 +8,7 @@ use mmdlrm_data::{
 };
 use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig};
-use mmdlrm_train::{
-    EpochMetrics, RunFolder, TrainConfig, predict_test, rank_catalogue, test_users, train,
-};
+use mmdlrm_train::{EpochMetrics, RunFolder, TrainConfig, predict_test, rank_catalogue, train};
 use serde::Serialize;
 
 use crate::modalities::{Modalities, ModalityEncoder};
@@ -307,10 +306,12 @@ fn measure(
 ) -> Result<Report> {
     let movie_counts = data.features().movie_counts();
     let (mut all, mut few) = (Regression::default(), Regression::default());
+    let mut users = HashSet::new();
     run.write_predictions(|write| {
         predict_test(model, data, |rated| {
             for rated in rated {
                 all.add(rated.prediction, rated.rating);
+                users.insert(rated.user_id);
                 if movie_counts[rated.movie as usize] <= FEW_RATINGS {
                     few.add(rated.prediction, rated.rating);
                 }
@@ -320,7 +321,7 @@ fn measure(
     })?;
 
     let start = Instant::now();
-    observer.begin(Stage::Rank, test_users(data)?);
+    observer.begin(Stage::Rank, users.len() as u64);
     let ranking = rank_catalogue(model, data, RANKING_CUT_OFF, || observer.advance(1))?;
     observer.end();
     seconds.rank = start.elapsed().as_secs_f64();

@@ -117,17 +117,3 @@ fn candidate_ndcg(history: &[u32], relevance: &[f32], scores: &[f32], k: usize) 
     };
     Ok(ndcg_at_k(&unseen(relevance), &unseen(scores), k)?)
 }
-
-/// Number of users with held-out ratings: how often [`rank_catalogue`] calls
-/// `on_user`.
-///
-/// # Errors
-/// Ratings on disk that can no longer be read, or are not grouped by user.
-pub fn test_users(data: &impl TrainingData) -> Result<u64> {
-    let mut users = 0;
-    data.for_each_test_user(|_| {
-        users += 1;
-        Ok::<_, Error>(())
-    })?;
-    Ok(users)
-}

@@ -45,7 +45,7 @@ mod schedule;
 mod trainer;
 
 pub use error::{Error, Result};
-pub use evaluate::{RatedPrediction, predict_test, rank_catalogue, test_users};
+pub use evaluate::{RatedPrediction, predict_test, rank_catalogue};
 pub use optimizer::{Algorithm, Optimizer, OptimizerConfig};
 pub use preset::Preset;
 pub use run_folder::RunFolder;

@@ -33,6 +33,28 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
+    /// Fields between separators, `width` to a row.
+    pub(crate) const fn plain(separator: &'static str, width: usize) -> Self {
+        Self::Plain {
+            separator,
+            width,
+            wide: None,
+        }
+    }
+
+    /// The same, but that field `wide` may hold the separator.
+    pub(crate) const fn plain_with_wide(
+        separator: &'static str,
+        width: usize,
+        wide: usize,
+    ) -> Self {
+        Self::Plain {
+            separator,
+            width,
+            wide: Some(wide),
+        }
+    }
+
     /// What stands between two fields.
     pub(crate) fn separator(&self) -> &'static [u8] {
         match self {

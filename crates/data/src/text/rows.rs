@@ -31,7 +31,7 @@ pub(crate) struct TableFile {
 enum Rows {
     Csv(Box<csv::Reader<Box<dyn Read>>>),
     Plain {
-        reader: BufReader<Box<dyn Read>>,
+        reader: Box<dyn BufRead>,
         separator: &'static str,
         width: usize,
         wide: Option<usize>,
@@ -86,7 +86,7 @@ impl TableFile {
                 },
                 width,
                 rows: Rows::Plain {
-                    reader: BufReader::new(Box::new(bytes)),
+                    reader: Box::new(bytes),
                     separator,
                     width,
                     wide,
