@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 
+use mmdlrm::encoders::{ImageEncoder, LoadOptions};
+
 /// Serves the files of a model as the hub does: a redirectless `resolve` with
 /// commit, etag and ranges.
 fn serve(listener: TcpListener, files: PathBuf) {
@@ -75,12 +77,13 @@ const CHILD: &str = "MMDLRM_HUB_TEST_CHILD";
 #[test]
 fn a_model_is_loaded_from_the_hub_once_and_then_from_its_cache() {
     if let Some(model) = std::env::var_os(CHILD) {
-        let loaded = mmdlrm::encoders::ClipEncoder::load(
-            model.to_str().unwrap(),
-            &mmdlrm::encoders::Device::Cpu,
-        );
+        let loaded =
+            mmdlrm::encoders::ClipEncoder::load(model.to_str().unwrap(), &LoadOptions::default());
         match loaded {
-            Ok(clip) => println!("loaded {} {}", clip.name(), clip.width()),
+            Ok(clip) => {
+                let revision = clip.image_identity().revision.as_deref();
+                println!("loaded {} at {revision:?}", clip.name());
+            }
             Err(error) => println!("refused {error}"),
         }
         return;
@@ -92,20 +95,22 @@ fn a_model_is_loaded_from_the_hub_once_and_then_from_its_cache() {
     let address = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || serve(listener, files));
 
-    let load = |model: &str, address: &str, cache: &str| {
+    let load_with = |model: &str, address: &str, cache: &str, offline: &str| {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture"])
             .arg("hub::a_model_is_loaded_from_the_hub_once_and_then_from_its_cache")
             .env(CHILD, model)
             .env("HF_ENDPOINT", address)
             .env("HF_HOME", folder.path().join(cache))
+            .env("HF_HUB_OFFLINE", offline)
             .env("RUST_BACKTRACE", "0")
             .output()
             .unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
+    let load = |model: &str, address: &str, cache: &str| load_with(model, address, cache, "0");
     let nobody = "http://127.0.0.1:1";
-    let loaded = "loaded someone/clip@main 8";
+    let loaded = "loaded someone/clip at Some(\"0123456789abcdef\")";
     let first = load("someone/clip", &address, "cache");
     assert!(first.contains(loaded), "{first}");
     // The cache answers when nobody else does.
@@ -119,4 +124,8 @@ fn a_model_is_loaded_from_the_hub_once_and_then_from_its_cache() {
         let expected = format!("refused cannot get config.json of '{model}' from the hub");
         assert!(refused.contains(&expected), "{refused}");
     }
+    let refused = load_with("someone/clip", &address, "empty", "1");
+    assert!(refused.contains("HF_HUB_OFFLINE is set"), "{refused}");
+    let loaded_again = load_with("someone/clip", nobody, "cache", "1");
+    assert!(loaded_again.contains(loaded), "{loaded_again}");
 }

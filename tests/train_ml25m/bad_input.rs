@@ -326,7 +326,7 @@ fn an_output_folder_that_cannot_be_written() {
     refuses(
         |folder| folder.write("file", "in the way"),
         &["--out", "file/run"],
-        &["cannot write file/run", "check the folder"],
+        &["cannot write file", "check the folder"],
     );
 }
 

@@ -28,9 +28,9 @@ pub struct Summary {
 /// from the folder of the file.
 ///
 /// # Errors
-/// A row that cannot be read, names a movie outside `movies`, or names one
-/// twice. Whether each picture exists is found out when it is opened.
-pub fn read_posters(path: &Path, movies: &Movies) -> Result<Vec<Poster>> {
+/// A row that cannot be read, names a movie outside `movies` where they are
+/// given, or names one twice. Whether each picture exists is found out when it is opened.
+pub fn read_posters(path: &Path, movies: Option<&Movies>) -> Result<Vec<Poster>> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut known = KnownMovies::of(movies);
     let mut posters = Vec::new();
@@ -50,24 +50,20 @@ pub fn read_posters(path: &Path, movies: &Movies) -> Result<Vec<Poster>> {
     Ok(posters)
 }
 
-/// Reads a `summaries.csv` (`movieId,summary`). Blank summaries count as
-/// missing and are left out.
+/// Reads a `summaries.csv` (`movieId,summary`); a summary may be blank.
 ///
 /// # Errors
-/// A row that cannot be read, names a movie outside `movies`, or names one
-/// twice.
-pub fn read_summaries(path: &Path, movies: &Movies) -> Result<Vec<Summary>> {
+/// A row that cannot be read, names a movie outside `movies` where they are
+/// given, or names one twice.
+pub fn read_summaries(path: &Path, movies: Option<&Movies>) -> Result<Vec<Summary>> {
     let mut known = KnownMovies::of(movies);
     let mut summaries = Vec::new();
     TableFile::open(path, &Dialect::Csv, &["movieId", "summary"])?.for_each(|row| {
         let movie_id = known.take(row)?;
-        let text = row.text(1)?;
-        if !text.trim().is_empty() {
-            summaries.push(Summary {
-                movie_id,
-                text: text.into_owned(),
-            });
-        }
+        summaries.push(Summary {
+            movie_id,
+            text: row.text(1)?.into_owned(),
+        });
         Ok(())
     })?;
     Ok(summaries)
@@ -75,21 +71,22 @@ pub fn read_summaries(path: &Path, movies: &Movies) -> Result<Vec<Summary>> {
 
 /// Checks that each row is of a movie that exists and has not been seen.
 struct KnownMovies {
-    index: IdMap,
+    index: Option<IdMap>,
     seen: HashSet<u32>,
 }
 
 impl KnownMovies {
-    fn of(movies: &Movies) -> Self {
+    fn of(movies: Option<&Movies>) -> Self {
         Self {
-            index: movies.index(),
+            index: movies.map(Movies::index),
             seen: HashSet::new(),
         }
     }
 
     fn take(&mut self, row: &Row) -> Result<u32> {
         let movie_id = row.id(0)?;
-        if self.index.row(movie_id).is_none() {
+        let unknown = |index: &IdMap| index.row(movie_id).is_none();
+        if self.index.as_ref().is_some_and(unknown) {
             return Err(row.bad(
                 0,
                 "is not a movie of movies.csv; add the movie there or remove this row",

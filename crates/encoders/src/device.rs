@@ -1,4 +1,4 @@
-use candle_core::Device;
+use candle_core::{DType, Device};
 
 use crate::error::first_line;
 use crate::{Error, Result};
@@ -35,5 +35,20 @@ pub fn device(name: &str) -> Result<Device> {
             Device::new_metal(0).map_err(|problem| error(first_line(problem)))
         }
         _ => Err(error("it is none of cpu, cuda, metal".to_owned())),
+    }
+}
+
+/// The type of a name: `f32`, `f16` or `bf16`.
+///
+/// # Errors
+/// A name that is none of these.
+pub fn dtype(name: &str) -> Result<DType> {
+    match name {
+        "f32" => Ok(DType::F32),
+        "f16" => Ok(DType::F16),
+        "bf16" => Ok(DType::BF16),
+        _ => Err(Error::Compute(format!(
+            "'{name}' is no type to compute with; choose f32, f16 or bf16"
+        ))),
     }
 }

@@ -1,23 +1,25 @@
 //! Encoding whole folders of posters and tables of plots into a store.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
-use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{ClipEncoder, EmbeddingStore, Kind, Result};
+use crate::{EmbeddingStore, ImageEncoder, Kind, Result, TextEncoder};
 
-/// Pictures that go through the model at a time.
-const PICTURES_AT_A_TIME: usize = 32;
-/// Texts that go through the model at a time.
-const TEXTS_AT_A_TIME: usize = 32;
+/// Pictures or texts that go through the model at a time, or as many as keep
+/// the threads busy.
+const AT_A_TIME: usize = 64;
+/// Of these a thread's part.
+const A_THREAD: usize = 6;
 /// Batches of pictures that wait decoded while the model computes.
 const PREFETCHED: usize = 2;
-/// How much work may be lost when the process is killed.
-const SAVED_EVERY: Duration = Duration::from_secs(30);
+/// Bytes of the largest picture file that is read.
+const LARGEST_FILE: u64 = 128 << 20;
 
 /// The vectors of one kind for the movies that have one, and what went wrong
 /// with the others.
@@ -28,20 +30,30 @@ pub struct Encoded {
     pub vectors: Vec<(u32, Vec<f32>)>,
     /// How many of them had to be computed; the others were in the store.
     pub computed: usize,
-    /// Movies whose picture could not be used.
-    pub failed: Vec<FailedPicture>,
+    /// Movies whose picture or text could not be used.
+    pub failed: Vec<Failed>,
 }
 
-/// A picture that could not be used.
+/// A picture or text that could not be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct FailedPicture {
+pub struct Failed {
     /// Raw id of its movie.
     pub movie_id: u32,
-    /// The file.
-    pub path: PathBuf,
+    /// The picture's file.
+    pub path: Option<PathBuf>,
     /// What is wrong with it.
     pub problem: String,
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "movie {}", self.movie_id)?;
+        if let Some(path) = &self.path {
+            write!(f, ", {}", path.display())?;
+        }
+        write!(f, ": {}", self.problem)
+    }
 }
 
 /// A picture on its way to the model.
@@ -55,169 +67,173 @@ struct Prepared {
 enum Loaded {
     InStore(u32, u64),
     Prepared(Prepared),
-    Failed(FailedPicture),
+    Failed(Failed),
 }
 
-impl ClipEncoder {
-    /// Embeds the picture of each `(raw movie id, file)`, those in `store`
-    /// excepted, and keeps the new ones there; the store is saved now and then
-    /// and at the end. `on_done` gets the number of pictures dealt with as the
-    /// work goes on.
-    ///
-    /// A picture that cannot be used is logged, counted and left out.
-    ///
-    /// # Errors
-    /// A device that fails, or a store that cannot be written.
-    pub fn encode_posters(
-        &self,
-        posters: &[(u32, PathBuf)],
-        store: &mut EmbeddingStore,
-        mut on_done: impl FnMut(usize),
-    ) -> Result<Encoded> {
-        let mut encoded = Encoded::default();
-        let mut sources = Vec::with_capacity(posters.len());
-        let mut saved = Instant::now();
-        std::thread::scope(|scope| {
-            let (send, ready) = sync_channel::<Vec<Loaded>>(PREFETCHED);
-            let (stored, clip) = (store.sources(Kind::Image), self);
-            scope.spawn(move || {
-                for posters in posters.chunks(PICTURES_AT_A_TIME) {
-                    let load = |poster: &(u32, PathBuf)| clip.load_poster(poster, &stored);
-                    // A closed channel means that the other side gave up.
-                    if send.send(posters.par_iter().map(load).collect()).is_err() {
-                        break;
-                    }
+/// Embeds the picture of each `(raw movie id, file)`, those in `store`
+/// excepted, and keeps the new ones there: written group by group, and at the
+/// end in order ([`EmbeddingStore::finish`]). Threads decode while the model
+/// computes; a few hundred pictures are in memory at a time. `on_done` gets the
+/// number of pictures dealt with as the work goes on.
+///
+/// A picture that cannot be used is logged, counted and left out.
+///
+/// # Errors
+/// A device that fails, or a store that cannot be written.
+pub fn encode_posters(
+    encoder: &dyn ImageEncoder,
+    posters: &[(u32, PathBuf)],
+    store: &mut EmbeddingStore,
+    mut on_done: impl FnMut(usize),
+) -> Result<Encoded> {
+    let mut encoded = Encoded::default();
+    let mut sources = Vec::with_capacity(posters.len());
+    std::thread::scope(|scope| {
+        let (send, ready) = sync_channel::<Vec<Loaded>>(PREFETCHED);
+        let stored = store.sources(Kind::Image);
+        scope.spawn(move || {
+            for posters in posters.chunks(at_a_time()) {
+                let load = |poster: &(u32, PathBuf)| load_poster(encoder, poster, &stored);
+                // A closed channel means that the other side gave up.
+                if send.send(posters.par_iter().map(load).collect()).is_err() {
+                    break;
                 }
-            });
-            for loaded in ready {
-                let done = loaded.len();
-                let mut prepared = Vec::new();
-                for poster in loaded {
-                    match poster {
-                        Loaded::InStore(movie_id, source) => sources.push((movie_id, source)),
-                        Loaded::Prepared(poster) => {
-                            sources.push((poster.movie_id, poster.source));
-                            prepared.push(poster);
-                        }
-                        Loaded::Failed(failed) => {
-                            tracing::warn!(
-                                movie_id = failed.movie_id,
-                                path = %failed.path.display(),
-                                problem = failed.problem,
-                                "poster treated as missing"
-                            );
-                            encoded.failed.push(failed);
-                        }
-                    }
-                }
-                encoded.computed += prepared.len();
-                self.encode_prepared(prepared, store)?;
-                save_now_and_then(store, &mut saved)?;
-                on_done(done);
             }
-            Ok::<(), crate::Error>(())
-        })?;
-        if encoded.computed > 0 {
-            store.save()?;
+        });
+        for loaded in ready {
+            let done = loaded.len();
+            let (mut keys, mut pixels) = (Vec::new(), Vec::new());
+            for poster in loaded {
+                match poster {
+                    Loaded::InStore(movie_id, source) => sources.push((movie_id, source)),
+                    Loaded::Prepared(poster) => {
+                        sources.push((poster.movie_id, poster.source));
+                        keys.push((poster.movie_id, poster.source));
+                        pixels.push(poster.pixels);
+                    }
+                    Loaded::Failed(failed) => encoded.fail(failed),
+                }
+            }
+            encoded.computed += keys.len();
+            for ((movie_id, source), vector) in
+                keys.into_iter().zip(encoder.encode_images(&pixels)?)
+            {
+                store.insert(movie_id, Kind::Image, source, vector)?;
+            }
+            on_done(done);
         }
-        encoded.vectors = from_store(store, Kind::Image, &sources);
-        Ok(encoded)
-    }
+        Ok::<(), crate::Error>(())
+    })?;
+    store.finish()?;
+    encoded.vectors = from_store(store, Kind::Image, &sources);
+    Ok(encoded)
+}
 
-    /// Embeds the text of each `(raw movie id, text)`, as
-    /// [`Self::encode_posters`] does pictures. Texts longer than the model
-    /// takes are cut.
-    ///
-    /// # Errors
-    /// A tokenizer that refuses a text, a device that fails, or a store that
-    /// cannot be written.
-    pub fn encode_summaries(
-        &self,
-        summaries: &[(u32, &str)],
-        store: &mut EmbeddingStore,
-        mut on_done: impl FnMut(usize),
-    ) -> Result<Encoded> {
-        let sources: Vec<(u32, u64)> = summaries
-            .iter()
-            .map(|&(movie_id, text)| (movie_id, xxh3_64(text.as_bytes())))
-            .collect();
-        let mut missing = sources
-            .iter()
-            .zip(summaries)
-            .filter(|((movie_id, source), _)| store.get(*movie_id, Kind::Text, *source).is_none())
-            .map(|(&(movie_id, source), (_, text))| Ok((movie_id, source, self.tokenize(text)?)))
-            .collect::<Result<Vec<_>>>()?;
-        on_done(summaries.len() - missing.len());
-        // Texts of like length share a batch, so that little of it is padding.
-        missing.sort_by_key(|(movie_id, _, tokens)| (tokens.len(), *movie_id));
-        let mut saved = Instant::now();
-        for batch in missing.chunks_mut(TEXTS_AT_A_TIME) {
-            let tokens: Vec<Vec<u32>> = batch
-                .iter_mut()
-                .map(|(_, _, tokens)| std::mem::take(tokens))
-                .collect();
-            let vectors = self.encode_tokens(&tokens)?;
-            for (&mut (movie_id, source, _), vector) in batch.iter_mut().zip(vectors) {
-                store.insert(movie_id, Kind::Text, source, vector);
+/// Embeds the text of each `(raw movie id, text)`, as [`encode_posters`] does
+/// pictures. A blank text counts as one that cannot be used.
+///
+/// # Errors
+/// A tokenizer that refuses a text, a device that fails, or a store that cannot
+/// be written.
+pub fn encode_summaries(
+    encoder: &dyn TextEncoder,
+    summaries: &[(u32, &str)],
+    store: &mut EmbeddingStore,
+    mut on_done: impl FnMut(usize),
+) -> Result<Encoded> {
+    let mut encoded = Encoded::default();
+    let mut sources = Vec::with_capacity(summaries.len());
+    for summaries in summaries.chunks(at_a_time()) {
+        let (mut keys, mut texts) = (Vec::new(), Vec::new());
+        for &(movie_id, text) in summaries {
+            if text.trim().is_empty() {
+                encoded.fail(Failed {
+                    movie_id,
+                    path: None,
+                    problem: "the text is blank".to_owned(),
+                });
+                continue;
             }
-            save_now_and_then(store, &mut saved)?;
-            on_done(batch.len());
+            let source = xxh3_64(text.as_bytes());
+            sources.push((movie_id, source));
+            if store.get(movie_id, Kind::Text, source).is_none() {
+                keys.push((movie_id, source));
+                texts.push(text);
+            }
         }
-        if !missing.is_empty() {
-            store.save()?;
+        encoded.computed += texts.len();
+        for ((movie_id, source), vector) in keys.into_iter().zip(encoder.encode_texts(&texts)?) {
+            store.insert(movie_id, Kind::Text, source, vector)?;
         }
-        Ok(Encoded {
-            vectors: from_store(store, Kind::Text, &sources),
-            computed: missing.len(),
-            failed: Vec::new(),
+        on_done(summaries.len());
+    }
+    store.finish()?;
+    encoded.vectors = from_store(store, Kind::Text, &sources);
+    Ok(encoded)
+}
+
+impl Encoded {
+    fn fail(&mut self, failed: Failed) {
+        tracing::warn!("treated as missing: {failed}");
+        self.failed.push(failed);
+    }
+}
+
+fn at_a_time() -> usize {
+    AT_A_TIME.max(A_THREAD * rayon::current_num_threads())
+}
+
+fn load_poster(
+    encoder: &dyn ImageEncoder,
+    (movie_id, path): &(u32, PathBuf),
+    stored: &BTreeMap<u32, u64>,
+) -> Loaded {
+    let movie_id = *movie_id;
+    let failed = |problem: String| {
+        Loaded::Failed(Failed {
+            movie_id,
+            path: Some(path.clone()),
+            problem,
         })
+    };
+    let bytes = match read_picture(path) {
+        Ok(bytes) => bytes,
+        Err(problem) => return failed(problem),
+    };
+    let source = xxh3_64(&bytes);
+    if stored.get(&movie_id) == Some(&source) {
+        return Loaded::InStore(movie_id, source);
     }
-
-    fn load_poster(&self, (movie_id, path): &(u32, PathBuf), stored: &HashMap<u32, u64>) -> Loaded {
-        let movie_id = *movie_id;
-        let failed = |problem: String| {
-            Loaded::Failed(FailedPicture {
-                movie_id,
-                path: path.clone(),
-                problem,
-            })
-        };
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) => return failed(error.to_string()),
-        };
-        let source = xxh3_64(&bytes);
-        if stored.get(&movie_id) == Some(&source) {
-            return Loaded::InStore(movie_id, source);
-        }
-        match self.prepare_picture(&bytes) {
-            Ok(pixels) => Loaded::Prepared(Prepared {
-                movie_id,
-                source,
-                pixels,
-            }),
-            Err(error) => failed(error.to_string()),
-        }
-    }
-
-    fn encode_prepared(&self, prepared: Vec<Prepared>, store: &mut EmbeddingStore) -> Result<()> {
-        let (keys, pixels): (Vec<_>, Vec<_>) = prepared
-            .into_iter()
-            .map(|picture| ((picture.movie_id, picture.source), picture.pixels))
-            .unzip();
-        for ((movie_id, source), vector) in keys.into_iter().zip(self.encode_pictures(&pixels)?) {
-            store.insert(movie_id, Kind::Image, source, vector);
-        }
-        Ok(())
+    match encoder.prepare_image(&bytes) {
+        Ok(pixels) => Loaded::Prepared(Prepared {
+            movie_id,
+            source,
+            pixels,
+        }),
+        Err(error) => failed(error.to_string()),
     }
 }
 
-fn save_now_and_then(store: &EmbeddingStore, saved: &mut Instant) -> Result<()> {
-    if saved.elapsed() >= SAVED_EVERY {
-        store.save()?;
-        *saved = Instant::now();
+/// The bytes of a file of a sane size.
+fn read_picture(path: &Path) -> std::result::Result<Vec<u8>, String> {
+    let problem = |error: std::io::Error| error.to_string();
+    let kind = std::fs::metadata(path).map_err(problem)?.file_type();
+    if !kind.is_file() {
+        // A pipe would never end.
+        return Err(match kind.is_dir() {
+            true => "it is a directory".to_owned(),
+            false => "it is not a regular file".to_owned(),
+        });
     }
-    Ok(())
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(problem)?;
+    file.take(LARGEST_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(problem)?;
+    match bytes.len() as u64 > LARGEST_FILE {
+        true => Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20)),
+        false => Ok(bytes),
+    }
 }
 
 fn from_store(store: &EmbeddingStore, kind: Kind, sources: &[(u32, u64)]) -> Vec<(u32, Vec<f32>)> {

@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use crate::{Identity, Kind};
+
 /// What can go wrong between a folder of weights and a store of embeddings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -84,14 +86,28 @@ pub enum Error {
     #[error("the encoder failed: {0}")]
     Compute(String),
     /// A store that another model made.
-    #[error("{} holds embeddings of '{found}', not of '{expected}'; name another store", path.display())]
+    #[error(
+        "{} holds {} embeddings of {}, not of {}; name another store",
+        path.display(),
+        kind.name(),
+        difference(found, expected),
+        difference(expected, found)
+    )]
     OtherModel {
         /// The store.
         path: PathBuf,
+        /// Of what.
+        kind: Kind,
         /// The model that made it.
-        found: String,
+        found: Box<Identity>,
         /// The model at hand.
-        expected: String,
+        expected: Box<Identity>,
+    },
+    /// A store that another process has open.
+    #[error("{} is being written by another process; wait for it, or name another store", path.display())]
+    StoreInUse {
+        /// The store.
+        path: PathBuf,
     },
     /// A file that is not a whole store of embeddings.
     #[error("{} is not a store of embeddings: {problem}; delete it to encode again", path.display())]
@@ -105,6 +121,23 @@ pub enum Error {
 
 /// [`std::result::Result`] with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// A model in those words in which it differs from another.
+fn difference(model: &Identity, other: &Identity) -> String {
+    let name = match &model.revision {
+        Some(revision) => format!("'{}' at {revision}", model.model),
+        None => format!("'{}'", model.model),
+    };
+    let parts = [
+        ("", &model.pooling, &other.pooling),
+        ("", &model.preprocessing, &other.preprocessing),
+        ("", &model.dtype, &other.dtype),
+        ("files of hash ", &model.hash, &other.hash),
+    ];
+    let parts = parts.into_iter().filter(|(_, own, other)| own != other);
+    let parts: Vec<String> = parts.map(|(word, own, _)| format!("{word}{own}")).collect();
+    format!("{name} ({})", parts.join("; "))
+}
 
 /// The first line of an error: candle's go on with a backtrace.
 pub(crate) fn first_line(error: impl std::fmt::Display) -> String {

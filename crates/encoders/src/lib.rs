@@ -1,48 +1,64 @@
-//! CLIP for pictures and texts, on candle, and a store for what it computes.
+//! CLIP, BERT and ResNet for pictures and texts, on candle, and a store for what
+//! they compute.
 //!
 //! [`ClipEncoder`] loads any CLIP model in Hugging Face layout, from a folder
-//! or from the hub, and embeds pictures and texts as transformers does.
-//! [`ClipEncoder::encode_posters`] and [`ClipEncoder::encode_summaries`] take
-//! whole lists of them, decode on worker threads, and keep the vectors in an
-//! [`EmbeddingStore`], a Parquet file: what is in it is not computed again.
+//! or from the hub, and embeds pictures and texts as transformers does;
+//! [`BertEncoder`] embeds texts, [`ResNetEncoder`] pictures. What they have in
+//! common are the traits [`ImageEncoder`] and [`TextEncoder`].
+//!
+//! [`encode_posters`] and [`encode_summaries`] take whole lists, decode on
+//! worker threads, and keep the vectors in an [`EmbeddingStore`], a Parquet
+//! file: what is in it is not computed again.
 //!
 //! ```
-//! use mmdlrm_encoders::{ClipEncoder, Device, EmbeddingStore};
+//! use mmdlrm_encoders::{ClipEncoder, EmbeddingStore, LoadOptions, encode_summaries};
 //!
 //! # let folder = tempfile::tempdir()?;
-//! # let folder = folder.path();
+//! # let path = folder.path().join("plots.parquet");
 //! let plots = [(1, "A sailor finds the river."), (7, "A robot crosses the bank.")];
-//! let clip = ClipEncoder::untrained(42, plots.map(|(_, text)| text), &Device::Cpu)?;
+//! let texts = plots.map(|(_, text)| text);
+//! let clip = ClipEncoder::untrained(42, texts, &LoadOptions::default())?;
 //!
-//! let mut store = EmbeddingStore::open(folder.join("plots.parquet"), &clip)?;
-//! let first = clip.encode_summaries(&plots, &mut store, |_done| {})?;
+//! let mut store = EmbeddingStore::builder(&path).texts(&clip).open()?;
+//! let first = encode_summaries(&clip, &plots, &mut store, |_done| {})?;
 //! assert_eq!(first.computed, 2);
+//! drop(store);
 //!
-//! let mut store = EmbeddingStore::open(folder.join("plots.parquet"), &clip)?;
-//! let again = clip.encode_summaries(&plots, &mut store, |_done| {})?;
+//! let mut store = EmbeddingStore::builder(&path).texts(&clip).open()?;
+//! let again = encode_summaries(&clip, &plots, &mut store, |_done| {})?;
 //! assert_eq!(again.computed, 0);
 //! assert_eq!(again.vectors, first.vectors);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! On a CPU transformers run in this crate's own code, in f32: see
+//! `docs/benchmarks.md` for what that is worth. In other number types and on
+//! GPUs (features `cuda`, `cudnn`, `metal`) they run by candle's operations.
 #![deny(missing_docs)]
 
+mod bert;
 mod clip;
-mod clip_model;
-mod config;
+mod cpu;
 mod device;
 mod encode;
+mod encoder;
 mod error;
+mod json;
+mod layers;
 mod picture;
+mod resnet;
 mod source;
 mod store;
 mod tokens;
 mod transformer;
 mod untrained;
 
-pub use candle_core::Device;
-pub use clip::ClipEncoder;
-pub use device::device;
-pub use encode::{Encoded, FailedPicture};
+pub use bert::{BertEncoder, Pooling};
+pub use candle_core::{DType, Device};
+pub use clip::{ClipEncoder, DEFAULT_CLIP};
+pub use device::{device, dtype};
+pub use encode::{Encoded, Failed, encode_posters, encode_summaries};
+pub use encoder::{Identity, ImageEncoder, LoadOptions, LongTexts, TextEncoder};
 pub use error::{Error, Result};
-pub use source::DEFAULT_CLIP;
-pub use store::{EmbeddingStore, Kind};
+pub use resnet::ResNetEncoder;
+pub use store::{EmbeddingStore, Kind, Precision, StoreBuilder};

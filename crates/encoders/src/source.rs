@@ -7,33 +7,33 @@ use hf_hub::{Cache, Repo, RepoType};
 
 use crate::{Error, Result};
 
-/// The model that is meant where none is named.
-pub const DEFAULT_CLIP: &str = "openai/clip-vit-base-patch32";
-/// The revision of it that has safetensors; `main` has only PyTorch's pickle.
-const DEFAULT_CLIP_REVISION: &str = "refs/pr/15";
+/// Set to anything but `0`, `false`, `no` or `off`: nothing is downloaded, as
+/// for Hugging Face's own libraries.
+const OFFLINE: &str = "HF_HUB_OFFLINE";
 
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
-const TOKENIZER: &str = "tokenizer.json";
-const PREPROCESSOR: &str = "preprocessor_config.json";
+/// The configuration of a model.
+pub(crate) const CONFIG: &str = "config.json";
+/// Its weights.
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+/// Its tokenizer.
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
+/// How it wants pictures.
+pub(crate) const PREPROCESSOR: &str = "preprocessor_config.json";
 
-/// The files of a CLIP model, all of them on this machine.
-pub(crate) struct ClipFiles {
-    /// How the model is called in messages and stores.
-    pub name: String,
-    pub config: PathBuf,
-    pub weights: PathBuf,
-    pub tokenizer: PathBuf,
-    pub preprocessor: Option<PathBuf>,
+/// A model in Hugging Face layout.
+pub(crate) enum ModelFiles {
+    Folder(PathBuf),
+    Hub { model: String, revision: String },
 }
 
-impl ClipFiles {
+impl ModelFiles {
     /// A folder of that name, or else a model of the hub: `owner/model` or
-    /// `owner/model@revision`.
-    pub fn find(dir_or_id: &str) -> Result<Self> {
+    /// `owner/model@revision`; `pinned` names revisions of models that are
+    /// named without one.
+    pub fn find(dir_or_id: &str, pinned: &[(&str, &str)]) -> Result<Self> {
         let dir = Path::new(dir_or_id);
         if dir.is_dir() {
-            return Self::in_folder(dir);
+            return Ok(Self::Folder(dir.to_owned()));
         }
         let is_id = dir_or_id.split('/').count() == 2
             && !dir_or_id.starts_with(['.', '/', '~'])
@@ -42,65 +42,139 @@ impl ClipFiles {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
             return Err(Error::read(dir)(source));
         }
-        Self::on_hub(dir_or_id)
+        let (model, revision) = dir_or_id.split_once('@').unwrap_or_else(|| {
+            let pinned = pinned.iter().find(|(model, _)| *model == dir_or_id);
+            (dir_or_id, pinned.map_or("main", |(_, revision)| revision))
+        });
+        Ok(Self::Hub {
+            model: model.to_owned(),
+            revision: revision.to_owned(),
+        })
     }
 
-    fn in_folder(dir: &Path) -> Result<Self> {
-        let file = |file: &'static str| {
-            let path = dir.join(file);
-            match path.is_file() {
-                true => Ok(path),
-                false => Err(Error::MissingFile {
-                    dir: dir.to_owned(),
+    /// What the model is called: the folder's name, or its name on the hub.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Folder(dir) => {
+                let name = dir.file_name().unwrap_or(dir.as_os_str());
+                name.to_string_lossy().into_owned()
+            }
+            Self::Hub { model, .. } => model.clone(),
+        }
+    }
+
+    /// The commit that a file of the hub's cache belongs to.
+    pub fn revision(&self) -> Option<String> {
+        let Self::Hub { revision, .. } = self else {
+            return None;
+        };
+        let cached = self.cached(CONFIG);
+        // snapshots/<commit>/config.json
+        let commit = cached.and_then(|path| Some(path.parent()?.file_name()?.to_owned()));
+        let commit = commit.map(|commit| commit.to_string_lossy().into_owned());
+        Some(commit.unwrap_or_else(|| revision.clone()))
+    }
+
+    /// The file on this machine, downloaded where it has to be.
+    pub fn file(&self, file: &'static str) -> Result<PathBuf> {
+        match self {
+            Self::Folder(dir) => {
+                let path = dir.join(file);
+                match path.is_file() {
+                    true => Ok(path),
+                    false => Err(Error::MissingFile {
+                        dir: dir.clone(),
+                        file,
+                    }),
+                }
+            }
+            Self::Hub { model, .. } => match self.cached(file) {
+                Some(path) => Ok(path),
+                None => self.download(file).map_err(|problem| Error::Hub {
+                    model: model.clone(),
                     file,
+                    problem,
                 }),
-            }
-        };
-        Ok(Self {
-            name: dir
-                .file_name()
-                .unwrap_or(dir.as_os_str())
-                .to_string_lossy()
-                .into_owned(),
-            config: file(CONFIG)?,
-            weights: file(WEIGHTS)?,
-            tokenizer: file(TOKENIZER)?,
-            preprocessor: file(PREPROCESSOR).ok(),
-        })
+            },
+        }
     }
 
-    /// Files of the hub's cache where they are there, so that a machine
-    /// without a network can go on; the others are downloaded.
-    fn on_hub(id: &str) -> Result<Self> {
-        let (model, revision) = match id.split_once('@') {
-            Some((model, revision)) => (model, revision),
-            None if id == DEFAULT_CLIP => (id, DEFAULT_CLIP_REVISION),
-            None => (id, "main"),
-        };
-        let repo = || Repo::with_revision(model.to_owned(), RepoType::Model, revision.to_owned());
-        let cached = Cache::from_env().repo(repo());
-        let file = |file: &'static str| {
-            if let Some(path) = cached.get(file) {
-                return Ok(path);
+    /// As [`Self::file`], for one that a model may lack.
+    pub fn optional(&self, file: &'static str) -> Result<Option<PathBuf>> {
+        match self.file(file) {
+            Ok(path) => Ok(Some(path)),
+            Err(Error::MissingFile { .. }) => Ok(None),
+            // Not there, or not known to be: other failures must not pass for it.
+            Err(Error::Hub { problem, .. })
+                if problem.contains("404") || problem.contains(OFFLINE) =>
+            {
+                Ok(None)
             }
-            tracing::info!(model, revision, file, "downloading");
-            ApiBuilder::from_env()
-                // Drawn on a terminal only: the weights are 600 MB.
-                .with_progress(true)
-                .build()
-                .and_then(|api| api.repo(repo()).get(file))
-                .map_err(|problem| Error::Hub {
-                    model: id.to_owned(),
-                    file,
-                    problem: problem.to_string(),
-                })
+            Err(error) => Err(error),
+        }
+    }
+
+    fn repo(&self) -> Option<Repo> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Hub { model, revision } => Some(Repo::with_revision(
+                model.clone(),
+                RepoType::Model,
+                revision.clone(),
+            )),
+        }
+    }
+
+    /// The file in the hub's cache, so that a machine without a network can go
+    /// on.
+    fn cached(&self, file: &str) -> Option<PathBuf> {
+        Cache::from_env().repo(self.repo()?).get(file)
+    }
+
+    fn download(&self, file: &'static str) -> std::result::Result<PathBuf, String> {
+        let repo = self.repo().ok_or("it is a folder")?;
+        if offline(std::env::var(OFFLINE).ok().as_deref()) {
+            return Err(format!("it is not in the cache and {OFFLINE} is set"));
+        }
+        tracing::info!(model = repo.url(), file, "downloading");
+        ApiBuilder::from_env()
+            // Drawn on a terminal only: the weights are 600 MB.
+            .with_progress(true)
+            .build()
+            .and_then(|api| api.repo(repo).get(file))
+            .map_err(|problem| problem.to_string())
+    }
+}
+
+fn offline(variable: Option<&str>) -> bool {
+    let off = ["", "0", "false", "no", "off"];
+    variable.is_some_and(|value| !off.contains(&value.to_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offline_is_what_the_hub_s_own_library_takes_for_it() {
+        for (value, expected) in [("1", true), ("TRUE", true), ("on", true), ("0", false)] {
+            assert_eq!(offline(Some(value)), expected, "{value}");
+        }
+        assert!(!offline(None));
+    }
+
+    #[test]
+    fn names_of_folders_revisions_and_models_are_told_apart() {
+        let pins = [("owner/model", "abc")];
+        let revision = |id: &str| match ModelFiles::find(id, &pins).unwrap() {
+            ModelFiles::Hub { revision, .. } => revision,
+            ModelFiles::Folder(_) => "a folder".to_owned(),
         };
-        Ok(Self {
-            name: format!("{model}@{revision}"),
-            config: file(CONFIG)?,
-            weights: file(WEIGHTS)?,
-            tokenizer: file(TOKENIZER)?,
-            preprocessor: file(PREPROCESSOR).ok(),
-        })
+        assert_eq!(revision("owner/model"), "abc");
+        assert_eq!(revision("owner/model@v2"), "v2");
+        assert_eq!(revision("owner/other"), "main");
+        for no_model in ["/no/such/folder", "./a", "single", "a/b/c", "~/a"] {
+            assert!(ModelFiles::find(no_model, &pins).is_err(), "{no_model}");
+        }
     }
 }

@@ -1,38 +1,61 @@
+//! From a text to the token ids that a transformer takes.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use rayon::prelude::*;
 use tokenizers::Tokenizer;
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::normalizers::Lowercase;
 use tokenizers::pre_tokenizers::whitespace::Whitespace;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::{Error, Result};
+use crate::{Error, LongTexts, Result};
 
-const START: &str = "<|startoftext|>";
-const END: &str = "<|endoftext|>";
+/// The tokens that a model wants before and after a text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    pub first: &'static str,
+    pub last: &'static str,
+}
 
-/// Texts to CLIP's token ids: start token, text, end token, cut to the model's
-/// length so that the end token stays.
-pub(crate) struct ClipTokenizer {
+/// CLIP's.
+pub(crate) const CLIP_FRAME: Frame = Frame {
+    first: "<|startoftext|>",
+    last: "<|endoftext|>",
+};
+/// BERT's.
+pub(crate) const BERT_FRAME: Frame = Frame {
+    first: "[CLS]",
+    last: "[SEP]",
+};
+
+/// Texts to token ids, each window of a text between the model's two tokens
+/// and no longer than the model takes.
+pub(crate) struct Tokens {
     tokenizer: Tokenizer,
-    start: u32,
-    end: u32,
+    first: u32,
+    last: u32,
     longest: usize,
 }
 
-impl ClipTokenizer {
+impl Tokens {
     /// Reads `tokenizer.json`, for a model of `vocabulary` tokens and texts of
     /// at most `longest`.
-    pub fn read(path: &Path, vocabulary: usize, longest: usize) -> Result<Self> {
-        let tokenizer =
-            Tokenizer::from_file(path).map_err(|problem| tokenizer_error(path, problem))?;
-        Self::new(tokenizer, vocabulary, longest).map_err(|problem| tokenizer_error(path, problem))
+    pub fn read(path: &Path, frame: Frame, vocabulary: usize, longest: usize) -> Result<Self> {
+        Tokenizer::from_file(path)
+            .map_err(|problem| problem.to_string())
+            .and_then(|tokenizer| Self::new(tokenizer, frame, vocabulary, longest))
+            .map_err(|problem| tokenizer_error(path, problem))
     }
 
     /// A token for each word among `texts`, for a model without a tokenizer of
     /// its own.
-    pub fn of_words<'a>(texts: impl IntoIterator<Item = &'a str>, longest: usize) -> Result<Self> {
+    pub fn of_words<'a>(
+        texts: impl IntoIterator<Item = &'a str>,
+        frame: Frame,
+        longest: usize,
+    ) -> Result<Self> {
         let error = |problem: tokenizers::Error| tokenizer_error(Path::new("of words"), problem);
         let words: BTreeSet<String> = texts
             .into_iter()
@@ -40,22 +63,23 @@ impl ClipTokenizer {
             .filter(|word| !word.is_empty())
             .map(str::to_lowercase)
             .collect();
-        let specials = [START, END].map(str::to_owned);
+        let specials = [frame.first, frame.last].map(str::to_owned);
         let vocabulary = specials.into_iter().chain(words).zip(0..).collect();
         let model = WordLevel::builder()
             .vocab(vocabulary)
-            .unk_token(END.to_owned())
+            .unk_token(frame.last.to_owned())
             .build()
             .map_err(error)?;
         let mut tokenizer = Tokenizer::new(model);
         tokenizer.with_normalizer(Some(Lowercase)).map_err(error)?;
         tokenizer.with_pre_tokenizer(Some(Whitespace {}));
         let vocabulary = tokenizer.get_vocab_size(true);
-        Self::new(tokenizer, vocabulary, longest).map_err(|problem| error(problem.into()))
+        Self::new(tokenizer, frame, vocabulary, longest).map_err(|problem| error(problem.into()))
     }
 
     fn new(
         mut tokenizer: Tokenizer,
+        frame: Frame,
         vocabulary: usize,
         longest: usize,
     ) -> std::result::Result<Self, String> {
@@ -66,9 +90,9 @@ impl ClipTokenizer {
         let id = |token: &str| {
             tokenizer
                 .token_to_id(token)
-                .ok_or(format!("it has no token {token}; is it CLIP's?"))
+                .ok_or(format!("it has no token {token}; is it this model's?"))
         };
-        let (start, end) = (id(START)?, id(END)?);
+        let (first, last) = (id(frame.first)?, id(frame.last)?);
         // Cutting and padding are done here, whatever the file says.
         tokenizer
             .with_truncation(None)
@@ -76,8 +100,8 @@ impl ClipTokenizer {
         tokenizer.with_padding(None);
         Ok(Self {
             tokenizer,
-            start,
-            end,
+            first,
+            last,
             longest,
         })
     }
@@ -85,6 +109,11 @@ impl ClipTokenizer {
     /// Number of tokens.
     pub fn vocabulary(&self) -> usize {
         self.tokenizer.get_vocab_size(true)
+    }
+
+    /// The most tokens of a text, the two around it included.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Differs between vocabularies.
@@ -99,17 +128,101 @@ impl ClipTokenizer {
         hasher.digest()
     }
 
-    /// Token ids of `text`, unpadded; the last is the end token.
-    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+    /// Refuses texts that a model cannot take.
+    pub fn check(&self, texts: &[Vec<u32>]) -> Result<()> {
+        let vocabulary = self.vocabulary();
+        let problem = texts.iter().find_map(|text| {
+            if text.is_empty() {
+                return Some("a text has no tokens".to_owned());
+            }
+            if text.len() > self.longest {
+                let (found, most) = (text.len(), self.longest);
+                return Some(format!("a text has {found} tokens, the model takes {most}"));
+            }
+            let unknown = text.iter().find(|&&id| id as usize >= vocabulary)?;
+            Some(format!("token {unknown} is not among {vocabulary}"))
+        });
+        problem.map_or(Ok(()), |problem| {
+            Err(tokenizer_error(Path::new("at hand"), problem))
+        })
+    }
+
+    /// [`Self::windows`] of many texts, on all threads.
+    pub fn windows_of_all(
+        &self,
+        texts: &[&str],
+        long_texts: LongTexts,
+    ) -> Result<Vec<Vec<Vec<u32>>>> {
+        let windows = texts.par_iter().map(|text| self.windows(text, long_texts));
+        windows.collect()
+    }
+
+    /// Token ids of a text's windows, unpadded: one, or with
+    /// [`LongTexts::Chunk`] as many as it takes.
+    pub fn windows(&self, text: &str, long_texts: LongTexts) -> Result<Vec<Vec<u32>>> {
         let encoding = self
             .tokenizer
-            .encode_fast(text, false)
+            .encode(text, false)
             .map_err(|problem| tokenizer_error(Path::new("at hand"), problem))?;
-        let mut ids = vec![self.start];
-        ids.extend(encoding.get_ids().iter().take(self.longest - 2));
-        ids.push(self.end);
-        Ok(ids)
+        let ids = encoding.get_ids();
+        let room = self.longest - 2;
+        let framed = |ids: &[u32]| -> Vec<u32> {
+            let first = std::iter::once(self.first);
+            first
+                .chain(ids.iter().copied())
+                .chain([self.last])
+                .collect()
+        };
+        if ids.len() <= room || long_texts == LongTexts::Truncate {
+            return Ok(vec![framed(&ids[..ids.len().min(room)])]);
+        }
+        let starts = sentence_starts(text, encoding.get_offsets());
+        let words = encoding.get_word_ids();
+        let word_starts: Vec<usize> = (1..ids.len())
+            .filter(|&i| words[i] != words[i - 1])
+            .collect();
+        let mut windows = Vec::new();
+        let mut from = 0;
+        while from < ids.len() {
+            let to = cut(from, room, ids.len(), &starts, &word_starts);
+            windows.push(framed(&ids[from..to]));
+            from = to;
+        }
+        Ok(windows)
     }
+}
+
+/// Where a window from token `from` ends: before the last sentence that does
+/// not fit, or where a sentence is longer than a window, before the last word.
+fn cut(from: usize, room: usize, end: usize, sentences: &[usize], words: &[usize]) -> usize {
+    if end - from <= room {
+        return end;
+    }
+    let last_of = |starts: &[usize]| {
+        let fitting = starts.partition_point(|&start| start <= from + room);
+        starts[..fitting].last().copied().filter(|&at| at > from)
+    };
+    last_of(sentences)
+        .or_else(|| last_of(words))
+        .unwrap_or(from + room)
+}
+
+/// The numbers of tokens, given by where they lie in `text`, that begin a
+/// sentence: those after an end mark and a space, or after a line's end.
+fn sentence_starts(text: &str, offsets: &[(usize, usize)]) -> Vec<usize> {
+    let begins = |end_of_last: usize, start: usize| {
+        let between = text.get(end_of_last..start).unwrap_or("");
+        let before = text.get(..end_of_last).unwrap_or("").trim_end();
+        // Quotes and brackets may close after the mark.
+        let before = before.trim_end_matches(['"', '\'', '”', '’', '»', ')', ']']);
+        let spaced = between.contains(char::is_whitespace);
+        between.contains('\n')
+            || before.ends_with(['。', '！', '？'])
+            || spaced && before.ends_with(['.', '!', '?', '…'])
+    };
+    (1..offsets.len())
+        .filter(|&token| begins(offsets[token - 1].1, offsets[token].0))
+        .collect()
 }
 
 fn tokenizer_error(path: &Path, problem: impl std::fmt::Display) -> Error {
@@ -123,13 +236,76 @@ fn tokenizer_error(path: &Path, problem: impl std::fmt::Display) -> Error {
 mod tests {
     use super::*;
 
+    fn of_words(text: &str, longest: usize) -> Tokens {
+        Tokens::of_words([text], CLIP_FRAME, longest).unwrap()
+    }
+
+    /// The words of each window.
+    fn chunks(text: &str, longest: usize) -> Vec<String> {
+        let tokens = of_words(text, longest);
+        let windows = tokens.windows(text, LongTexts::Chunk).unwrap();
+        for window in &windows {
+            assert!(window.len() <= longest, "{window:?}");
+            assert_eq!(window[0], tokens.first);
+            assert_eq!(window.last(), Some(&tokens.last));
+        }
+        let words =
+            |window: &Vec<u32>| tokens.tokenizer.decode(&window[1..window.len() - 1], false);
+        windows
+            .iter()
+            .map(|window| words(window).unwrap())
+            .collect()
+    }
+
     #[test]
     fn texts_are_cut_so_that_the_end_token_stays() {
-        let tokens = ClipTokenizer::of_words(["a robot meets a Witch."], 5).unwrap();
-        let ids = tokens.encode("a witch meets a robot").unwrap();
+        let tokens = of_words("a robot meets a Witch", 5);
+        let one = |text| tokens.windows(text, LongTexts::Truncate).unwrap();
+        let ids = &one("a witch meets a robot")[0];
         assert_eq!(ids.len(), 5);
-        assert_eq!((ids[0], ids[4]), (tokens.start, tokens.end));
-        assert_eq!(tokens.encode("WITCH").unwrap()[1], ids[2]);
-        assert_eq!(tokens.encode("").unwrap(), [tokens.start, tokens.end]);
+        assert_eq!((ids[0], ids[4]), (tokens.first, tokens.last));
+        assert_eq!(one("WITCH")[0][1], ids[2]);
+        assert_eq!(one(""), [[tokens.first, tokens.last]]);
+    }
+
+    #[test]
+    fn what_fits_is_one_window() {
+        assert_eq!(chunks("one two three", 5), ["one two three"]);
+    }
+
+    #[test]
+    fn windows_hold_whole_sentences_where_they_fit() {
+        // The unknown full stops are tokens too.
+        let text = "one two. three four five. six. seven eight";
+        assert_eq!(
+            chunks(text, 9).len(),
+            2,
+            "three sentences of seven tokens and two more"
+        );
+        assert!(chunks(text, 9)[1].starts_with("six") || chunks(text, 9)[1].starts_with("seven"));
+    }
+
+    #[test]
+    fn a_sentence_longer_than_a_window_is_cut_between_words() {
+        assert_eq!(
+            chunks("one two three four five six seven", 5),
+            ["one two three", "four five six", "seven"]
+        );
+    }
+
+    #[test]
+    fn sentences_end_at_marks_followed_by_space_and_at_line_ends() {
+        let text = "He said \"no.\" She left 3.5 hours\nlater";
+        let words = [
+            (0, 2),
+            (3, 7),
+            (8, 13),
+            (14, 17),
+            (18, 22),
+            (23, 26),
+            (27, 32),
+            (33, 38),
+        ];
+        assert_eq!(sentence_starts(text, &words), [3, 7]);
     }
 }

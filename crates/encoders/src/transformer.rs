@@ -1,117 +1,329 @@
-//! The pre-norm transformer that both of CLIP's towers are made of (Radford et
-//! al., 2021), over `[batch, length, width]`.
+//! The transformer that CLIP's towers (pre-norm) and BERT (post-norm) are made
+//! of, over sequences of any lengths.
 
-use candle_core::{D, Result, Tensor};
+use std::ops::Range;
+
+use candle_core::{D, Device, Result, Tensor};
 use candle_nn::ops::{sigmoid, softmax_last_dim};
-use candle_nn::{LayerNorm, Linear, Module, VarBuilder, layer_norm, linear};
+use candle_nn::{LayerNorm, Linear, Module, VarBuilder};
 
-use crate::config::HiddenActivation;
+use crate::cpu::{Activation, CpuTransformer};
+use crate::layers::{NormWeights, on_cpu};
 
-/// Sizes of a transformer.
+/// Shape of a transformer.
 pub(crate) struct TransformerConfig {
     pub width: usize,
     pub mlp_width: usize,
     pub layers: usize,
     pub heads: usize,
-    pub activation: HiddenActivation,
+    pub activation: Activation,
     pub epsilon: f64,
+    /// Whether norms come before attention and MLP (CLIP) or after (BERT).
+    pub norm_first: bool,
+    /// Whether a row sees only itself and the rows before it.
+    pub causal: bool,
+    pub keep: Keep,
 }
 
-pub(crate) struct Transformer {
-    layers: Vec<Block>,
+/// The rows of each sequence that are wanted: the last layer need not compute
+/// the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    All,
+    First,
+    Last,
+}
+
+impl Keep {
+    /// Which rows of a sequence are kept.
+    pub fn of(self, length: usize) -> Range<usize> {
+        match self {
+            Self::All => 0..length,
+            Self::First => 0..1,
+            Self::Last => length - 1..length,
+        }
+    }
+}
+
+/// What the weights of a layer are called.
+pub(crate) struct Names {
+    pub attention_norm: &'static str,
+    pub query: &'static str,
+    pub key: &'static str,
+    pub value: &'static str,
+    pub out: &'static str,
+    pub mlp_norm: &'static str,
+    pub up: &'static str,
+    pub down: &'static str,
+}
+
+/// A linear layer's: `[outputs, inputs]` and `[outputs]`.
+pub(crate) struct Weights {
+    pub weight: Tensor,
+    pub bias: Tensor,
+}
+
+/// The weights of a layer.
+pub(crate) struct LayerWeights {
+    pub attention_norm: NormWeights,
+    pub query: Weights,
+    pub key: Weights,
+    pub value: Weights,
+    pub out: Weights,
+    pub mlp_norm: NormWeights,
+    pub up: Weights,
+    pub down: Weights,
+}
+
+impl LayerWeights {
+    fn read(config: &TransformerConfig, names: &Names, weights: &VarBuilder) -> Result<Self> {
+        let linear = |name: &str, outputs: usize, inputs: usize| {
+            let weights = weights.pp(name);
+            Ok::<_, candle_core::Error>(Weights {
+                weight: weights.get((outputs, inputs), "weight")?,
+                bias: weights.get(outputs, "bias")?,
+            })
+        };
+        let norm = |name: &str| NormWeights::read(config.width, &weights.pp(name));
+        let (width, mlp_width) = (config.width, config.mlp_width);
+        Ok(Self {
+            attention_norm: norm(names.attention_norm)?,
+            query: linear(names.query, width, width)?,
+            key: linear(names.key, width, width)?,
+            value: linear(names.value, width, width)?,
+            out: linear(names.out, width, width)?,
+            mlp_norm: norm(names.mlp_norm)?,
+            up: linear(names.up, mlp_width, width)?,
+            down: linear(names.down, width, mlp_width)?,
+        })
+    }
+}
+
+pub(crate) enum Transformer {
+    /// On a CPU in f32.
+    Cpu(CpuTransformer),
+    /// On any device, by candle's operations.
+    Device(DeviceTransformer),
 }
 
 impl Transformer {
-    pub fn new(config: &TransformerConfig, weights: VarBuilder) -> Result<Self> {
-        let layers = (0..config.layers)
-            .map(|layer| Block::new(config, weights.pp("layers").pp(layer)))
-            .collect::<Result<_>>()?;
-        Ok(Self { layers })
-    }
-
-    /// `mask` is added to the attention scores, `[length, length]`.
-    pub fn forward(&self, mut x: Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        for layer in &self.layers {
-            x = layer.forward(&x, mask)?;
+    /// `weights` is where the layers `0`, `1`, … are.
+    pub fn new(config: TransformerConfig, names: &Names, weights: VarBuilder) -> Result<Self> {
+        let layers =
+            (0..config.layers).map(|layer| LayerWeights::read(&config, names, &weights.pp(layer)));
+        if on_cpu(&weights) {
+            return Ok(Self::Cpu(CpuTransformer::new(&config, layers)?));
         }
-        Ok(x)
+        let layers = layers
+            .map(|layer| Ok(Layer::new(config.epsilon, layer?)))
+            .collect::<Result<_>>()?;
+        Ok(Self::Device(DeviceTransformer { layers, config }))
+    }
+
+    /// Sequences of `lengths` rows, one after another, `[rows, width]` → the
+    /// rows that are kept: as many again, or one a sequence.
+    pub fn forward(&self, x: Tensor, lengths: &[usize]) -> Result<Tensor> {
+        match self {
+            Self::Cpu(transformer) => {
+                let width = x.dim(1)?;
+                let kept = transformer.forward(x.flatten_all()?.to_vec1()?, lengths);
+                let rows = kept.len() / width;
+                Tensor::from_vec(kept, (rows, width), x.device())
+            }
+            Self::Device(transformer) => transformer.forward(&x, lengths),
+        }
     }
 }
 
-struct Block {
-    attention_norm: LayerNorm,
-    attention: Attention,
-    mlp_norm: LayerNorm,
-    up: Linear,
-    down: Linear,
-    activation: HiddenActivation,
+pub(crate) struct DeviceTransformer {
+    layers: Vec<Layer>,
+    config: TransformerConfig,
 }
 
-impl Block {
-    fn new(config: &TransformerConfig, weights: VarBuilder) -> Result<Self> {
-        let mlp = weights.pp("mlp");
-        Ok(Self {
-            attention_norm: layer_norm(config.width, config.epsilon, weights.pp("layer_norm1"))?,
-            attention: Attention::new(config, weights.pp("self_attn"))?,
-            mlp_norm: layer_norm(config.width, config.epsilon, weights.pp("layer_norm2"))?,
-            up: linear(config.width, config.mlp_width, mlp.pp("fc1"))?,
-            down: linear(config.mlp_width, config.width, mlp.pp("fc2"))?,
-            activation: config.activation,
+impl DeviceTransformer {
+    fn forward(&self, x: &Tensor, lengths: &[usize]) -> Result<Tensor> {
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let starts: Vec<usize> = lengths
+            .iter()
+            .scan(0, |next, length| {
+                let start = *next;
+                *next += length;
+                Some(start)
+            })
+            .collect();
+        // Short sequences are filled up with rows that nobody looks at.
+        let padded: Vec<u32> = starts
+            .iter()
+            .zip(lengths)
+            .flat_map(|(start, length)| {
+                (0..longest).map(move |row| (start + row.min(length - 1)) as u32)
+            })
+            .collect();
+        let gather =
+            |x: &Tensor, rows: Vec<u32>| x.index_select(&Tensor::new(rows, x.device())?, 0);
+        let mut x = gather(x, padded)?.reshape((lengths.len(), longest, self.config.width))?;
+        let mask = mask(lengths, longest, self.config.causal, x.device())?.to_dtype(x.dtype())?;
+        for layer in &self.layers {
+            x = layer.forward(&x, &mask, &self.config)?;
+        }
+        let kept = lengths.iter().enumerate().flat_map(|(number, length)| {
+            let rows = self.config.keep.of(*length);
+            rows.map(move |row| (number * longest + row) as u32)
+        });
+        gather(&x.flatten(0, 1)?, kept.collect())
+    }
+}
+
+/// What is added to attention scores, `[sequences, 1, longest, longest]`: zero
+/// where a row sees another.
+fn mask(lengths: &[usize], longest: usize, causal: bool, device: &Device) -> Result<Tensor> {
+    let mask: Vec<f32> = lengths
+        .iter()
+        .flat_map(|&length| {
+            (0..longest * longest).map(move |i| {
+                let (row, seen) = (i / longest, i % longest);
+                match seen < length && !(causal && seen > row) {
+                    true => 0.0,
+                    false => f32::NEG_INFINITY,
+                }
+            })
         })
-    }
-
-    fn forward(&self, x: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let attended = self
-            .attention
-            .forward(&self.attention_norm.forward(x)?, mask)?;
-        let x = (x + attended)?;
-        let hidden = self.up.forward(&self.mlp_norm.forward(&x)?)?;
-        let hidden = match self.activation {
-            HiddenActivation::QuickGelu => (&hidden * sigmoid(&(&hidden * 1.702)?)?)?,
-            HiddenActivation::Gelu => hidden.gelu_erf()?,
-        };
-        x + self.down.forward(&hidden)?
-    }
+        .collect();
+    Tensor::from_vec(mask, (lengths.len(), 1, longest, longest), device)
 }
 
-struct Attention {
+struct Layer {
+    attention_norm: LayerNorm,
     query: Linear,
     key: Linear,
     value: Linear,
     out: Linear,
-    heads: usize,
+    mlp_norm: LayerNorm,
+    up: Linear,
+    down: Linear,
 }
 
-impl Attention {
-    fn new(config: &TransformerConfig, weights: VarBuilder) -> Result<Self> {
-        let projection = |name| linear(config.width, config.width, weights.pp(name));
-        Ok(Self {
-            query: projection("q_proj")?,
-            key: projection("k_proj")?,
-            value: projection("v_proj")?,
-            out: projection("out_proj")?,
-            heads: config.heads,
-        })
+impl Layer {
+    fn new(epsilon: f64, weights: LayerWeights) -> Self {
+        let linear = |weights: Weights| Linear::new(weights.weight, Some(weights.bias));
+        let norm = |weights: NormWeights| LayerNorm::new(weights.weight, weights.bias, epsilon);
+        Self {
+            attention_norm: norm(weights.attention_norm),
+            query: linear(weights.query),
+            key: linear(weights.key),
+            value: linear(weights.value),
+            out: linear(weights.out),
+            mlp_norm: norm(weights.mlp_norm),
+            up: linear(weights.up),
+            down: linear(weights.down),
+        }
     }
 
-    fn forward(&self, x: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, mask: &Tensor, config: &TransformerConfig) -> Result<Tensor> {
+        if config.norm_first {
+            let x = (x + self.attend(&self.attention_norm.forward(x)?, mask, config.heads)?)?;
+            let mlp = self.mlp(&self.mlp_norm.forward(&x)?, config.activation)?;
+            return x + mlp;
+        }
+        let x = (x + self.attend(x, mask, config.heads)?)?;
+        let x = self.attention_norm.forward(&x)?;
+        let mlp = self.mlp(&x, config.activation)?;
+        self.mlp_norm.forward(&(x + mlp)?)
+    }
+
+    fn attend(&self, x: &Tensor, mask: &Tensor, heads: usize) -> Result<Tensor> {
         let (batch, length, width) = x.dims3()?;
-        let head_width = width / self.heads;
+        let head_width = width / heads;
         let split = |projection: &Linear| -> Result<Tensor> {
             projection
                 .forward(x)?
-                .reshape((batch, length, self.heads, head_width))?
+                .reshape((batch, length, heads, head_width))?
                 .transpose(1, 2)?
                 .contiguous()
         };
         let query = (split(&self.query)? * (head_width as f64).powf(-0.5))?;
         let scores = query.matmul(&split(&self.key)?.transpose(D::Minus2, D::Minus1)?)?;
-        let scores = match mask {
-            Some(mask) => scores.broadcast_add(mask)?,
-            None => scores,
-        };
-        let attended = softmax_last_dim(&scores)?.matmul(&split(&self.value)?)?;
+        let scores = softmax_last_dim(&scores.broadcast_add(mask)?)?;
+        let attended = scores.matmul(&split(&self.value)?)?;
         self.out
             .forward(&attended.transpose(1, 2)?.reshape((batch, length, width))?)
+    }
+
+    fn mlp(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        let hidden = self.up.forward(x)?;
+        let hidden = match activation {
+            Activation::QuickGelu => (&hidden * sigmoid(&(&hidden * 1.702)?)?)?,
+            Activation::Gelu => hidden.gelu_erf()?,
+        };
+        self.down.forward(&hidden)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::DType;
+
+    use super::*;
+    use crate::untrained::SeededWeights;
+
+    const NAMES: Names = Names {
+        attention_norm: "norm1",
+        query: "q",
+        key: "k",
+        value: "v",
+        out: "o",
+        mlp_norm: "norm2",
+        up: "up",
+        down: "down",
+    };
+
+    fn config(norm_first: bool, causal: bool, keep: Keep) -> TransformerConfig {
+        TransformerConfig {
+            width: 24,
+            mlp_width: 40,
+            layers: 3,
+            heads: 3,
+            activation: Activation::Gelu,
+            epsilon: 1e-5,
+            norm_first,
+            causal,
+            keep,
+        }
+    }
+
+    /// This crate's code against candle's operations.
+    #[test]
+    fn a_cpu_and_candle_agree_on_sequences_of_any_lengths() {
+        let lengths = [5, 1, 17, 2];
+        let rows: usize = lengths.iter().sum();
+        let numbers = (0..rows * 24).map(|i| ((i * 7919) % 1009) as f32 / 504.5 - 1.0);
+        let x = Tensor::from_iter(numbers, &Device::Cpu).unwrap();
+        let x = x.reshape((rows, 24)).unwrap();
+        let backend = || Box::new(SeededWeights { seed: 3 });
+        for norm_first in [true, false] {
+            for causal in [true, false] {
+                for keep in [Keep::All, Keep::First, Keep::Last] {
+                    let config = || config(norm_first, causal, keep);
+                    let weights = VarBuilder::from_backend(backend(), DType::F32, Device::Cpu);
+                    let own = Transformer::new(config(), &NAMES, weights.clone()).unwrap();
+                    assert!(matches!(own, Transformer::Cpu(_)));
+                    let read = |layer| LayerWeights::read(&config(), &NAMES, &weights.pp(layer));
+                    let layers = (0..3).map(|layer: usize| Layer::new(1e-5, read(layer).unwrap()));
+                    let candle = DeviceTransformer {
+                        layers: layers.collect(),
+                        config: config(),
+                    };
+                    let own = own.forward(x.clone(), &lengths).unwrap();
+                    let candle = candle.forward(&x, &lengths).unwrap();
+                    assert_eq!(own.dims(), candle.dims());
+                    let difference = (own - candle).unwrap().abs().unwrap().max_all().unwrap();
+                    let difference: f32 = difference.to_scalar().unwrap();
+                    assert!(
+                        difference < 1e-4,
+                        "{norm_first} {causal} {keep:?}: {difference}"
+                    );
+                }
+            }
+        }
     }
 }

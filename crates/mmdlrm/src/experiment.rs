@@ -85,10 +85,10 @@ impl Experiment {
         let release = Release::open(&data, &config)?;
         let (mut posters, mut summaries) = (Vec::new(), Vec::new());
         if let Some(path) = posters_csv {
-            posters = read_posters(&path, release.movies())?;
+            posters = read_posters(&path, Some(release.movies()))?;
         }
         if let Some(path) = summaries_csv {
-            summaries = read_summaries(&path, release.movies())?;
+            summaries = read_summaries(&path, Some(release.movies()))?;
         }
         if !config.preset.uses_modalities() {
             posters.clear();

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use mmdlrm_data::{IdMap, Modality, Poster, Summary};
-use mmdlrm_encoders::{ClipEncoder, Device, EmbeddingStore, Encoded, Kind};
+use mmdlrm_encoders::{
+    ClipEncoder, Device, EmbeddingStore, Encoded, ImageEncoder, Kind, LoadOptions, encode_posters,
+    encode_summaries,
+};
 
 use crate::{Encoder, Observer, Result, Stage};
 
@@ -31,15 +34,20 @@ impl ModalityEncoder {
         summaries: &[Summary],
         folder: &Path,
     ) -> Result<Self> {
+        let options = LoadOptions::default().with_device(device.clone());
         let clip = match encoder {
-            Encoder::Clip(dir_or_id) => ClipEncoder::load(dir_or_id, device)?,
+            Encoder::Clip(dir_or_id) => ClipEncoder::load(dir_or_id, &options)?,
             Encoder::Untrained { seed } => {
                 let texts = summaries.iter().map(|summary| summary.text.as_str());
-                ClipEncoder::untrained(*seed, texts, device)?
+                ClipEncoder::untrained(*seed, texts, &options)?
             }
         };
-        let name = format!("embeddings-{}.parquet", clip.fingerprint());
-        let store = EmbeddingStore::open(folder.join(name), &clip)?;
+        // The preprocessing is CLIP's own, so its files tell models apart.
+        let name = format!("embeddings-{}.parquet", clip.image_identity().hash);
+        let store = EmbeddingStore::builder(folder.join(name))
+            .images(&clip)
+            .texts(&clip)
+            .open()?;
         Ok(Self { clip, store })
     }
 
@@ -86,19 +94,9 @@ impl ModalityEncoder {
             .collect();
         observer.begin(Stage::EncodePosters, posters.len() as u64);
         let on_done = |done| observer.advance(done as u64);
-        let encoded = self
-            .clip
-            .encode_posters(&posters, &mut self.store, on_done)?;
+        let encoded = encode_posters(&self.clip, &posters, &mut self.store, on_done)?;
         observer.end();
-        if let Some(first) = encoded.failed.first() {
-            observer.note(&format!(
-                "{} posters could not be used and are treated as missing; the first: movie {}, {}: {}",
-                encoded.failed.len(),
-                first.movie_id,
-                first.path.display(),
-                first.problem
-            ));
-        }
+        note_failed(&encoded, "posters", observer);
         Ok(encoded)
     }
 
@@ -113,10 +111,9 @@ impl ModalityEncoder {
             .collect();
         observer.begin(Stage::EncodeSummaries, summaries.len() as u64);
         let on_done = |done| observer.advance(done as u64);
-        let encoded = self
-            .clip
-            .encode_summaries(&summaries, &mut self.store, on_done)?;
+        let encoded = encode_summaries(&self.clip, &summaries, &mut self.store, on_done)?;
         observer.end();
+        note_failed(&encoded, "summaries", observer);
         Ok(encoded)
     }
 
@@ -126,5 +123,14 @@ impl ModalityEncoder {
             .iter()
             .filter_map(|(id, vector)| Some((movies.row(*id)?, vector.as_slice())));
         Modality::standardised(kind.name(), self.clip.width(), movies.len(), by_row)
+    }
+}
+
+fn note_failed(encoded: &Encoded, what: &str, observer: &mut dyn Observer) {
+    if let Some(first) = encoded.failed.first() {
+        observer.note(&format!(
+            "{} {what} could not be used and are treated as missing; the first: {first}",
+            encoded.failed.len(),
+        ));
     }
 }

@@ -1,18 +1,15 @@
-//! `config.json` and `preprocessor_config.json` in Hugging Face's layout.
+//! CLIP's `config.json` in Hugging Face's layout.
 //!
 //! Published files leave out what equals transformers' defaults, so the
-//! defaults here are those of `CLIPTextConfig`, `CLIPVisionConfig` and
-//! `CLIPImageProcessor`.
+//! defaults here are those of `CLIPTextConfig` and `CLIPVisionConfig`.
 
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
+use crate::cpu::Activation;
+use crate::json::read_json;
 use crate::{Error, Result};
-
-/// The one Pillow filter that CLIP resizes with, `PIL.Image.BICUBIC`.
-const BICUBIC: u32 = 3;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
@@ -100,33 +97,11 @@ pub(crate) enum HiddenActivation {
     Gelu,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
-pub(crate) struct PreprocessorConfig {
-    pub image_mean: [f32; 3],
-    pub image_std: [f32; 3],
-    resample: u32,
-    size: Side,
-    crop_size: Side,
-}
-
-/// Older files write a number where newer ones write an object.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(untagged)]
-enum Side {
-    Number(usize),
-    Shortest { shortest_edge: usize },
-    Box { height: usize, width: usize },
-}
-
-impl Default for PreprocessorConfig {
-    fn default() -> Self {
-        Self {
-            image_mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
-            image_std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
-            resample: BICUBIC,
-            size: Side::Number(224),
-            crop_size: Side::Number(224),
+impl From<HiddenActivation> for Activation {
+    fn from(activation: HiddenActivation) -> Self {
+        match activation {
+            HiddenActivation::QuickGelu => Self::QuickGelu,
+            HiddenActivation::Gelu => Self::Gelu,
         }
     }
 }
@@ -204,70 +179,6 @@ impl ClipConfig {
     }
 }
 
-impl PreprocessorConfig {
-    /// Reads and checks `preprocessor_config.json`; where there is none, CLIP's
-    /// own numbers hold for pictures of `image_size`.
-    pub fn read(path: Option<&Path>, image_size: usize) -> Result<Self> {
-        let Some(path) = path else {
-            let side = Side::Number(image_size);
-            return Ok(Self {
-                size: side,
-                crop_size: side,
-                ..Self::default()
-            });
-        };
-        let config: Self = read_json(path)?;
-        let error = |problem: String| {
-            Err(Error::Config {
-                path: path.to_owned(),
-                problem,
-            })
-        };
-        if config.resample != BICUBIC {
-            return error(format!(
-                "resample is {}; only 3 (bicubic) is supported",
-                config.resample
-            ));
-        }
-        let (size, crop) = (config.size.pixels(), config.crop_size.pixels());
-        if crop != Some(image_size) {
-            return error(format!(
-                "crop_size is {crop:?}, but config.json has image_size {image_size}"
-            ));
-        }
-        if size < crop {
-            return error(format!("size {size:?} is smaller than crop_size {crop:?}"));
-        }
-        Ok(config)
-    }
-
-    /// Pixels of the shorter side after resizing.
-    pub fn shortest_edge(&self) -> usize {
-        self.size.pixels().unwrap_or(224)
-    }
-}
-
-impl Side {
-    /// `None` for a box that is not square.
-    fn pixels(self) -> Option<usize> {
-        match self {
-            Self::Number(pixels)
-            | Self::Shortest {
-                shortest_edge: pixels,
-            } => Some(pixels),
-            Self::Box { height, width } => (height == width).then_some(height),
-        }
-    }
-}
-
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = std::fs::read(path).map_err(Error::read(path))?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::Config {
-        path: path.to_owned(),
-        problem: error.to_string(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,17 +189,5 @@ mod tests {
         assert_eq!(config.vision_config.hidden_size, 768);
         assert_eq!(config.text_config.hidden_size, 512);
         assert_eq!(config.problem(), None);
-    }
-
-    #[test]
-    fn sizes_come_as_numbers_and_as_objects() {
-        for json in [
-            r#"{"size": 224, "crop_size": 224}"#,
-            r#"{"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}}"#,
-        ] {
-            let config: PreprocessorConfig = serde_json::from_str(json).unwrap();
-            assert_eq!(config.shortest_edge(), 224);
-            assert_eq!(config.crop_size.pixels(), Some(224));
-        }
     }
 }

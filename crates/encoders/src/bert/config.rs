@@ -1,0 +1,212 @@
+//! BERT's `config.json`, and what sentence-transformers adds to it.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::json::read_json;
+use crate::source::ModelFiles;
+use crate::{Error, Result};
+
+/// Where sentence-transformers says what follows the transformer.
+const MODULES: &str = "modules.json";
+/// … how token vectors become one.
+const POOLING: &str = "1_Pooling/config.json";
+/// … how long texts may be.
+const SENTENCE_CONFIG: &str = "sentence_bert_config.json";
+
+/// How the vectors of tokens become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// The last layer's vector of the first token, `[CLS]`.
+    Cls,
+    /// The mean of the last layer's vectors, `[CLS]` and `[SEP]` included.
+    Mean,
+}
+
+/// What is left out is as in transformers' `BertConfig`: bert-base-uncased.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub(super) struct BertConfig {
+    pub model_type: String,
+    pub vocab_size: usize,
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub max_position_embeddings: usize,
+    pub type_vocab_size: usize,
+    pub hidden_act: String,
+    pub layer_norm_eps: f64,
+    pub position_embedding_type: String,
+}
+
+impl Default for BertConfig {
+    fn default() -> Self {
+        Self {
+            model_type: "bert".to_owned(),
+            vocab_size: 30_522,
+            hidden_size: 768,
+            intermediate_size: 3072,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            max_position_embeddings: 512,
+            type_vocab_size: 2,
+            hidden_act: "gelu".to_owned(),
+            layer_norm_eps: 1e-12,
+            position_embedding_type: "absolute".to_owned(),
+        }
+    }
+}
+
+impl BertConfig {
+    /// Reads and checks `config.json`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let config: Self = read_json(path)?;
+        match config.problem() {
+            None => Ok(config),
+            Some(problem) => Err(Error::Config {
+                path: path.to_owned(),
+                problem,
+            }),
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        if self.model_type != "bert" {
+            return Some(format!("model_type is '{}', not 'bert'", self.model_type));
+        }
+        if self.position_embedding_type != "absolute" {
+            return Some(format!(
+                "position_embedding_type is '{}'; only 'absolute' is supported",
+                self.position_embedding_type
+            ));
+        }
+        if self.hidden_act != "gelu" {
+            return Some(format!(
+                "hidden_act is '{}'; only 'gelu' is supported",
+                self.hidden_act
+            ));
+        }
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("num_attention_heads", self.num_attention_heads),
+            ("type_vocab_size", self.type_vocab_size),
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Some(format!("{name} is 0"));
+        }
+        if self.max_position_embeddings < 3 {
+            return Some("max_position_embeddings leaves no room for a text".to_owned());
+        }
+        (!self.hidden_size.is_multiple_of(self.num_attention_heads)).then(|| {
+            format!(
+                "hidden_size, {}, is not a multiple of num_attention_heads, {}",
+                self.hidden_size, self.num_attention_heads
+            )
+        })
+    }
+}
+
+/// What a sentence-transformers folder asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct SentenceTransformer {
+    pub pooling: Option<Pooling>,
+    pub normalise: bool,
+    pub longest: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Module {
+    r#type: String,
+}
+
+#[derive(Deserialize)]
+struct PoolingConfig {
+    #[serde(default)]
+    pooling_mode_cls_token: bool,
+    #[serde(default)]
+    pooling_mode_mean_tokens: bool,
+}
+
+#[derive(Deserialize)]
+struct SentenceConfig {
+    max_seq_length: Option<usize>,
+}
+
+impl SentenceTransformer {
+    /// Reads what is there; a plain BERT has none of it.
+    pub fn read(files: &ModelFiles) -> Result<Self> {
+        let Some(modules) = files.optional(MODULES)? else {
+            return Ok(Self::default());
+        };
+        let modules: Vec<Module> = read_json(&modules)?;
+        let has = |name: &str| {
+            modules
+                .iter()
+                .any(|module| module.r#type.rsplit('.').next() == Some(name))
+        };
+        let pooling = match has("Pooling") {
+            true => Some(read_pooling(&files.file(POOLING)?)?),
+            false => None,
+        };
+        let longest = match files.optional(SENTENCE_CONFIG)? {
+            Some(path) => read_json::<SentenceConfig>(&path)?.max_seq_length,
+            None => None,
+        };
+        Ok(Self {
+            pooling,
+            normalise: has("Normalize"),
+            longest,
+        })
+    }
+}
+
+fn read_pooling(path: &Path) -> Result<Pooling> {
+    let config: PoolingConfig = read_json(path)?;
+    match (
+        config.pooling_mode_cls_token,
+        config.pooling_mode_mean_tokens,
+    ) {
+        (true, false) => Ok(Pooling::Cls),
+        (false, true) => Ok(Pooling::Mean),
+        _ => Err(Error::Config {
+            path: path.to_owned(),
+            problem: "only pooling_mode_cls_token or pooling_mode_mean_tokens is supported"
+                .to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_config_leaves_out_is_bert_base() {
+        let config: BertConfig = serde_json::from_str("{}").unwrap();
+        assert_eq!((config.hidden_size, config.num_hidden_layers), (768, 12));
+        assert_eq!(config.problem(), None);
+    }
+
+    #[test]
+    fn other_models_and_sizes_that_do_not_fit_are_named() {
+        for (json, word) in [
+            (r#"{"model_type": "roberta"}"#, "roberta"),
+            (
+                r#"{"position_embedding_type": "relative_key"}"#,
+                "relative_key",
+            ),
+            (r#"{"hidden_act": "gelu_new"}"#, "gelu_new"),
+            (r#"{"hidden_size": 100}"#, "multiple"),
+            (r#"{"vocab_size": 0}"#, "vocab_size"),
+        ] {
+            let config: BertConfig = serde_json::from_str(json).unwrap();
+            let problem = config.problem().unwrap();
+            assert!(problem.contains(word), "{problem}");
+        }
+    }
+}

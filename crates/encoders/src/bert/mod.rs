@@ -1,0 +1,219 @@
+mod config;
+
+use candle_core::{Device, Result as TensorResult, Tensor};
+use candle_nn::{Embedding, Module, VarBuilder, embedding};
+
+pub use self::config::Pooling;
+use self::config::{BertConfig, SentenceTransformer};
+use crate::cpu::Activation;
+use crate::encoder::{ROWS_AT_A_TIME, hash_files, length, side_by_side};
+use crate::layers::LayerNorm;
+use crate::source::{CONFIG, ModelFiles, TOKENIZER, WEIGHTS};
+use crate::tokens::{BERT_FRAME, Tokens};
+use crate::transformer::{Keep, Names, Transformer, TransformerConfig};
+use crate::{Identity, LoadOptions, LongTexts, Result, TextEncoder};
+
+const NAMES: Names = Names {
+    attention_norm: "attention.output.LayerNorm",
+    query: "attention.self.query",
+    key: "attention.self.key",
+    value: "attention.self.value",
+    out: "attention.output.dense",
+    mlp_norm: "output.LayerNorm",
+    up: "intermediate.dense",
+    down: "output.dense",
+};
+
+/// BERT (Devlin et al., 2019), and the sentence-transformers made of it
+/// (Reimers and Gurevych, 2019).
+///
+/// A vector is the last layer's of `[CLS]`, or the mean of the tokens'; a
+/// sentence-transformers folder says which, and whether it is brought to length
+/// one.
+///
+/// ```no_run
+/// use mmdlrm_encoders::{BertEncoder, LoadOptions, TextEncoder};
+///
+/// let bert = BertEncoder::load("all-MiniLM-L6-v2", None, &LoadOptions::default())?;
+/// let vectors = bert.encode_texts(&["A sailor finds the river."])?;
+/// assert_eq!(vectors[0].len(), bert.text_width());
+/// # Ok::<(), mmdlrm_encoders::Error>(())
+/// ```
+pub struct BertEncoder {
+    identity: Identity,
+    model: BertModel,
+    width: usize,
+    tokens: Tokens,
+    long_texts: LongTexts,
+    normalise: bool,
+    device: Device,
+}
+
+impl BertEncoder {
+    /// Loads a model from a folder in Hugging Face layout (`config.json`,
+    /// `model.safetensors`, `tokenizer.json`) or from the hub, as
+    /// [`ClipEncoder::load`](crate::ClipEncoder::load) does. Without a `pooling`
+    /// the one that the folder names is taken, and `[CLS]` where it names none.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged, or does not fit the others.
+    pub fn load(dir_or_id: &str, pooling: Option<Pooling>, options: &LoadOptions) -> Result<Self> {
+        let files = ModelFiles::find(dir_or_id, &[])?;
+        let config_path = files.file(CONFIG)?;
+        let config = BertConfig::read(&config_path)?;
+        let weights = files.file(WEIGHTS)?;
+        let tokenizer = files.file(TOKENIZER)?;
+        let sentence = SentenceTransformer::read(&files)?;
+        let pooling = pooling.or(sentence.pooling).unwrap_or(Pooling::Cls);
+        let longest = sentence.longest.unwrap_or(usize::MAX);
+        let longest = longest.clamp(3, config.max_position_embeddings);
+        let tokens = Tokens::read(&tokenizer, BERT_FRAME, config.vocab_size, longest)?;
+        let pooled = match pooling {
+            Pooling::Cls => "[CLS] token",
+            Pooling::Mean => "mean of tokens",
+        };
+        let normalised = if sentence.normalise {
+            ", normalised"
+        } else {
+            ""
+        };
+        let identity = Identity {
+            model: files.name(),
+            revision: files.revision(),
+            pooling: format!("{pooled}{normalised}"),
+            preprocessing: options.long_texts.describe(longest),
+            dtype: options.dtype.as_str().to_owned(),
+            hash: hash_files([&config_path, &weights, &tokenizer].map(AsRef::as_ref))?,
+        };
+        let model = options.weights(&files.name(), &weights, |weights| {
+            BertModel::new(&config, pooling, &weights)
+        })?;
+        Ok(Self {
+            identity,
+            model,
+            width: config.hidden_size,
+            tokens,
+            long_texts: options.long_texts,
+            normalise: sentence.normalise,
+            device: options.device.clone(),
+        })
+    }
+
+    /// Token ids of a text's windows, unpadded, each between `[CLS]` and
+    /// `[SEP]`.
+    ///
+    /// # Errors
+    /// A tokenizer that refuses the text.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<Vec<u32>>> {
+        self.tokens.windows(text, self.long_texts)
+    }
+
+    /// Embeds texts of token ids.
+    ///
+    /// # Errors
+    /// A text that is empty or too long, an id outside the vocabulary, or a
+    /// device that fails.
+    pub fn encode_tokens(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+        self.tokens.check(texts)?;
+        let mut vectors = side_by_side(&self.device, texts, ROWS_AT_A_TIME, Vec::len, |texts| {
+            self.model.forward(texts)
+        })?;
+        if self.normalise {
+            for vector in &mut vectors {
+                let scale = 1.0 / length(vector);
+                vector.iter_mut().for_each(|x| *x *= scale);
+            }
+        }
+        Ok(vectors)
+    }
+}
+
+impl TextEncoder for BertEncoder {
+    fn text_identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn text_width(&self) -> usize {
+        self.width
+    }
+
+    fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+        let windows = self.tokens.windows_of_all(texts, self.long_texts)?;
+        self.long_texts
+            .pool(windows, |windows| self.encode_tokens(windows))
+    }
+}
+
+struct BertModel {
+    words: Embedding,
+    positions: Embedding,
+    /// The vector of the first segment, the only one here.
+    segment: Tensor,
+    norm: LayerNorm,
+    transformer: Transformer,
+    pooling: Pooling,
+}
+
+impl BertModel {
+    fn new(config: &BertConfig, pooling: Pooling, weights: &VarBuilder) -> TensorResult<Self> {
+        let width = config.hidden_size;
+        // Models with a head on top keep the encoder under a name of its own.
+        let weights = match weights.contains_tensor("bert.embeddings.word_embeddings.weight") {
+            true => weights.pp("bert"),
+            false => weights.clone(),
+        };
+        let embeddings = weights.pp("embeddings");
+        let transformer = TransformerConfig {
+            width,
+            mlp_width: config.intermediate_size,
+            layers: config.num_hidden_layers,
+            heads: config.num_attention_heads,
+            activation: Activation::Gelu,
+            epsilon: config.layer_norm_eps,
+            norm_first: false,
+            causal: false,
+            keep: match pooling {
+                Pooling::Cls => Keep::First,
+                Pooling::Mean => Keep::All,
+            },
+        };
+        let segments = embeddings.get(
+            (config.type_vocab_size, width),
+            "token_type_embeddings.weight",
+        )?;
+        Ok(Self {
+            words: embedding(config.vocab_size, width, embeddings.pp("word_embeddings"))?,
+            positions: embedding(
+                config.max_position_embeddings,
+                width,
+                embeddings.pp("position_embeddings"),
+            )?,
+            segment: segments.get(0)?,
+            norm: LayerNorm::read(width, config.layer_norm_eps, &embeddings.pp("LayerNorm"))?,
+            transformer: Transformer::new(transformer, &NAMES, weights.pp("encoder.layer"))?,
+            pooling,
+        })
+    }
+
+    /// Texts of token ids → `[texts, width]`.
+    fn forward(&self, texts: &[Vec<u32>]) -> TensorResult<Tensor> {
+        let device = self.words.embeddings().device();
+        let positions = texts.iter().flat_map(|text| 0..text.len() as u32);
+        let positions = Tensor::from_iter(positions, device)?;
+        let ids = Tensor::new(texts.concat(), device)?;
+        let x = (self.words.forward(&ids)? + self.positions.forward(&positions)?)?
+            .broadcast_add(&self.segment)?;
+        let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
+        let x = self.transformer.forward(self.norm.forward(&x)?, &lengths)?;
+        if self.pooling == Pooling::Cls {
+            return Ok(x);
+        }
+        let mut start = 0;
+        let means = lengths.iter().map(|&length| {
+            let rows = x.narrow(0, start, length)?;
+            start += length;
+            rows.mean_keepdim(0)
+        });
+        Tensor::cat(&means.collect::<TensorResult<Vec<_>>>()?, 0)
+    }
+}

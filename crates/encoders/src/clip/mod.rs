@@ -1,0 +1,300 @@
+mod config;
+mod towers;
+
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+
+use self::config::{ClipConfig, TextConfig, VisionConfig};
+use self::towers::{TextTower, VisionTower};
+use crate::encoder::{ROWS_AT_A_TIME, hash_files, side_by_side};
+use crate::picture::{PreprocessorConfig, Recipe};
+use crate::source::{CONFIG, ModelFiles, PREPROCESSOR, TOKENIZER, WEIGHTS};
+use crate::tokens::{CLIP_FRAME, Tokens};
+use crate::untrained::SeededWeights;
+use crate::{Error, Identity, ImageEncoder, LoadOptions, LongTexts, Result, TextEncoder};
+
+/// The model that is meant where none is named.
+pub const DEFAULT_CLIP: &str = "openai/clip-vit-base-patch32";
+/// The revision of it that has safetensors; `main` has only PyTorch's pickle.
+const DEFAULT_CLIP_REVISION: &str = "refs/pr/15";
+
+const POOLING_OF_PICTURES: &str = "projected class token";
+const POOLING_OF_TEXTS: &str = "projected end token";
+
+/// CLIP's picture and text towers (Radford et al., 2021).
+///
+/// Both give projected embeddings as transformers' `get_image_features` and
+/// `get_text_features` do: `[projection_dim]`, not normalised to length one.
+///
+/// ```
+/// use mmdlrm_encoders::{ClipEncoder, LoadOptions, TextEncoder};
+///
+/// let plots = ["A sailor finds the river.", "A robot crosses the bank."];
+/// let clip = ClipEncoder::untrained(42, plots, &LoadOptions::default())?;
+/// let vectors = clip.encode_texts(&plots)?;
+/// assert_eq!(vectors.len(), 2);
+/// assert_eq!(vectors[0].len(), clip.text_width());
+/// # Ok::<(), mmdlrm_encoders::Error>(())
+/// ```
+pub struct ClipEncoder {
+    image_identity: Identity,
+    text_identity: Identity,
+    width: usize,
+    image_size: usize,
+    patches: usize,
+    recipe: Recipe,
+    tokens: Tokens,
+    long_texts: LongTexts,
+    vision: VisionTower,
+    text: TextTower,
+    device: Device,
+    dtype: DType,
+}
+
+/// A model's parts besides its weights.
+struct Parts<'a> {
+    config: &'a ClipConfig,
+    recipe: Recipe,
+    tokens: Tokens,
+    identity: Identity,
+}
+
+impl ClipEncoder {
+    /// Loads a model from a folder in Hugging Face layout (`config.json`,
+    /// `model.safetensors`, `tokenizer.json`, `preprocessor_config.json`) or,
+    /// where `dir_or_id` is no folder, from the hub: `owner/model` or
+    /// `owner/model@revision`, through the hub's cache. With `HF_HUB_OFFLINE`
+    /// set, nothing is downloaded.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged, or does not fit the others.
+    pub fn load(dir_or_id: &str, options: &LoadOptions) -> Result<Self> {
+        let pinned = [(DEFAULT_CLIP, DEFAULT_CLIP_REVISION)];
+        let files = ModelFiles::find(dir_or_id, &pinned)?;
+        let config_path = files.file(CONFIG)?;
+        let config = ClipConfig::read(&config_path)?;
+        let weights = files.file(WEIGHTS)?;
+        let tokenizer = files.file(TOKENIZER)?;
+        let preprocessor = files.optional(PREPROCESSOR)?;
+        let recipe = recipe(&config, preprocessor.as_deref())?;
+        let text = &config.text_config;
+        let tokens = Tokens::read(
+            &tokenizer,
+            CLIP_FRAME,
+            text.vocab_size,
+            text.max_position_embeddings,
+        )?;
+        let identity = Identity {
+            model: files.name(),
+            revision: files.revision(),
+            pooling: POOLING_OF_PICTURES.to_owned(),
+            preprocessing: recipe.describe(),
+            dtype: options.dtype.as_str().to_owned(),
+            hash: hash_files(
+                [&config_path, &weights, &tokenizer]
+                    .into_iter()
+                    .chain(&preprocessor)
+                    .map(AsRef::as_ref),
+            )?,
+        };
+        let parts = Parts {
+            config: &config,
+            recipe,
+            tokens,
+            identity,
+        };
+        options.weights(&files.name(), &weights, |weights| {
+            Self::build(parts, options.long_texts, weights)
+        })
+    }
+
+    /// A small model of CLIP's shape with weights drawn by `seed`: it has
+    /// learned nothing, but what pictures and texts look like still shows in
+    /// its vectors. `texts` name the words that it can tell apart.
+    ///
+    /// # Errors
+    /// Only where the device fails.
+    pub fn untrained<'a>(
+        seed: u64,
+        texts: impl IntoIterator<Item = &'a str>,
+        options: &LoadOptions,
+    ) -> Result<Self> {
+        let longest = TextConfig::default().max_position_embeddings;
+        let tokens = Tokens::of_words(texts, CLIP_FRAME, longest)?;
+        let config = untrained_config(tokens.vocabulary());
+        let recipe = Recipe::clip(config.vision_config.image_size);
+        let identity = Identity {
+            model: format!("untrained CLIP, seed {seed}"),
+            revision: None,
+            pooling: POOLING_OF_PICTURES.to_owned(),
+            preprocessing: recipe.describe(),
+            dtype: options.dtype.as_str().to_owned(),
+            hash: format!("untrained-{seed}-{:016x}", tokens.fingerprint()),
+        };
+        let parts = Parts {
+            config: &config,
+            recipe,
+            tokens,
+            identity,
+        };
+        let backend = Box::new(SeededWeights { seed });
+        let weights = VarBuilder::from_backend(backend, options.dtype, options.device.clone());
+        Ok(Self::build(parts, options.long_texts, weights)?)
+    }
+
+    fn build(
+        parts: Parts<'_>,
+        long_texts: LongTexts,
+        weights: VarBuilder,
+    ) -> candle_core::Result<Self> {
+        let Parts {
+            config,
+            recipe,
+            tokens,
+            identity,
+        } = parts;
+        let text_identity = Identity {
+            pooling: POOLING_OF_TEXTS.to_owned(),
+            preprocessing: long_texts.describe(tokens.longest()),
+            ..identity.clone()
+        };
+        let image_size = config.vision_config.image_size;
+        Ok(Self {
+            image_identity: identity,
+            text_identity,
+            width: config.projection_dim,
+            image_size,
+            patches: (image_size / config.vision_config.patch_size).pow(2) + 1,
+            recipe,
+            tokens,
+            long_texts,
+            vision: VisionTower::new(config, &weights)?,
+            text: TextTower::new(config, &weights)?,
+            device: weights.device().clone(),
+            dtype: weights.dtype(),
+        })
+    }
+
+    /// Length of an embedding, of a picture or a text.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// What the model is called: its folder or its name on the hub.
+    pub fn name(&self) -> &str {
+        &self.image_identity.model
+    }
+
+    /// Token ids of a text's windows, unpadded, each with the start and the end
+    /// token: one, or as many as it takes where long texts are cut into
+    /// windows.
+    ///
+    /// # Errors
+    /// A tokenizer that refuses the text.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<Vec<u32>>> {
+        self.tokens.windows(text, self.long_texts)
+    }
+
+    /// Embeds texts of token ids, each ending with the end token.
+    ///
+    /// # Errors
+    /// A text that is empty or too long, an id outside the vocabulary, or a
+    /// device that fails.
+    pub fn encode_tokens(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+        self.tokens.check(texts)?;
+        side_by_side(&self.device, texts, ROWS_AT_A_TIME, Vec::len, |texts| {
+            self.text.forward(texts)
+        })
+    }
+}
+
+impl ImageEncoder for ClipEncoder {
+    fn image_identity(&self) -> &Identity {
+        &self.image_identity
+    }
+
+    fn image_width(&self) -> usize {
+        self.width
+    }
+
+    fn prepare_image(&self, bytes: &[u8]) -> Result<Vec<f32>> {
+        self.recipe.prepare(bytes)
+    }
+
+    fn encode_images(&self, pictures: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+        side_by_side(
+            &self.device,
+            pictures,
+            ROWS_AT_A_TIME,
+            |_| self.patches,
+            |pictures| {
+                let shape = (pictures.len(), 3, self.image_size, self.image_size);
+                let pixels = Tensor::from_vec(pictures.concat(), shape, &self.device)?;
+                self.vision.forward(&pixels.to_dtype(self.dtype)?)
+            },
+        )
+    }
+}
+
+impl TextEncoder for ClipEncoder {
+    fn text_identity(&self) -> &Identity {
+        &self.text_identity
+    }
+
+    fn text_width(&self) -> usize {
+        self.width
+    }
+
+    fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+        let windows = self.tokens.windows_of_all(texts, self.long_texts)?;
+        self.long_texts
+            .pool(windows, |windows| self.encode_tokens(windows))
+    }
+}
+
+/// CLIP's own where the file is missing.
+fn recipe(config: &ClipConfig, preprocessor: Option<&Path>) -> Result<Recipe> {
+    let side = config.vision_config.image_size;
+    let Some(path) = preprocessor else {
+        return Ok(Recipe::clip(side));
+    };
+    let recipe = PreprocessorConfig::read(path, Recipe::clip(side))?;
+    if recipe.crop != side {
+        return Err(Error::Config {
+            path: path.to_owned(),
+            problem: format!(
+                "crop_size is {}, but config.json has image_size {side}",
+                recipe.crop
+            ),
+        });
+    }
+    Ok(recipe)
+}
+
+/// Large enough that colours, shapes and words come through, small enough for
+/// a thousand pictures in seconds.
+fn untrained_config(vocab_size: usize) -> ClipConfig {
+    let (hidden_size, intermediate_size, num_hidden_layers, num_attention_heads) = (96, 192, 2, 4);
+    ClipConfig {
+        projection_dim: 128,
+        text_config: TextConfig {
+            vocab_size,
+            hidden_size,
+            intermediate_size,
+            num_hidden_layers,
+            num_attention_heads,
+            ..TextConfig::default()
+        },
+        vision_config: VisionConfig {
+            hidden_size,
+            intermediate_size,
+            num_hidden_layers,
+            num_attention_heads,
+            image_size: 96,
+            patch_size: 16,
+            ..VisionConfig::default()
+        },
+    }
+}

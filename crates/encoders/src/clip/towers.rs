@@ -1,0 +1,163 @@
+//! CLIP's two towers with the weight names of Hugging Face.
+
+use candle_core::{Result, Tensor};
+use candle_nn::{Embedding, Module, VarBuilder, embedding};
+
+use super::config::{ClipConfig, TextConfig, VisionConfig};
+use crate::layers::{LayerNorm, Linear};
+use crate::transformer::{Keep, Names, Transformer, TransformerConfig};
+
+const NAMES: Names = Names {
+    attention_norm: "layer_norm1",
+    query: "self_attn.q_proj",
+    key: "self_attn.k_proj",
+    value: "self_attn.v_proj",
+    out: "self_attn.out_proj",
+    mlp_norm: "layer_norm2",
+    up: "mlp.fc1",
+    down: "mlp.fc2",
+};
+
+pub(super) struct VisionTower {
+    /// `[width, 3·patch·patch]`: the patch convolution as a matrix, since its
+    /// stride is its size.
+    patch: Linear,
+    class: Tensor,
+    positions: Tensor,
+    first_norm: LayerNorm,
+    transformer: Transformer,
+    last_norm: LayerNorm,
+    projection: Linear,
+    patch_size: usize,
+}
+
+impl VisionTower {
+    pub fn new(config: &ClipConfig, weights: &VarBuilder) -> Result<Self> {
+        let VisionConfig {
+            hidden_size,
+            patch_size,
+            image_size,
+            layer_norm_eps,
+            ..
+        } = config.vision_config;
+        let tower = weights.pp("vision_model");
+        let embeddings = tower.pp("embeddings");
+        let patch = embeddings
+            .get(
+                (hidden_size, 3, patch_size, patch_size),
+                "patch_embedding.weight",
+            )?
+            .reshape((hidden_size, 3 * patch_size * patch_size))?;
+        let positions = (image_size / patch_size).pow(2) + 1;
+        let transformer = TransformerConfig {
+            width: hidden_size,
+            mlp_width: config.vision_config.intermediate_size,
+            layers: config.vision_config.num_hidden_layers,
+            heads: config.vision_config.num_attention_heads,
+            activation: config.vision_config.hidden_act.into(),
+            epsilon: layer_norm_eps,
+            norm_first: true,
+            causal: false,
+            keep: Keep::First,
+        };
+        Ok(Self {
+            patch: Linear::new(patch, weights)?,
+            class: embeddings.get(hidden_size, "class_embedding")?,
+            positions: embeddings.get((positions, hidden_size), "position_embedding.weight")?,
+            // The misspelling is in every published file.
+            first_norm: LayerNorm::read(hidden_size, layer_norm_eps, &tower.pp("pre_layrnorm"))?,
+            transformer: Transformer::new(transformer, &NAMES, tower.pp("encoder.layers"))?,
+            last_norm: LayerNorm::read(hidden_size, layer_norm_eps, &tower.pp("post_layernorm"))?,
+            projection: Linear::new(
+                weights.get(
+                    (config.projection_dim, hidden_size),
+                    "visual_projection.weight",
+                )?,
+                weights,
+            )?,
+            patch_size,
+        })
+    }
+
+    /// `[batch, 3, size, size]` → `[batch, projection]`.
+    pub fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
+        let (batch, channels, size, _) = pixels.dims4()?;
+        let (grid, patch) = (size / self.patch_size, self.patch_size);
+        let patches = pixels
+            .reshape((batch, channels, grid, patch, grid, patch))?
+            .permute([0, 2, 4, 1, 3, 5])?
+            .reshape((batch, grid * grid, channels * patch * patch))?;
+        let patches = self.patch.forward(&patches)?;
+        let width = self.class.dim(0)?;
+        let class = self.class.expand((batch, 1, width))?;
+        let x = Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.positions)?;
+        let x = self.first_norm.forward(&x)?.flatten(0, 1)?;
+        let lengths = vec![grid * grid + 1; batch];
+        let class = self.transformer.forward(x, &lengths)?;
+        self.projection.forward(&self.last_norm.forward(&class)?)
+    }
+}
+
+pub(super) struct TextTower {
+    tokens: Embedding,
+    positions: Embedding,
+    transformer: Transformer,
+    last_norm: LayerNorm,
+    projection: Linear,
+}
+
+impl TextTower {
+    pub fn new(config: &ClipConfig, weights: &VarBuilder) -> Result<Self> {
+        let TextConfig {
+            hidden_size,
+            vocab_size,
+            max_position_embeddings,
+            layer_norm_eps,
+            ..
+        } = config.text_config;
+        let tower = weights.pp("text_model");
+        let embeddings = tower.pp("embeddings");
+        let transformer = TransformerConfig {
+            width: hidden_size,
+            mlp_width: config.text_config.intermediate_size,
+            layers: config.text_config.num_hidden_layers,
+            heads: config.text_config.num_attention_heads,
+            activation: config.text_config.hidden_act.into(),
+            epsilon: layer_norm_eps,
+            norm_first: true,
+            causal: true,
+            keep: Keep::Last,
+        };
+        Ok(Self {
+            tokens: embedding(vocab_size, hidden_size, embeddings.pp("token_embedding"))?,
+            positions: embedding(
+                max_position_embeddings,
+                hidden_size,
+                embeddings.pp("position_embedding"),
+            )?,
+            transformer: Transformer::new(transformer, &NAMES, tower.pp("encoder.layers"))?,
+            last_norm: LayerNorm::read(hidden_size, layer_norm_eps, &tower.pp("final_layer_norm"))?,
+            projection: Linear::new(
+                weights.get(
+                    (config.projection_dim, hidden_size),
+                    "text_projection.weight",
+                )?,
+                weights,
+            )?,
+        })
+    }
+
+    /// Texts of token ids, each ending with the end token, → `[texts,
+    /// projection]`, read at the end tokens: attention looks back, so what
+    /// would follow them cannot matter.
+    pub fn forward(&self, texts: &[Vec<u32>]) -> Result<Tensor> {
+        let device = self.tokens.embeddings().device();
+        let positions = texts.iter().flat_map(|text| 0..text.len() as u32);
+        let positions = Tensor::from_iter(positions, device)?;
+        let ids = Tensor::new(texts.concat(), device)?;
+        let x = (self.tokens.forward(&ids)? + self.positions.forward(&positions)?)?;
+        let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
+        let ends = self.transformer.forward(x, &lengths)?;
+        self.projection.forward(&self.last_norm.forward(&ends)?)
+    }
+}

@@ -1,0 +1,344 @@
+//! What encoders have in common.
+
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::error::first_line;
+use crate::{Error, Result};
+
+/// Bytes of a file that are hashed at a time.
+const HASHED_AT_A_TIME: usize = 1 << 20;
+/// Rows of sequences that go through a transformer together on one thread:
+/// enough for the weights to be used many times a reading, few enough that
+/// what lies between two layers stays in the caches.
+pub(crate) const ROWS_AT_A_TIME: usize = 300;
+
+/// What embeddings depend on besides the pictures or texts: two encoders of
+/// equal identity give the same vectors.
+///
+/// An [`EmbeddingStore`](crate::EmbeddingStore) keeps it, and refuses vectors
+/// of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The model's folder or its name on the hub.
+    pub model: String,
+    /// The hub's commit, for a model from there.
+    pub revision: Option<String>,
+    /// How one vector comes of many: `projected class token`, `mean of tokens`.
+    pub pooling: String,
+    /// What happens to a picture or text before the model sees it.
+    pub preprocessing: String,
+    /// The numbers that it computes with: `f32`, `f16` or `bf16`.
+    pub dtype: String,
+    /// Of configuration, weights, tokenizer and preprocessing.
+    pub hash: String,
+}
+
+impl Identity {
+    /// Whether vectors of both can stand side by side: all is equal but the
+    /// name, which may be another folder's.
+    pub fn same_vectors(&self, other: &Self) -> bool {
+        let Self {
+            pooling,
+            preprocessing,
+            dtype,
+            hash,
+            ..
+        } = self;
+        (pooling, preprocessing, dtype, hash)
+            == (
+                &other.pooling,
+                &other.preprocessing,
+                &other.dtype,
+                &other.hash,
+            )
+    }
+}
+
+/// Pictures to vectors.
+pub trait ImageEncoder: Send + Sync {
+    /// What the vectors depend on.
+    fn image_identity(&self) -> &Identity;
+
+    /// Length of a vector.
+    fn image_width(&self) -> usize;
+
+    /// Decodes and prepares a picture, the bytes of a JPEG or PNG file:
+    /// `[3, height, width]`, normalised.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] for what is not a whole picture of a sane size.
+    fn prepare_image(&self, bytes: &[u8]) -> Result<Vec<f32>>;
+
+    /// Embeds prepared pictures: `[pictures][width]`.
+    ///
+    /// # Errors
+    /// A picture of another size, or a device that fails.
+    fn encode_images(&self, pictures: &[Vec<f32>]) -> Result<Vec<Vec<f32>>>;
+}
+
+/// Texts to vectors.
+pub trait TextEncoder: Send + Sync {
+    /// What the vectors depend on.
+    fn text_identity(&self) -> &Identity;
+
+    /// Length of a vector.
+    fn text_width(&self) -> usize;
+
+    /// Embeds texts: `[texts][width]`.
+    ///
+    /// # Errors
+    /// A tokenizer that refuses a text, or a device that fails.
+    fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>>;
+}
+
+/// What becomes of a text with more tokens than the model takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LongTexts {
+    /// It is cut; the end token stays.
+    #[default]
+    Truncate,
+    /// It is cut into windows of whole sentences where they fit, and its
+    /// vector is the mean of theirs, each of length one.
+    Chunk,
+}
+
+impl LongTexts {
+    /// In words, for an [`Identity`].
+    pub(crate) fn describe(self, longest: usize) -> String {
+        match self {
+            Self::Truncate => format!("cut to {longest} tokens"),
+            Self::Chunk => {
+                format!("windows of {longest} tokens, mean of their normalised vectors")
+            }
+        }
+    }
+
+    /// Embeds texts, each of some windows of token ids, by what embeds windows.
+    pub(crate) fn pool(
+        self,
+        texts: Vec<Vec<Vec<u32>>>,
+        encode: impl FnOnce(&[Vec<u32>]) -> Result<Vec<Vec<f32>>>,
+    ) -> Result<Vec<Vec<f32>>> {
+        let counts: Vec<usize> = texts.iter().map(Vec::len).collect();
+        let vectors = encode(&texts.concat())?;
+        if self == Self::Truncate {
+            return Ok(vectors);
+        }
+        let mut rest = vectors.as_slice();
+        Ok(counts
+            .into_iter()
+            .map(|count| {
+                let (windows, others) = rest.split_at(count.min(rest.len()));
+                rest = others;
+                mean_of_normalised(windows)
+            })
+            .collect())
+    }
+}
+
+fn mean_of_normalised(vectors: &[Vec<f32>]) -> Vec<f32> {
+    let width = vectors.first().map_or(0, Vec::len);
+    let mut mean = vec![0.0; width];
+    for vector in vectors {
+        let scale = 1.0 / (length(vector) * vectors.len() as f32);
+        mean.iter_mut()
+            .zip(vector)
+            .for_each(|(m, x)| *m += scale * x);
+    }
+    mean
+}
+
+/// Euclidean length, one for zeros.
+pub(crate) fn length(vector: &[f32]) -> f32 {
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    if length > 0.0 { length } else { 1.0 }
+}
+
+/// Where and how a model is loaded.
+///
+/// ```
+/// use mmdlrm_encoders::{LoadOptions, LongTexts};
+///
+/// let options = LoadOptions::default().with_long_texts(LongTexts::Chunk);
+/// assert!(options.device.is_cpu());
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LoadOptions {
+    /// Where it computes; [`Device::Cpu`] by default.
+    pub device: Device,
+    /// What it computes with, whatever the weights are stored as: `F32` by
+    /// default, `F16` or `BF16`.
+    pub dtype: DType,
+    /// What becomes of texts that are too long; cut by default.
+    pub long_texts: LongTexts,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            device: Device::Cpu,
+            dtype: DType::F32,
+            long_texts: LongTexts::default(),
+        }
+    }
+}
+
+impl LoadOptions {
+    /// With another [`Self::device`].
+    pub fn with_device(self, device: Device) -> Self {
+        Self { device, ..self }
+    }
+
+    /// With another [`Self::dtype`].
+    pub fn with_dtype(self, dtype: DType) -> Self {
+        Self { dtype, ..self }
+    }
+
+    /// With another [`Self::long_texts`].
+    pub fn with_long_texts(self, long_texts: LongTexts) -> Self {
+        Self { long_texts, ..self }
+    }
+
+    /// Maps a safetensors file; `build` makes the model from it.
+    pub(crate) fn weights<T>(
+        &self,
+        model: &str,
+        path: &Path,
+        build: impl FnOnce(VarBuilder) -> candle_core::Result<T>,
+    ) -> Result<T> {
+        if !matches!(self.dtype, DType::F32 | DType::F16 | DType::BF16) {
+            return Err(Error::Compute(format!(
+                "{} is no type to compute with; choose f32, f16 or bf16",
+                self.dtype.as_str()
+            )));
+        }
+        // SAFETY: the mapping is read once, here, into tensors of its own type
+        // and dropped; a file that another program changes meanwhile can spoil
+        // the numbers or end the process, as it could any reader of a map.
+        let weights =
+            unsafe { VarBuilder::from_mmaped_safetensors(&[path], self.dtype, &self.device) };
+        weights.and_then(build).map_err(|error| Error::Weights {
+            model: model.to_owned(),
+            problem: first_line(error),
+        })
+    }
+}
+
+/// Cuts a batch into groups of about `most` rows and gives each to a thread of a
+/// CPU; a GPU takes the batch whole. `rows` says how many an item has.
+pub(crate) fn side_by_side<T: Sync>(
+    device: &Device,
+    batch: &[T],
+    most: usize,
+    rows: impl Fn(&T) -> usize,
+    encode: impl Fn(&[T]) -> candle_core::Result<Tensor> + Send + Sync,
+) -> Result<Vec<Vec<f32>>> {
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !device.is_cpu() {
+        return vectors(&encode(batch)?);
+    }
+    let total: usize = batch.iter().map(&rows).sum();
+    let share = total.div_ceil(rayon::current_num_threads());
+    let groups = groups(batch, rows, share.min(most));
+    let encoded = groups
+        .into_par_iter()
+        .map(|group| vectors(&encode(group)?))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(encoded.into_iter().flatten().collect())
+}
+
+/// Cuts a batch where a group has reached `most` rows.
+fn groups<T>(batch: &[T], rows: impl Fn(&T) -> usize, most: usize) -> Vec<&[T]> {
+    let (mut groups, mut start, mut group_rows) = (Vec::new(), 0, 0);
+    for (number, item) in batch.iter().enumerate() {
+        group_rows += rows(item);
+        if group_rows >= most {
+            groups.push(&batch[start..=number]);
+            (start, group_rows) = (number + 1, 0);
+        }
+    }
+    groups.push(&batch[start..]);
+    groups.retain(|group| !group.is_empty());
+    groups
+}
+
+/// The rows of `[batch, width]`, all of them numbers.
+fn vectors(embeddings: &Tensor) -> Result<Vec<Vec<f32>>> {
+    let vectors: Vec<Vec<f32>> = embeddings.to_dtype(DType::F32)?.to_vec2()?;
+    if vectors.iter().flatten().all(|x| x.is_finite()) {
+        return Ok(vectors);
+    }
+    Err(Error::Compute(
+        "an embedding is not a number; are the weights damaged?".to_owned(),
+    ))
+}
+
+/// Hash of files' contents.
+pub(crate) fn hash_files<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<String> {
+    let mut hasher = Xxh3::new();
+    for path in paths {
+        hash_file(path, &mut hasher)?;
+    }
+    Ok(format!("{:032x}", hasher.digest128()))
+}
+
+fn hash_file(path: &Path, hasher: &mut Xxh3) -> Result<()> {
+    use std::io::Read as _;
+    let mut file = std::fs::File::open(path).map_err(Error::read(path))?;
+    let mut buffer = vec![0; HASHED_AT_A_TIME];
+    loop {
+        match file.read(&mut buffer).map_err(Error::read(path))? {
+            0 => return Ok(()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_hold_every_item_once_and_in_order() {
+        let encode = |group: &[f32]| Tensor::from_slice(group, (group.len(), 1), &Device::Cpu);
+        for count in [0, 1, 5, 1000] {
+            let batch: Vec<f32> = (0..count).map(|i| i as f32).collect();
+            let encoded =
+                side_by_side(&Device::Cpu, &batch, 300, |x| *x as usize % 90, encode).unwrap();
+            assert_eq!(encoded.concat(), batch);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_the_mean_of_its_windows_at_length_one() {
+        let texts = vec![vec![vec![3], vec![4]], vec![vec![5]]];
+        let encode = |windows: &[Vec<u32>]| {
+            let axis = |window: &Vec<u32>| match window[0] {
+                3 => vec![2.0, 0.0],
+                4 => vec![0.0, 8.0],
+                _ => vec![3.0, 4.0],
+            };
+            Ok(windows.iter().map(axis).collect())
+        };
+        let pooled = LongTexts::Chunk.pool(texts, encode).unwrap();
+        assert_eq!(pooled, [[0.5, 0.5], [0.6, 0.8]]);
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_an_error() {
+        let encode = |group: &[f32]| Tensor::from_slice(group, (group.len(), 1), &Device::Cpu);
+        let error = side_by_side(&Device::Cpu, &[1.0, f32::NAN], 1, |_| 1, encode).unwrap_err();
+        assert!(error.to_string().contains("not a number"), "{error}");
+    }
+}

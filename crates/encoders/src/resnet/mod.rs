@@ -1,0 +1,128 @@
+mod config;
+mod layers;
+
+use candle_core::{DType, Device, Tensor};
+
+use self::config::ResNetConfig;
+use self::layers::ResNet;
+use crate::encoder::{hash_files, side_by_side};
+use crate::picture::{PreprocessorConfig, Recipe, Resize};
+use crate::source::{CONFIG, ModelFiles, PREPROCESSOR, WEIGHTS};
+use crate::{Error, Identity, ImageEncoder, LoadOptions, Result};
+
+/// Pictures that go through the network together on one thread: with more, the
+/// last bits of a vector would depend on its neighbours.
+const PICTURES_AT_A_TIME: usize = 1;
+/// The smallest side that survives all strides.
+const SMALLEST_SIDE: usize = 32;
+
+/// ResNet (He et al., 2016) without its classifier: ResNet-50 by default, whose
+/// pooled vector has 2048 numbers.
+///
+/// Weights may be named as transformers (`microsoft/resnet-50`) or as
+/// torchvision and timm name them.
+///
+/// ```no_run
+/// use mmdlrm_encoders::{ImageEncoder, LoadOptions, ResNetEncoder};
+///
+/// let resnet = ResNetEncoder::load("microsoft/resnet-50", None, &LoadOptions::default())?;
+/// let picture = resnet.prepare_image(&std::fs::read("poster.jpg")?)?;
+/// let vectors = resnet.encode_images(&[picture])?;
+/// assert_eq!(vectors[0].len(), 2048);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ResNetEncoder {
+    identity: Identity,
+    network: ResNet,
+    width: usize,
+    recipe: Recipe,
+    device: Device,
+    dtype: DType,
+}
+
+impl ResNetEncoder {
+    /// Loads a model from a folder in Hugging Face layout (`config.json`,
+    /// `model.safetensors`, `preprocessor_config.json`) or from the hub, as
+    /// [`ClipEncoder::load`](crate::ClipEncoder::load) does.
+    ///
+    /// With an `image_size` pictures are resized to a square of that side,
+    /// bilinear, as torchvision's `Resize((side, side))` does; without, as
+    /// `preprocessor_config.json` says, and where there is none, as torchvision
+    /// does for ImageNet (256, of which 224 are cut out).
+    ///
+    /// # Errors
+    /// A file that is missing, damaged, or does not fit the others; an
+    /// `image_size` below 32.
+    pub fn load(dir_or_id: &str, image_size: Option<usize>, options: &LoadOptions) -> Result<Self> {
+        let files = ModelFiles::find(dir_or_id, &[])?;
+        let config_path = files.file(CONFIG)?;
+        let config = ResNetConfig::read(&config_path)?;
+        let weights = files.file(WEIGHTS)?;
+        let preprocessor = files.optional(PREPROCESSOR)?;
+        let recipe = match (image_size, &preprocessor) {
+            (Some(side), _) => Recipe {
+                resize: Resize::Square(side),
+                crop: side,
+                ..Recipe::imagenet()
+            },
+            (None, Some(path)) => PreprocessorConfig::read(path, Recipe::imagenet())?,
+            (None, None) => Recipe::imagenet(),
+        };
+        if recipe.crop < SMALLEST_SIDE {
+            return Err(Error::Config {
+                path: preprocessor.unwrap_or(config_path),
+                problem: format!(
+                    "pictures of {} pixels are too small; the network takes {SMALLEST_SIDE}",
+                    recipe.crop
+                ),
+            });
+        }
+        let identity = Identity {
+            model: files.name(),
+            revision: files.revision(),
+            pooling: "mean of the last stage".to_owned(),
+            preprocessing: recipe.describe(),
+            dtype: options.dtype.as_str().to_owned(),
+            hash: hash_files([&config_path, &weights].map(AsRef::as_ref))?,
+        };
+        let network = options.weights(&files.name(), &weights, |weights| {
+            ResNet::new(&config, &weights)
+        })?;
+        Ok(Self {
+            identity,
+            network,
+            width: config.width(),
+            recipe,
+            device: options.device.clone(),
+            dtype: options.dtype,
+        })
+    }
+}
+
+impl ImageEncoder for ResNetEncoder {
+    fn image_identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn image_width(&self) -> usize {
+        self.width
+    }
+
+    fn prepare_image(&self, bytes: &[u8]) -> Result<Vec<f32>> {
+        self.recipe.prepare(bytes)
+    }
+
+    fn encode_images(&self, pictures: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+        side_by_side(
+            &self.device,
+            pictures,
+            PICTURES_AT_A_TIME,
+            |_| 1,
+            |pictures| {
+                let shape = (pictures.len(), 3, self.recipe.crop, self.recipe.crop);
+                let pixels = Tensor::from_vec(pictures.concat(), shape, &self.device)?;
+                self.network.forward(&pixels.to_dtype(self.dtype)?)
+            },
+        )
+    }
+}

@@ -1,0 +1,235 @@
+//! Embeds posters and plots into a store, without training anything.
+//!
+//! What the store holds already is not computed again. Ends with one line:
+//! `images=… images_per_s=… texts=… texts_per_s=… failed=…`, the rates being
+//! those of what was computed this time.
+
+mod progress;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::{Parser, ValueEnum};
+use mmdlrm::data::{read_posters, read_summaries};
+use mmdlrm::encoders::{
+    BertEncoder, ClipEncoder, DEFAULT_CLIP, EmbeddingStore, Encoded, ImageEncoder, LoadOptions,
+    LongTexts, Pooling, Precision, ResNetEncoder, TextEncoder, device, dtype, encode_posters,
+    encode_summaries,
+};
+use mmdlrm::{Error, Observer, Stage};
+use progress::Progress;
+
+/// Embed posters and plot summaries with CLIP, BERT or ResNet.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// CSV of movieId,poster_path; paths relative to the file
+    #[arg(long, value_name = "FILE", required_unless_present = "summaries")]
+    posters: Option<PathBuf>,
+    /// CSV of movieId,summary
+    #[arg(long, value_name = "FILE")]
+    summaries: Option<PathBuf>,
+    /// CLIP model: a folder in Hugging Face layout, or a hub name, owner/model or owner/model@revision
+    #[arg(long, value_name = "DIR_OR_HUB_ID", default_value = DEFAULT_CLIP)]
+    clip: String,
+    /// Embed texts with BERT (or a sentence-transformer) instead
+    #[arg(long, value_name = "bert:DIR_OR_HUB_ID", value_parser = bert)]
+    text: Option<String>,
+    /// Embed pictures with ResNet instead
+    #[arg(long, value_name = "resnet:DIR_OR_HUB_ID", value_parser = resnet)]
+    image: Option<String>,
+    /// Where the embeddings go, a Parquet file
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// What becomes of texts that are too long for the model
+    #[arg(long, value_enum, default_value = "truncate")]
+    long_texts: LongTextsArg,
+    /// How BERT's token vectors become one [default: as its folder says, else cls]
+    #[arg(long, value_enum)]
+    pooling: Option<PoolingArg>,
+    /// Side of the square that pictures are resized to for ResNet [default: as its folder says]
+    #[arg(long, value_name = "PIXELS")]
+    image_size: Option<usize>,
+    /// What the store keeps numbers as [default: f32, or what it has]
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionArg>,
+    /// Where to compute: cpu, cuda or metal
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: String,
+    /// What to compute with: f32, f16 or bf16
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    dtype: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LongTextsArg {
+    /// Cut them
+    Truncate,
+    /// The mean of windows of whole sentences
+    Chunk,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PoolingArg {
+    Cls,
+    Mean,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PrecisionArg {
+    F32,
+    F16,
+}
+
+fn bert(value: &str) -> Result<String, String> {
+    of_scheme(value, "bert:")
+}
+
+fn resnet(value: &str) -> Result<String, String> {
+    of_scheme(value, "resnet:")
+}
+
+fn of_scheme(value: &str, scheme: &str) -> Result<String, String> {
+    let model = value.strip_prefix(scheme).filter(|model| !model.is_empty());
+    let model = model.ok_or_else(|| format!("expected {scheme}DIR or {scheme}OWNER/MODEL"))?;
+    Ok(model.to_owned())
+}
+
+/// What came of one kind.
+#[derive(Default)]
+struct Outcome {
+    embedded: usize,
+    per_second: f64,
+    failed: usize,
+}
+
+impl Outcome {
+    fn of(encoded: &Encoded, start: Instant, progress: &mut Progress) -> Self {
+        progress.end();
+        for failed in &encoded.failed {
+            progress.note(&format!("treated as missing: {failed}"));
+        }
+        Self {
+            embedded: encoded.vectors.len(),
+            per_second: encoded.computed as f64 / start.elapsed().as_secs_f64(),
+            failed: encoded.failed.len(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok((images, texts)) => {
+            println!(
+                "images={} images_per_s={:.2} texts={} texts_per_s={:.2} failed={}",
+                images.embedded,
+                images.per_second,
+                texts.embedded,
+                texts.per_second,
+                images.failed + texts.failed
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(Outcome, Outcome), Error> {
+    let posters = match &args.posters {
+        Some(path) => read_posters(path, None)?,
+        None => Vec::new(),
+    };
+    let summaries = match &args.summaries {
+        Some(path) => read_summaries(path, None)?,
+        None => Vec::new(),
+    };
+    let posters: Vec<(u32, PathBuf)> = posters
+        .into_iter()
+        .map(|poster| (poster.movie_id, poster.path))
+        .collect();
+    let summaries: Vec<(u32, &str)> = summaries
+        .iter()
+        .map(|summary| (summary.movie_id, summary.text.as_str()))
+        .collect();
+    let Encoders { images, texts } = Encoders::load(args)?;
+    let mut builder = EmbeddingStore::builder(&args.out);
+    if let Some(encoder) = &images {
+        builder = builder.images(encoder.as_ref());
+    }
+    if let Some(encoder) = &texts {
+        builder = builder.texts(encoder.as_ref());
+    }
+    if let Some(precision) = args.precision {
+        builder = builder.precision(match precision {
+            PrecisionArg::F32 => Precision::F32,
+            PrecisionArg::F16 => Precision::F16,
+        });
+    }
+    let mut store = builder.open()?;
+    let mut progress = Progress::new();
+    let mut outcomes = (Outcome::default(), Outcome::default());
+    if let Some(encoder) = &images {
+        progress.begin(Stage::EncodePosters, posters.len() as u64);
+        let start = Instant::now();
+        let on_done = |done| progress.advance(done as u64);
+        let encoded = encode_posters(encoder.as_ref(), &posters, &mut store, on_done)?;
+        outcomes.0 = Outcome::of(&encoded, start, &mut progress);
+    }
+    if let Some(encoder) = &texts {
+        progress.begin(Stage::EncodeSummaries, summaries.len() as u64);
+        let start = Instant::now();
+        let on_done = |done| progress.advance(done as u64);
+        let encoded = encode_summaries(encoder.as_ref(), &summaries, &mut store, on_done)?;
+        outcomes.1 = Outcome::of(&encoded, start, &mut progress);
+    }
+    Ok(outcomes)
+}
+
+/// The models of the kinds that are asked for; CLIP may be both.
+struct Encoders {
+    images: Option<Arc<dyn ImageEncoder>>,
+    texts: Option<Arc<dyn TextEncoder>>,
+}
+
+impl Encoders {
+    fn load(args: &Args) -> Result<Self, Error> {
+        let options = LoadOptions::default()
+            .with_device(device(&args.device)?)
+            .with_dtype(dtype(&args.dtype)?)
+            .with_long_texts(match args.long_texts {
+                LongTextsArg::Truncate => LongTexts::Truncate,
+                LongTextsArg::Chunk => LongTexts::Chunk,
+            });
+        let pooling = args.pooling.map(|pooling| match pooling {
+            PoolingArg::Cls => Pooling::Cls,
+            PoolingArg::Mean => Pooling::Mean,
+        });
+        let by_clip = (
+            args.posters.is_some() && args.image.is_none(),
+            args.summaries.is_some() && args.text.is_none(),
+        );
+        let mut encoders = Self {
+            images: None,
+            texts: None,
+        };
+        if by_clip.0 || by_clip.1 {
+            let clip = Arc::new(ClipEncoder::load(&args.clip, &options)?);
+            encoders.images = by_clip.0.then(|| clip.clone() as Arc<dyn ImageEncoder>);
+            encoders.texts = by_clip.1.then_some(clip as Arc<dyn TextEncoder>);
+        }
+        if let (Some(model), true) = (&args.image, args.posters.is_some()) {
+            let resnet = ResNetEncoder::load(model, args.image_size, &options)?;
+            encoders.images = Some(Arc::new(resnet));
+        }
+        if let (Some(model), true) = (&args.text, args.summaries.is_some()) {
+            let bert = BertEncoder::load(model, pooling, &options)?;
+            encoders.texts = Some(Arc::new(bert));
+        }
+        Ok(encoders)
+    }
+}
