@@ -254,6 +254,7 @@ impl Layer {
         let hidden = match activation {
             Activation::QuickGelu => (&hidden * sigmoid(&(&hidden * 1.702)?)?)?,
             Activation::Gelu => hidden.gelu_erf()?,
+            Activation::Relu => hidden.relu()?,
         };
         self.down.forward(&hidden)
     }

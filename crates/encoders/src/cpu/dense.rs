@@ -46,7 +46,8 @@ impl Dense {
         self.run(x, out, None, add, scratch);
     }
 
-    fn run(
+    /// Writes the layer's outputs to `out`, or adds them to it.
+    pub fn run(
         &self,
         x: &[f32],
         out: &mut [f32],

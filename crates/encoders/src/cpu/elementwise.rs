@@ -13,6 +13,8 @@ pub(crate) enum Activation {
     QuickGelu,
     /// `x · Φ(x)`.
     Gelu,
+    /// `max(x, 0)`.
+    Relu,
 }
 
 impl Activation {
@@ -23,6 +25,9 @@ impl Activation {
             Self::Gelu => values
                 .iter_mut()
                 .for_each(|x| *x *= 0.5 + 0.5 * erf(*x * std::f32::consts::FRAC_1_SQRT_2)),
+            Self::Relu => values
+                .iter_mut()
+                .for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
         }
     }
 }

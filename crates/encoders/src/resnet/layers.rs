@@ -4,16 +4,79 @@ use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, VarBuilder};
 
 use super::config::{LayerType, ResNetConfig};
+use crate::cpu::{Activation, Convolution, FeatureMap};
 
 /// PyTorch's `BatchNorm2d`.
 const EPSILON: f64 = 1e-5;
 
-pub(super) struct ResNet {
-    stem: Conv2d,
-    layers: Vec<Layer>,
+/// A convolution and what it needs around it: this crate's own, of one picture,
+/// or candle's, of a batch.
+pub(super) trait Convolve: Sized {
+    /// What lies between two layers.
+    type Map;
+
+    /// `kernel` is `[outputs, inputs, side, side]`, `bias` `[outputs]`; padded
+    /// so that a stride of one keeps the size.
+    fn new(kernel: &Tensor, bias: &Tensor, stride: usize) -> Result<Self>;
+
+    /// The convolution, added to `onto`, and rectified.
+    fn apply(&self, x: &Self::Map, onto: Option<Self::Map>, rectify: bool) -> Result<Self::Map>;
+
+    /// The largest of 3 × 3, every other place.
+    fn max_pool(x: &Self::Map) -> Result<Self::Map>;
 }
 
-impl ResNet {
+impl Convolve for Convolution {
+    type Map = FeatureMap;
+
+    fn new(kernel: &Tensor, bias: &Tensor, stride: usize) -> Result<Self> {
+        Self::new(kernel, bias, stride)
+    }
+
+    fn apply(&self, x: &FeatureMap, onto: Option<FeatureMap>, rectify: bool) -> Result<FeatureMap> {
+        Ok(self.apply(x, onto, rectify.then_some(Activation::Relu)))
+    }
+
+    fn max_pool(x: &FeatureMap) -> Result<FeatureMap> {
+        Ok(x.max_pool())
+    }
+}
+
+impl Convolve for Conv2d {
+    /// `[batch, channels, height, width]`.
+    type Map = Tensor;
+
+    fn new(kernel: &Tensor, bias: &Tensor, stride: usize) -> Result<Self> {
+        let config = Conv2dConfig {
+            padding: kernel.dim(3)? / 2,
+            stride,
+            ..Conv2dConfig::default()
+        };
+        Ok(Self::new(kernel.clone(), Some(bias.clone()), config))
+    }
+
+    fn apply(&self, x: &Tensor, onto: Option<Tensor>, rectify: bool) -> Result<Tensor> {
+        let y = self.forward(x)?;
+        let y = match onto {
+            Some(onto) => (y + onto)?,
+            None => y,
+        };
+        if rectify { y.relu() } else { Ok(y) }
+    }
+
+    fn max_pool(x: &Tensor) -> Result<Tensor> {
+        // After a rectifier zeros are as good as the −∞ of PyTorch's pooling.
+        let x = x.pad_with_zeros(2, 1, 1)?.pad_with_zeros(3, 1, 1)?;
+        x.max_pool2d_with_stride(3, 2)
+    }
+}
+
+pub(super) struct ResNet<C> {
+    stem: C,
+    layers: Vec<Layer<C>>,
+}
+
+impl<C: Convolve> ResNet<C> {
     pub fn new(config: &ResNetConfig, weights: &VarBuilder) -> Result<Self> {
         let names = Names::of(weights);
         let stem = Shape {
@@ -24,9 +87,8 @@ impl ResNet {
         };
         let mut layers = Vec::new();
         let mut inputs = config.embedding_size;
-        for (stage, (&outputs, &depth)) in
-            config.hidden_sizes.iter().zip(&config.depths).enumerate()
-        {
+        let stages = config.hidden_sizes.iter().zip(&config.depths);
+        for (stage, (&outputs, &depth)) in stages.enumerate() {
             for layer in 0..depth {
                 let halved = layer == 0 && (stage > 0 || config.downsample_in_first_stage);
                 let stride = if halved { 2 } else { 1 };
@@ -41,25 +103,23 @@ impl ResNet {
         })
     }
 
-    /// `[batch, 3, height, width]` → `[batch, channels]`.
-    pub fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
-        let x = self.stem.forward(pixels)?.relu()?;
-        // After a rectifier zeros are as good as the −∞ of PyTorch's pooling.
-        let x = x.pad_with_zeros(2, 1, 1)?.pad_with_zeros(3, 1, 1)?;
-        let mut x = x.max_pool2d_with_stride(3, 2)?;
+    /// Pictures to the last stage.
+    pub fn forward(&self, pictures: &C::Map) -> Result<C::Map> {
+        let mut x = C::max_pool(&self.stem.apply(pictures, None, true)?)?;
         for layer in &self.layers {
-            x = layer.forward(&x)?;
+            x = layer.forward(x)?;
         }
-        x.flatten_from(2)?.mean(2)
+        Ok(x)
     }
 }
 
-struct Layer {
-    convolutions: Vec<Conv2d>,
-    shortcut: Option<Conv2d>,
+struct Layer<C> {
+    convolutions: Vec<C>,
+    last: C,
+    shortcut: Option<C>,
 }
 
-impl Layer {
+impl<C: Convolve> Layer<C> {
     fn new(
         config: &ResNetConfig,
         (inputs, outputs): (usize, usize),
@@ -72,11 +132,11 @@ impl Layer {
             side,
             stride,
         };
-        let shapes = match config.layer_type {
-            LayerType::Basic => vec![
-                shape(inputs, outputs, 3, stride),
+        let (shapes, last) = match config.layer_type {
+            LayerType::Basic => (
+                vec![shape(inputs, outputs, 3, stride)],
                 shape(outputs, outputs, 3, 1),
-            ],
+            ),
             LayerType::Bottleneck => {
                 let reduced = outputs / 4;
                 // The first paper's strides are in the first convolution, those
@@ -85,38 +145,38 @@ impl Layer {
                     true => (stride, 1),
                     false => (1, stride),
                 };
-                vec![
+                let shapes = vec![
                     shape(inputs, reduced, 1, first),
                     shape(reduced, reduced, 3, second),
-                    shape(reduced, outputs, 1, 1),
-                ]
+                ];
+                (shapes, shape(reduced, outputs, 1, 1))
             }
         };
-        let convolutions = shapes.into_iter().enumerate();
+        let number = shapes.len();
         let shortcut = shape(inputs, outputs, 1, stride);
         Ok(Self {
-            convolutions: convolutions
+            convolutions: (0..)
+                .zip(shapes)
                 .map(|(number, shape)| names.convolution(number, shape))
                 .collect::<Result<_>>()?,
+            last: names.convolution(number, last)?,
             shortcut: (inputs != outputs || stride != 1)
                 .then(|| names.shortcut(shortcut))
                 .transpose()?,
         })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut y = x.clone();
-        for (number, convolution) in self.convolutions.iter().enumerate() {
-            if number > 0 {
-                y = y.relu()?;
-            }
-            y = convolution.forward(&y)?;
+    fn forward(&self, x: C::Map) -> Result<C::Map> {
+        let mut y = None;
+        for convolution in &self.convolutions {
+            y = Some(convolution.apply(y.as_ref().unwrap_or(&x), None, true)?);
         }
-        let x = match &self.shortcut {
-            Some(shortcut) => shortcut.forward(x)?,
-            None => x.clone(),
-        };
-        (x + y)?.relu()
+        let around = self.shortcut.as_ref();
+        let around = around.map(|shortcut| shortcut.apply(&x, None, false));
+        match y {
+            Some(y) => self.last.apply(&y, Some(around.unwrap_or(Ok(x))?), true),
+            None => Ok(x),
+        }
     }
 }
 
@@ -129,7 +189,7 @@ struct Shape {
 }
 
 /// A convolution and the batch norm after it, as one convolution.
-fn folded(shape: Shape, convolution: VarBuilder, norm: VarBuilder) -> Result<Conv2d> {
+fn folded<C: Convolve>(shape: Shape, convolution: VarBuilder, norm: VarBuilder) -> Result<C> {
     let Shape {
         inputs,
         outputs,
@@ -146,16 +206,7 @@ fn folded(shape: Shape, convolution: VarBuilder, norm: VarBuilder) -> Result<Con
     let kernel = kernel
         .to_dtype(DType::F32)?
         .broadcast_mul(&scale.reshape((outputs, 1, 1, 1))?)?;
-    let config = Conv2dConfig {
-        padding: side / 2,
-        stride,
-        ..Conv2dConfig::default()
-    };
-    Ok(Conv2d::new(
-        kernel.to_dtype(dtype)?,
-        Some(bias.to_dtype(dtype)?),
-        config,
-    ))
+    C::new(&kernel.to_dtype(dtype)?, &bias.to_dtype(dtype)?, stride)
 }
 
 /// Who named the weights.
@@ -177,7 +228,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn stem(&self, shape: Shape) -> Result<Conv2d> {
+    fn stem<C: Convolve>(&self, shape: Shape) -> Result<C> {
         match self {
             Self::Transformers(weights) => {
                 let stem = weights.pp("embedder.embedder");
@@ -205,7 +256,7 @@ enum LayerNames<'a> {
 }
 
 impl LayerNames<'_> {
-    fn convolution(&self, number: usize, shape: Shape) -> Result<Conv2d> {
+    fn convolution<C: Convolve>(&self, number: usize, shape: Shape) -> Result<C> {
         match self {
             Self::Transformers(layer) => {
                 let layer = layer.pp("layer").pp(number);
@@ -219,7 +270,7 @@ impl LayerNames<'_> {
         }
     }
 
-    fn shortcut(&self, shape: Shape) -> Result<Conv2d> {
+    fn shortcut<C: Convolve>(&self, shape: Shape) -> Result<C> {
         match self {
             Self::Transformers(layer) => {
                 let layer = layer.pp("shortcut");

@@ -2,17 +2,17 @@ mod config;
 mod layers;
 
 use candle_core::{DType, Device, Tensor};
+use candle_nn::Conv2d;
 
 use self::config::ResNetConfig;
 use self::layers::ResNet;
+use crate::cpu::{Convolution, FeatureMap};
 use crate::encoder::{hash_files, side_by_side};
+use crate::layers::on_cpu;
 use crate::picture::{PreprocessorConfig, Recipe, Resize};
 use crate::source::{CONFIG, ModelFiles, PREPROCESSOR, WEIGHTS};
 use crate::{Error, Identity, ImageEncoder, LoadOptions, Result};
 
-/// Pictures that go through the network together on one thread: with more, the
-/// last bits of a vector would depend on its neighbours.
-const PICTURES_AT_A_TIME: usize = 1;
 /// The smallest side that survives all strides.
 const SMALLEST_SIDE: usize = 32;
 
@@ -33,7 +33,7 @@ const SMALLEST_SIDE: usize = 32;
 /// ```
 pub struct ResNetEncoder {
     identity: Identity,
-    network: ResNet,
+    network: Network,
     width: usize,
     recipe: Recipe,
     device: Device,
@@ -86,7 +86,10 @@ impl ResNetEncoder {
             hash: hash_files([&config_path, &weights].map(AsRef::as_ref))?,
         };
         let network = options.weights(&files.name(), &weights, |weights| {
-            ResNet::new(&config, &weights)
+            Ok(match on_cpu(&weights) {
+                true => Network::Cpu(ResNet::new(&config, &weights)?),
+                false => Network::Device(ResNet::new(&config, &weights)?),
+            })
         })?;
         Ok(Self {
             identity,
@@ -113,16 +116,44 @@ impl ImageEncoder for ResNetEncoder {
     }
 
     fn encode_images(&self, pictures: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+        let side = self.recipe.crop;
+        // On a CPU one at a time, on as many threads as there are.
         side_by_side(
             &self.device,
             pictures,
-            PICTURES_AT_A_TIME,
+            1,
             |_| 1,
             |pictures| {
-                let shape = (pictures.len(), 3, self.recipe.crop, self.recipe.crop);
+                let shape = (pictures.len(), 3, side, side);
                 let pixels = Tensor::from_vec(pictures.concat(), shape, &self.device)?;
-                self.network.forward(&pixels.to_dtype(self.dtype)?)
+                match &self.network {
+                    Network::Device(network) => {
+                        let last = network.forward(&pixels.to_dtype(self.dtype)?)?;
+                        last.flatten_from(2)?.mean(2)
+                    }
+                    Network::Cpu(network) => {
+                        let pixels = pixels.permute((0, 2, 3, 1))?.flatten_all()?.to_vec1()?;
+                        let means = pixels.chunks_exact(3 * side * side).map(|picture| {
+                            let picture = FeatureMap {
+                                height: side,
+                                width: side,
+                                channels: 3,
+                                data: picture.to_vec(),
+                            };
+                            Ok(network.forward(&picture)?.mean())
+                        });
+                        let means = means.collect::<candle_core::Result<Vec<_>>>()?;
+                        Tensor::from_vec(means.concat(), (pictures.len(), self.width), &self.device)
+                    }
+                }
             },
         )
     }
+}
+
+enum Network {
+    /// On a CPU in f32.
+    Cpu(ResNet<Convolution>),
+    /// On any device, by candle's operations.
+    Device(ResNet<Conv2d>),
 }
