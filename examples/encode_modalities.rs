@@ -4,6 +4,7 @@
 //! `images=… images_per_s=… texts=… texts_per_s=… failed=…`, the rates being
 //! those of what was computed this time.
 
+mod long_texts;
 mod progress;
 
 use std::path::PathBuf;
@@ -12,10 +13,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
+use long_texts::LongTexts;
 use mmdlrm::data::{read_posters, read_summaries};
 use mmdlrm::encoders::{
     BertEncoder, ClipEncoder, DEFAULT_CLIP, EmbeddingStore, Encoded, ImageEncoder, LoadOptions,
-    LongTexts, Pooling, Precision, ResNetEncoder, TextEncoder, device, dtype, encode_posters,
+    Pooling, Precision, ResNetEncoder, TextEncoder, device, dtype, encode_posters,
     encode_summaries,
 };
 use mmdlrm::{Error, Observer, Stage};
@@ -43,9 +45,8 @@ struct Args {
     /// Where the embeddings go, a Parquet file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// What becomes of texts that are too long for the model
-    #[arg(long, value_enum, default_value = "truncate")]
-    long_texts: LongTextsArg,
+    #[command(flatten)]
+    long_texts: LongTexts,
     /// How BERT's token vectors become one [default: as its folder says, else cls]
     #[arg(long, value_enum)]
     pooling: Option<PoolingArg>,
@@ -61,14 +62,6 @@ struct Args {
     /// What to compute with: f32, f16 or bf16
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     dtype: String,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LongTextsArg {
-    /// Cut them
-    Truncate,
-    /// The mean of windows of whole sentences
-    Chunk,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -201,10 +194,7 @@ impl Encoders {
         let options = LoadOptions::default()
             .with_device(device(&args.device)?)
             .with_dtype(dtype(&args.dtype)?)
-            .with_long_texts(match args.long_texts {
-                LongTextsArg::Truncate => LongTexts::Truncate,
-                LongTextsArg::Chunk => LongTexts::Chunk,
-            });
+            .with_long_texts(args.long_texts.choice());
         let pooling = args.pooling.map(|pooling| match pooling {
             PoolingArg::Cls => Pooling::Cls,
             PoolingArg::Mean => Pooling::Mean,

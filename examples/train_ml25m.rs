@@ -4,6 +4,7 @@
 //! `--data` names a real one.
 
 mod download;
+mod long_texts;
 mod policies;
 mod progress;
 
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use download::Download;
+use long_texts::LongTexts;
 use mmdlrm::data::generate::GeneratorConfig;
 use mmdlrm::encoders::DEFAULT_CLIP;
 use mmdlrm::train::{Algorithm, Preset};
@@ -90,6 +92,8 @@ struct Args {
     /// the CPU
     #[arg(long, default_value = "cpu", value_parser = ["cpu", "cuda", "metal"])]
     device: String,
+    #[command(flatten)]
+    long_texts: LongTexts,
     /// Folder to leave the run in [default: runs/sample, or runs/ and the
     /// data folder's name]
     #[arg(long, value_name = "DIR")]
@@ -204,6 +208,7 @@ fn config(args: Args) -> ExperimentConfig {
     config.dim = args.dim;
     config.seed = args.seed;
     config.device = args.device;
+    config.long_texts = args.long_texts.choice();
     config.train.seed = args.seed;
     config.train.epochs = args.epochs;
     config.train.batch_size = args.batch_size;

@@ -132,3 +132,42 @@ fn golden_resnets_equal_transformers_by_either_s_names() {
         );
     }
 }
+
+/// Pictures in the formats that posters come in, against Pillow.
+#[test]
+fn golden_pixels_are_within_two_steps_of_pillow_s() {
+    const STEPS: f32 = 2.0;
+    // Any encoder that prepares pictures as CLIP does.
+    let folder_of_clip = tempfile::tempdir().unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        let from = folder("resnet-basic").join(file);
+        std::fs::copy(from, folder_of_clip.path().join(file)).unwrap();
+    }
+    std::fs::write(
+        folder_of_clip.path().join("preprocessor_config.json"),
+        r#"{"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224},
+            "resample": 3, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}"#,
+    )
+    .unwrap();
+    let path = folder_of_clip.path().to_str().unwrap();
+    let encoder = ResNetEncoder::load(path, None, &LoadOptions::default()).unwrap();
+    for name in ["poster.jpg", "wide.jpg", "grey.jpg", "small.png"] {
+        let file = folder("pictures").join(name);
+        let found = encoder
+            .prepare_image(&std::fs::read(&file).unwrap())
+            .unwrap();
+        let expected = image::open(format!("{}.pillow.png", file.display())).unwrap();
+        let expected = expected.into_rgb8();
+        assert_eq!(found.len(), 3 * 224 * 224);
+        for (place, pixel) in expected.pixels().enumerate() {
+            for (channel, &expected) in pixel.0.iter().enumerate() {
+                let found = 255.0 * found[channel * 224 * 224 + place];
+                let difference = (found - f32::from(expected)).abs();
+                assert!(
+                    difference < STEPS + 0.01,
+                    "{name} {place}: {found} {expected}"
+                );
+            }
+        }
+    }
+}

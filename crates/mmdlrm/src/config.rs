@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use mmdlrm_data::generate::GeneratorConfig;
 use mmdlrm_data::{Duplicates, UnknownMovies};
-use mmdlrm_encoders::DEFAULT_CLIP;
+use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts};
 use mmdlrm_train::{OptimizerConfig, Preset, TrainConfig};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,8 @@ pub struct ExperimentConfig {
     /// Device of the encoder: `cpu`, `cuda` or `metal`. The model is trained
     /// on the CPU.
     pub device: String,
+    /// What becomes of summaries with more tokens than the encoder takes.
+    pub long_texts: LongTexts,
     /// The run's folder. Embeddings, and the sample where it is used, are kept
     /// beside it, for the next run.
     pub out: PathBuf,
@@ -160,6 +162,7 @@ impl Default for ExperimentConfig {
                 ..TrainConfig::default()
             },
             device: "cpu".to_owned(),
+            long_texts: LongTexts::Truncate,
             out: PathBuf::from("runs/sample"),
         }
     }

@@ -6,6 +6,7 @@ use mmdlrm_data::{
     Dataset, Genome, MovieLens, Movies, OpenOptions, Poster, Split, StreamedDataset,
     StreamedMovieLens, Summary, TrainingData, generate, read_posters, read_summaries,
 };
+use mmdlrm_encoders::LoadOptions;
 use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig};
 use mmdlrm_train::{EpochMetrics, RunFolder, TrainConfig, predict_test, rank_catalogue, train};
@@ -80,7 +81,9 @@ impl Experiment {
     pub fn new(config: ExperimentConfig) -> Result<Self> {
         config.validate()?;
         let start = Instant::now();
-        let device = mmdlrm_encoders::device(&config.device)?;
+        let options = LoadOptions::default()
+            .with_device(mmdlrm_encoders::device(&config.device)?)
+            .with_long_texts(config.long_texts);
         let (data, posters_csv, summaries_csv) = locate(&config)?;
         let release = Release::open(&data, &config)?;
         let (mut posters, mut summaries) = (Vec::new(), Vec::new());
@@ -100,7 +103,7 @@ impl Experiment {
             let folder = beside(&config.out);
             Some(ModalityEncoder::open(
                 &config.encoder,
-                &device,
+                &options,
                 &summaries,
                 &folder,
             )?)

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use mmdlrm_data::{IdMap, Modality, Poster, Summary};
 use mmdlrm_encoders::{
-    ClipEncoder, Device, EmbeddingStore, Encoded, ImageEncoder, Kind, LoadOptions, encode_posters,
-    encode_summaries,
+    ClipEncoder, EmbeddingStore, Encoded, ImageEncoder, Kind, LoadOptions, LongTexts,
+    encode_posters, encode_summaries,
 };
 
 use crate::{Encoder, Observer, Result, Stage};
@@ -30,20 +30,23 @@ impl ModalityEncoder {
     /// that any later run finds it.
     pub fn open(
         encoder: &Encoder,
-        device: &Device,
+        options: &LoadOptions,
         summaries: &[Summary],
         folder: &Path,
     ) -> Result<Self> {
-        let options = LoadOptions::default().with_device(device.clone());
         let clip = match encoder {
-            Encoder::Clip(dir_or_id) => ClipEncoder::load(dir_or_id, &options)?,
+            Encoder::Clip(dir_or_id) => ClipEncoder::load(dir_or_id, options)?,
             Encoder::Untrained { seed } => {
                 let texts = summaries.iter().map(|summary| summary.text.as_str());
-                ClipEncoder::untrained(*seed, texts, &options)?
+                ClipEncoder::untrained(*seed, texts, options)?
             }
         };
-        // The preprocessing is CLIP's own, so its files tell models apart.
-        let name = format!("embeddings-{}.parquet", clip.image_identity().hash);
+        let windows = match options.long_texts {
+            LongTexts::Truncate => "",
+            LongTexts::Chunk => "-chunked",
+        };
+        let hash = &clip.image_identity().hash;
+        let name = format!("embeddings-{hash}{windows}.parquet");
         let store = EmbeddingStore::builder(folder.join(name))
             .images(&clip)
             .texts(&clip)
