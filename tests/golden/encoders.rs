@@ -12,7 +12,7 @@ use crate::{read_json, relative_error};
 
 const EXACT: f32 = 1e-4;
 
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/golden/encoders")
         .join(name)
@@ -101,6 +101,13 @@ fn golden_a_sentence_transformer_pools_as_its_folder_says() {
     );
 }
 
+/// Pixels between −1 and 1, as the scripts make them.
+pub fn made_up_pixels(pictures: usize, size: usize) -> Vec<Vec<f32>> {
+    let pixel = |i: usize| ((i * 7919) % 1009) as f32 / 504.5 - 1.0;
+    let picture = |picture| (0..size).map(|i| pixel(picture * size + i)).collect();
+    (0..pictures).map(picture).collect()
+}
+
 #[derive(Deserialize)]
 struct ResNetGolden {
     pooled: Vec<Vec<f32>>,
@@ -110,10 +117,7 @@ struct ResNetGolden {
 fn golden_resnets_equal_transformers_by_either_s_names() {
     const SIDE: usize = 48;
     let size = 3 * SIDE * SIDE;
-    let pixel = |i: usize| ((i * 7919) % 1009) as f32 / 504.5 - 1.0;
-    let pictures: Vec<Vec<f32>> = (0..2)
-        .map(|picture| (0..size).map(|i| pixel(picture * size + i)).collect())
-        .collect();
+    let pictures = made_up_pixels(2, size);
     for name in ["resnet-bottleneck", "resnet-basic"] {
         let dir = folder(name);
         let golden: ResNetGolden = read_json(&dir.join("golden.json"));

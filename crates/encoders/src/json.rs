@@ -14,3 +14,18 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
         problem: error.to_string(),
     })
 }
+
+/// Reads the configuration of a model; `problem` says what is wrong with it.
+pub(crate) fn read_config<T: DeserializeOwned>(
+    path: &Path,
+    problem: impl FnOnce(&T) -> Option<String>,
+) -> Result<T> {
+    let config = read_json(path)?;
+    match problem(&config) {
+        None => Ok(config),
+        Some(problem) => Err(Error::Config {
+            path: path.to_owned(),
+            problem,
+        }),
+    }
+}

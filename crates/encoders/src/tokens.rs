@@ -147,14 +147,15 @@ impl Tokens {
         })
     }
 
-    /// [`Self::windows`] of many texts, on all threads.
-    pub fn windows_of_all(
+    /// Embeds texts by what embeds their windows.
+    pub fn embed(
         &self,
         texts: &[&str],
         long_texts: LongTexts,
-    ) -> Result<Vec<Vec<Vec<u32>>>> {
+        encode: impl FnOnce(&[Vec<u32>]) -> Result<Vec<Vec<f32>>>,
+    ) -> Result<Vec<Vec<f32>>> {
         let windows = texts.par_iter().map(|text| self.windows(text, long_texts));
-        windows.collect()
+        long_texts.pool(windows.collect::<Result<_>>()?, encode)
     }
 
     /// Token ids of a text's windows, unpadded: one, or with

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::json::read_json;
+use crate::json::{read_config, read_json};
 use crate::source::ModelFiles;
 use crate::{Error, Result};
 
@@ -63,14 +63,7 @@ impl Default for BertConfig {
 impl BertConfig {
     /// Reads and checks `config.json`.
     pub fn read(path: &Path) -> Result<Self> {
-        let config: Self = read_json(path)?;
-        match config.problem() {
-            None => Ok(config),
-            Some(problem) => Err(Error::Config {
-                path: path.to_owned(),
-                problem,
-            }),
-        }
+        read_config(path, Self::problem)
     }
 
     fn problem(&self) -> Option<String> {

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::Result;
 use crate::cpu::Activation;
-use crate::json::read_json;
-use crate::{Error, Result};
+use crate::json::read_config;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
@@ -109,14 +109,7 @@ impl From<HiddenActivation> for Activation {
 impl ClipConfig {
     /// Reads and checks `config.json`.
     pub fn read(path: &Path) -> Result<Self> {
-        let config: Self = read_json(path)?;
-        match config.problem() {
-            None => Ok(config),
-            Some(problem) => Err(Error::Config {
-                path: path.to_owned(),
-                problem,
-            }),
-        }
+        read_config(path, Self::problem)
     }
 
     fn problem(&self) -> Option<String> {

@@ -248,9 +248,9 @@ impl TextEncoder for ClipEncoder {
     }
 
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-        let windows = self.tokens.windows_of_all(texts, self.long_texts)?;
-        self.long_texts
-            .pool(windows, |windows| self.encode_tokens(windows))
+        self.tokens.embed(texts, self.long_texts, |windows| {
+            self.encode_tokens(windows)
+        })
     }
 }
 

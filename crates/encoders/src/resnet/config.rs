@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::json::read_json;
-use crate::{Error, Result};
+use crate::Result;
+use crate::json::read_config;
 
 /// What is left out is as in transformers' `ResNetConfig`: ResNet-50. Files of
 /// torchvision's and timm's models leave it all out.
@@ -51,14 +51,7 @@ impl Default for ResNetConfig {
 impl ResNetConfig {
     /// Reads and checks `config.json`.
     pub fn read(path: &Path) -> Result<Self> {
-        let config: Self = read_json(path)?;
-        match config.problem() {
-            None => Ok(config),
-            Some(problem) => Err(Error::Config {
-                path: path.to_owned(),
-                problem,
-            }),
-        }
+        read_config(path, Self::problem)
     }
 
     fn problem(&self) -> Option<String> {
