@@ -44,6 +44,11 @@ fn a_config_whose_sizes_disagree_with_the_weights() {
             "\"projection_dim\": 0",
             "projection_dim is 0",
         ),
+        (
+            "\"num_hidden_layers\": 1",
+            "\"num_hidden_layers\": 0",
+            "num_hidden_layers is 0",
+        ),
         ("\"vocab_size\": 4", "\"vocab_size\": 3", "4 tokens"),
         ("\"vocab_size\": 4", "\"vocab_size\": 4000000000", "weight"),
     ] {

@@ -251,8 +251,10 @@ pub(crate) fn side_by_side<T: Sync>(
         return vectors(&encode(batch)?);
     }
     let total: usize = batch.iter().map(&rows).sum();
-    let share = total.div_ceil(rayon::current_num_threads());
-    let groups = groups(batch, rows, share.min(most));
+    // As many groups for each thread, so that all end at about the same time.
+    let count = total.div_ceil(most);
+    let count = count.next_multiple_of(rayon::current_num_threads());
+    let groups = groups(batch, rows, total, count);
     let encoded = groups
         .into_par_iter()
         .map(|group| vectors(&encode(group)?))
@@ -260,14 +262,14 @@ pub(crate) fn side_by_side<T: Sync>(
     Ok(encoded.into_iter().flatten().collect())
 }
 
-/// Cuts a batch where a group has reached `most` rows.
-fn groups<T>(batch: &[T], rows: impl Fn(&T) -> usize, most: usize) -> Vec<&[T]> {
-    let (mut groups, mut start, mut group_rows) = (Vec::new(), 0, 0);
+/// Cuts a batch of `total` rows into at most `count` groups of about as many.
+fn groups<T>(batch: &[T], rows: impl Fn(&T) -> usize, total: usize, count: usize) -> Vec<&[T]> {
+    let (mut groups, mut start, mut seen) = (Vec::new(), 0, 0);
     for (number, item) in batch.iter().enumerate() {
-        group_rows += rows(item);
-        if group_rows >= most {
+        seen += rows(item);
+        if seen * count >= (groups.len() + 1) * total {
             groups.push(&batch[start..=number]);
-            (start, group_rows) = (number + 1, 0);
+            start = number + 1;
         }
     }
     groups.push(&batch[start..]);
@@ -311,6 +313,22 @@ fn hash_file(path: &Path, hasher: &mut Xxh3) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_are_as_many_as_asked_for_and_alike() {
+        let sizes = |batch: &[usize], count| -> Vec<usize> {
+            let groups = groups(batch, |rows| *rows, batch.iter().sum(), count);
+            groups.iter().map(|group| group.iter().sum()).collect()
+        };
+        assert_eq!(sizes(&[50; 64], 12).len(), 12);
+        assert!(
+            sizes(&[50; 64], 12)
+                .iter()
+                .all(|rows| (250..=300).contains(rows))
+        );
+        assert_eq!(sizes(&[1, 1, 1], 12), [1, 1, 1]);
+        assert_eq!(sizes(&[100, 1, 1, 1, 1], 2), [100, 4]);
+    }
 
     #[test]
     fn groups_hold_every_item_once_and_in_order() {

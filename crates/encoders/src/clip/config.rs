@@ -119,9 +119,11 @@ impl ClipConfig {
             ("text_config.vocab_size", text.vocab_size),
             ("text_config.hidden_size", text.hidden_size),
             ("text_config.intermediate_size", text.intermediate_size),
+            ("text_config.num_hidden_layers", text.num_hidden_layers),
             ("text_config.num_attention_heads", text.num_attention_heads),
             ("vision_config.hidden_size", vision.hidden_size),
             ("vision_config.intermediate_size", vision.intermediate_size),
+            ("vision_config.num_hidden_layers", vision.num_hidden_layers),
             (
                 "vision_config.num_attention_heads",
                 vision.num_attention_heads,
