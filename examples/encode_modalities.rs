@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Parser, ValueEnum};
+use clap::{ArgGroup, Parser, ValueEnum};
 use long_texts::LongTexts;
 use mmdlrm::data::{read_posters, read_summaries};
 use mmdlrm::encoders::{
@@ -25,13 +25,13 @@ use progress::Progress;
 
 /// Embed posters and plot summaries with CLIP, BERT or ResNet.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, group(ArgGroup::new("input").required(true).multiple(true)))]
 struct Args {
     /// CSV of movieId,poster_path; paths relative to the file
-    #[arg(long, value_name = "FILE", required_unless_present = "summaries")]
+    #[arg(long, value_name = "FILE", group = "input")]
     posters: Option<PathBuf>,
     /// CSV of movieId,summary
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "input")]
     summaries: Option<PathBuf>,
     /// CLIP model: a folder in Hugging Face layout, or a hub name, owner/model or owner/model@revision
     #[arg(long, value_name = "DIR_OR_HUB_ID", default_value = DEFAULT_CLIP)]
