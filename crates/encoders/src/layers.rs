@@ -26,6 +26,11 @@ impl Linear {
         })
     }
 
+    /// Reads `weight`.
+    pub fn read(inputs: usize, outputs: usize, weights: &VarBuilder) -> Result<Self> {
+        Self::new(weights.get((outputs, inputs), "weight")?, weights)
+    }
+
     /// `[…, inputs]` → `[…, outputs]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {

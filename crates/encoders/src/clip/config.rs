@@ -87,6 +87,13 @@ impl Default for VisionConfig {
     }
 }
 
+impl VisionConfig {
+    /// Rows of a picture: its patches and the class token.
+    pub fn positions(&self) -> usize {
+        (self.image_size / self.patch_size).pow(2) + 1
+    }
+}
+
 /// Activations that published CLIP models use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -43,7 +43,7 @@ pub struct ClipEncoder {
     text_identity: Identity,
     width: usize,
     image_size: usize,
-    patches: usize,
+    positions: usize,
     recipe: Recipe,
     tokens: Tokens,
     long_texts: LongTexts,
@@ -160,13 +160,12 @@ impl ClipEncoder {
             preprocessing: long_texts.describe(tokens.longest()),
             ..identity.clone()
         };
-        let image_size = config.vision_config.image_size;
         Ok(Self {
             image_identity: identity,
             text_identity,
             width: config.projection_dim,
-            image_size,
-            patches: (image_size / config.vision_config.patch_size).pow(2) + 1,
+            image_size: config.vision_config.image_size,
+            positions: config.vision_config.positions(),
             recipe,
             tokens,
             long_texts,
@@ -228,7 +227,7 @@ impl ImageEncoder for ClipEncoder {
             &self.device,
             pictures,
             ROWS_AT_A_TIME,
-            |_| self.patches,
+            |_| self.positions,
             |pictures| {
                 let shape = (pictures.len(), 3, self.image_size, self.image_size);
                 let pixels = Tensor::from_vec(pictures.concat(), shape, &self.device)?;

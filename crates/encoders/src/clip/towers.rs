@@ -36,7 +36,6 @@ impl VisionTower {
         let VisionConfig {
             hidden_size,
             patch_size,
-            image_size,
             layer_norm_eps,
             ..
         } = config.vision_config;
@@ -48,7 +47,7 @@ impl VisionTower {
                 "patch_embedding.weight",
             )?
             .reshape((hidden_size, 3 * patch_size * patch_size))?;
-        let positions = (image_size / patch_size).pow(2) + 1;
+        let positions = config.vision_config.positions();
         let transformer = TransformerConfig {
             width: hidden_size,
             mlp_width: config.vision_config.intermediate_size,
@@ -68,12 +67,10 @@ impl VisionTower {
             first_norm: LayerNorm::read(hidden_size, layer_norm_eps, &tower.pp("pre_layrnorm"))?,
             transformer: Transformer::new(transformer, &NAMES, tower.pp("encoder.layers"))?,
             last_norm: LayerNorm::read(hidden_size, layer_norm_eps, &tower.pp("post_layernorm"))?,
-            projection: Linear::new(
-                weights.get(
-                    (config.projection_dim, hidden_size),
-                    "visual_projection.weight",
-                )?,
-                weights,
+            projection: Linear::read(
+                hidden_size,
+                config.projection_dim,
+                &weights.pp("visual_projection"),
             )?,
             patch_size,
         })
@@ -137,12 +134,10 @@ impl TextTower {
             )?,
             transformer: Transformer::new(transformer, &NAMES, tower.pp("encoder.layers"))?,
             last_norm: LayerNorm::read(hidden_size, layer_norm_eps, &tower.pp("final_layer_norm"))?,
-            projection: Linear::new(
-                weights.get(
-                    (config.projection_dim, hidden_size),
-                    "text_projection.weight",
-                )?,
-                weights,
+            projection: Linear::read(
+                hidden_size,
+                config.projection_dim,
+                &weights.pp("text_projection"),
             )?,
         })
     }

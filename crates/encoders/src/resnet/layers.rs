@@ -114,7 +114,9 @@ impl<C: Convolve> ResNet<C> {
 }
 
 struct Layer<C> {
-    convolutions: Vec<C>,
+    first: C,
+    /// The one between, of a bottleneck.
+    middle: Option<C>,
     last: C,
     shortcut: Option<C>,
 }
@@ -132,9 +134,10 @@ impl<C: Convolve> Layer<C> {
             side,
             stride,
         };
-        let (shapes, last) = match config.layer_type {
+        let (first, middle, last) = match config.layer_type {
             LayerType::Basic => (
-                vec![shape(inputs, outputs, 3, stride)],
+                shape(inputs, outputs, 3, stride),
+                None,
                 shape(outputs, outputs, 3, 1),
             ),
             LayerType::Bottleneck => {
@@ -145,21 +148,20 @@ impl<C: Convolve> Layer<C> {
                     true => (stride, 1),
                     false => (1, stride),
                 };
-                let shapes = vec![
+                (
                     shape(inputs, reduced, 1, first),
-                    shape(reduced, reduced, 3, second),
-                ];
-                (shapes, shape(reduced, outputs, 1, 1))
+                    Some(shape(reduced, reduced, 3, second)),
+                    shape(reduced, outputs, 1, 1),
+                )
             }
         };
-        let number = shapes.len();
         let shortcut = shape(inputs, outputs, 1, stride);
         Ok(Self {
-            convolutions: (0..)
-                .zip(shapes)
-                .map(|(number, shape)| names.convolution(number, shape))
-                .collect::<Result<_>>()?,
-            last: names.convolution(number, last)?,
+            first: names.convolution(0, first)?,
+            last: names.convolution(1 + usize::from(middle.is_some()), last)?,
+            middle: middle
+                .map(|middle| names.convolution(1, middle))
+                .transpose()?,
             shortcut: (inputs != outputs || stride != 1)
                 .then(|| names.shortcut(shortcut))
                 .transpose()?,
@@ -167,16 +169,15 @@ impl<C: Convolve> Layer<C> {
     }
 
     fn forward(&self, x: C::Map) -> Result<C::Map> {
-        let mut y = None;
-        for convolution in &self.convolutions {
-            y = Some(convolution.apply(y.as_ref().unwrap_or(&x), None, true)?);
+        let mut y = self.first.apply(&x, None, true)?;
+        if let Some(middle) = &self.middle {
+            y = middle.apply(&y, None, true)?;
         }
-        let around = self.shortcut.as_ref();
-        let around = around.map(|shortcut| shortcut.apply(&x, None, false));
-        match y {
-            Some(y) => self.last.apply(&y, Some(around.unwrap_or(Ok(x))?), true),
-            None => Ok(x),
-        }
+        let around = match &self.shortcut {
+            Some(shortcut) => shortcut.apply(&x, None, false)?,
+            None => x,
+        };
+        self.last.apply(&y, Some(around), true)
     }
 }
 

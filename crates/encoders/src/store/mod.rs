@@ -78,7 +78,6 @@ impl Kind {
 pub struct EmbeddingStore {
     file: StoreFile,
     encoders: Encoders,
-    format: RowFormat,
     movies: BTreeMap<(Kind, u32), Embedding>,
     /// Inserted, not yet written.
     pending: Vec<(Kind, u32)>,
@@ -154,7 +153,6 @@ impl StoreBuilder {
         let mut store = EmbeddingStore {
             file,
             encoders,
-            format,
             movies: BTreeMap::new(),
             pending: Vec::new(),
         };
@@ -222,7 +220,7 @@ impl EmbeddingStore {
 
     /// What numbers are kept as.
     pub fn precision(&self) -> Precision {
-        self.format.precision
+        self.file.format().precision
     }
 
     /// Whose embeddings of a kind it holds, or will.
@@ -282,7 +280,7 @@ impl EmbeddingStore {
                 self.width(kind)
             )));
         }
-        if self.format.precision == Precision::F16 {
+        if self.file.format().precision == Precision::F16 {
             // So that it is the same now as after reading it again.
             let round = |x: &mut f32| *x = f16::from_f32(*x).to_f32();
             vector.iter_mut().for_each(round);
