@@ -2,134 +2,41 @@
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
+#[path = "../examples/step_speed/batches.rs"]
+mod batches;
+
 use std::hint::black_box;
 
+use batches::Shape;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mmdlrm::model::{
-    Bags, Batch, Dlrm, DlrmConfig, Gradients, Loss, ModalityConfig, ModalityInput, Side,
-    TableConfig,
+    Bags, Batch, BottomConfig, Dlrm, DlrmConfig, Gradients, Loss, Predictor, Side, TableConfig,
+    top_k,
 };
 use mmdlrm::train::{Algorithm, Optimizer, OptimizerConfig};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
-const USERS: usize = 162_541;
-const MOVIES: usize = 62_423;
-const GENRES: usize = 20;
-const DENSE: usize = 8;
-const CLIP: usize = 512;
-/// Popularity falls with the rank to this power.
-const SKEW: f64 = 0.9;
-
-fn model() -> Dlrm {
-    let config = DlrmConfig {
-        dim: 64,
-        dense_features: DENSE,
-        bottom: vec![128, 64],
-        tables: vec![
-            TableConfig::new("user", USERS, Side::User),
-            TableConfig::new("movie", MOVIES, Side::Item),
-            TableConfig::new("genre", GENRES, Side::Item),
-        ],
-        modalities: vec![
-            ModalityConfig::new("image", CLIP, vec![64]),
-            ModalityConfig::new("text", CLIP, vec![64]),
-        ],
-        top: vec![128],
-        ..DlrmConfig::default()
-    };
-    Dlrm::new(config, 1).unwrap()
-}
-
-/// Generated samples, and vectors that several batches share.
-struct Samples {
-    dense: Vec<f32>,
-    users: Vec<u32>,
-    movies: Vec<u32>,
-    genre_offsets: Vec<u32>,
-    genres: Vec<u32>,
-    targets: Vec<f32>,
-}
-
-impl Samples {
-    fn draw(samples: usize, random: &mut ChaCha8Rng) -> Self {
-        let movies = (0..samples).map(|_| popular_movie(random)).collect();
-        Self::of_movies(movies, random)
-    }
-
-    fn of_movies(movies: Vec<u32>, random: &mut ChaCha8Rng) -> Self {
-        let samples = movies.len();
-        let mut genre_offsets = vec![0];
-        let mut genres = Vec::new();
-        for _ in 0..samples {
-            for _ in 0..random.random_range(1..4) {
-                genres.push(random.random_range(0..GENRES as u32));
-            }
-            genre_offsets.push(genres.len() as u32);
-        }
-        Self {
-            dense: (0..samples * DENSE)
-                .map(|_| random.random_range(-1.0..1.0))
-                .collect(),
-            users: (0..samples)
-                .map(|_| random.random_range(0..USERS as u32))
-                .collect(),
-            movies,
-            genre_offsets,
-            genres,
-            targets: (0..samples).map(|_| random.random()).collect(),
-        }
-    }
-
-    fn with<T>(&self, vectors: &[Vec<f32>; 2], use_batch: impl FnOnce(&Batch) -> T) -> T {
-        use_batch(&Batch {
-            dense: &self.dense,
-            bags: &[
-                Bags::Single(&self.users),
-                Bags::Single(&self.movies),
-                Bags::Lists {
-                    offsets: &self.genre_offsets,
-                    ids: &self.genres,
-                },
-            ],
-            modalities: &vectors.each_ref().map(|vectors| ModalityInput {
-                vectors,
-                rows: &self.movies,
-            }),
-        })
-    }
-}
-
-/// Inverse of the cumulative popularity, `rank^(1 − SKEW)`.
-fn popular_movie(random: &mut ChaCha8Rng) -> u32 {
-    let most = (MOVIES as f64).powf(1.0 - SKEW);
-    let rank = random.random_range(1.0..most).powf(1.0 / (1.0 - SKEW));
-    (rank as u32).min(MOVIES as u32) - 1
-}
-
-fn vectors(random: &mut ChaCha8Rng) -> [Vec<f32>; 2] {
-    [(); 2].map(|()| {
-        (0..MOVIES * CLIP)
-            .map(|_| random.random_range(-0.1..0.1))
-            .collect()
-    })
-}
+const SHAPE: Shape = Shape::ML_25M;
+const BATCH: usize = 8192;
 
 fn step(criterion: &mut Criterion) {
-    let mut random = ChaCha8Rng::seed_from_u64(1);
-    let vectors = vectors(&mut random);
+    let mut random = batches::random(1);
+    let vectors = SHAPE.vectors(&mut random);
     let mut group = criterion.benchmark_group("step");
     for batch in [256, 2048, 8192] {
-        for algorithm in [Algorithm::Sgd, Algorithm::Adagrad, Algorithm::Adam] {
-            let mut model = model();
+        for algorithm in [
+            Algorithm::Sgd,
+            Algorithm::Adagrad,
+            Algorithm::RowWiseAdagrad,
+            Algorithm::Adam,
+        ] {
+            let mut model = Dlrm::new(SHAPE.config(), 1).unwrap();
             let config = OptimizerConfig {
                 algorithm,
                 ..OptimizerConfig::default()
             };
             let mut optimizer = Optimizer::new(config, &model).unwrap();
             let mut gradients = Gradients::default();
-            let batches: Vec<Samples> =
-                (0..20).map(|_| Samples::draw(batch, &mut random)).collect();
+            let batches: Vec<_> = (0..20).map(|_| SHAPE.draw(batch, &mut random)).collect();
             let mut next = batches.iter().cycle();
             group.throughput(Throughput::Elements(batch as u64));
             let id = BenchmarkId::new(format!("{algorithm:?}"), batch);
@@ -148,41 +55,131 @@ fn step(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn predict(criterion: &mut Criterion) {
-    const PAIRS: usize = 8192;
-    let mut random = ChaCha8Rng::seed_from_u64(2);
-    let vectors = vectors(&mut random);
-    let model = model();
-    let samples = Samples::draw(PAIRS, &mut random);
-    let mut predictions = Vec::new();
-    let mut group = criterion.benchmark_group("score");
-    group.throughput(Throughput::Elements(PAIRS as u64));
-    group.bench_function("pairs", |bencher| {
-        bencher.iter(|| {
-            samples
-                .with(&vectors, |input| model.predict(input, &mut predictions))
-                .unwrap();
-            black_box(&predictions);
+/// The parts of a step: models that have little else.
+fn parts(criterion: &mut Criterion) {
+    let mut random = batches::random(3);
+    let samples = SHAPE.draw(BATCH, &mut random);
+    let small = |dim, bottom, top, tables| DlrmConfig {
+        dim,
+        bottoms: vec![BottomConfig::new(Side::Pair, 0..8, bottom)],
+        tables,
+        top,
+        ..DlrmConfig::default()
+    };
+    let tables = |count: usize, rows| -> Vec<TableConfig> {
+        (0..count)
+            .map(|number| TableConfig::new(&number.to_string(), rows, Side::Item))
+            .collect()
+    };
+    let mut group = criterion.benchmark_group("parts");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    for (name, config) in [
+        // One table of ml-25m's users, and hardly an MLP.
+        (
+            "embedding",
+            small(64, vec![64], vec![], tables(1, SHAPE.users)),
+        ),
+        // Eleven vectors of one row each that meet in 66 products.
+        ("interaction", small(64, vec![64], vec![], tables(11, 1))),
+        ("mlp", small(64, vec![512, 256, 64], vec![512, 256], vec![])),
+    ] {
+        let ids: Vec<Vec<u32>> = config
+            .tables
+            .iter()
+            .map(|table| {
+                let of_table = samples.users().iter();
+                of_table.map(|&user| user % table.rows as u32).collect()
+            })
+            .collect();
+        let bags: Vec<Bags> = ids.iter().map(|ids| Bags::Single(ids)).collect();
+        let batch = Batch {
+            dense: samples.dense(),
+            bags: &bags,
+            modalities: &[],
+        };
+        let mut model = Dlrm::new(config, 1).unwrap();
+        let mut predictions = Vec::new();
+        group.bench_function(BenchmarkId::new(name, "forward"), |bencher| {
+            bencher.iter(|| model.predict(&batch, &mut predictions).unwrap());
         });
-    });
-    let catalogue = Samples::of_movies((0..MOVIES as u32).collect(), &mut random);
-    let items = catalogue
-        .with(&vectors, |input| model.item_vectors(input))
-        .unwrap();
-    group.throughput(Throughput::Elements(MOVIES as u64));
-    group.sample_size(20);
-    group.bench_function("catalogue", |bencher| {
-        bencher.iter(|| {
-            catalogue
-                .with(&vectors, |input| {
-                    model.score_items(&items, input, &mut predictions)
-                })
-                .unwrap();
-            black_box(&predictions);
+        let mut gradients = Gradients::default();
+        group.bench_function(BenchmarkId::new(name, "forward and backward"), |bencher| {
+            bencher.iter(|| {
+                model
+                    .gradients(&batch, &samples.targets, Loss::Mse, &mut gradients)
+                    .unwrap()
+            });
         });
-    });
+        let config = OptimizerConfig {
+            algorithm: Algorithm::Adagrad,
+            ..OptimizerConfig::default()
+        };
+        let mut optimizer = Optimizer::new(config, &model).unwrap();
+        group.bench_function(BenchmarkId::new(name, "update"), |bencher| {
+            bencher.iter(|| optimizer.step(&mut model, &gradients, 1e-3));
+        });
+    }
     group.finish();
 }
 
-criterion_group!(benches, step, predict);
+fn score(criterion: &mut Criterion) {
+    const USERS: usize = 32;
+    let mut random = batches::random(2);
+    let vectors = SHAPE.vectors(&mut random);
+    let model = Dlrm::new(SHAPE.config(), 1).unwrap();
+    let mut scores = Vec::new();
+    let mut group = criterion.benchmark_group("score");
+    for pairs in [BATCH, 16 * BATCH] {
+        let samples = SHAPE.draw(pairs, &mut random);
+        group.throughput(Throughput::Elements(pairs as u64));
+        group.bench_function(BenchmarkId::new("pairs", pairs), |bencher| {
+            bencher.iter(|| {
+                samples
+                    .with(&vectors, |batch| model.predict(batch, &mut scores))
+                    .unwrap();
+                black_box(&scores);
+            });
+        });
+    }
+    let lists = vectors.each_ref().map(|vectors| vectors.as_slice().into());
+    let mut predictor = Predictor::new(&model, &lists).unwrap();
+    let samples = SHAPE.draw(BATCH, &mut random);
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function(BenchmarkId::new("pairs, a predictor", BATCH), |bencher| {
+        bencher.iter(|| {
+            samples
+                .with(&vectors, |batch| predictor.predict(batch, &mut scores))
+                .unwrap();
+            black_box(&scores);
+        });
+    });
+    let catalogue = SHAPE.of_movies((0..SHAPE.movies as u32).collect(), &mut random);
+    let items = catalogue
+        .with(&vectors, |batch| model.items(batch))
+        .unwrap();
+    group.sample_size(20);
+    for count in [1, USERS] {
+        let users = SHAPE.draw(count, &mut random);
+        let pairs = count * SHAPE.movies;
+        group.throughput(Throughput::Elements(pairs as u64));
+        group.bench_function(
+            BenchmarkId::new("ten best of the catalogue", count),
+            |bencher| {
+                bencher.iter(|| {
+                    users
+                        .with(&vectors, |batch| {
+                            model.score_items(&items, batch, &mut scores)
+                        })
+                        .unwrap();
+                    for scores in scores.chunks(SHAPE.movies) {
+                        black_box(top_k(scores, 10, &[]));
+                    }
+                });
+            },
+        );
+    }
+    group.finish();
+}
+
+criterion_group!(benches, step, parts, score);
 criterion_main!(benches);

@@ -1,6 +1,7 @@
 //! Reads a MovieLens folder and says how long it took.
 
 mod download;
+mod peak;
 mod policies;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::time::Instant;
 use clap::Parser;
 use download::Download;
 use mmdlrm::data::{Dataset, LeftOut, OpenOptions, Result, Split, StreamedDataset, TrainingData};
+use peak::peak_mib;
 use policies::Policies;
 
 /// Read a MovieLens folder of any release, into memory or to stream it, and
@@ -150,16 +152,4 @@ fn make_batches(data: &impl TrainingData, size: usize, start: Instant) -> Result
         peak_mib()
     );
     Ok(())
-}
-
-/// The most memory that this process has held, where the system tells.
-fn peak_mib() -> String {
-    std::fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|status| {
-            let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-            let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-            Some((kib / 1024).to_string())
-        })
-        .unwrap_or_else(|| "unknown".to_owned())
 }

@@ -1,8 +1,10 @@
 //! Explicit gradients against finite differences.
 
+use half::f16;
 use mmdlrm::model::{
-    Activation, Bags, Batch, Dlrm, DlrmConfig, Gradients, Interaction, Loss, ModalityConfig,
-    ModalityInput, Output, OutputActivation, Pooling, Side, TableConfig,
+    Activation, Bags, Batch, BottomConfig, Combine, Compression, Dlrm, DlrmConfig, Gradients,
+    Interaction, Loss, ModalityConfig, ModalityInput, Output, OutputActivation, Pooling, Side,
+    TableConfig,
 };
 
 const SAMPLES: usize = 300;
@@ -17,6 +19,7 @@ struct Input {
     users: Vec<u32>,
     genre_offsets: Vec<u32>,
     genres: Vec<u32>,
+    genre_weights: Option<Vec<f32>>,
     vectors: Vec<f32>,
     vector_rows: Vec<u32>,
     targets: Vec<f32>,
@@ -43,6 +46,7 @@ impl Input {
                 .collect(),
             genre_offsets,
             genres,
+            genre_weights: None,
             vectors: (0..VECTORS * WIDTH)
                 .map(|i| jumble(i + 5000) - 0.5)
                 .collect(),
@@ -56,13 +60,20 @@ impl Input {
             dense: &self.dense,
             bags: &[
                 Bags::Single(&self.users),
-                Bags::Lists {
-                    offsets: &self.genre_offsets,
-                    ids: &self.genres,
+                match &self.genre_weights {
+                    None => Bags::Lists {
+                        offsets: &self.genre_offsets,
+                        ids: &self.genres,
+                    },
+                    Some(weights) => Bags::Weighted {
+                        offsets: &self.genre_offsets,
+                        ids: &self.genres,
+                        weights,
+                    },
                 },
             ],
             modalities: &[ModalityInput {
-                vectors: &self.vectors,
+                vectors: self.vectors.as_slice().into(),
                 rows: &self.vector_rows,
             }],
         })
@@ -72,8 +83,7 @@ impl Input {
 fn config(interaction: Interaction, tower: Vec<usize>) -> DlrmConfig {
     DlrmConfig {
         dim: WIDTH,
-        dense_features: DENSE,
-        bottom: vec![6, WIDTH],
+        bottoms: vec![BottomConfig::new(Side::Pair, 0..DENSE, vec![6, WIDTH])],
         tables: vec![
             TableConfig::new("user", 11, Side::User),
             TableConfig {
@@ -91,19 +101,30 @@ fn config(interaction: Interaction, tower: Vec<usize>) -> DlrmConfig {
 /// Compares every gradient with the slope of the loss.
 #[track_caller]
 fn check(config: DlrmConfig, loss: Loss) {
+    check_with(Input::new(), config, loss);
+}
+
+#[track_caller]
+fn check_with(input: Input, config: DlrmConfig, loss: Loss) {
     // Large enough to stand out of f32's rounding, small enough for the
     // parabola; a ReLU's kink within a step is why a few may differ.
     const STEP: f32 = 1e-2;
     const TOLERANCE: f64 = 2e-3;
     const KINKS: f64 = 0.02;
 
-    let input = Input::new();
     let mut model = Dlrm::new(config, 3).unwrap();
     let mut gradients = Gradients::default();
     let loss_of = |model: &Dlrm, gradients: &mut Gradients| {
-        input
+        // The same step drops the same numbers.
+        gradients.step = 5;
+        let loss = input
             .with(|batch| model.gradients(batch, &input.targets, loss, gradients))
-            .unwrap()
+            .unwrap();
+        let segments = model.segments().into_iter();
+        let weights = segments.filter(|segment| !segment.name.ends_with("missing"));
+        let squares = weights.flat_map(|segment| &model.parameters().dense[segment.range()]);
+        let penalty: f64 = squares.map(|&w| f64::from(w).powi(2)).sum();
+        loss + f64::from(model.config().l2) * penalty
     };
     loss_of(&model, &mut gradients);
     let analytic_dense = gradients.dense.clone();
@@ -112,9 +133,9 @@ fn check(config: DlrmConfig, loss: Loss) {
         .iter()
         .zip(&model.parameters().tables)
         .map(|(rows, table)| {
-            let mut all = vec![0.0; table.len()];
-            for (&row, values) in rows.rows.iter().zip(rows.values.chunks(WIDTH)) {
-                all[row as usize * WIDTH..][..WIDTH].copy_from_slice(values);
+            let mut all = vec![0.0; table.values.len()];
+            for (&row, values) in rows.rows().iter().zip(rows.values.chunks(table.dim)) {
+                all[row as usize * table.dim..][..table.dim].copy_from_slice(values);
             }
             all
         })
@@ -122,7 +143,7 @@ fn check(config: DlrmConfig, loss: Loss) {
 
     type Place = fn(&mut Dlrm, usize, usize) -> &mut f32;
     let dense: Place = |model, _, i| &mut model.parameters_mut().dense[i];
-    let table: Place = |model, t, i| &mut model.parameters_mut().tables[t][i];
+    let table: Place = |model, t, i| &mut model.parameters_mut().tables[t].values[i];
     let lists = [(dense, 0, &analytic_dense)].into_iter().chain(
         analytic_tables
             .iter()
@@ -194,6 +215,150 @@ fn gradients_of_raw_vectors_side_by_side_match_finite_differences() {
     );
 }
 
+/// With weights for the genres.
+fn weighted() -> Input {
+    let mut input = Input::new();
+    let weights = (0..input.genres.len()).map(|i| (i % 7) as f32 * 0.3 - 0.5);
+    input.genre_weights = Some(weights.collect());
+    input
+}
+
+#[test]
+fn gradients_of_weighted_bags_and_learned_weights_match_finite_differences() {
+    let mut config = config(Interaction::default(), vec![WIDTH]);
+    config.tables[0].learned_weights = true;
+    config.tables[1].learned_weights = true;
+    config.tables[1].pooling = Pooling::Sum;
+    check_with(weighted(), config, Loss::Mse);
+}
+
+#[test]
+fn gradients_of_mixed_dimensions_and_shared_rows_match_finite_differences() {
+    let even = 6;
+    for (combine, own) in [
+        (Combine::Product, None),
+        (Combine::Product, Some(3)),
+        (Combine::Sum, Some(2)),
+        (Combine::Cat, None),
+        (Combine::Cat, Some(4)),
+    ] {
+        let mut config = config(Interaction::default(), vec![even]);
+        config.dim = even;
+        config.bottoms[0].layers = vec![7, even];
+        config.tables[0].dim = own;
+        config.tables[0].learned_weights = own.is_none();
+        let collisions = 4;
+        config.tables[0].compression = Compression::QuotientRemainder {
+            collisions,
+            combine,
+        };
+        config.tables[1].compression = Compression::Hashed { buckets: 4 };
+        config.tables[1].dim = Some(1);
+        check(config, Loss::Mse);
+    }
+}
+
+#[test]
+fn gradients_of_bottoms_by_side_match_finite_differences() {
+    let mut config = config(Interaction::Dot { itself: true }, vec![WIDTH]);
+    config.bottoms = vec![
+        BottomConfig::new(Side::Item, [1], vec![WIDTH]),
+        BottomConfig::new(Side::User, [2, 0], vec![4, WIDTH]),
+    ];
+    config.top = vec![7, 6];
+    check(config, Loss::Mse);
+}
+
+#[test]
+fn gradients_of_pairwise_and_weighted_losses_match_finite_differences() {
+    check(config(Interaction::default(), vec![WIDTH]), Loss::Bpr);
+    let sigmoid = DlrmConfig {
+        output: Output::within(-0.5, 1.5),
+        ..config(Interaction::default(), vec![WIDTH])
+    };
+    let loss = Loss::WeightedBce {
+        negative: 0.5,
+        positive: 2.0,
+    };
+    check(sigmoid, loss);
+}
+
+#[test]
+fn gradients_under_dropout_and_l2_match_finite_differences() {
+    for top_activation in [Activation::Relu, Activation::Identity] {
+        let config = DlrmConfig {
+            dropout: 0.3,
+            l2: 0.05,
+            top: vec![8, 6],
+            top_activation,
+            ..config(Interaction::default(), vec![4, WIDTH])
+        };
+        check(config, Loss::Mse);
+    }
+}
+
+#[test]
+fn the_penalty_on_embeddings_grows_with_their_use() {
+    let input = Input::new();
+    let rows_of = |embedding_norm: f32| {
+        let config = DlrmConfig {
+            embedding_norm,
+            ..config(Interaction::default(), vec![WIDTH])
+        };
+        let model = Dlrm::new(config, 3).unwrap();
+        let mut gradients = Gradients::default();
+        input
+            .with(|batch| model.gradients(batch, &input.targets, Loss::Mse, &mut gradients))
+            .unwrap();
+        (model, gradients.tables.remove(0))
+    };
+    let ((model, plain), (_, held_back)) = (rows_of(0.0), rows_of(0.25));
+    assert_eq!(plain.rows(), held_back.rows());
+    for (place, &row) in plain.rows().iter().enumerate() {
+        let uses = input.users.iter().filter(|&&user| user == row).count() as f32;
+        for i in 0..WIDTH {
+            let difference = held_back.values[place * WIDTH + i] - plain.values[place * WIDTH + i];
+            let e = model.parameters().tables[0].values[row as usize * WIDTH + i];
+            let expected = 2.0 * 0.25 * uses / SAMPLES as f32 * e;
+            assert!(
+                (difference - expected).abs() < 1e-6,
+                "{difference} {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn half_precision_vectors_give_what_their_values_give() {
+    let mut input = Input::new();
+    let halves: Vec<f16> = input.vectors.iter().map(|&x| f16::from_f32(x)).collect();
+    input.vectors = halves.iter().map(|x| x.to_f32()).collect();
+    let model = Dlrm::new(config(Interaction::default(), vec![4, WIDTH]), 3).unwrap();
+    let (mut single, mut half) = (Gradients::default(), Gradients::default());
+    let loss = |batch: &Batch, gradients: &mut Gradients| {
+        model
+            .gradients(batch, &input.targets, Loss::Mse, gradients)
+            .unwrap()
+    };
+    let expected = input.with(|batch| loss(batch, &mut single));
+    let found = input.with(|batch| {
+        let modalities = [ModalityInput {
+            vectors: halves.as_slice().into(),
+            ..batch.modalities[0]
+        }];
+        let modalities = &modalities;
+        loss(
+            &Batch {
+                modalities,
+                ..*batch
+            },
+            &mut half,
+        )
+    });
+    assert_eq!(found, expected);
+    assert_eq!(half.dense, single.dense);
+}
+
 #[test]
 fn gradients_do_not_depend_on_the_number_of_threads() {
     let input = Input::new();
@@ -255,6 +420,14 @@ fn bad_batches_are_named() {
         (|i| i.users.truncate(2), "bags of table user has 2"),
         (|i| i.targets.truncate(2), "targets has 2"),
         (|i| i.dense.truncate(5), "dense has 5"),
+        (
+            |i| i.dense[7] = f32::NAN,
+            "dense features: column 1 of sample 2 is NaN",
+        ),
+        (
+            |i| i.genre_weights = Some(vec![1.0; i.genres.len()]),
+            "table genre: bags with weights need the pooling sum",
+        ),
     ] {
         let error = error(spoil);
         assert!(error.contains(part), "{error}");

@@ -2,7 +2,7 @@
 
 use mmdlrm::data::{Dataset, Modality, MovieLens, Split, TrainingData, generate};
 use mmdlrm::metrics::ndcg_at_k;
-use mmdlrm::model::{Bags, Batch, Dlrm, ModalityInput};
+use mmdlrm::model::{Bags, Batch, Dlrm, DlrmConfig, Interaction, ModalityInput, Output};
 use mmdlrm::train::{Preset, rank_catalogue};
 
 fn dataset() -> Dataset {
@@ -43,7 +43,7 @@ fn with_input<T>(
     ];
     let vectors = dataset.features().modalities()[0].values();
     let modalities = [ModalityInput {
-        vectors,
+        vectors: vectors.into(),
         rows: &batch.modality_rows[0],
     }];
     use_input(&Batch {
@@ -63,8 +63,13 @@ fn brute_force(model: &Dlrm, dataset: &Dataset, user: u32) -> Vec<f32> {
 
 #[test]
 fn the_ranking_metric_equals_brute_force_over_the_whole_catalogue() {
+    check_ranking_metric(Preset::Mmdlrm);
+    check_ranking_metric(Preset::MmdlrmFactored);
+}
+
+fn check_ranking_metric(preset: Preset) {
     let dataset = dataset();
-    let model = Dlrm::new(Preset::Mmdlrm.config(dataset.features(), 8), 1).unwrap();
+    let model = Dlrm::new(preset.config(dataset.features(), 8), 1).unwrap();
     let mut sum = 0.0;
     let mut users = 0;
     for user in 0..dataset.features().users().len() as u32 {
@@ -97,21 +102,87 @@ fn the_ranking_metric_equals_brute_force_over_the_whole_catalogue() {
 }
 
 #[test]
-fn scores_of_a_retargeted_catalogue_equal_plain_predictions() {
+fn scores_of_all_items_equal_plain_predictions() {
     let dataset = dataset();
-    let model = Dlrm::new(Preset::Mmdlrm.config(dataset.features(), 8), 1).unwrap();
+    let features = dataset.features();
+    let users = [3, 0, 11, 3];
+    let deep = |config: DlrmConfig| DlrmConfig {
+        top: vec![9, 5],
+        interaction: Interaction::Dot { itself: true },
+        ..config
+    };
+    let by_side = |config: DlrmConfig| DlrmConfig {
+        bottoms: Preset::MmdlrmFactored.config(features, 8).bottoms,
+        ..config
+    };
+    let sigmoid = |config: DlrmConfig| DlrmConfig {
+        top: vec![],
+        output: Output::within(0.5, 5.0),
+        ..config
+    };
+    for config in [
+        Preset::MmdlrmFactored.config(features, 8),
+        deep(Preset::MmdlrmFactored.config(features, 24)),
+        sigmoid(Preset::MmdlrmFactored.config(features, 5)),
+        by_side(Preset::DlrmMultimodal.config(features, 8)),
+        by_side(Preset::DlrmClip.config(features, 8)),
+    ] {
+        let model = Dlrm::new(config, 1).unwrap();
+        let wide = |batch: &mmdlrm::data::Batch, use_input: &mut dyn FnMut(&Batch)| {
+            with_input(&dataset, batch, |input| {
+                // A model without tables or modalities takes none.
+                let (bags, modalities) =
+                    (model.config().tables.len(), model.config().modalities.len());
+                use_input(&Batch {
+                    bags: &input.bags[..bags],
+                    modalities: &input.modalities[..modalities],
+                    ..*input
+                });
+            });
+        };
+        let (mut items, mut scores) = (None, Vec::new());
+        wide(&features.catalogue_batch(0), &mut |input| {
+            items = Some(model.items(input).unwrap());
+        });
+        wide(&features.users_batch(&users), &mut |input| {
+            model
+                .score_items(items.as_ref().unwrap(), input, &mut scores)
+                .unwrap();
+        });
+        let mut expected = Vec::new();
+        for (scores, user) in scores.chunks(features.movies().len()).zip(users) {
+            wide(&features.catalogue_batch(user), &mut |input| {
+                model.predict(input, &mut expected).unwrap();
+            });
+            assert_eq!(scores.len(), expected.len());
+            for (score, expected) in scores.iter().zip(&expected) {
+                assert!((score - expected).abs() < 1e-5, "{score} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_model_with_inputs_of_pairs_ranks_pair_by_pair() {
+    let dataset = dataset();
+    let config = Preset::Mmdlrm.config(dataset.features(), 8);
+    let model = Dlrm::new(config, 1).unwrap();
+    let catalogue = dataset.features().catalogue_batch(0);
+    let error = with_input(&dataset, &catalogue, |input| model.items(input)).unwrap_err();
+    assert!(
+        error.to_string().contains("dense features describe pairs"),
+        "{error}"
+    );
+    let ranking = rank_catalogue(&model, &dataset, 10, || {}).unwrap();
+    assert!(ranking.mean().is_some());
+}
+
+#[test]
+fn a_retargeted_catalogue_is_that_of_the_user() {
+    let dataset = dataset();
     let mut catalogue = dataset.features().catalogue_batch(0);
-    let items = with_input(&dataset, &catalogue, |input| model.item_vectors(input)).unwrap();
-    let mut scores = Vec::new();
     for user in [3, 0, 11] {
         dataset.features().retarget(&mut catalogue, user);
         assert_eq!(catalogue, dataset.features().catalogue_batch(user));
-        with_input(&dataset, &catalogue, |input| {
-            model.score_items(&items, input, &mut scores)
-        })
-        .unwrap();
-        for (score, expected) in scores.iter().zip(brute_force(&model, &dataset, user)) {
-            assert!((score - expected).abs() < 1e-5, "{score} {expected}");
-        }
     }
 }

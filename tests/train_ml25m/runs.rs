@@ -224,7 +224,13 @@ fn the_next_run_reads_the_embeddings_back_and_encodes_only_what_changed() {
 #[test]
 fn every_preset_trains() {
     let folder = Folder::new();
-    for preset in ["mmdlrm", "dlrm", "dlrm-multimodal", "dlrm-clip"] {
+    for preset in [
+        "mmdlrm",
+        "mmdlrm-factored",
+        "dlrm",
+        "dlrm-multimodal",
+        "dlrm-clip",
+    ] {
         let output = folder.run(&["--preset", preset, "--threads", "1"]);
         assert!(
             output.status.success(),

@@ -91,6 +91,24 @@ impl Features {
         self.batch(rows, false)
     }
 
+    /// A row for each of `users`, at the time of the user's last training rating
+    /// (the latest of anybody's where there is none). What depends on movies is
+    /// that of the first.
+    pub fn users_batch(&self, users: &[u32]) -> Batch {
+        let rows: Vec<Rated> = users
+            .iter()
+            .map(|&user| Rated {
+                user,
+                movie: 0,
+                stars: 0.0,
+                timestamp: self.statistics.last_seen[user as usize],
+            })
+            .collect();
+        let mut batch = self.batch(&rows, false);
+        batch.stars.clear();
+        batch
+    }
+
     /// All movies for one user, in the order of their rows, at the time of the
     /// user's last training rating (the latest of anybody's where there is
     /// none): when a movie would be rated is not known beforehand.

@@ -83,7 +83,7 @@ pub use rated_bags::{RatedBag, RatedBags};
 pub use ratings::{HIGHEST_RATING, LOWEST_RATING, Ratings};
 pub use side_files::{Poster, Summary, read_posters, read_summaries};
 pub use split::{DropReason, Dropped, Split};
-pub use statistics::DENSE_FEATURES;
+pub use statistics::{DENSE_FEATURES, MOVIE_FEATURES};
 pub use stream::RatingsStream;
 pub use streamed_dataset::StreamedDataset;
 pub use tag_bags::MovieTags;

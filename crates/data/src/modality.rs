@@ -1,13 +1,18 @@
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 /// Vectors of one modality (posters, plots, …), one a movie that has it.
 ///
 /// A movie's vector is found through [`row_of_movie`](Self::row_of_movie), so
 /// that models can keep the vectors where they are and refer to them by
-/// number; a movie without one refers to [`Modality::MISSING`].
+/// number; a movie without one refers to [`Modality::MISSING`]. They are kept in
+/// half precision, whose error, at most one in 2,048, is less than what encoders
+/// differ by from one machine to another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Modality {
     name: String,
     width: usize,
-    values: Vec<f32>,
+    values: Vec<f16>,
     row_of_movie: Vec<u32>,
 }
 
@@ -47,10 +52,12 @@ impl Modality {
             }
         }
         standardise(&mut values, width);
+        let mut halves = vec![f16::ZERO; values.len()];
+        halves.convert_from_f32_slice(&values);
         Self {
             name: name.to_owned(),
             width,
-            values,
+            values: halves,
             row_of_movie,
         }
     }
@@ -66,7 +73,7 @@ impl Modality {
     }
 
     /// The vectors, `[rows, width]`, row by row.
-    pub fn values(&self) -> &[f32] {
+    pub fn values(&self) -> &[f16] {
         &self.values
     }
 
@@ -118,6 +125,6 @@ mod tests {
             &[1, Modality::MISSING, 0, Modality::MISSING]
         );
         assert_eq!(modality.present(), 2);
-        assert_eq!(modality.values(), &[-1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(modality.values(), [-1.0, 0.0, 1.0, 0.0].map(f16::from_f32));
     }
 }

@@ -23,6 +23,10 @@ pub const DENSE_FEATURES: [&str; 11] = [
     "weekday_cos",
 ];
 
+/// The dense features that depend on the movie alone; the others depend on the
+/// user and the time.
+pub const MOVIE_FEATURES: std::ops::Range<usize> = 2..5;
+
 /// Number of dense features.
 pub(crate) const WIDTH: usize = DENSE_FEATURES.len();
 

@@ -1,130 +1,223 @@
 //! Embedding bags: forward pooling, and the gradient of the rows touched.
 
+use mmdlrm_kernels::{prefetch, vectorize};
 use rayon::prelude::*;
 
-use crate::{Bags, Pooling};
+use crate::config::Pooling;
+use crate::grouped::Grouped;
+use crate::interaction::{add_scaled, dot};
+use crate::lookup::{Lookup, TableShape};
+use crate::{Bags, Table};
+
+/// Rows that a thread sums without asking for help.
+const ROWS_PER_TASK: usize = 16;
 
 /// Gradient of one embedding table: only the rows that a batch touched, so
 /// that a step costs nothing for the others.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RowGradients {
-    /// Distinct rows, ascending.
-    pub rows: Vec<u32>,
-    /// Gradient of each of them, `[rows, dim]`.
+    /// Length of a row.
+    pub dim: usize,
+    /// Gradient of each of [`Self::rows`], `[rows, dim]`.
     pub values: Vec<f32>,
-    /// `id << 32 | sample` of every id of the batch, sorted.
-    keys: Vec<u64>,
-    /// Where each row's keys begin, and the end.
-    starts: Vec<usize>,
+    grouped: Grouped,
+    /// Sample of each id of the batch; empty where each has one id.
+    sample_of: Vec<u32>,
 }
 
-/// Writes the pooled vector of one bag; an empty bag gives zeros.
-#[inline]
-pub(crate) fn pool(table: &[f32], bag: &[u32], pooling: Pooling, out: &mut [f32]) {
-    let dim = out.len();
-    let row = |id: u32| &table[id as usize * dim..(id as usize + 1) * dim];
-    match bag {
-        [] => out.fill(0.0),
-        [id] => out.copy_from_slice(row(*id)),
-        [first, rest @ ..] => {
-            out.copy_from_slice(row(*first));
-            for &id in rest {
-                out.iter_mut().zip(row(id)).for_each(|(sum, x)| *sum += x);
+impl RowGradients {
+    /// The rows that were touched, ascending.
+    pub fn rows(&self) -> &[u32] {
+        &self.grouped.rows
+    }
+}
+
+/// A bag of a batch and how to read it.
+#[derive(Clone, Copy)]
+pub(crate) struct BagReader<'a> {
+    pub bags: &'a Bags<'a>,
+    pub lookup: &'a Lookup,
+    pub tables: &'a [Table],
+}
+
+impl BagReader<'_> {
+    /// What the vector of id number `position`, in a bag of `length` ids, is
+    /// multiplied by.
+    #[inline]
+    fn weight(&self, position: usize, length: usize) -> f32 {
+        let given = self.bags.weights().map_or(1.0, |weights| weights[position]);
+        let learned = self.lookup.weights.map_or(1.0, |table| {
+            self.tables[table].values[self.bags.ids()[position] as usize]
+        });
+        given * learned * self.share(length)
+    }
+
+    #[inline]
+    fn share(&self, length: usize) -> f32 {
+        match self.lookup.pooling {
+            Pooling::Sum => 1.0,
+            Pooling::Mean => 1.0 / length as f32,
+        }
+    }
+
+    #[inline]
+    fn is_weighted(&self) -> bool {
+        self.bags.weights().is_some() || self.lookup.weights.is_some()
+    }
+
+    /// Asks for the first row of a sample that will be pooled soon.
+    #[inline]
+    pub fn prefetch(&self, table: usize, shape: &TableShape, sample: usize) {
+        let span = self.bags.span(sample);
+        if let Some(&id) = self.bags.ids()[span].first() {
+            let start = shape.row_of.row(id) as usize * shape.dim;
+            prefetch(&self.tables[table].values[start..start + shape.dim]);
+        }
+    }
+
+    /// Writes the pooled vector of a sample; an empty bag gives zeros.
+    #[inline]
+    pub fn pool(&self, table: usize, shape: &TableShape, sample: usize, out: &mut [f32]) {
+        let (values, dim) = (&self.tables[table].values, out.len());
+        let span = self.bags.span(sample);
+        let length = span.len();
+        let ids = &self.bags.ids()[span.clone()];
+        let row = |id: u32| {
+            let start = shape.row_of.row(id) as usize * dim;
+            &values[start..start + dim]
+        };
+        if self.is_weighted() {
+            out.fill(0.0);
+            for (position, &id) in span.zip(ids) {
+                add_scaled(out, row(id), self.weight(position, length));
             }
-            if pooling == Pooling::Mean {
-                let share = 1.0 / bag.len() as f32;
-                out.iter_mut().for_each(|x| *x *= share);
+            return;
+        }
+        match ids {
+            [] => out.fill(0.0),
+            [id] => out.copy_from_slice(row(*id)),
+            [first, rest @ ..] => {
+                out.copy_from_slice(row(*first));
+                for &id in rest {
+                    out.iter_mut().zip(row(id)).for_each(|(sum, x)| *sum += x);
+                }
+                if self.lookup.pooling == Pooling::Mean {
+                    let share = self.share(length);
+                    out.iter_mut().for_each(|x| *x *= share);
+                }
             }
         }
     }
 }
 
 impl RowGradients {
+    /// Finds the rows that the batch touches.
+    pub(crate) fn sort(&mut self, bags: &Bags, shape: &TableShape) {
+        self.sample_of.clear();
+        if !matches!(bags, Bags::Single(_)) {
+            for sample in 0..bags.len() {
+                let end = bags.span(sample).end;
+                self.sample_of.resize(end, sample as u32);
+            }
+        }
+        let rows = bags.ids().iter().map(|&id| shape.row_of.row(id));
+        self.grouped.sort(rows.zip(0..));
+    }
+
     /// Sums for each touched row the gradients of the bags it is in;
-    /// `of_sample(s)` is the gradient of sample `s`'s pooled vector, `[dim]`.
+    /// `of_sample(s)` is the gradient of the row of sample `s`.
     ///
     /// The sum of a row runs over its samples in order, so it is the same
     /// whatever the number of threads.
     pub(crate) fn collect<'a>(
         &mut self,
-        bags: &Bags,
-        pooling: Pooling,
-        dim: usize,
+        reader: BagReader,
+        shapes: &[TableShape],
+        shape: &TableShape,
         of_sample: impl Fn(usize) -> &'a [f32] + Sync,
     ) {
-        self.sort(bags);
-        self.values.clear();
-        self.values.resize(self.rows.len() * dim, 0.0);
-        let spans = self.starts.par_windows(2);
-        self.values
-            .par_chunks_exact_mut(dim)
-            .zip(spans)
-            .for_each(|(out, span)| {
-                for &key in &self.keys[span[0]..span[1]] {
-                    let sample = key as u32 as usize;
-                    let share = match pooling {
-                        Pooling::Sum => 1.0,
-                        Pooling::Mean => 1.0 / bags.bag(sample).len() as f32,
-                    };
-                    out.iter_mut()
-                        .zip(of_sample(sample))
-                        .for_each(|(sum, g)| *sum += share * g);
-                }
-            });
-    }
-
-    /// Finds the distinct rows and the samples of each.
-    fn sort(&mut self, bags: &Bags) {
-        self.keys.clear();
-        for sample in 0..bags.len() {
-            let key = |&id: &u32| u64::from(id) << 32 | sample as u64;
-            self.keys.extend(bags.bag(sample).iter().map(key));
-        }
-        self.keys.sort_unstable();
-        self.rows.clear();
-        self.starts.clear();
-        for (position, &key) in self.keys.iter().enumerate() {
-            let row = (key >> 32) as u32;
-            if self.rows.last() != Some(&row) {
-                self.rows.push(row);
-                self.starts.push(position);
-            }
-        }
-        self.starts.push(self.keys.len());
+        let dim = shape.dim;
+        self.dim = dim;
+        self.values.resize(self.grouped.rows.len() * dim, 0.0);
+        let (grouped, sample_of) = (&self.grouped, &self.sample_of);
+        let tasks = self.values.par_chunks_mut(ROWS_PER_TASK * dim).enumerate();
+        tasks.for_each(|(task, values)| {
+            vectorize(
+                #[inline(always)]
+                || {
+                    for (row, out) in values.chunks_exact_mut(dim).enumerate() {
+                        let mut is_first = true;
+                        for entry in grouped.entries(task * ROWS_PER_TASK + row) {
+                            let entry = entry as usize;
+                            let sample = match sample_of.is_empty() {
+                                true => entry,
+                                false => sample_of[entry] as usize,
+                            };
+                            reader.add_gradient(
+                                entry,
+                                sample,
+                                shapes,
+                                shape,
+                                of_sample(sample),
+                                std::mem::take(&mut is_first),
+                                out,
+                            );
+                        }
+                    }
+                },
+            );
+        });
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TABLE: [f32; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-
-    #[test]
-    fn bags_pool_by_sum_or_mean_and_empty_bags_give_zeros() {
-        let mut out = [9.0; 2];
-        pool(&TABLE, &[0, 2], Pooling::Sum, &mut out);
-        assert_eq!(out, [6.0, 8.0]);
-        pool(&TABLE, &[0, 2], Pooling::Mean, &mut out);
-        assert_eq!(out, [3.0, 4.0]);
-        pool(&TABLE, &[], Pooling::Mean, &mut out);
-        assert_eq!(out, [0.0, 0.0]);
+impl BagReader<'_> {
+    /// Adds to a row what it gets from id number `entry`, in the bag of
+    /// `sample`, whose row has `gradient`; the first replaces what is there.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "a loop body, inlined")]
+    fn add_gradient(
+        &self,
+        entry: usize,
+        sample: usize,
+        shapes: &[TableShape],
+        shape: &TableShape,
+        gradient: &[f32],
+        is_first: bool,
+        out: &mut [f32],
+    ) {
+        let length = self.bags.span(sample).len();
+        if shape.is_weights {
+            let before = if is_first { 0.0 } else { out[0] };
+            out[0] = before + self.weight_gradient(entry, length, shapes, gradient);
+            return;
+        }
+        let weight = self.weight(entry, length);
+        let gradient = &gradient[shape.columns.clone()];
+        if is_first {
+            out.iter_mut()
+                .zip(gradient)
+                .for_each(|(out, g)| *out = weight * g);
+        } else {
+            add_scaled(out, gradient, weight);
+        }
     }
 
-    #[test]
-    fn only_touched_rows_get_a_gradient_and_repeats_add_up() {
-        let offsets = [0, 3, 3, 4];
-        let ids = [2, 0, 2, 2];
-        let bags = Bags::Lists {
-            offsets: &offsets,
-            ids: &ids,
-        };
-        let upstream = [[3.0, 6.0], [100.0, 100.0], [1.0, 1.0]];
-        let mut gradients = RowGradients::default();
-        gradients.collect(&bags, Pooling::Sum, 2, |sample| &upstream[sample]);
-        assert_eq!(gradients.rows, [0, 2]);
-        assert_eq!(gradients.values, [3.0, 6.0, 7.0, 13.0]);
-        gradients.collect(&bags, Pooling::Mean, 2, |sample| &upstream[sample]);
-        assert_eq!(gradients.values, [1.0, 2.0, 3.0, 5.0]);
+    /// Derivative by the learned weight of id number `position`.
+    fn weight_gradient(
+        &self,
+        position: usize,
+        length: usize,
+        shapes: &[TableShape],
+        gradient: &[f32],
+    ) -> f32 {
+        let id = self.bags.ids()[position];
+        let given = self.bags.weights().map_or(1.0, |weights| weights[position]);
+        let products = self.lookup.tables.clone().map(|table| {
+            let shape = &shapes[table];
+            let start = shape.row_of.row(id) as usize * shape.dim;
+            let row = &self.tables[table].values[start..start + shape.dim];
+            dot(row, &gradient[shape.columns.clone()])
+        });
+        given * self.share(length) * products.sum::<f32>()
     }
 }

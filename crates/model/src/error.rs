@@ -45,6 +45,41 @@ pub enum Error {
         /// Where the rule is broken.
         position: usize,
     },
+    /// A number of the input that is infinite or NaN.
+    #[error("{what}: column {column} of sample {sample} is {value}; every number must be finite")]
+    NotFinite {
+        /// The part.
+        what: String,
+        /// The value.
+        value: f32,
+        /// The sample, or the position where there is one column.
+        sample: usize,
+        /// The column.
+        column: usize,
+    },
+    /// Weights for bags whose mean is taken.
+    #[error("table {table}: bags with weights need the pooling sum, not mean")]
+    WeightedMean {
+        /// The table.
+        table: String,
+    },
+    /// A batch that cannot be cut into pairs.
+    #[error(
+        "BPR compares samples 2k and 2k + 1, but the batch has {samples} samples; give it an even number"
+    )]
+    OddBatch {
+        /// Samples of the batch.
+        samples: usize,
+    },
+    /// A model whose scores do not factor into users and items.
+    #[error(
+        "items cannot be ranked for many users at once, since {} describe pairs; give them the side user or item, or predict pair by pair",
+        inputs.join(", ")
+    )]
+    PairInputs {
+        /// The inputs of pairs.
+        inputs: Vec<String>,
+    },
     /// A loss that is not defined for the output.
     #[error(
         "binary cross-entropy needs a sigmoid output with targets from 0 to 1; the output is {output}"

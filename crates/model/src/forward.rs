@@ -2,122 +2,125 @@
 
 use std::ops::Range;
 
-use crate::embedding_bag::pool;
-use crate::mlp::MlpBuffers;
-use crate::towers::Towered;
-use crate::{Batch, Dlrm};
+use mmdlrm_kernels::copy_rows;
+use rayon::prelude::*;
+
+use crate::config::Side;
+use crate::dropout::Dropout;
+use crate::embedding_bag::BagReader;
+use crate::layout::Layout;
+use crate::mlp::{MlpBuffers, PackedLayer, PackedMlp};
+use crate::towers::{TowerRun, Towered};
+use crate::{Batch, Dlrm, Vectors};
 
 /// Samples that one thread takes through the model at a time: small enough
-/// that a piece's vectors and activations stay in its second-level cache.
-pub(crate) const PIECE: usize = 128;
+/// that a piece's vectors and activations stay in its second-level cache, a
+/// multiple of the rows of a product's tile, and even.
+pub(crate) const PIECE: usize = 96;
+
+/// Samples whose rows are asked for ahead of the one that is pooled.
+const PREFETCH: usize = 8;
+
+/// Copies of the weights as the products read them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Packed {
+    pub bottoms: Vec<PackedMlp>,
+    pub towers: Vec<PackedMlp>,
+    pub top: PackedMlp,
+    /// One a lookup, empty where it has none.
+    pub projections: Vec<PackedLayer>,
+}
+
+impl Packed {
+    pub fn pack(&mut self, layout: &Layout, parameters: &[f32]) {
+        self.towers.resize_with(layout.towers.len(), Vec::new);
+        self.bottoms.resize_with(layout.bottoms.len(), Vec::new);
+        let projections = layout.lookups.len();
+        self.projections
+            .resize_with(projections, PackedLayer::default);
+        let towers = layout.towers.par_iter().zip(&mut self.towers);
+        towers.for_each(|(tower, packed)| tower.mlp.pack(parameters, false, packed));
+        for (mlp, packed) in layout.bottoms.iter().zip(&mut self.bottoms) {
+            mlp.pack(parameters, false, packed);
+        }
+        layout.top.pack(parameters, true, &mut self.top);
+        for (lookup, packed) in layout.lookups.iter().zip(&mut self.projections) {
+            if let Some(layer) = &lookup.projection {
+                packed.pack(layer, parameters, true);
+            }
+        }
+    }
+}
 
 /// Buffers of one piece, reused from piece to piece.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Piece {
-    pub bottom: MlpBuffers,
-    /// The vectors of each sample side by side, `[piece, slot_width]`.
-    pub slots: Vec<f32>,
+    /// One a bottom MLP.
+    pub bottoms: Vec<MlpBuffers>,
+    /// The vectors of each sample side by side, `[piece, row_width]`.
+    pub rows: Vec<f32>,
     /// What they interact to, `[piece, interaction_width]`.
     pub interacted: Vec<f32>,
     pub top: MlpBuffers,
+    pub scratch: Vec<f32>,
+}
+
+/// What the passes over a batch read.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub model: &'a Dlrm,
+    pub packed: &'a Packed,
+    pub batch: &'a Batch<'a>,
+    pub towered: &'a [Towered],
+    pub dropout: Option<Dropout>,
+    /// The side whose vectors are filled in, the others being 0; all where
+    /// there is none.
+    pub only: Option<Side>,
 }
 
 impl Dlrm {
-    /// Runs the towers of all modalities on the distinct vectors of a batch.
-    pub(crate) fn run_towers(&self, batch: &Batch, towered: &mut Vec<Towered>) {
+    /// Runs the towers of all modalities on the distinct vectors of a batch,
+    /// one of `buffers` a thread.
+    pub(crate) fn run_towers(
+        &self,
+        batch: &Batch,
+        packed: &Packed,
+        only: Option<Side>,
+        towered: &mut Vec<Towered>,
+        buffers: &mut [MlpBuffers],
+    ) {
         towered.resize_with(self.layout.towers.len(), Towered::default);
-        let modalities = batch.modalities.iter().zip(&self.config.modalities);
-        for ((tower, towered), (input, config)) in
-            self.layout.towers.iter().zip(towered).zip(modalities)
-        {
-            towered.run(tower, &self.parameters.dense, input, config.width);
-        }
-    }
-
-    /// Runs samples `range` of a checked batch through the model;
-    /// `piece.top.last_output()` is one number a sample.
-    pub(crate) fn forward_piece(
-        &self,
-        batch: &Batch,
-        towered: &[Towered],
-        range: Range<usize>,
-        piece: &mut Piece,
-    ) {
-        piece
-            .slots
-            .resize(range.len() * self.layout.slot_width, 0.0);
-        self.fill_bottom(batch.dense, range.clone(), piece);
-        self.fill_vectors(batch, towered, range.clone(), &mut piece.slots);
-        self.finish_piece(range.len(), piece);
-    }
-
-    /// Bottom MLP of the samples `range`, into the first slot.
-    pub(crate) fn fill_bottom(&self, dense: &[f32], range: Range<usize>, piece: &mut Piece) {
-        let input = self.dense_rows(dense, range.clone());
-        self.layout.bottom.forward(
-            &self.parameters.dense,
-            input,
-            range.len(),
-            &mut piece.bottom,
-        );
-        let columns = self.layout.slots[0].clone();
-        let vectors = piece.bottom.last_output().chunks_exact(columns.len());
-        for (row, vector) in piece
-            .slots
-            .chunks_exact_mut(self.layout.slot_width)
-            .zip(vectors)
-        {
-            row[columns.clone()].copy_from_slice(vector);
-        }
-    }
-
-    /// Embedding bags and towers of the samples `range`, into their slots.
-    pub(crate) fn fill_vectors(
-        &self,
-        batch: &Batch,
-        towered: &[Towered],
-        range: Range<usize>,
-        slots: &mut [f32],
-    ) {
-        let tables = self.config.tables.len();
-        let table_slots = self.layout.table_slots(tables);
-        let modality_slots = self.layout.modality_slots(tables);
-        for (row, sample) in slots.chunks_exact_mut(self.layout.slot_width).zip(range) {
-            for (number, columns) in table_slots.iter().enumerate() {
-                let pooling = self.config.tables[number].pooling;
-                let bag = batch.bags[number].bag(sample);
-                pool(
-                    &self.parameters.tables[number],
-                    bag,
-                    pooling,
-                    &mut row[columns.clone()],
-                );
+        let wanted = |modality: usize| {
+            let side = self.config.modalities[modality].side;
+            only.is_none_or(|only| only == side)
+        };
+        let inputs = batch.modalities.par_iter().zip(&self.layout.towers);
+        let numbered = inputs.zip(towered.par_iter_mut()).enumerate();
+        numbered
+            .filter(|&(number, _)| wanted(number))
+            .for_each(|(_, ((input, tower), towered))| towered.find_distinct(tower, input));
+        for (number, towered) in towered.iter_mut().enumerate() {
+            let vectors = batch.modalities[number].vectors;
+            let run = self.tower_run(vectors, packed, number);
+            if run.tower.mlp.layers.is_empty() || !wanted(number) {
+                continue;
             }
-            for (number, columns) in modality_slots.iter().enumerate() {
-                let tower = &self.layout.towers[number];
-                let input = &batch.modalities[number];
-                let vector = towered[number].vector(tower, &self.parameters.dense, input, sample);
-                row[columns.clone()].copy_from_slice(vector);
-            }
+            towered.run(run, buffers);
         }
     }
 
-    /// Interaction and top MLP of `rows` rows of slots.
-    pub(crate) fn finish_piece(&self, rows: usize, piece: &mut Piece) {
-        piece
-            .interacted
-            .resize(rows * self.layout.interaction_width, 0.0);
-        let Piece {
-            slots,
-            interacted,
-            top,
-            ..
-        } = piece;
-        self.layout
-            .interact(self.config.interaction, slots, self.config.dim, interacted);
-        self.layout
-            .top
-            .forward(&self.parameters.dense, interacted, rows, top);
+    pub(crate) fn tower_run<'a>(
+        &'a self,
+        vectors: Vectors<'a>,
+        packed: &'a Packed,
+        number: usize,
+    ) -> TowerRun<'a> {
+        TowerRun {
+            tower: &self.layout.towers[number],
+            packed: &packed.towers[number],
+            parameters: &self.parameters.dense,
+            vectors,
+        }
     }
 
     /// From the top MLP's numbers to predictions in the unit of the targets.
@@ -127,9 +130,184 @@ impl Dlrm {
             *prediction = output.activation.apply(z) * output.scale + output.offset;
         }
     }
+}
 
-    pub(crate) fn dense_rows<'a>(&self, dense: &'a [f32], range: Range<usize>) -> &'a [f32] {
-        let width = self.config.dense_features;
-        &dense[range.start * width..range.end * width]
+impl Run<'_> {
+    /// Runs samples `range` of a checked batch through the model;
+    /// `piece.top.last_output()` is one number a sample.
+    pub fn forward_piece(&self, range: Range<usize>, piece: &mut Piece) {
+        self.fill_rows(range.clone(), piece);
+        self.interact(piece);
+        let Dlrm {
+            layout, parameters, ..
+        } = self.model;
+        let dropout = self.dropout.map(|dropout| dropout.from(range.start));
+        layout.top.forward(
+            &self.packed.top,
+            &parameters.dense,
+            copy_rows(&piece.interacted, layout.interaction_width),
+            range.len(),
+            &mut piece.top,
+            dropout,
+        );
+    }
+
+    /// From rows of vectors to what they interact to.
+    pub fn interact(&self, piece: &mut Piece) {
+        let layout = &self.model.layout;
+        let rows = piece.rows.len() / layout.row_width;
+        piece
+            .interacted
+            .resize(rows * layout.interaction_width, 0.0);
+        let interaction = self.model.config.interaction;
+        layout.interact(interaction, &piece.rows, &mut piece.interacted);
+    }
+
+    /// The vectors of the samples `range`.
+    pub fn fill_rows(&self, range: Range<usize>, piece: &mut Piece) {
+        let width = self.model.layout.row_width;
+        piece.rows.resize(range.len() * width, 0.0);
+        self.fill_bottoms(range.clone(), piece);
+        self.fill_bags(range.clone(), piece);
+        self.fill_modalities(range, piece);
+    }
+
+    fn wants(&self, side: Side) -> bool {
+        self.only.is_none_or(|only| only == side)
+    }
+
+    /// The columns of the dense features that a bottom MLP reads, for its first
+    /// layer.
+    pub fn dense_input(
+        &self,
+        bottom: usize,
+        first: usize,
+    ) -> impl Fn(usize, usize, &mut [f32]) + Copy {
+        let columns = &self.model.config.bottoms[bottom].columns;
+        let width = self.model.config.dense_features();
+        let dense = self.batch.dense;
+        move |row, from, out| {
+            let row = &dense[(first + row) * width..(first + row + 1) * width];
+            for (out, &column) in out.iter_mut().zip(&columns[from..]) {
+                *out = row[column];
+            }
+        }
+    }
+
+    fn fill_bottoms(&self, range: Range<usize>, piece: &mut Piece) {
+        let Dlrm {
+            layout,
+            parameters,
+            config,
+        } = self.model;
+        piece
+            .bottoms
+            .resize_with(layout.bottoms.len(), MlpBuffers::default);
+        for (number, mlp) in layout.bottoms.iter().enumerate() {
+            let columns = layout.slots[number].clone();
+            let rows = piece.rows.chunks_exact_mut(layout.row_width);
+            if !self.wants(config.bottoms[number].side) {
+                rows.for_each(|row| row[columns.clone()].fill(0.0));
+                continue;
+            }
+            let buffers = &mut piece.bottoms[number];
+            let dropout = self.dropout.map(|dropout| dropout.from(range.start));
+            mlp.forward(
+                &self.packed.bottoms[number],
+                &parameters.dense,
+                self.dense_input(number, range.start),
+                range.len(),
+                buffers,
+                dropout,
+            );
+            let vectors = buffers.last_output().chunks_exact(columns.len());
+            for (row, vector) in rows.zip(vectors) {
+                row[columns.clone()].copy_from_slice(vector);
+            }
+        }
+    }
+
+    fn fill_bags(&self, range: Range<usize>, piece: &mut Piece) {
+        let Dlrm {
+            layout,
+            parameters,
+            config,
+        } = self.model;
+        let width = layout.row_width;
+        for (number, lookup) in layout.lookups.iter().enumerate() {
+            let rows = piece.rows.chunks_exact_mut(width);
+            if !self.wants(config.tables[number].side) {
+                rows.for_each(|row| row[lookup.slot.clone()].fill(0.0));
+                continue;
+            }
+            let reader = self.reader(number);
+            for (row, sample) in rows.zip(range.clone()) {
+                let ahead = sample + PREFETCH;
+                for table in lookup.tables.clone() {
+                    let shape = &layout.tables[table];
+                    if ahead < range.end {
+                        reader.prefetch(table, shape, ahead);
+                    }
+                    reader.pool(table, shape, sample, &mut row[shape.columns.clone()]);
+                }
+            }
+            if lookup.is_plain() {
+                continue;
+            }
+            lookup.combine(&layout.tables, &mut piece.rows, width);
+            if let Some(layer) = &lookup.projection {
+                project(
+                    &piece.rows,
+                    width,
+                    lookup.pooled.clone(),
+                    &mut piece.scratch,
+                );
+                let (input, products) = (&piece.scratch, &mut Vec::new());
+                layer.forward(
+                    &self.packed.projections[number],
+                    &parameters.dense,
+                    copy_rows(input, layer.inputs),
+                    range.len(),
+                    (&mut piece.rows[lookup.slot.start..], width),
+                    products,
+                );
+            }
+        }
+    }
+
+    pub fn reader(&self, table: usize) -> BagReader<'_> {
+        BagReader {
+            bags: &self.batch.bags[table],
+            lookup: &self.model.layout.lookups[table],
+            tables: &self.model.parameters.tables,
+        }
+    }
+
+    fn fill_modalities(&self, range: Range<usize>, piece: &mut Piece) {
+        let Dlrm {
+            layout,
+            parameters,
+            config,
+        } = self.model;
+        for (number, columns) in layout.modality_slots().iter().enumerate() {
+            let rows = piece.rows.chunks_exact_mut(layout.row_width);
+            if !self.wants(config.modalities[number].side) {
+                rows.for_each(|row| row[columns.clone()].fill(0.0));
+                continue;
+            }
+            let (tower, input) = (&layout.towers[number], &self.batch.modalities[number]);
+            for (row, sample) in rows.zip(range.clone()) {
+                let out = &mut row[columns.clone()];
+                self.towered[number].read(tower, &parameters.dense, input, sample, out);
+            }
+        }
+    }
+}
+
+/// Copies some columns of rows one after another.
+pub(crate) fn project(rows: &[f32], width: usize, columns: Range<usize>, out: &mut Vec<f32>) {
+    out.clear();
+    for row in rows.chunks_exact(width) {
+        out.extend_from_slice(&row[columns.clone()]);
     }
 }

@@ -1,9 +1,16 @@
+use std::ops::Range;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use mmdlrm_kernels::{prefetch, vectorize};
+
+use crate::config::{Pooling, Side, TableConfig};
 use crate::{DlrmConfig, Error, Result};
 
 /// Samples for a model: borrowed columns, nothing copied.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
-    /// Dense features, `[batch, dense_features]`.
+    /// Dense features, `[batch, dense_features]`; all finite.
     pub dense: &'a [f32],
     /// One list of bags a table, in the order of the configuration.
     pub bags: &'a [Bags<'a>],
@@ -20,8 +27,17 @@ pub enum Bags<'a> {
     Lists {
         /// `[batch + 1]`, from 0 to the number of ids.
         offsets: &'a [u32],
-        /// Rows of the table.
+        /// Ids of all bags.
         ids: &'a [u32],
+    },
+    /// The same with a weight for each id, which its vector is multiplied by.
+    Weighted {
+        /// `[batch + 1]`, from 0 to the number of ids.
+        offsets: &'a [u32],
+        /// Ids of all bags.
+        ids: &'a [u32],
+        /// One for each id.
+        weights: &'a [f32],
     },
 }
 
@@ -29,7 +45,7 @@ pub enum Bags<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct ModalityInput<'a> {
     /// All vectors, `[rows, width]`.
-    pub vectors: &'a [f32],
+    pub vectors: Vectors<'a>,
     /// Row of each sample, `[batch]`; [`ModalityInput::MISSING`] where the
     /// sample has none.
     pub rows: &'a [u32],
@@ -40,12 +56,72 @@ impl ModalityInput<'_> {
     pub const MISSING: u32 = u32::MAX;
 }
 
+/// Vectors one after another, in single or in half precision; the latter take
+/// half the memory, and half the time to fetch. Computations are in `f32`.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Vectors<'a> {
+    /// Single precision.
+    F32(&'a [f32]),
+    /// Half precision.
+    F16(&'a [f16]),
+}
+
+impl<'a> From<&'a [f32]> for Vectors<'a> {
+    fn from(vectors: &'a [f32]) -> Self {
+        Self::F32(vectors)
+    }
+}
+
+impl<'a> From<&'a [f16]> for Vectors<'a> {
+    fn from(vectors: &'a [f16]) -> Self {
+        Self::F16(vectors)
+    }
+}
+
+impl Vectors<'_> {
+    /// Numbers in all.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(vectors) => vectors.len(),
+            Self::F16(vectors) => vectors.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Asks for numbers that will be read soon.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, range: Range<usize>) {
+        match self {
+            Self::F32(vectors) => prefetch(&vectors[range]),
+            Self::F16(vectors) => prefetch(&vectors[range]),
+        }
+    }
+
+    /// Copies the numbers from `start` on.
+    #[inline(always)]
+    pub(crate) fn read(&self, start: usize, out: &mut [f32]) {
+        match self {
+            Self::F32(vectors) => out.copy_from_slice(&vectors[start..start + out.len()]),
+            Self::F16(vectors) => {
+                vectors[start..start + out.len()].convert_to_f32_slice(out);
+            }
+        }
+    }
+}
+
 impl<'a> Bags<'a> {
     /// Number of bags.
     pub fn len(&self) -> usize {
         match self {
             Self::Single(ids) => ids.len(),
-            Self::Lists { offsets, .. } => offsets.len().saturating_sub(1),
+            Self::Lists { offsets, .. } | Self::Weighted { offsets, .. } => {
+                offsets.len().saturating_sub(1)
+            }
         }
     }
 
@@ -54,29 +130,39 @@ impl<'a> Bags<'a> {
         self.len() == 0
     }
 
-    /// The ids of sample `sample`.
+    /// Where the ids of sample `sample` stand.
     #[inline]
-    pub(crate) fn bag(&self, sample: usize) -> &'a [u32] {
+    pub(crate) fn span(&self, sample: usize) -> Range<usize> {
         match self {
-            Self::Single(ids) => std::slice::from_ref(&ids[sample]),
-            Self::Lists { offsets, ids } => {
-                &ids[offsets[sample] as usize..offsets[sample + 1] as usize]
+            Self::Single(_) => sample..sample + 1,
+            Self::Lists { offsets, .. } | Self::Weighted { offsets, .. } => {
+                offsets[sample] as usize..offsets[sample + 1] as usize
             }
         }
     }
 
-    fn ids(&self) -> &'a [u32] {
+    pub(crate) fn ids(&self) -> &'a [u32] {
         match self {
-            Self::Single(ids) | Self::Lists { ids, .. } => ids,
+            Self::Single(ids) | Self::Lists { ids, .. } | Self::Weighted { ids, .. } => ids,
         }
     }
 
-    fn check(&self, table: &str, rows: usize) -> Result<()> {
-        let offsets_error = |position| Error::Offsets {
-            table: table.to_owned(),
-            position,
-        };
-        if let Self::Lists { offsets, ids } = self {
+    pub(crate) fn weights(&self) -> Option<&'a [f32]> {
+        match self {
+            Self::Weighted { weights, .. } => Some(weights),
+            _ => None,
+        }
+    }
+
+    /// Checks the bags of `samples` samples.
+    pub(crate) fn check(&self, table: &TableConfig, samples: usize) -> Result<()> {
+        let name = &table.name;
+        same(&format!("bags of table {name}"), self.len(), samples)?;
+        if let Self::Lists { offsets, ids } | Self::Weighted { offsets, ids, .. } = self {
+            let offsets_error = |position| Error::Offsets {
+                table: name.clone(),
+                position,
+            };
             if offsets.first() != Some(&0) {
                 return Err(offsets_error(0));
             }
@@ -87,72 +173,111 @@ impl<'a> Bags<'a> {
                 return Err(offsets_error(offsets.len() - 1));
             }
         }
-        match self.ids().iter().position(|&id| id as usize >= rows) {
-            None => Ok(()),
-            Some(position) => Err(Error::OutOfRange {
-                table: format!("table {table}"),
-                value: self.ids()[position],
-                position,
-                rows,
-            }),
+        if let Some(weights) = self.weights() {
+            if table.pooling == Pooling::Mean {
+                return Err(Error::WeightedMean {
+                    table: name.clone(),
+                });
+            }
+            same(
+                &format!("weights of table {name}"),
+                weights.len(),
+                self.ids().len(),
+            )?;
+            finite(&format!("weights of table {name}"), weights, 1)?;
         }
+        check_range(&format!("table {name}"), self.ids(), table.rows, None)
     }
 }
 
 impl Batch<'_> {
-    /// Number of samples, once checked.
-    pub(crate) fn len(&self, config: &DlrmConfig) -> usize {
-        self.dense.len() / config.dense_features
-    }
-
     /// Checks everything that the kernels rely on and returns the number of
     /// samples.
     pub(crate) fn check(&self, config: &DlrmConfig) -> Result<usize> {
-        let samples = self.len(config);
-        same("dense", self.dense.len(), samples * config.dense_features)?;
-        self.check_bags(config, samples)?;
-        same(
-            "the list of modalities",
-            self.modalities.len(),
-            config.modalities.len(),
-        )?;
-        for (input, modality) in self.modalities.iter().zip(&config.modalities) {
-            let rows = input.vectors.len() / modality.width;
-            same(
-                &format!("vectors of {}", modality.name),
-                input.vectors.len(),
-                rows * modality.width,
-            )?;
-            same(
-                &format!("rows of {}", modality.name),
-                input.rows.len(),
-                samples,
-            )?;
-            let outside = |&row: &u32| row != ModalityInput::MISSING && row as usize >= rows;
-            if let Some(position) = input.rows.iter().position(outside) {
-                return Err(Error::OutOfRange {
-                    table: format!("modality {}", modality.name),
-                    value: input.rows[position],
-                    position,
-                    rows,
-                });
+        self.check_sides(config, |_| true)
+    }
+
+    /// Checks the inputs of some sides.
+    pub(crate) fn check_sides(
+        &self,
+        config: &DlrmConfig,
+        wanted: impl Fn(Side) -> bool,
+    ) -> Result<usize> {
+        let columns = config.dense_features();
+        let samples = self.dense.len() / columns;
+        same("dense", self.dense.len(), samples * columns)?;
+        finite("dense features", self.dense, columns)?;
+        same("the list of bags", self.bags.len(), config.tables.len())?;
+        for (bags, table) in self.bags.iter().zip(&config.tables) {
+            if wanted(table.side) {
+                bags.check(table, samples)?;
             }
+        }
+        let modalities = config.modalities.len();
+        same("the list of modalities", self.modalities.len(), modalities)?;
+        for (input, modality) in self.modalities.iter().zip(&config.modalities) {
+            if !wanted(modality.side) {
+                continue;
+            }
+            let (name, length) = (&modality.name, input.vectors.len());
+            let rows = length / modality.width;
+            same(&format!("vectors of {name}"), length, rows * modality.width)?;
+            same(&format!("rows of {name}"), input.rows.len(), samples)?;
+            let missing = Some(ModalityInput::MISSING);
+            check_range(&format!("modality {name}"), input.rows, rows, missing)?;
         }
         Ok(samples)
     }
+}
 
-    /// Checks the bags alone.
-    pub(crate) fn check_bags(&self, config: &DlrmConfig, samples: usize) -> Result<()> {
-        same("the list of bags", self.bags.len(), config.tables.len())?;
-        for (bags, table) in self.bags.iter().zip(&config.tables) {
-            same(
-                &format!("bags of table {}", table.name),
-                bags.len(),
-                samples,
-            )?;
-            bags.check(&table.name, table.rows)?;
-        }
-        Ok(())
+/// Every value must be below `rows`, or `missing`.
+fn check_range(what: &str, values: &[u32], rows: usize, missing: Option<u32>) -> Result<()> {
+    let outside = |&value: &u32| value as usize >= rows && Some(value) != missing;
+    // Nearly always there is nothing to find, so all is looked at: without an
+    // early end it is vectorised.
+    let found = vectorize(
+        #[inline(always)]
+        || {
+            values
+                .iter()
+                .fold(false, |found, value| found | outside(value))
+        },
+    );
+    if !found {
+        return Ok(());
+    }
+    match values.iter().position(outside) {
+        None => Ok(()),
+        Some(position) => Err(Error::OutOfRange {
+            table: what.to_owned(),
+            value: values[position],
+            position,
+            rows,
+        }),
+    }
+}
+
+/// No value may be infinite or NaN.
+fn finite(what: &str, values: &[f32], columns: usize) -> Result<()> {
+    let all = vectorize(
+        #[inline(always)]
+        || {
+            values
+                .iter()
+                .fold(true, |all, value| all & value.is_finite())
+        },
+    );
+    if all {
+        return Ok(());
+    }
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(position) => Err(Error::NotFinite {
+            what: what.to_owned(),
+            value: values[position],
+            sample: position / columns,
+            column: position % columns,
+        }),
     }
 }
 

@@ -1,12 +1,14 @@
 //! How the vectors of a sample meet.
 //!
-//! A sample's vectors `v₀ … v_F₋₁` stand side by side in one row of `slots`,
-//! `v₀` (the bottom MLP's) first.
+//! A sample's vectors `v₀ … v_F₋₁` stand side by side in one row, the bottom
+//! MLPs' first.
 //!
 //! - `cat`: the row itself.
-//! - `dot`: `v₀`, then the lower triangle of `V·Vᵀ` row by row: `v₁·v₀`,
-//!   `v₂·v₀`, `v₂·v₁`, …, with the diagonal where a vector meets itself
-//!   (Naumov et al., 2019).
+//! - `dot`: the bottoms' vectors, then the lower triangle of `V·Vᵀ` row by row:
+//!   `v₁·v₀`, `v₂·v₀`, `v₂·v₁`, …, with the diagonal where a vector meets
+//!   itself (Naumov et al., 2019).
+
+use mmdlrm_kernels::vectorize;
 
 use crate::Interaction;
 
@@ -14,88 +16,142 @@ use crate::Interaction;
 /// registers, so that the compiler need not reorder additions.
 const LANES: usize = 16;
 
+/// Numbers of a gradient that are summed at a time: four of the widest
+/// registers.
+const STRETCH: usize = 64;
+
 impl Interaction {
-    /// Numbers that `vectors` vectors, `slots` numbers in all, interact to.
-    pub(crate) fn width(self, vectors: usize, dim: usize, slots: usize) -> usize {
+    /// Numbers that `vectors` vectors interact to: `slots` numbers in all,
+    /// `first` in the bottoms' vectors.
+    pub(crate) fn width(self, vectors: usize, first: usize, slots: usize) -> usize {
         match self {
             Self::Cat => slots,
-            Self::Dot { itself: false } => dim + vectors * (vectors - 1) / 2,
-            Self::Dot { itself: true } => dim + vectors * (vectors + 1) / 2,
+            Self::Dot { itself: false } => first + vectors * (vectors - 1) / 2,
+            Self::Dot { itself: true } => first + vectors * (vectors + 1) / 2,
         }
     }
 }
 
-/// Forward pass of rows `[rows, vectors × dim]` to `[rows, width]`.
-pub(crate) fn dot_forward(
-    slots: &[f32],
-    vectors: usize,
-    dim: usize,
-    itself: bool,
-    out: &mut [f32],
-) {
-    let width = Interaction::Dot { itself }.width(vectors, dim, 0);
-    pulp::Arch::new().dispatch(|| {
-        for (row, out) in slots
-            .chunks_exact(vectors * dim)
-            .zip(out.chunks_exact_mut(width))
-        {
-            let (first, pairs) = out.split_at_mut(dim);
-            first.copy_from_slice(&row[..dim]);
-            let mut pair = pairs.iter_mut();
-            for i in 0..vectors {
-                let a = &row[i * dim..(i + 1) * dim];
-                for j in 0..i + usize::from(itself) {
-                    if let Some(pair) = pair.next() {
-                        *pair = dot(a, &row[j * dim..(j + 1) * dim]);
-                    }
-                }
-            }
-        }
-    });
+/// Sizes of a dot interaction.
+#[derive(Clone, Copy)]
+pub(crate) struct Dots {
+    pub vectors: usize,
+    pub dim: usize,
+    /// Numbers that are handed on as they are.
+    pub first: usize,
+    pub itself: bool,
+    /// Numbers from one row to the next.
+    pub row_width: usize,
 }
 
-/// Backward pass: writes the gradient of `slots`.
-pub(crate) fn dot_backward(
-    slots: &[f32],
-    vectors: usize,
-    dim: usize,
-    itself: bool,
-    upstream: &[f32],
-    gradient: &mut [f32],
-) {
-    let width = Interaction::Dot { itself }.width(vectors, dim, 0);
-    let rows = slots
-        .chunks_exact(vectors * dim)
-        .zip(upstream.chunks_exact(width));
-    pulp::Arch::new().dispatch(|| {
-        for ((row, upstream), gradient) in rows.zip(gradient.chunks_exact_mut(vectors * dim)) {
-            let (first, pairs) = upstream.split_at(dim);
-            gradient.fill(0.0);
-            gradient[..dim].copy_from_slice(first);
-            let mut pair = pairs.iter();
-            for i in 0..vectors {
-                for j in 0..i + usize::from(itself) {
-                    let Some(&g) = pair.next() else { continue };
-                    // Both factors of a product get the other times g; on the
-                    // diagonal they are the same vector.
-                    add_scaled(
-                        &mut gradient[i * dim..(i + 1) * dim],
-                        &row[j * dim..(j + 1) * dim],
-                        g,
-                    );
-                    add_scaled(
-                        &mut gradient[j * dim..(j + 1) * dim],
-                        &row[i * dim..(i + 1) * dim],
-                        g,
-                    );
-                }
-            }
+impl Dots {
+    fn width(&self) -> usize {
+        Interaction::Dot {
+            itself: self.itself,
         }
-    });
+        .width(self.vectors, self.first, 0)
+    }
+}
+
+/// Forward pass of rows, of which the first `vectors × dim` numbers interact,
+/// to `[rows, width]`.
+pub(crate) fn dot_forward(rows: &[f32], dots: &Dots, out: &mut [f32]) {
+    vectorize(
+        #[inline(always)]
+        || match dots.dim {
+            // The most common lengths, known when compiled.
+            64 => forward_of(rows, &Dots { dim: 64, ..*dots }, out),
+            32 => forward_of(rows, &Dots { dim: 32, ..*dots }, out),
+            16 => forward_of(rows, &Dots { dim: 16, ..*dots }, out),
+            _ => forward_of(rows, dots, out),
+        },
+    );
 }
 
 #[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+fn forward_of(rows: &[f32], dots: &Dots, out: &mut [f32]) {
+    let rows = rows.chunks_exact(dots.row_width);
+    for (row, out) in rows.zip(out.chunks_exact_mut(dots.width())) {
+        let (first, pairs) = out.split_at_mut(dots.first);
+        first.copy_from_slice(&row[..dots.first]);
+        let mut pair = pairs.iter_mut();
+        for i in 0..dots.vectors {
+            let a = &row[i * dots.dim..(i + 1) * dots.dim];
+            for j in 0..i + usize::from(dots.itself) {
+                if let Some(pair) = pair.next() {
+                    *pair = dot(a, &row[j * dots.dim..(j + 1) * dots.dim]);
+                }
+            }
+        }
+    }
+}
+
+/// Backward pass: writes the gradient of the numbers that interacted.
+pub(crate) fn dot_backward(rows: &[f32], dots: &Dots, upstream: &[f32], gradient: &mut [f32]) {
+    vectorize(
+        #[inline(always)]
+        || match dots.dim {
+            64 => backward_of(rows, &Dots { dim: 64, ..*dots }, upstream, gradient),
+            32 => backward_of(rows, &Dots { dim: 32, ..*dots }, upstream, gradient),
+            16 => backward_of(rows, &Dots { dim: 16, ..*dots }, upstream, gradient),
+            _ => backward_of(rows, dots, upstream, gradient),
+        },
+    );
+}
+
+#[inline(always)]
+fn backward_of(rows: &[f32], dots: &Dots, upstream: &[f32], gradient: &mut [f32]) {
+    let Dots { dim, first, .. } = *dots;
+    let rows = rows.chunks_exact(dots.row_width);
+    let rows = rows.zip(upstream.chunks_exact(dots.width()));
+    for ((row, upstream), gradient) in rows.zip(gradient.chunks_exact_mut(dots.row_width)) {
+        let (direct, pairs) = upstream.split_at(first);
+        for i in 0..dots.vectors {
+            let out = &mut gradient[i * dim..(i + 1) * dim];
+            match direct.get(i * dim..(i + 1) * dim) {
+                Some(direct) => out.copy_from_slice(direct),
+                None => out.fill(0.0),
+            }
+            let (stretches, rest) = out.as_chunks_mut::<STRETCH>();
+            let at = stretches.len() * STRETCH;
+            for (number, stretch) in stretches.iter_mut().enumerate() {
+                // In registers from the first vector to the last.
+                let mut sum = *stretch;
+                add_others(&mut sum, number * STRETCH, i, row, pairs, dots);
+                *stretch = sum;
+            }
+            add_others(rest, at, i, row, pairs, dots);
+        }
+    }
+}
+
+/// A vector's gradient gets each other vector times the gradient of their
+/// product; `out` is that of vector `i` from number `at` on.
+#[inline(always)]
+fn add_others(out: &mut [f32], at: usize, i: usize, row: &[f32], pairs: &[f32], dots: &Dots) {
+    for j in 0..dots.vectors {
+        if let Some(pair) = pair(i, j, dots.itself) {
+            let factor = if i == j { 2.0 } else { 1.0 } * pairs[pair];
+            let start = j * dots.dim + at;
+            add_scaled(out, &row[start..start + out.len()], factor);
+        }
+    }
+}
+
+/// Number of the pair of two vectors, where they meet.
+#[inline(always)]
+pub(crate) fn pair(i: usize, j: usize, itself: bool) -> Option<usize> {
+    let (high, low) = if i > j { (i, j) } else { (j, i) };
+    match itself {
+        true => Some(high * (high + 1) / 2 + low),
+        false if high == low => None,
+        false => Some(high * (high - 1) / 2 + low),
+    }
+}
+
+/// Scalar product, in an order that does not depend on the machine.
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; LANES];
     let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let rest: f32 = a_chunks
@@ -109,11 +165,16 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
             sums[lane] += a[lane] * b[lane];
         }
     }
-    sums.iter().sum::<f32>() + rest
+    // Halves upon halves: a chain of additions would take longer than the
+    // products.
+    let eight: [f32; 8] = std::array::from_fn(|lane| sums[lane] + sums[lane + 8]);
+    let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
+    (four[0] + four[2]) + (four[1] + four[3]) + rest
 }
 
+/// `out += factor · x`.
 #[inline(always)]
-fn add_scaled(out: &mut [f32], x: &[f32], factor: f32) {
+pub(crate) fn add_scaled(out: &mut [f32], x: &[f32], factor: f32) {
     out.iter_mut()
         .zip(x)
         .for_each(|(out, x)| *out += factor * x);

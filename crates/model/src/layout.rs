@@ -1,22 +1,29 @@
-//! Where everything stands: parameters in the flat list, vectors in a row of
-//! slots.
+//! Where everything stands: parameters in the flat list, vectors in a row.
 
 use std::ops::Range;
 
-use crate::mlp::Mlp;
-use crate::{Activation, DlrmConfig, Interaction, Segment};
+use crate::config::{DlrmConfig, Side};
+use crate::lookup::{Lookup, LookupBuilder, TableShape};
+use crate::mlp::{Layer, Mlp};
+use crate::{Activation, Interaction, Segment};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
-    pub bottom: Mlp,
+    pub bottoms: Vec<Mlp>,
     pub towers: Vec<Tower>,
     pub top: Mlp,
-    /// Columns of each vector in a row of slots: the bottom MLP's, the
-    /// tables', the modalities'.
+    pub lookups: Vec<Lookup>,
+    /// The tables that are stored.
+    pub tables: Vec<TableShape>,
+    /// Columns of each vector that interacts: the bottoms', the tables', the
+    /// modalities'.
     pub slots: Vec<Range<usize>>,
-    /// Numbers in a row of slots.
+    /// Numbers of a row that interact; they come first.
     pub slot_width: usize,
-    /// Numbers that a row of slots interacts to.
+    /// Numbers of a row; those behind the slots are pooled vectors that are
+    /// combined or projected into one.
+    pub row_width: usize,
+    /// Numbers that the slots interact to.
     pub interaction_width: usize,
     pub dense_length: usize,
 }
@@ -35,17 +42,27 @@ impl Layout {
     /// Of a validated configuration.
     pub fn new(config: &DlrmConfig) -> Self {
         let relu = Activation::Relu;
-        let bottom = Mlp::new(config.dense_features, &config.bottom, 0, relu, relu);
-        let mut end = bottom.end(0);
-        let mut widths = vec![config.bottom.last().copied().unwrap_or(0)];
-        widths.extend(config.tables.iter().map(|_| config.dim));
+        let (mut end, mut slot_width) = (0, 0);
+        let mut slots: Vec<Range<usize>> = Vec::new();
+        let mut slot = |width: usize| {
+            slot_width += width;
+            slots.push(slot_width - width..slot_width);
+        };
+        let mut bottoms = Vec::new();
+        for bottom in &config.bottoms {
+            let mlp = Mlp::new(bottom.columns.len(), &bottom.layers, end, relu, relu);
+            end = mlp.end(end);
+            slot(bottom.layers.last().copied().unwrap_or(0));
+            bottoms.push(mlp);
+        }
+        config.tables.iter().for_each(|_| slot(config.dim));
         let mut towers = Vec::new();
         for modality in &config.modalities {
             let mlp = Mlp::new(modality.width, &modality.tower, end, relu, relu);
             let missing = mlp.end(end);
             let width = modality.output_width();
             end = missing + width;
-            widths.push(width);
+            slot(width);
             towers.push(Tower {
                 name: modality.name.clone(),
                 mlp,
@@ -53,62 +70,81 @@ impl Layout {
                 width,
             });
         }
-        let mut slot_width = 0;
-        let slots: Vec<Range<usize>> = widths
-            .into_iter()
-            .map(|width| {
-                slot_width += width;
-                slot_width - width..slot_width
-            })
-            .collect();
-        let interaction_width = config
-            .interaction
-            .width(slots.len(), config.dim, slot_width);
+        let first: usize = slots[..bottoms.len()].iter().map(Range::len).sum();
+        let interaction_width = config.interaction.width(slots.len(), first, slot_width);
         let mut top_widths = config.top.clone();
         top_widths.push(1);
+        let identity = Activation::Identity;
         let top = Mlp::new(
             interaction_width,
             &top_widths,
             end,
             config.top_activation,
-            Activation::Identity,
+            identity,
         );
-        let dense_length = top.end(end);
+        let mut builder = LookupBuilder {
+            lookups: Vec::new(),
+            shapes: Vec::new(),
+            row_width: slot_width,
+            dense_end: top.end(end),
+        };
+        for (table, slot) in config.tables.iter().zip(&slots[bottoms.len()..]) {
+            builder.add(table, slot.clone());
+        }
         Self {
-            bottom,
+            bottoms,
             towers,
             top,
+            lookups: builder.lookups,
+            tables: builder.shapes,
             slots,
             slot_width,
+            row_width: builder.row_width,
             interaction_width,
-            dense_length,
+            dense_length: builder.dense_end,
         }
     }
 
-    /// All MLPs with the prefix of their parameters' names.
-    pub fn mlps(&self) -> impl Iterator<Item = (String, &Mlp)> {
-        std::iter::once(("bot_l".to_owned(), &self.bottom))
-            .chain(
-                self.towers
-                    .iter()
-                    .map(|tower| (format!("tower.{}", tower.name), &tower.mlp)),
-            )
-            .chain(std::iter::once(("top_l".to_owned(), &self.top)))
+    /// All layers that have parameters, with the names of weight and bias: as
+    /// facebookresearch/dlrm counts them, the activation after each layer takes
+    /// a number too.
+    pub fn layers(&self, config: &DlrmConfig) -> Vec<(String, &Layer)> {
+        let of = |prefix: String, mlp| -> Vec<(String, &Layer)> {
+            let mlp: &Mlp = mlp;
+            let layers = mlp.layers.iter().enumerate();
+            layers
+                .map(|(number, layer)| (format!("{prefix}.{}", 2 * number), layer))
+                .collect()
+        };
+        let bottom_name = |side: Side| match config.bottoms.len() {
+            1 => "bot_l".to_owned(),
+            _ => format!("bot_{}_l", side.name()),
+        };
+        let bottoms = config.bottoms.iter().zip(&self.bottoms);
+        let mut layers: Vec<_> = bottoms
+            .flat_map(|(bottom, mlp)| of(bottom_name(bottom.side), mlp))
+            .collect();
+        let towers = self.towers.iter();
+        layers.extend(towers.flat_map(|tower| of(format!("tower.{}", tower.name), &tower.mlp)));
+        layers.extend(of("top_l".to_owned(), &self.top));
+        let projections = self.lookups.iter().enumerate();
+        layers.extend(projections.filter_map(|(number, lookup)| {
+            Some((format!("emb_l.{number}.proj"), lookup.projection.as_ref()?))
+        }));
+        layers
     }
 
-    /// Names, as facebookresearch/dlrm counts them: the activation after each
-    /// layer takes a number too.
-    pub fn segments(&self) -> Vec<Segment> {
+    pub fn segments(&self, config: &DlrmConfig) -> Vec<Segment> {
         let mut segments = Vec::new();
-        for (prefix, mlp) in self.mlps() {
-            for (number, layer) in mlp.layers.iter().enumerate() {
+        for (name, layer) in self.layers(config) {
+            segments.push(Segment {
+                name: format!("{name}.weight"),
+                shape: vec![layer.outputs, layer.inputs],
+                start: layer.start,
+            });
+            if layer.has_bias {
                 segments.push(Segment {
-                    name: format!("{prefix}.{}.weight", 2 * number),
-                    shape: vec![layer.outputs, layer.inputs],
-                    start: layer.start,
-                });
-                segments.push(Segment {
-                    name: format!("{prefix}.{}.bias", 2 * number),
+                    name: format!("{name}.bias"),
                     shape: vec![layer.outputs],
                     start: layer.bias_start(),
                 });
@@ -124,43 +160,63 @@ impl Layout {
         segments
     }
 
-    /// Where the tables' slots are.
-    pub fn table_slots(&self, tables: usize) -> &[Range<usize>] {
-        &self.slots[1..1 + tables]
+    /// Columns of the bottoms' vectors, which come first.
+    pub fn bottom_slots(&self) -> &[Range<usize>] {
+        &self.slots[..self.bottoms.len()]
     }
 
-    /// Where the modalities' slots are.
-    pub fn modality_slots(&self, tables: usize) -> &[Range<usize>] {
-        &self.slots[1 + tables..]
+    /// Columns of the modalities' vectors.
+    pub fn modality_slots(&self) -> &[Range<usize>] {
+        &self.slots[self.slots.len() - self.towers.len()..]
     }
 
-    pub fn interact(&self, interaction: Interaction, slots: &[f32], dim: usize, out: &mut [f32]) {
+    /// Numbers of all bottoms' vectors.
+    pub fn bottom_width(&self) -> usize {
+        self.bottom_slots().last().map_or(0, |slot| slot.end)
+    }
+
+    pub fn interact(&self, interaction: Interaction, rows: &[f32], out: &mut [f32]) {
         match interaction {
-            Interaction::Cat => out.copy_from_slice(slots),
+            Interaction::Cat => {
+                let rows = rows.chunks_exact(self.row_width);
+                for (out, row) in out.chunks_exact_mut(self.slot_width).zip(rows) {
+                    out.copy_from_slice(&row[..self.slot_width]);
+                }
+            }
             Interaction::Dot { itself } => {
-                crate::interaction::dot_forward(slots, self.slots.len(), dim, itself, out);
+                crate::interaction::dot_forward(rows, &self.dots(itself), out);
             }
         }
     }
 
+    /// Writes the gradient of the slots; the rest of each row is left alone.
     pub fn interact_backward(
         &self,
         interaction: Interaction,
-        slots: &[f32],
-        dim: usize,
+        rows: &[f32],
         upstream: &[f32],
         gradient: &mut [f32],
     ) {
         match interaction {
-            Interaction::Cat => gradient.copy_from_slice(upstream),
-            Interaction::Dot { itself } => crate::interaction::dot_backward(
-                slots,
-                self.slots.len(),
-                dim,
-                itself,
-                upstream,
-                gradient,
-            ),
+            Interaction::Cat => {
+                let upstream = upstream.chunks_exact(self.slot_width);
+                for (row, upstream) in gradient.chunks_exact_mut(self.row_width).zip(upstream) {
+                    row[..self.slot_width].copy_from_slice(upstream);
+                }
+            }
+            Interaction::Dot { itself } => {
+                crate::interaction::dot_backward(rows, &self.dots(itself), upstream, gradient);
+            }
+        }
+    }
+
+    fn dots(&self, itself: bool) -> crate::interaction::Dots {
+        crate::interaction::Dots {
+            vectors: self.slots.len(),
+            dim: self.slot_width / self.slots.len(),
+            first: self.bottom_width(),
+            itself,
+            row_width: self.row_width,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A [`DlrmConfig`] says what a model looks like, [`Dlrm`] is one. It takes a
 //! [`Batch`] of borrowed columns and [predicts](Dlrm::predict), computes
 //! [`Gradients`] for an optimiser of the caller's choice (the train crate has
-//! some), or [scores](Dlrm::score_items) a whole catalogue for a user. It
+//! some), or [scores](Dlrm::score_items) a whole catalogue for some users. It
 //! knows no files: parameters go [to](Dlrm::to_safetensors) and
 //! [from](Dlrm::from_safetensors) bytes.
 //!
@@ -14,7 +14,6 @@
 //! use mmdlrm_model::{Bags, Batch, Dlrm, DlrmConfig, Gradients, Loss, Side, TableConfig};
 //!
 //! let config = DlrmConfig {
-//!     dense_features: 1,
 //!     tables: vec![
 //!         TableConfig::new("user", 2, Side::User),
 //!         TableConfig::new("movie", 3, Side::Item),
@@ -42,28 +41,34 @@
 
 mod config;
 mod dlrm;
+mod dropout;
 mod embedding_bag;
 mod error;
 mod forward;
 mod gradients;
+mod grouped;
 mod input;
 mod interaction;
 mod layout;
+mod lookup;
 mod loss;
-mod matmul;
 mod mlp;
 mod parameters;
+mod predict;
+mod ranking;
 mod towers;
 mod weights;
 
 pub use config::{
-    Activation, DlrmConfig, Interaction, ModalityConfig, Output, OutputActivation, Pooling, Side,
-    TableConfig,
+    Activation, BottomConfig, Combine, Compression, DlrmConfig, Interaction, ModalityConfig,
+    Output, OutputActivation, Pooling, Side, TableConfig, mixed_dims,
 };
-pub use dlrm::{Dlrm, ItemVectors};
+pub use dlrm::Dlrm;
 pub use embedding_bag::RowGradients;
 pub use error::{Error, Result};
 pub use gradients::Gradients;
-pub use input::{Bags, Batch, ModalityInput};
+pub use input::{Bags, Batch, ModalityInput, Vectors};
 pub use loss::Loss;
-pub use parameters::{Parameters, Segment};
+pub use parameters::{Parameters, Segment, Table};
+pub use predict::Predictor;
+pub use ranking::{Items, top_k};

@@ -8,7 +8,7 @@ const LEAST_LOG: f32 = -100.0;
 
 /// What a step brings down: the mean over the batch, on normalised targets
 /// `t = (y − offset) / scale` and predictions `p = activation(z)`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
     /// `(p − t)²`.
@@ -16,35 +16,100 @@ pub enum Loss {
     Mse,
     /// `−t·ln p − (1 − t)·ln(1 − p)`.
     Bce,
+    /// The same times `positive·t + negative·(1 − t)`.
+    WeightedBce {
+        /// Weight of a sample of target 0.
+        negative: f32,
+        /// Weight of a sample of target 1.
+        positive: f32,
+    },
+    /// Bayesian personalised ranking (Rendle et al., 2009): samples `2k` and
+    /// `2k + 1` are a pair, of which the one with the higher target is to have
+    /// the higher `z`, `−ln σ(z_high − z_low)`, the mean over the pairs. A pair
+    /// with equal targets counts as 0.
+    Bpr,
 }
 
 impl Loss {
-    pub(crate) fn check(self, output: &Output) -> Result<()> {
-        if self == Self::Bce && output.activation != OutputActivation::Sigmoid {
+    pub(crate) fn check(self, output: &Output, samples: usize) -> Result<()> {
+        let is_bce = matches!(self, Self::Bce | Self::WeightedBce { .. });
+        if is_bce && output.activation != OutputActivation::Sigmoid {
             return Err(Error::Loss {
                 output: format!("{:?}", output.activation),
             });
         }
+        if self == Self::Bpr && samples % 2 == 1 {
+            return Err(Error::OddBatch { samples });
+        }
         Ok(())
+    }
+
+    /// Sum of the losses of some samples, and the derivative of each by its
+    /// `z`, times `share`.
+    pub(crate) fn of_samples(
+        self,
+        last: &[f32],
+        targets: &[f32],
+        output: &Output,
+        share: f32,
+        slopes: &mut [f32],
+    ) -> f64 {
+        let mut sum = 0.0;
+        if self == Self::Bpr {
+            let pairs = last.chunks_exact(2).zip(targets.chunks_exact(2));
+            for ((z, target), slopes) in pairs.zip(slopes.chunks_exact_mut(2)) {
+                let sign = match target[0].total_cmp(&target[1]) {
+                    std::cmp::Ordering::Greater => 1.0,
+                    std::cmp::Ordering::Less => -1.0,
+                    std::cmp::Ordering::Equal => 0.0,
+                };
+                let margin = sign * (z[0] - z[1]);
+                if sign != 0.0 {
+                    // ln(1 + e⁻ᵐ) without overflow. Two samples a pair.
+                    sum += 2.0 * f64::from((-margin.abs()).exp().ln_1p() + (-margin).max(0.0));
+                }
+                let slope = -2.0 * sign * share * sigmoid(-margin);
+                slopes[0] = slope;
+                slopes[1] = -slope;
+            }
+            return sum;
+        }
+        for ((slope, &z), &target) in slopes.iter_mut().zip(last).zip(targets) {
+            let target = (target - output.offset) / output.scale;
+            let (value, by_z) = self.of(z, target, output.activation);
+            sum += f64::from(value);
+            *slope = by_z * share;
+        }
+        sum
     }
 
     /// Loss of one sample and its derivative by `z`.
     #[inline]
-    pub(crate) fn of(self, z: f32, target: f32, activation: OutputActivation) -> (f32, f32) {
+    fn of(self, z: f32, target: f32, activation: OutputActivation) -> (f32, f32) {
         let p = activation.apply(z);
         let slope = match activation {
             OutputActivation::Identity => 1.0,
             OutputActivation::Sigmoid => p * (1.0 - p),
         };
+        let cross_entropy = |weight: f32| {
+            let log = |x: f32| x.ln().max(LEAST_LOG);
+            let value = -target * log(p) - (1.0 - target) * log(1.0 - p);
+            // d/dz of the cross-entropy of a sigmoid is p − t.
+            (weight * value, weight * (p - target))
+        };
         match self {
-            Self::Mse => ((p - target).powi(2), 2.0 * (p - target) * slope),
-            Self::Bce => {
-                let log = |x: f32| x.ln().max(LEAST_LOG);
-                // d/dz of the cross-entropy of a sigmoid is p − t.
-                (-target * log(p) - (1.0 - target) * log(1.0 - p), p - target)
+            Self::Mse | Self::Bpr => ((p - target).powi(2), 2.0 * (p - target) * slope),
+            Self::Bce => cross_entropy(1.0),
+            Self::WeightedBce { negative, positive } => {
+                cross_entropy(positive * target + negative * (1.0 - target))
             }
         }
     }
+}
+
+#[inline]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
 }
 
 impl OutputActivation {
@@ -52,7 +117,7 @@ impl OutputActivation {
     pub(crate) fn apply(self, z: f32) -> f32 {
         match self {
             Self::Identity => z,
-            Self::Sigmoid => 1.0 / (1.0 + (-z).exp()),
+            Self::Sigmoid => sigmoid(z),
         }
     }
 }

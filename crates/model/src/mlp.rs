@@ -2,10 +2,14 @@
 //!
 //! Weights live in one flat list with every other MLP parameter; a layer knows
 //! where its own begin. That makes optimisers, reductions over threads and
-//! files one loop each.
+//! files one loop each. Products read copies of the weights, [`PackedMlp`],
+//! made anew after each step.
+
+use mmdlrm_kernels::{Finish, Panels, add_transposed, copy_rows, store, vectorize};
 
 use crate::Activation;
-use crate::matmul::{add_a_b, add_a_bt, add_at_b};
+use crate::dropout::Dropout;
+use crate::interaction::{add_scaled, dot};
 
 /// One layer, `[inputs]` → `[outputs]`.
 #[derive(Debug, Clone)]
@@ -14,8 +18,133 @@ pub(crate) struct Layer {
     pub outputs: usize,
     /// Start of the weight, `[outputs, inputs]`; the bias `[outputs]` follows.
     pub start: usize,
+    pub has_bias: bool,
     pub activation: Activation,
 }
+
+impl Layer {
+    pub fn bias_start(&self) -> usize {
+        self.start + self.inputs * self.outputs
+    }
+
+    /// Where its parameters end.
+    pub fn end(&self) -> usize {
+        self.bias_start() + if self.has_bias { self.outputs } else { 0 }
+    }
+
+    fn weight<'a>(&self, parameters: &'a [f32]) -> &'a [f32] {
+        &parameters[self.start..self.bias_start()]
+    }
+
+    fn bias<'a>(&self, parameters: &'a [f32]) -> Option<&'a [f32]> {
+        self.has_bias
+            .then(|| &parameters[self.bias_start()..self.end()])
+    }
+
+    /// `out = act(input · Wᵀ + b)`; `out` is a slice and the distance of its
+    /// rows.
+    pub fn forward(
+        &self,
+        packed: &PackedLayer,
+        parameters: &[f32],
+        input: impl Fn(usize, usize, &mut [f32]) + Copy,
+        rows: usize,
+        out: (&mut [f32], usize),
+        scratch: &mut Vec<f32>,
+    ) {
+        let relu = self.activation == Activation::Relu;
+        let finish = Finish::new(
+            self.bias(parameters),
+            false,
+            #[inline(always)]
+            |_, _, x: &mut [f32]| {
+                if relu {
+                    // Written so that NaN stays NaN: `max` would hide it.
+                    x.iter_mut()
+                        .for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x });
+                }
+            },
+        );
+        packed.forward.multiply(input, rows, out, finish, scratch);
+    }
+
+    /// Adds to `gradient` those of weight and bias; `upstream`,
+    /// `[rows, outputs]`, is the gradient before the activation.
+    pub fn backward_parameters(
+        &self,
+        upstream: &[f32],
+        input: impl Fn(usize, usize, &mut [f32]) + Copy,
+        gradient: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) {
+        let gradient = &mut gradient[self.start..self.end()];
+        let (weight, bias) = gradient.split_at_mut(self.inputs * self.outputs);
+        let sizes = (self.outputs, self.inputs);
+        add_transposed(weight, upstream, input, sizes, scratch);
+        vectorize(
+            #[inline(always)]
+            || {
+                for row in upstream.chunks_exact(self.outputs) {
+                    bias.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
+                }
+            },
+        );
+    }
+
+    /// `out = finish(upstream · W)`.
+    pub fn backward_input(
+        &self,
+        packed: &PackedLayer,
+        upstream: impl Fn(usize, usize, &mut [f32]),
+        rows: usize,
+        out: (&mut [f32], usize),
+        finish: Finish<impl Fn(usize, usize, &mut [f32])>,
+        scratch: &mut Vec<f32>,
+    ) {
+        packed
+            .backward
+            .multiply(upstream, rows, out, finish, scratch);
+    }
+}
+
+/// A layer's weight as the products read it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PackedLayer {
+    forward: Panels,
+    backward: Panels,
+}
+
+impl PackedLayer {
+    /// Copies the weight; for backward products too where the gradient of the
+    /// input is wanted.
+    pub fn pack(&mut self, layer: &Layer, parameters: &[f32], backward: bool) {
+        let weight = layer.weight(parameters);
+        self.forward
+            .fill_transposed(weight, layer.outputs, layer.inputs);
+        if backward {
+            self.backward
+                .fill(layer.outputs, layer.inputs, |row, column| {
+                    weight[row * layer.inputs + column]
+                });
+        }
+    }
+}
+
+impl PackedLayer {
+    /// `out = input · Wᵀ`, without bias and activation.
+    pub fn multiply(
+        &self,
+        input: impl Fn(usize, usize, &mut [f32]) + Copy,
+        rows: usize,
+        out: (&mut [f32], usize),
+        scratch: &mut Vec<f32>,
+    ) {
+        self.forward.multiply(input, rows, out, store(), scratch);
+    }
+}
+
+/// The weights of an MLP as the products read them.
+pub(crate) type PackedMlp = Vec<PackedLayer>;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Mlp {
@@ -23,65 +152,12 @@ pub(crate) struct Mlp {
 }
 
 /// What a pass over some rows leaves behind: one buffer a layer for outputs
-/// and one for their gradients.
+/// and one for the gradients before their activations.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MlpBuffers {
     pub outputs: Vec<Vec<f32>>,
     pub gradients: Vec<Vec<f32>>,
-}
-
-impl Layer {
-    fn weight<'a>(&self, parameters: &'a [f32]) -> &'a [f32] {
-        &parameters[self.start..self.start + self.inputs * self.outputs]
-    }
-
-    pub(crate) fn bias_start(&self) -> usize {
-        self.start + self.inputs * self.outputs
-    }
-
-    fn forward(&self, parameters: &[f32], input: &[f32], output: &mut [f32], rows: usize) {
-        let bias = &parameters[self.bias_start()..self.bias_start() + self.outputs];
-        for row in output.chunks_exact_mut(self.outputs) {
-            row.copy_from_slice(bias);
-        }
-        add_a_bt(
-            output,
-            input,
-            self.weight(parameters),
-            rows,
-            self.outputs,
-            self.inputs,
-        );
-        if self.activation == Activation::Relu {
-            // Written so that NaN stays NaN: `max` would hide it.
-            output
-                .iter_mut()
-                .for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x });
-        }
-    }
-
-    /// Adds to the parameters' gradients; `upstream` holds the gradient of the
-    /// output and is masked by the activation in place.
-    fn backward_parameters(
-        &self,
-        input: &[f32],
-        output: &[f32],
-        upstream: &mut [f32],
-        gradient: &mut [f32],
-        rows: usize,
-    ) {
-        if self.activation == Activation::Relu {
-            for (g, &y) in upstream.iter_mut().zip(output) {
-                *g = if y > 0.0 { *g } else { 0.0 };
-            }
-        }
-        let (weight, rest) = gradient[self.start..].split_at_mut(self.inputs * self.outputs);
-        add_at_b(weight, upstream, input, self.outputs, self.inputs, rows);
-        let bias = &mut rest[..self.outputs];
-        for row in upstream.chunks_exact(self.outputs) {
-            bias.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
-        }
-    }
+    scratch: Vec<f32>,
 }
 
 impl Mlp {
@@ -93,76 +169,86 @@ impl Mlp {
         hidden: Activation,
         last: Activation,
     ) -> Self {
-        let mut layers = Vec::with_capacity(widths.len());
-        let (mut inputs, mut start) = (inputs, start);
+        let mut layers: Vec<Layer> = Vec::with_capacity(widths.len());
         for (number, &outputs) in widths.iter().enumerate() {
-            let activation = if number + 1 == widths.len() {
-                last
-            } else {
-                hidden
-            };
-            let layer = Layer {
-                inputs,
+            let is_last = number + 1 == widths.len();
+            layers.push(Layer {
+                inputs: layers.last().map_or(inputs, |layer| layer.outputs),
                 outputs,
-                start,
-                activation,
-            };
-            start = layer.bias_start() + outputs;
-            inputs = outputs;
-            layers.push(layer);
+                start: layers.last().map_or(start, Layer::end),
+                has_bias: true,
+                activation: if is_last { last } else { hidden },
+            });
         }
         Self { layers }
     }
 
     /// Where the parameters end that began at `start`.
     pub fn end(&self, start: usize) -> usize {
-        self.layers
-            .last()
-            .map_or(start, |layer| layer.bias_start() + layer.outputs)
+        self.layers.last().map_or(start, Layer::end)
+    }
+
+    /// Copies the weights for the products. The gradient of the first layer's
+    /// input is wanted where `of_input` says so.
+    pub fn pack(&self, parameters: &[f32], of_input: bool, packed: &mut PackedMlp) {
+        packed.resize_with(self.layers.len(), PackedLayer::default);
+        for (number, (layer, packed)) in self.layers.iter().zip(packed).enumerate() {
+            packed.pack(layer, parameters, of_input || number > 0);
+        }
     }
 
     /// Fills `buffers.outputs`, the last of which is the answer.
     pub fn forward(
         &self,
+        packed: &PackedMlp,
         parameters: &[f32],
-        input: &[f32],
+        input: impl Fn(usize, usize, &mut [f32]) + Copy,
         rows: usize,
         buffers: &mut MlpBuffers,
+        dropout: Option<Dropout>,
     ) {
-        self.forward_layers(self.layers.len(), parameters, input, rows, buffers);
+        let all = self.layers.len();
+        self.forward_layers(all, packed, parameters, input, rows, buffers, dropout);
     }
 
-    /// Fills the outputs of all layers but the last.
-    pub fn forward_hidden(
+    /// Fills the outputs of the first `count` layers.
+    #[expect(clippy::too_many_arguments, reason = "one of them is scratch")]
+    pub fn forward_layers(
         &self,
+        count: usize,
+        packed: &PackedMlp,
         parameters: &[f32],
-        input: &[f32],
+        input: impl Fn(usize, usize, &mut [f32]) + Copy,
         rows: usize,
         buffers: &mut MlpBuffers,
+        dropout: Option<Dropout>,
     ) {
-        self.forward_layers(
-            self.layers.len().saturating_sub(1),
-            parameters,
-            input,
-            rows,
-            buffers,
-        );
-    }
-
-    fn forward_layers(
-        &self,
-        layers: usize,
-        parameters: &[f32],
-        input: &[f32],
-        rows: usize,
-        buffers: &mut MlpBuffers,
-    ) {
-        buffers.outputs.resize_with(self.layers.len(), Vec::new);
-        for (number, layer) in self.layers[..layers].iter().enumerate() {
-            let (before, rest) = buffers.outputs.split_at_mut(number);
-            let input = before.last().map_or(input, |output| output.as_slice());
-            rest[0].resize(rows * layer.outputs, 0.0);
-            layer.forward(parameters, input, &mut rest[0], rows);
+        let MlpBuffers {
+            outputs, scratch, ..
+        } = buffers;
+        outputs.resize_with(self.layers.len(), Vec::new);
+        for (number, layer) in self.layers[..count].iter().enumerate() {
+            let (before, rest) = outputs.split_at_mut(number);
+            let out = &mut rest[0];
+            out.resize(rows * layer.outputs, 0.0);
+            let packed = &packed[number];
+            match before.last() {
+                None => {
+                    let out = (out.as_mut_slice(), layer.outputs);
+                    layer.forward(packed, parameters, input, rows, out, scratch);
+                }
+                Some(before) if layer.outputs == 1 => {
+                    layer.forward_to_one(parameters, before, out);
+                }
+                Some(before) => {
+                    let out = (out.as_mut_slice(), layer.outputs);
+                    let input = copy_rows(before, layer.inputs);
+                    layer.forward(packed, parameters, input, rows, out, scratch);
+                }
+            }
+            if let Some(dropout) = dropout.filter(|_| number + 1 < self.layers.len()) {
+                dropout.apply(out, layer.outputs, layer.start);
+            }
         }
     }
 
@@ -170,37 +256,131 @@ impl Mlp {
     /// contribute. The gradient of the answer stands in
     /// [`MlpBuffers::last_gradient`]; that of the input is written to
     /// `input_gradient` where it is wanted.
+    #[expect(clippy::too_many_arguments, reason = "one of them is scratch")]
     pub fn backward(
         &self,
+        packed: &PackedMlp,
         parameters: &[f32],
-        input: &[f32],
+        input: impl Fn(usize, usize, &mut [f32]) + Copy,
         rows: usize,
         buffers: &mut MlpBuffers,
         gradient: &mut [f32],
         mut input_gradient: Option<&mut [f32]>,
+        dropout: Option<Dropout>,
     ) {
+        let MlpBuffers {
+            outputs,
+            gradients,
+            scratch,
+        } = buffers;
+        if let (Some(last), Some(output), Some(layer)) =
+            (gradients.last_mut(), outputs.last(), self.layers.last())
+        {
+            mask(last, output, layer.activation, 1.0);
+        }
         for (number, layer) in self.layers.iter().enumerate().rev() {
-            let (before, after) = buffers.gradients.split_at_mut(number);
-            let upstream = &mut after[0];
-            let layer_input = match number {
-                0 => input,
-                _ => &buffers.outputs[number - 1],
-            };
-            let output = &buffers.outputs[number];
-            layer.backward_parameters(layer_input, output, upstream, gradient, rows);
-            let below = match before.last_mut() {
-                Some(below) => {
-                    below.resize(rows * layer.inputs, 0.0);
-                    Some(below.as_mut_slice())
+            let (before, after) = gradients.split_at_mut(number);
+            let upstream = &after[0];
+            let packed = &packed[number];
+            let Some(below) = before.last_mut() else {
+                layer.backward_parameters(upstream, input, gradient, scratch);
+                if let Some(below) = input_gradient.take() {
+                    let (out, upstream) =
+                        ((below, layer.inputs), copy_rows(upstream, layer.outputs));
+                    layer.backward_input(packed, upstream, rows, out, store(), scratch);
                 }
-                None => input_gradient.as_deref_mut(),
+                break;
             };
-            if let Some(below) = below {
-                below.fill(0.0);
-                let weight = layer.weight(parameters);
-                add_a_b(below, upstream, weight, rows, layer.inputs, layer.outputs);
+            below.resize(rows * layer.inputs, 0.0);
+            let (output, activation) = (&outputs[number - 1], self.layers[number - 1].activation);
+            let scale = dropout.map_or(1.0, |dropout| dropout.scale);
+            if layer.outputs == 1 {
+                layer.backward_from_one(parameters, upstream, output, gradient, below);
+                mask(below, output, activation, scale);
+            } else {
+                let input = copy_rows(output, layer.inputs);
+                layer.backward_parameters(upstream, input, gradient, scratch);
+                let masked = Finish::new(
+                    None,
+                    false,
+                    #[inline(always)]
+                    |row: usize, column: usize, x: &mut [f32]| {
+                        let start = row * layer.inputs + column;
+                        mask_values(x, &output[start..start + x.len()], activation, scale);
+                    },
+                );
+                let upstream = copy_rows(upstream, layer.outputs);
+                let out = (below.as_mut_slice(), layer.inputs);
+                layer.backward_input(packed, upstream, rows, out, masked, scratch);
             }
         }
+    }
+}
+
+/// The last layer often has one output; products would be mostly padding.
+impl Layer {
+    fn forward_to_one(&self, parameters: &[f32], input: &[f32], out: &mut [f32]) {
+        let weight = self.weight(parameters);
+        let bias = self.bias(parameters).map_or(0.0, |bias| bias[0]);
+        let relu = self.activation == Activation::Relu;
+        vectorize(
+            #[inline(always)]
+            || {
+                for (out, row) in out.iter_mut().zip(input.chunks_exact(self.inputs)) {
+                    let sum = dot(row, weight) + bias;
+                    *out = if relu && sum < 0.0 { 0.0 } else { sum };
+                }
+            },
+        );
+    }
+
+    fn backward_from_one(
+        &self,
+        parameters: &[f32],
+        upstream: &[f32],
+        input: &[f32],
+        gradient: &mut [f32],
+        below: &mut [f32],
+    ) {
+        let weight = self.weight(parameters);
+        let gradient = &mut gradient[self.start..self.end()];
+        let (weight_gradient, bias_gradient) = gradient.split_at_mut(self.inputs);
+        vectorize(
+            #[inline(always)]
+            || {
+                let rows = input.chunks_exact(self.inputs);
+                let rows = rows.zip(below.chunks_exact_mut(self.inputs));
+                for ((row, below), &g) in rows.zip(upstream) {
+                    add_scaled(weight_gradient, row, g);
+                    below.iter_mut().zip(weight).for_each(|(x, w)| *x = g * w);
+                    bias_gradient.iter_mut().for_each(|sum| *sum += g);
+                }
+            },
+        );
+    }
+}
+
+/// From the gradient of an output to that before its activation.
+fn mask(gradient: &mut [f32], output: &[f32], activation: Activation, scale: f32) {
+    vectorize(
+        #[inline(always)]
+        || mask_values(gradient, output, activation, scale),
+    );
+}
+
+/// `scale` is what dropout multiplied by; what it dropped is 0, as is what a
+/// ReLU cut off.
+#[inline(always)]
+fn mask_values(gradient: &mut [f32], output: &[f32], activation: Activation, scale: f32) {
+    let pairs = gradient.iter_mut().zip(output);
+    match activation {
+        Activation::Relu => {
+            pairs.for_each(|(g, &y)| *g = if y > 0.0 { *g * scale } else { 0.0 });
+        }
+        Activation::Identity if scale != 1.0 => {
+            pairs.for_each(|(g, &y)| *g = if y == 0.0 { 0.0 } else { *g * scale });
+        }
+        Activation::Identity => {}
     }
 }
 

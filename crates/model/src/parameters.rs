@@ -8,11 +8,24 @@ use crate::{DlrmConfig, Error, Result};
 /// Every number that a model learns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
-    /// Weights and biases of all MLPs and towers and the vectors that stand
-    /// for missing modalities, one after another.
+    /// Weights and biases of all MLPs, towers and projections and the vectors
+    /// that stand for missing modalities, one after another.
     pub dense: Vec<f32>,
-    /// Embedding tables, `[rows, dim]` each.
-    pub tables: Vec<Vec<f32>>,
+    /// Embedding tables, in the order of the configuration; one that is
+    /// compressed or has learned weights may take several.
+    pub tables: Vec<Table>,
+}
+
+/// An embedding table as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Table {
+    /// Name in a file of weights: `emb_l.0.weight`, ….
+    pub name: String,
+    /// Length of a row.
+    pub dim: usize,
+    /// `[rows, dim]`.
+    pub values: Vec<f32>,
 }
 
 /// A named piece of [`Parameters::dense`].
@@ -37,12 +50,12 @@ impl Segment {
 impl Parameters {
     /// Draws parameters as facebookresearch/dlrm does: tables uniform within
     /// `±√(1/rows)`, weights normal with variance `2/(inputs + outputs)`,
-    /// biases normal with variance `1/outputs`; vectors of missing modalities
-    /// are zero.
+    /// biases normal with variance `1/outputs`; learned weights of ids are 1,
+    /// vectors of missing modalities 0.
     pub(crate) fn draw(config: &DlrmConfig, layout: &Layout, seed: u64) -> Result<Self> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut dense = vec![0.0; layout.dense_length];
-        for layer in layout.mlps().flat_map(|(_, mlp)| &mlp.layers) {
+        for (_, layer) in layout.layers(config) {
             let mut fill = |range: std::ops::Range<usize>, variance: f64| {
                 let deviation = variance.sqrt() as f32;
                 for x in &mut dense[range] {
@@ -55,18 +68,25 @@ impl Parameters {
                 layer.start..bias,
                 2.0 / (layer.inputs + layer.outputs) as f64,
             );
-            fill(bias..bias + layer.outputs, 1.0 / layer.outputs as f64);
+            fill(bias..layer.end(), 1.0 / layer.outputs as f64);
         }
-        let tables = config
+        let tables = layout
             .tables
             .iter()
-            .map(|table| {
-                let bound = (1.0 / table.rows as f32).sqrt();
-                let uniform = Uniform::new_inclusive(-bound, bound)
-                    .map_err(|error| Error::Weights(format!("table {}: {error}", table.name)))?;
-                Ok((0..table.rows * config.dim)
-                    .map(|_| uniform.sample(&mut random))
-                    .collect())
+            .map(|shape| {
+                let length = shape.rows * shape.dim;
+                let values = if shape.is_weights {
+                    vec![1.0; length]
+                } else {
+                    let uniform = Uniform::new_inclusive(-shape.bound, shape.bound)
+                        .map_err(|error| Error::Weights(format!("{}: {error}", shape.name)))?;
+                    (0..length).map(|_| uniform.sample(&mut random)).collect()
+                };
+                Ok(Table {
+                    name: shape.name.clone(),
+                    dim: shape.dim,
+                    values,
+                })
             })
             .collect::<Result<_>>()?;
         Ok(Self { dense, tables })
@@ -74,7 +94,12 @@ impl Parameters {
 
     /// Number of learned numbers.
     pub fn len(&self) -> usize {
-        self.dense.len() + self.tables.iter().map(Vec::len).sum::<usize>()
+        self.dense.len()
+            + self
+                .tables
+                .iter()
+                .map(|table| table.values.len())
+                .sum::<usize>()
     }
 
     /// Whether there is nothing to learn; never so for a valid configuration.

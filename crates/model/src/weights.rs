@@ -12,8 +12,8 @@ const CONFIG_KEY: &str = "mmdlrm_config";
 impl Dlrm {
     /// The configuration and all parameters as a safetensors file, named as
     /// facebookresearch/dlrm names them: `bot_l.0.weight`, `emb_l.1.weight`,
-    /// `top_l.2.bias`; a tower's are `tower.image.0.weight` and so on. All are
-    /// `f32`.
+    /// `top_l.2.bias`; a tower's are `tower.image.0.weight` and so on, those of
+    /// bottom MLPs by side `bot_user_l.0.weight`. All are `f32`.
     ///
     /// # Errors
     /// Only where the configuration cannot be written as JSON.
@@ -98,13 +98,13 @@ impl Dlrm {
         if !differences.is_empty() {
             return Err(Error::Weights(differences.join("; ")));
         }
-        let segments = self.layout.segments();
+        let segments = self.segments();
         let (dense, tables) = loaded.split_at(segments.len());
         for (segment, tensor) in segments.iter().zip(dense) {
             read_le(tensor.data(), &mut self.parameters.dense[segment.range()]);
         }
         for (table, tensor) in self.parameters.tables.iter_mut().zip(tables) {
-            read_le(tensor.data(), table);
+            read_le(tensor.data(), &mut table.values);
         }
         Ok(())
     }
@@ -112,14 +112,17 @@ impl Dlrm {
     /// Name, shape and values of every parameter: the dense segments, then the
     /// tables.
     fn named(&self) -> impl Iterator<Item = (String, Vec<usize>, &[f32])> {
-        let dense = self.layout.segments().into_iter().map(|segment| {
+        let dense = self.segments().into_iter().map(|segment| {
             let values = &self.parameters.dense[segment.range()];
             (segment.name, segment.shape, values)
         });
-        let tables = self.config.tables.iter().zip(&self.parameters.tables);
-        dense.chain(tables.enumerate().map(|(number, (table, values))| {
-            let shape = vec![table.rows, self.config.dim];
-            (format!("emb_l.{number}.weight"), shape, values.as_slice())
+        let tables = self.layout.tables.iter().zip(&self.parameters.tables);
+        dense.chain(tables.map(|(shape, table)| {
+            let shape = match shape.is_weights {
+                true => vec![shape.rows],
+                false => vec![shape.rows, shape.dim],
+            };
+            (table.name.clone(), shape, table.values.as_slice())
         }))
     }
 }

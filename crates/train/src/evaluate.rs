@@ -1,12 +1,15 @@
-use mmdlrm_data::{HIGHEST_RATING, LOWEST_RATING, TrainingData};
+use mmdlrm_data::{Batch, Features, HIGHEST_RATING, LOWEST_RATING, TrainingData};
 use mmdlrm_metrics::{Ranking, ndcg_at_k};
-use mmdlrm_model::Dlrm;
+use mmdlrm_model::{Dlrm, Items, Predictor};
+use rayon::prelude::*;
 
-use crate::input::{Wiring, predict};
+use crate::input::Wiring;
 use crate::{Error, Result};
 
 /// Held-out rows that are predicted at a time.
 const ROWS_AT_A_TIME: usize = 16_384;
+/// Users whose scores are computed at a time.
+const USERS_AT_A_TIME: usize = 32;
 
 /// One held-out rating and what a model says of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,10 +40,11 @@ pub fn predict_test(
     let features = data.features();
     let wiring = Wiring::new(model.config(), features)?;
     let (users, movies) = (features.users().ids(), features.movies().ids());
+    let mut predictor = Predictor::new(model, &wiring.vectors())?;
     let (mut predictions, mut rated) = (Vec::new(), Vec::new());
     for batch in data.test_batches(ROWS_AT_A_TIME) {
         let batch = batch?;
-        predict(model, &wiring, &batch, &mut predictions)?;
+        wiring.with(&batch, |input| predictor.predict(input, &mut predictions))?;
         rated.clear();
         for (row, &prediction) in predictions.iter().enumerate() {
             let (user, movie) = (batch.users[row], batch.movies[row]);
@@ -62,8 +66,9 @@ pub fn predict_test(
 /// relevance of a movie is its held-out rating, 0 where there is none; the
 /// mean is over users. `on_user` is called as each user is done.
 ///
-/// What depends on the movies alone is computed once; memory is that of one
-/// user's scores, whatever the number of users.
+/// What depends on the movies alone is computed once, what depends on the user
+/// alone once a user; a model with inputs that describe pairs predicts pair by
+/// pair. Memory is that of a few users' scores, whatever the number of users.
 ///
 /// # Errors
 /// A model that does not fit the data, or `k` of 0.
@@ -76,44 +81,132 @@ pub fn rank_catalogue(
     let features = data.features();
     let wiring = Wiring::new(model.config(), features)?;
     let mut ranking = Ranking::default();
-    if features.users().is_empty() {
+    if features.users().is_empty() || features.movies().is_empty() {
         return Ok(ranking);
     }
-    let mut catalogue = features.catalogue_batch(0);
-    let items = wiring.with(&catalogue, |input| model.item_vectors(input))?;
-    let mut scores = Vec::new();
-    let mut relevance = vec![0f32; features.movies().len()];
+    let mut scorer = CatalogueScorer::new(model, &wiring, features)?;
+    let mut rank = |waiting: &mut Vec<Waiting>| {
+        let users: Vec<u32> = waiting.iter().map(|user| user.user).collect();
+        let scores = scorer.score(&users)?;
+        let of_users = scores.par_chunks_exact(features.movies().len());
+        let found: Vec<f64> = of_users
+            .zip(waiting.par_iter())
+            .map(|(scores, user)| user.ndcg(scores, k))
+            .collect::<Result<_>>()?;
+        for ndcg in found {
+            ranking.add(ndcg);
+            on_user();
+        }
+        waiting.clear();
+        Ok::<_, Error>(())
+    };
+    let mut waiting = Vec::new();
     data.for_each_test_user(|test| {
-        features.retarget(&mut catalogue, test.user);
-        wiring.with(&catalogue, |input| {
-            model.score_items(&items, input, &mut scores)
-        })?;
-        for &(movie, stars) in test.held_out {
-            relevance[movie as usize] = stars;
+        waiting.push(Waiting {
+            user: test.user,
+            trained: test.trained.to_vec(),
+            held_out: test.held_out.to_vec(),
+        });
+        if waiting.len() == USERS_AT_A_TIME {
+            rank(&mut waiting)?;
         }
-        ranking.add(candidate_ndcg(test.trained, &relevance, &scores, k)?);
-        for &(movie, _) in test.held_out {
-            relevance[movie as usize] = 0.0;
-        }
-        on_user();
         Ok::<_, Error>(())
     })?;
+    rank(&mut waiting)?;
     Ok(ranking)
 }
 
-/// nDCG of all movies but those in `history`.
-fn candidate_ndcg(history: &[u32], relevance: &[f32], scores: &[f32], k: usize) -> Result<f64> {
-    let mut seen = vec![false; scores.len()];
-    for &movie in history {
-        seen[movie as usize] = true;
+/// A user who waits to be ranked for.
+struct Waiting {
+    user: u32,
+    trained: Vec<u32>,
+    held_out: Vec<(u32, f32)>,
+}
+
+impl Waiting {
+    /// nDCG of all movies but those in the user's training set.
+    fn ndcg(&self, scores: &[f32], k: usize) -> Result<f64> {
+        let mut relevance = vec![0f32; scores.len()];
+        for &(movie, stars) in &self.held_out {
+            relevance[movie as usize] = stars;
+        }
+        let mut seen = vec![false; scores.len()];
+        for &movie in &self.trained {
+            seen[movie as usize] = true;
+        }
+        let unseen = |values: &[f32]| -> Vec<f32> {
+            values
+                .iter()
+                .zip(&seen)
+                .filter(|&(_, &seen)| !seen)
+                .map(|(&value, _)| value)
+                .collect()
+        };
+        Ok(ndcg_at_k(&unseen(&relevance), &unseen(scores), k)?)
     }
-    let unseen = |values: &[f32]| -> Vec<f32> {
-        values
-            .iter()
-            .zip(&seen)
-            .filter(|&(_, &seen)| !seen)
-            .map(|(&value, _)| value)
-            .collect()
-    };
-    Ok(ndcg_at_k(&unseen(relevance), &unseen(scores), k)?)
+}
+
+/// Scores all movies for users.
+struct CatalogueScorer<'a> {
+    model: &'a Dlrm,
+    wiring: &'a Wiring<'a>,
+    features: &'a Features,
+    method: Method<'a>,
+    catalogue: Batch,
+    scores: Vec<f32>,
+    of_user: Vec<f32>,
+}
+
+enum Method<'a> {
+    /// For scores that factor into users and items.
+    Factored(Items),
+    PairByPair(Predictor<'a>),
+}
+
+impl<'a> CatalogueScorer<'a> {
+    fn new(model: &'a Dlrm, wiring: &'a Wiring<'a>, features: &'a Features) -> Result<Self> {
+        let catalogue = features.catalogue_batch(0);
+        let method = if model.config().pair_inputs().is_empty() {
+            Method::Factored(wiring.with(&catalogue, |input| model.items(input))?)
+        } else {
+            Method::PairByPair(Predictor::new(model, &wiring.vectors())?)
+        };
+        Ok(Self {
+            model,
+            wiring,
+            features,
+            method,
+            catalogue,
+            scores: Vec::new(),
+            of_user: Vec::new(),
+        })
+    }
+
+    /// `[users, movies]`.
+    fn score(&mut self, users: &[u32]) -> Result<&[f32]> {
+        let Self {
+            model,
+            wiring,
+            features,
+            method,
+            catalogue,
+            scores,
+            of_user,
+        } = self;
+        match method {
+            Method::Factored(items) => {
+                let users = features.users_batch(users);
+                wiring.with(&users, |users| model.score_items(items, users, scores))?;
+            }
+            Method::PairByPair(predictor) => {
+                scores.clear();
+                for &user in users {
+                    features.retarget(catalogue, user);
+                    wiring.with(catalogue, |input| predictor.predict(input, of_user))?;
+                    scores.extend_from_slice(of_user);
+                }
+            }
+        }
+        Ok(scores)
+    }
 }

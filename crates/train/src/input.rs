@@ -1,5 +1,5 @@
 use mmdlrm_data::{Batch, DENSE_FEATURES, Features, Modality};
-use mmdlrm_model::{Bags, Dlrm, DlrmConfig, ModalityInput};
+use mmdlrm_model::{Bags, DlrmConfig, ModalityInput, Vectors};
 
 use crate::{Error, Result};
 
@@ -24,10 +24,10 @@ enum Column {
 
 impl<'a> Wiring<'a> {
     pub fn new(config: &DlrmConfig, features: &'a Features) -> Result<Self> {
-        if config.dense_features != DENSE_FEATURES.len() {
+        if config.dense_features() != DENSE_FEATURES.len() {
             return Err(Error::Mismatch(format!(
                 "the model takes {} dense features, the data has {}",
-                config.dense_features,
+                config.dense_features(),
                 DENSE_FEATURES.len()
             )));
         }
@@ -74,6 +74,14 @@ impl<'a> Wiring<'a> {
         Ok(Self { tables, modalities })
     }
 
+    /// The vectors of each modality of the model.
+    pub fn vectors(&self) -> Vec<Vectors<'a>> {
+        let modalities = self.modalities.iter();
+        modalities
+            .map(|(_, modality)| modality.values().into())
+            .collect()
+    }
+
     /// Hands `use_input` the batch as the model takes it; nothing is copied.
     pub fn with<T>(&self, batch: &Batch, use_input: impl FnOnce(&mmdlrm_model::Batch) -> T) -> T {
         let bags: Vec<Bags> = self
@@ -92,7 +100,7 @@ impl<'a> Wiring<'a> {
             .modalities
             .iter()
             .map(|&(number, modality)| ModalityInput {
-                vectors: modality.values(),
+                vectors: modality.values().into(),
                 rows: &batch.modality_rows[number],
             })
             .collect();
@@ -102,16 +110,6 @@ impl<'a> Wiring<'a> {
             modalities: &modalities,
         })
     }
-}
-
-/// Predictions of `model` for a batch, in stars, unclamped.
-pub(crate) fn predict(
-    model: &Dlrm,
-    wiring: &Wiring,
-    batch: &Batch,
-    predictions: &mut Vec<f32>,
-) -> Result<()> {
-    Ok(wiring.with(batch, |input| model.predict(input, predictions))?)
 }
 
 const _: () = assert!(

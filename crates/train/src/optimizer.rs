@@ -1,10 +1,14 @@
+use mmdlrm_kernels::{prefetch, vectorize};
 use mmdlrm_model::{Dlrm, Gradients, RowGradients};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
 /// Rows that one thread updates without asking for help.
 const ROWS_PER_TASK: usize = 512;
+/// Rows that are asked for ahead of the one that is updated.
+const PREFETCH: usize = 8;
 /// PyTorch's `Adagrad(eps)`.
 const ADAGRAD_EPSILON: f32 = 1e-10;
 /// PyTorch's `Adam(betas, eps)`.
@@ -43,6 +47,9 @@ pub struct OptimizerConfig {
     pub weight_decay: f64,
     /// The same for the table rows that a step touches.
     pub table_weight_decay: f64,
+    /// Gradients whose norm, over all parameters together, is above this are
+    /// scaled down to it (Pascanu et al., 2013).
+    pub clip_norm: Option<f64>,
 }
 
 impl Default for OptimizerConfig {
@@ -54,6 +61,7 @@ impl Default for OptimizerConfig {
             table_learning_rate: None,
             weight_decay: 0.0,
             table_weight_decay: 0.0,
+            clip_norm: None,
         }
     }
 }
@@ -67,6 +75,7 @@ impl OptimizerConfig {
         let rates = [
             ("learning_rate", Some(self.learning_rate)),
             ("table_learning_rate", self.table_learning_rate),
+            ("clip_norm", self.clip_norm),
         ];
         for (setting, rate) in rates {
             if let Some(rate) = rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
@@ -113,13 +122,14 @@ impl Optimizer {
     pub fn new(config: OptimizerConfig, model: &Dlrm) -> Result<Self> {
         config.validate()?;
         let parameters = model.parameters();
-        let dim = model.config().dim;
         let dense = vec![0.0; dense_rule(config.algorithm).state_width(parameters.dense.len())];
-        let row_state = rule(config.algorithm).state_width(dim);
         let tables = parameters
             .tables
             .iter()
-            .map(|table| vec![0.0; table.len() / dim * row_state])
+            .map(|table| {
+                let row_state = rule(config.algorithm).state_width(table.dim);
+                vec![0.0; table.values.len() / table.dim * row_state]
+            })
             .collect();
         Ok(Self {
             config,
@@ -133,33 +143,57 @@ impl Optimizer {
     pub fn step(&mut self, model: &mut Dlrm, gradients: &Gradients, factor: f64) {
         self.step += 1;
         let config = &self.config;
-        let dim = model.config().dim;
         let parameters = model.parameters_mut();
+        let scale = config
+            .clip_norm
+            .map_or(1.0, |most| (most / norm(gradients)).min(1.0) as f32);
         let rate = config.learning_rate * factor;
         let update = Update::new(
             dense_rule(config.algorithm),
             rate,
             config.weight_decay,
+            scale,
             self.step,
         );
-        update.row(&mut parameters.dense, &mut self.dense, &gradients.dense);
+        vectorize(
+            #[inline(always)]
+            || {
+                update.row(&mut parameters.dense, &mut self.dense, &gradients.dense);
+            },
+        );
 
         let rate = config.table_learning_rate.unwrap_or(config.learning_rate) * factor;
         let update = Update::new(
             rule(config.algorithm),
             rate,
             config.table_weight_decay,
+            scale,
             self.step,
         );
-        for ((table, state), gradients) in parameters
-            .tables
-            .iter_mut()
-            .zip(&mut self.tables)
+        let tables = parameters.tables.par_iter_mut().zip(&mut self.tables);
+        tables
             .zip(&gradients.tables)
-        {
-            update.rows(table, state, gradients, dim);
-        }
+            .for_each(|((table, state), gradients)| {
+                update.rows(&mut table.values, state, gradients);
+            });
     }
+}
+
+/// Mean of squares, in partial sums that fill a vector register.
+#[inline(always)]
+fn mean_square(values: impl Iterator<Item = f32>, count: usize) -> f32 {
+    let mut sums = [0.0; 16];
+    for (place, x) in values.enumerate() {
+        sums[place % 16] += x * x;
+    }
+    sums.iter().sum::<f32>() / count as f32
+}
+
+/// Length of the gradient of all parameters.
+fn norm(gradients: &Gradients) -> f64 {
+    let squares = |values: &[f32]| values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+    let tables = gradients.tables.iter().map(|rows| squares(&rows.values));
+    (squares(&gradients.dense) + tables.sum::<f64>()).sqrt()
 }
 
 /// The rule for one row and the state it keeps.
@@ -206,25 +240,29 @@ struct Update {
     rate: f32,
     /// What weight decay leaves of a parameter.
     kept: f32,
+    /// What clipping leaves of a gradient.
+    scale: f32,
     /// Adam's corrections for moments that began at zero.
     corrections: (f32, f32),
 }
 
 impl Update {
-    fn new(rule: Rule, rate: f64, weight_decay: f64, step: u64) -> Self {
+    fn new(rule: Rule, rate: f64, weight_decay: f64, scale: f32, step: u64) -> Self {
         let step = step.min(i32::MAX as u64) as i32;
         let correction = |beta: f32| (1.0 - f64::from(beta).powi(step)).recip() as f32;
         Self {
             rule,
             rate: rate as f32,
             kept: (1.0 - rate * weight_decay) as f32,
+            scale,
             corrections: (correction(ADAM_BETAS.0), correction(ADAM_BETAS.1)),
         }
     }
 
     /// Updates the touched rows of a table.
-    fn rows(&self, table: &mut [f32], state: &mut [f32], gradients: &RowGradients, dim: usize) {
-        self.rows_from(0, table, state, &gradients.rows, &gradients.values, dim);
+    fn rows(&self, table: &mut [f32], state: &mut [f32], gradients: &RowGradients) {
+        let (rows, dim) = (gradients.rows(), gradients.dim);
+        self.rows_from(0, table, state, rows, &gradients.values, dim);
     }
 
     /// Updates rows of a table that begins at row `first`. Rows ascend, so
@@ -241,14 +279,25 @@ impl Update {
     ) {
         let width = self.rule.state_width(dim);
         if rows.len() <= ROWS_PER_TASK {
-            for (&row, gradient) in rows.iter().zip(gradients.chunks_exact(dim)) {
-                let at = row as usize - first;
-                self.row(
-                    &mut table[at * dim..(at + 1) * dim],
-                    &mut state[at * width..(at + 1) * width],
-                    gradient,
-                );
-            }
+            vectorize(
+                #[inline(always)]
+                || {
+                    let rows_and_gradients = rows.iter().zip(gradients.chunks_exact(dim));
+                    for (number, (&row, gradient)) in rows_and_gradients.enumerate() {
+                        if let Some(&ahead) = rows.get(number + PREFETCH) {
+                            let at = ahead as usize - first;
+                            prefetch(&table[at * dim..(at + 1) * dim]);
+                            prefetch(&state[at * width..(at + 1) * width]);
+                        }
+                        let at = row as usize - first;
+                        self.row(
+                            &mut table[at * dim..(at + 1) * dim],
+                            &mut state[at * width..(at + 1) * width],
+                            gradient,
+                        );
+                    }
+                },
+            );
             return;
         }
         let (low, high) = rows.split_at(rows.len() / 2);
@@ -271,10 +320,12 @@ impl Update {
         );
     }
 
+    #[inline(always)]
     fn row(&self, x: &mut [f32], state: &mut [f32], gradient: &[f32]) {
         if self.kept != 1.0 {
             x.iter_mut().for_each(|x| *x *= self.kept);
         }
+        let gradient = gradient.iter().map(|g| self.scale * g);
         match self.rule {
             Rule::Sgd => {
                 x.iter_mut()
@@ -288,8 +339,7 @@ impl Update {
                 }
             }
             Rule::RowWiseAdagrad => {
-                let mean = gradient.iter().map(|g| g * g).sum::<f32>() / gradient.len() as f32;
-                state[0] += mean;
+                state[0] += mean_square(gradient.clone(), x.len());
                 let rate = self.rate / (state[0].sqrt() + ADAGRAD_EPSILON);
                 x.iter_mut().zip(gradient).for_each(|(x, g)| *x -= rate * g);
             }
@@ -297,7 +347,8 @@ impl Update {
         }
     }
 
-    fn adam(&self, x: &mut [f32], state: &mut [f32], gradient: &[f32]) {
+    #[inline(always)]
+    fn adam(&self, x: &mut [f32], state: &mut [f32], gradient: impl Iterator<Item = f32>) {
         let (first, second) = state.split_at_mut(x.len());
         let (beta1, beta2) = ADAM_BETAS;
         for (((x, m), v), g) in x.iter_mut().zip(first).zip(second).zip(gradient) {

@@ -1,7 +1,8 @@
 //! Scaled dot-product attention (Vaswani et al., 2017) of one sequence.
 
+use mmdlrm_kernels::{Panels, copy_rows, store};
+
 use super::elementwise::softmax;
-use super::product::{Finish, Panels, Rows, RowsMut};
 
 /// Sizes of an attention.
 #[derive(Clone, Copy)]
@@ -50,24 +51,14 @@ impl Attention {
             values.fill(length, head_width, |row, i| {
                 keys_values[(row * 2 + 1) * width + head + i]
             });
-            let queries = Rows {
-                data: &queries[head..],
-                stride: width,
-            };
-            let row_scores = RowsMut {
-                data: scores,
-                stride: length,
-            };
-            keys.multiply(queries, rows, row_scores, Finish::default(), scratch);
+            let queries = copy_rows(&queries[head..], width);
+            let row_scores = (scores.as_mut_slice(), length);
+            keys.multiply(queries, rows, row_scores, store(), scratch);
             softmax(scores, length, (head_width as f32).powf(-0.5), |row| {
                 if self.causal { first + row + 1 } else { length }
             });
-            let out = RowsMut {
-                data: &mut out[head..],
-                stride: width,
-            };
-            let scores = Rows::of(scores, length);
-            values.multiply(scores, rows, out, Finish::default(), scratch);
+            let (scores, out) = (copy_rows(scores, length), (&mut out[head..], width));
+            values.multiply(scores, rows, out, store(), scratch);
         }
     }
 }

@@ -1,7 +1,7 @@
 use candle_core::{Result, Tensor};
+use mmdlrm_kernels::{Finish, Panels, copy_rows};
 
 use super::elementwise::{Activation, layer_norm};
-use super::product::{Finish, Panels, Rows, RowsMut};
 
 /// A linear layer, `x · Wᵀ + b`.
 pub(crate) struct Dense {
@@ -55,18 +55,19 @@ impl Dense {
         add: bool,
         scratch: &mut Vec<f32>,
     ) {
-        let finish = Finish {
-            bias: self.bias.as_deref(),
-            activation,
+        let finish = Finish::new(
+            self.bias.as_deref(),
             add,
-        };
-        let out = RowsMut {
-            data: out,
-            stride: self.outputs(),
-        };
-        let rows = x.len() / self.inputs;
+            #[inline(always)]
+            |_, _, values: &mut [f32]| {
+                if let Some(activation) = activation {
+                    activation.apply(values);
+                }
+            },
+        );
+        let (rows, out) = (x.len() / self.inputs, (out, self.outputs()));
         self.weight
-            .multiply(Rows::of(x, self.inputs), rows, out, finish, scratch);
+            .multiply(copy_rows(x, self.inputs), rows, out, finish, scratch);
     }
 }
 

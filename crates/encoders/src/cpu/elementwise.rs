@@ -3,6 +3,8 @@
 //! Plain loops without branches, which the compiler turns into vector
 //! instructions where they are inlined into dispatched code.
 
+use mmdlrm_kernels::vectorize;
+
 /// Partial sums kept side by side: as many as fill the widest registers.
 const LANES: usize = 16;
 
@@ -85,28 +87,34 @@ fn layer_norm_row(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &m
 /// Layer norm of rows as wide as `weight`.
 pub(crate) fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) {
     let width = weight.len();
-    pulp::Arch::new().dispatch(|| {
-        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            layer_norm_row(x, weight, bias, epsilon, out);
-        }
-    });
+    vectorize(
+        #[inline(always)]
+        || {
+            for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                layer_norm_row(x, weight, bias, epsilon, out);
+            }
+        },
+    );
 }
 
 /// `softmax(scale · scores)` of each row's first `seen(row)` scores, zeros
 /// after them.
 pub(crate) fn softmax(scores: &mut [f32], width: usize, scale: f32, seen: impl Fn(usize) -> usize) {
-    pulp::Arch::new().dispatch(|| {
-        for (row, scores) in scores.chunks_exact_mut(width).enumerate() {
-            let (scores, unseen) = scores.split_at_mut(seen(row));
-            let most = max(scores);
-            for score in &mut *scores {
-                *score = exp(scale * (*score - most));
+    vectorize(
+        #[inline(always)]
+        || {
+            for (row, scores) in scores.chunks_exact_mut(width).enumerate() {
+                let (scores, unseen) = scores.split_at_mut(seen(row));
+                let most = max(scores);
+                for score in &mut *scores {
+                    *score = exp(scale * (*score - most));
+                }
+                let total = 1.0 / sum(scores, |x| x);
+                scores.iter_mut().for_each(|score| *score *= total);
+                unseen.fill(0.0);
             }
-            let total = 1.0 / sum(scores, |x| x);
-            scores.iter_mut().for_each(|score| *score *= total);
-            unseen.fill(0.0);
-        }
-    });
+        },
+    );
 }
 
 #[inline(always)]

@@ -9,7 +9,6 @@ mod attention;
 mod convolution;
 mod dense;
 mod elementwise;
-mod product;
 mod transformer;
 
 pub(crate) use convolution::{Convolution, FeatureMap};

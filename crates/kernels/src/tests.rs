@@ -1,0 +1,156 @@
+//! Products against their definition, on every kind of register at hand.
+
+use pulp::Simd;
+
+use crate::outer::AddTransposed;
+use crate::panels::{LONGEST, Multiply};
+use crate::{Finish, Panels, copy_rows, store};
+
+fn jumble(count: usize, seed: usize) -> Vec<f32> {
+    let number = |i: usize| ((i * 7919 + seed * 104_729) % 1009) as f32 / 1009.0 - 0.5;
+    (0..count).map(number).collect()
+}
+
+/// The definition, in double precision.
+fn expected(a: &[f32], b: &[f32], (rows, k, n): (usize, usize, usize)) -> Vec<f64> {
+    (0..rows * n)
+        .map(|i| {
+            let products =
+                (0..k).map(|p| f64::from(a[i / n * k + p]) * f64::from(b[p * n + i % n]));
+            products.sum()
+        })
+        .collect()
+}
+
+/// Tails of every tile height and of a panel, and inner products of more than
+/// one part.
+const SHAPES: [(usize, usize, usize); 8] = [
+    (1, 1, 1),
+    (12, 64, 50),
+    (50, 50, 64),
+    (23, 7, 33),
+    (31, 145, 16),
+    (29, LONGEST + 3, 31),
+    (4, 2 * LONGEST, 65),
+    (3, 0, 5),
+];
+
+fn near(found: &[f32], expected: impl IntoIterator<Item = f64>) {
+    for (&found, expected) in found.iter().zip(expected) {
+        assert!(
+            (f64::from(found) - expected).abs() < 1e-4,
+            "{found} {expected}"
+        );
+    }
+}
+
+fn check_multiply(simd: impl Simd, shape: (usize, usize, usize)) {
+    fn product<S: Simd>(
+        simd: S,
+        (rows, k, n): (usize, usize, usize),
+        finish: Finish<'_, impl Fn(usize, usize, &mut [f32])>,
+        out: &mut [f32],
+    ) {
+        let (a, b) = (jumble(rows * k, 1), jumble(k * n, 2));
+        let mut panels = Panels::default();
+        panels.fill_panels::<S>(k, n, |row, column| b[row * n + column]);
+        simd.vectorize(Multiply {
+            panels: &panels,
+            a: copy_rows(&a, k),
+            rows,
+            out,
+            stride: n,
+            finish,
+            scratch: &mut Vec::new(),
+        });
+    }
+    let (rows, k, n) = shape;
+    let plain = expected(&jumble(rows * k, 1), &jumble(k * n, 2), shape);
+    let mut out = vec![f32::NAN; rows * n];
+    product(simd, shape, store(), &mut out);
+    near(&out, plain.iter().copied());
+
+    let bias = jumble(n, 3);
+    let mut out = jumble(rows * n, 4);
+    let before = out.clone();
+    let finish = Finish::new(Some(&bias), true, |row, column, values: &mut [f32]| {
+        for (i, x) in values.iter_mut().enumerate() {
+            *x = 2.0 * *x + (row * n + column + i) as f32 * 1e-3;
+        }
+    });
+    product(simd, shape, finish, &mut out);
+    near(
+        &out,
+        (0..rows * n).map(|i| {
+            let sum = plain[i] + f64::from(bias[i % n]) + f64::from(before[i]);
+            2.0 * sum + i as f64 * 1e-3
+        }),
+    );
+}
+
+fn check_add_transposed(simd: impl Simd, (m, rows, n): (usize, usize, usize)) {
+    let (a, b) = (jumble(rows * m, 1), jumble(rows * n, 2));
+    let transposed: Vec<f32> = (0..m * rows).map(|i| a[i % rows * m + i / rows]).collect();
+    let products = expected(&transposed, &b, (m, rows, n));
+    let mut out = jumble(m * n, 3);
+    let before = out.clone();
+    simd.vectorize(AddTransposed {
+        out: &mut out,
+        a: &a,
+        b: copy_rows(&b, n),
+        m,
+        n,
+        scratch: &mut Vec::new(),
+    });
+    near(
+        &out,
+        products.iter().zip(before).map(|(x, y)| x + f64::from(y)),
+    );
+}
+
+#[test]
+fn products_match_the_definition_with_any_registers() {
+    for shape in SHAPES {
+        // Without rows there is nothing to sum, which the caller sees to.
+        let with_rows = (shape.0, shape.1.max(1), shape.2);
+        check_multiply(pulp::Scalar, shape);
+        check_add_transposed(pulp::Scalar, with_rows);
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                check_multiply(simd, shape);
+                check_add_transposed(simd, with_rows);
+            }
+            if let Some(simd) = pulp::x86::V4::try_new() {
+                check_multiply(simd, shape);
+                check_add_transposed(simd, with_rows);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_is_the_same_to_the_bit_among_any_others() {
+    let (rows, k, n) = (25, 100, 70);
+    let (a, b) = (jumble(rows * k, 1), jumble(k * n, 2));
+    let panels = Panels::of_transposed(&b, n, k);
+    let product = |a: &[f32]| {
+        let mut out = vec![0.0; a.len() / k * n];
+        let rows = a.len() / k;
+        panels.multiply(
+            copy_rows(a, k),
+            rows,
+            (&mut out, n),
+            store(),
+            &mut Vec::new(),
+        );
+        out
+    };
+    let together = product(&a);
+    for row in 0..rows {
+        assert_eq!(
+            product(&a[row * k..(row + 1) * k]),
+            &together[row * n..(row + 1) * n]
+        );
+    }
+}

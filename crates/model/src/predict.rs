@@ -1,0 +1,162 @@
+//! Predictions of pairs.
+
+use rayon::prelude::*;
+
+use crate::forward::{PIECE, Packed, Piece, Run};
+use crate::input::same;
+use crate::mlp::MlpBuffers;
+use crate::towers::Towered;
+use crate::{Batch, Dlrm, Result, Vectors};
+
+/// A model whose parameters do not change meanwhile, ready to predict batch
+/// after batch: each vector of each modality has gone through its tower, once.
+///
+/// ```
+/// use mmdlrm_model::{Batch, Dlrm, DlrmConfig, ModalityConfig, ModalityInput, Predictor};
+///
+/// let config = DlrmConfig {
+///     modalities: vec![ModalityConfig::new("image", 2, vec![64])],
+///     ..DlrmConfig::default()
+/// };
+/// let model = Dlrm::new(config, 42)?;
+/// let posters: &[f32] = &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6];
+/// let mut predictor = Predictor::new(&model, &[posters.into()])?;
+///
+/// let of_samples = ModalityInput { vectors: posters.into(), rows: &[2, ModalityInput::MISSING] };
+/// let batch = Batch { dense: &[0.5, -0.5], bags: &[], modalities: &[of_samples] };
+/// let (mut predictions, mut expected) = (Vec::new(), Vec::new());
+/// predictor.predict(&batch, &mut predictions)?;
+/// model.predict(&batch, &mut expected)?;
+/// assert_eq!(predictions, expected);
+/// # Ok::<(), mmdlrm_model::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Predictor<'a> {
+    model: &'a Dlrm,
+    packed: Packed,
+    towered: Vec<Towered>,
+    /// Numbers of each modality's vectors.
+    lengths: Vec<usize>,
+    /// One a thread.
+    pieces: Vec<Piece>,
+}
+
+impl<'a> Predictor<'a> {
+    /// Takes all `vectors`, one list a modality in the order of the
+    /// configuration, through their towers.
+    ///
+    /// # Errors
+    /// Vectors that do not fit the configuration.
+    pub fn new(model: &'a Dlrm, vectors: &[Vectors]) -> Result<Self> {
+        let modalities = &model.config.modalities;
+        same("the list of modalities", vectors.len(), modalities.len())?;
+        for (vectors, modality) in vectors.iter().zip(modalities) {
+            let whole = vectors.len() / modality.width * modality.width;
+            same(
+                &format!("vectors of {}", modality.name),
+                vectors.len(),
+                whole,
+            )?;
+        }
+        let mut packed = Packed::default();
+        packed.pack(&model.layout, &model.parameters.dense);
+        let mut buffers = vec![MlpBuffers::default(); rayon::current_num_threads()];
+        let towered = vectors
+            .iter()
+            .enumerate()
+            .map(|(number, &vectors)| {
+                let run = model.tower_run(vectors, &packed, number);
+                let mut towered = Towered::default();
+                if !run.tower.mlp.layers.is_empty() {
+                    towered.take_all(vectors.len() / modalities[number].width);
+                    towered.run(run, &mut buffers);
+                }
+                towered
+            })
+            .collect();
+        Ok(Self {
+            model,
+            packed,
+            towered,
+            lengths: vectors.iter().map(Vectors::len).collect(),
+            pieces: vec![Piece::default(); buffers.len()],
+        })
+    }
+
+    /// Writes the prediction of each sample, `[batch]`, in the unit of the
+    /// targets; `predictions` is resized to fit. The batch's vectors must be
+    /// those that the predictor was made with.
+    ///
+    /// # Errors
+    /// A batch that does not fit the configuration, or vectors of another
+    /// number.
+    pub fn predict(&mut self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
+        let samples = batch.check(&self.model.config)?;
+        for ((input, &length), modality) in batch
+            .modalities
+            .iter()
+            .zip(&self.lengths)
+            .zip(&self.model.config.modalities)
+        {
+            same(
+                &format!("vectors of {}", modality.name),
+                input.vectors.len(),
+                length,
+            )?;
+        }
+        let run = Run {
+            model: self.model,
+            packed: &self.packed,
+            batch,
+            towered: &self.towered,
+            dropout: None,
+            only: None,
+        };
+        predictions.resize(samples, 0.0);
+        run.predict(predictions, &mut self.pieces);
+        Ok(())
+    }
+}
+
+impl Dlrm {
+    /// Writes the prediction of each sample, `[batch]`, in the unit of the
+    /// targets; `predictions` is resized to fit. For many batches, with the same
+    /// parameters, a [`Predictor`] is quicker.
+    ///
+    /// # Errors
+    /// A batch that does not fit the configuration.
+    pub fn predict(&self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
+        let samples = batch.check(&self.config)?;
+        let threads = rayon::current_num_threads();
+        let (mut packed, mut towered) = (Packed::default(), Vec::new());
+        let mut buffers = vec![MlpBuffers::default(); threads];
+        packed.pack(&self.layout, &self.parameters.dense);
+        self.run_towers(batch, &packed, None, &mut towered, &mut buffers);
+        let run = Run {
+            model: self,
+            packed: &packed,
+            batch,
+            towered: &towered,
+            dropout: None,
+            only: None,
+        };
+        predictions.resize(samples, 0.0);
+        run.predict(predictions, &mut vec![Piece::default(); threads]);
+        Ok(())
+    }
+}
+
+impl Run<'_> {
+    /// A part of the batch for each of `pieces`.
+    fn predict(&self, predictions: &mut [f32], pieces: &mut [Piece]) {
+        let per_thread = predictions.len().div_ceil(pieces.len()).max(1);
+        let parts = predictions.par_chunks_mut(per_thread).zip(pieces);
+        parts.enumerate().for_each(|(part, (out, piece))| {
+            for (number, out) in out.chunks_mut(PIECE).enumerate() {
+                let start = part * per_thread + number * PIECE;
+                self.forward_piece(start..start + out.len(), piece);
+                self.model.write_predictions(piece.top.last_output(), out);
+            }
+        });
+    }
+}
