@@ -142,7 +142,7 @@ fn score(criterion: &mut Criterion) {
         });
     }
     let lists = vectors.each_ref().map(|vectors| vectors.as_slice().into());
-    let mut predictor = Predictor::new(&model, &lists).unwrap();
+    let predictor = Predictor::new(&model, &lists).unwrap();
     let samples = SHAPE.draw(BATCH, &mut random);
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function(BenchmarkId::new("pairs, a predictor", BATCH), |bencher| {

@@ -5,13 +5,14 @@ mod batches;
 #[path = "../peak/mod.rs"]
 mod peak;
 
+use std::error::Error;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use batches::Shape;
+use batches::{Samples, Shape};
 use clap::{Parser, ValueEnum};
-use mmdlrm::model::{Dlrm, Gradients, Loss};
-use mmdlrm::train::{Algorithm, Optimizer, OptimizerConfig, Result};
+use mmdlrm::model::{DeviceDlrm, Dlrm, Gradients, Loss};
+use mmdlrm::train::{Algorithm, DeviceOptimizer, Optimizer, OptimizerConfig};
 use peak::peak_mib;
 
 /// Batches that are drawn before the clock starts.
@@ -38,6 +39,9 @@ struct Args {
     /// Movies
     #[arg(long, default_value_t = Shape::ML_25M.movies as u32, value_parser = clap::value_parser!(u32).range(1..))]
     movies: u32,
+    /// Where steps are taken: cpu, cuda or metal
+    #[arg(long, default_value = "cpu")]
+    device: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -69,11 +73,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<()> {
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let shape = Shape {
         users: args.users as usize,
         movies: args.movies as usize,
     };
+    let device = mmdlrm::encoders::device(&args.device)?;
     let mut random = batches::random(1);
     let vectors = shape.vectors(&mut random);
     let batches: Vec<_> = (0..BATCHES)
@@ -84,24 +89,28 @@ fn run(args: &Args) -> Result<()> {
         algorithm: args.optimizer.into(),
         ..OptimizerConfig::default()
     };
-    let mut optimizer = Optimizer::new(config, &model)?;
-    let mut gradients = Gradients::default();
-    let mut seconds: Vec<f64> = Vec::new();
-    for (step, samples) in batches.iter().cycle().enumerate() {
-        if seconds.len() == args.steps as usize {
-            break;
-        }
-        let start = Instant::now();
-        samples.with(&vectors, |batch| {
-            model.gradients(batch, &samples.targets, Loss::Mse, &mut gradients)
-        })?;
-        optimizer.step(&mut model, &gradients, 1.0);
-        if step >= WARM_UP {
-            seconds.push(start.elapsed().as_secs_f64());
-        }
-    }
-    seconds.sort_by(f64::total_cmp);
-    let median = seconds[seconds.len() / 2];
+    let median = if device.is_cpu() {
+        let mut optimizer = Optimizer::new(config, &model)?;
+        let mut gradients = Gradients::default();
+        median_seconds(args.steps, &batches, |samples| {
+            samples.with(&vectors, |batch| {
+                model.gradients(batch, &samples.targets, Loss::Mse, &mut gradients)
+            })?;
+            optimizer.step(&mut model, &gradients, 1.0);
+            Ok(())
+        })?
+    } else {
+        let lists = vectors.each_ref().map(|vectors| vectors.as_slice().into());
+        let model = DeviceDlrm::new(&model, &lists, &device)?;
+        let mut optimizer = DeviceOptimizer::new(config, &model)?;
+        median_seconds(args.steps, &batches, |samples| {
+            let gradients = samples.with(&vectors, |batch| {
+                model.gradients(batch, &samples.targets, Loss::Mse)
+            })?;
+            optimizer.step(&model, &gradients, 1.0)?;
+            Ok(device.synchronize()?)
+        })?
+    };
     println!(
         "samples_per_s={:.0} step_ms={:.2} peak_mib={}",
         f64::from(args.batch) / median,
@@ -109,4 +118,25 @@ fn run(args: &Args) -> Result<()> {
         peak_mib()
     );
     Ok(())
+}
+
+/// Median time of a step, after some that do not count.
+fn median_seconds(
+    steps: u32,
+    batches: &[Samples],
+    mut step: impl FnMut(&Samples) -> Result<(), Box<dyn Error>>,
+) -> Result<f64, Box<dyn Error>> {
+    let mut seconds = Vec::new();
+    for (number, samples) in batches.iter().cycle().enumerate() {
+        if seconds.len() == steps as usize {
+            break;
+        }
+        let start = Instant::now();
+        step(samples)?;
+        if number >= WARM_UP {
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds[seconds.len() / 2])
 }

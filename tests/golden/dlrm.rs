@@ -168,6 +168,44 @@ fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
 }
 
 #[test]
+fn a_pytorch_checkpoint_loads_as_the_model_it_describes() {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/pytorch/dlrm.pt");
+    let found = Dlrm::from_pytorch(&path).unwrap();
+    let rows: Vec<usize> = found
+        .config()
+        .tables
+        .iter()
+        .map(|table| table.rows)
+        .collect();
+    assert_eq!(rows, [50, 30, 20]);
+    let dot = Interaction::Dot { itself: false };
+    assert_eq!(found.config().interaction, dot);
+    let name = "dlrm_dot_bce_sgd";
+    for case in cases()
+        .unwrap_or_default()
+        .iter()
+        .filter(|case| case.name == name)
+    {
+        let mut expected = case.model();
+        assert_eq!(found.parameters(), expected.parameters());
+        expected.load_pytorch(&path).unwrap();
+    }
+    let mut other = Dlrm::new(DlrmConfig::default(), 1).unwrap();
+    let error = other.load_pytorch(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("'emb_l.0.weight' is not a parameter"),
+        "{error}"
+    );
+    assert!(
+        error.contains("'bot_l.0.weight' is [32, 13], not [128, 1]"),
+        "{error}"
+    );
+    let error = Dlrm::from_pytorch("no-such.pt").unwrap_err().to_string();
+    assert!(error.contains("no-such.pt"), "{error}");
+}
+
+#[test]
 fn golden_dlrm_predictions_equal_meta() {
     for case in cases().unwrap_or_default() {
         let mut predictions = Vec::new();

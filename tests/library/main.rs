@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod device;
 mod gradients;
 mod hub;
 mod modalities;

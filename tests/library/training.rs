@@ -2,7 +2,7 @@ use mmdlrm::data::{Dataset, MovieLens, Split, TrainingData, generate};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{Algorithm, OptimizerConfig, Preset, TrainConfig, train};
 
-fn dataset() -> Dataset {
+pub fn dataset() -> Dataset {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("sample");
     let config = generate::GeneratorConfig {
@@ -82,7 +82,9 @@ fn a_diverging_loss_stops_the_run_and_names_the_step() {
         ..TrainConfig::default()
     };
     let error = train(&mut model, &dataset, &config, |_| {}, |_, _| Ok(())).unwrap_err();
-    assert!(error.to_string().contains("at step"), "{error}");
+    let error = error.to_string();
+    assert!(error.contains("at step 2 (epoch 1), when "), "{error}");
+    assert!(error.contains("_l."), "{error}");
 }
 
 #[test]

@@ -55,8 +55,7 @@ pub struct ExperimentConfig {
     pub seed: u64,
     /// How the model is trained.
     pub train: TrainConfig,
-    /// Device of the encoder: `cpu`, `cuda` or `metal`. The model is trained
-    /// on the CPU.
+    /// Where encoder and model compute: `cpu`, `cuda` or `metal`.
     pub device: String,
     /// What becomes of summaries with more tokens than the encoder takes.
     pub long_texts: LongTexts,

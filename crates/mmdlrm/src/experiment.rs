@@ -6,10 +6,12 @@ use mmdlrm_data::{
     Dataset, Genome, MovieLens, Movies, OpenOptions, Poster, Split, StreamedDataset,
     StreamedMovieLens, Summary, TrainingData, generate, read_posters, read_summaries,
 };
-use mmdlrm_encoders::LoadOptions;
+use mmdlrm_encoders::{Device, LoadOptions};
 use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig};
-use mmdlrm_train::{EpochMetrics, RunFolder, TrainConfig, predict_test, rank_catalogue, train};
+use mmdlrm_train::{
+    EpochMetrics, RunFolder, TrainConfig, predict_test, rank_catalogue, train, train_on,
+};
 use serde::Serialize;
 
 use crate::modalities::{Modalities, ModalityEncoder};
@@ -268,13 +270,15 @@ fn train_and_measure(
         ..inputs
     };
     let start = Instant::now();
-    train_model(&mut model, data, &config.train, run, observer)?;
+    let device = mmdlrm_encoders::device(&config.device)?;
+    train_model(&device, &mut model, data, &config.train, run, observer)?;
     seconds.train = start.elapsed().as_secs_f64();
     measure(&model, data, inputs, seconds, run, observer)
 }
 
 /// Trains, keeping the figures and the model of each epoch in the run folder.
 fn train_model(
+    device: &Device,
     model: &mut Dlrm,
     data: &impl TrainingData,
     config: &TrainConfig,
@@ -292,7 +296,10 @@ fn train_model(
         observer.borrow_mut().epoch(metrics);
         Ok(())
     };
-    train(model, data, config, on_step, on_epoch)?;
+    match device {
+        Device::Cpu => train(model, data, config, on_step, on_epoch)?,
+        device => train_on(device, model, data, config, on_step, on_epoch)?,
+    }
     observer.borrow_mut().end();
     Ok(())
 }

@@ -80,15 +80,42 @@ impl Dlrm {
         self.layout.segments(&self.config)
     }
 
-    /// The name of a parameter that is infinite or NaN, if there is one.
-    pub fn not_finite(&self) -> Option<String> {
-        let is_bad = |values: &[f32]| values.iter().any(|x| !x.is_finite());
-        let mut segments = self.segments().into_iter();
-        let dense = segments.find(|segment| is_bad(&self.parameters.dense[segment.range()]));
-        let mut tables = self.parameters.tables.iter();
-        dense.map(|segment| segment.name).or_else(|| {
-            let table = tables.find(|table| is_bad(&table.values))?;
-            Some(table.name.clone())
-        })
+    /// Name and value of the parameter furthest from 0; NaN is further than any
+    /// other. Whether a model is still sound shows here.
+    pub fn extreme_parameter(&self) -> (String, f32) {
+        let key = |x: f32| if x.is_nan() { f32::INFINITY } else { x.abs() };
+        let extreme = |values: &[f32]| {
+            let further = |a: f32, &b: &f32| if a.is_nan() || key(a) >= key(b) { a } else { b };
+            values.iter().fold(0.0, further)
+        };
+        let dense = self.segments().into_iter().map(|segment| {
+            let value = extreme(&self.parameters.dense[segment.range()]);
+            (segment.name, value)
+        });
+        let tables = self.parameters.tables.iter();
+        let tables = tables.map(|table| (table.name.clone(), extreme(&table.values)));
+        dense
+            .chain(tables)
+            .max_by(|(_, a), (_, b)| key(*a).total_cmp(&key(*b)))
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameter_furthest_from_zero_is_named() {
+        let mut model = Dlrm::new(DlrmConfig::default(), 1).unwrap();
+        model.parameters.dense[7] = -50.0;
+        assert_eq!(
+            model.extreme_parameter(),
+            ("bot_l.0.weight".to_owned(), -50.0)
+        );
+        *model.parameters.dense.last_mut().unwrap() = f32::NAN;
+        let (name, value) = model.extreme_parameter();
+        assert_eq!(name, "top_l.2.bias");
+        assert!(value.is_nan());
     }
 }

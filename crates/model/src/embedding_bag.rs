@@ -111,14 +111,19 @@ impl BagReader<'_> {
 }
 
 impl RowGradients {
+    /// For each id of the batch the place of its row among [`Self::rows`].
+    #[cfg(feature = "candle")]
+    pub(crate) fn places(&self) -> Vec<u32> {
+        let mut places = vec![0; self.grouped.entry_count()];
+        self.grouped.write_places(&mut places);
+        places
+    }
+
     /// Finds the rows that the batch touches.
     pub(crate) fn sort(&mut self, bags: &Bags, shape: &TableShape) {
         self.sample_of.clear();
         if !matches!(bags, Bags::Single(_)) {
-            for sample in 0..bags.len() {
-                let end = bags.span(sample).end;
-                self.sample_of.resize(end, sample as u32);
-            }
+            bags.write_samples(&mut self.sample_of);
         }
         let rows = bags.ids().iter().map(|&id| shape.row_of.row(id));
         self.grouped.sort(rows.zip(0..));

@@ -94,9 +94,29 @@ pub enum Error {
     /// A file of weights that is of something else.
     #[error("the weights do not fit: {0}")]
     Weights(String),
+    /// A PyTorch checkpoint that cannot be read.
+    #[cfg(feature = "candle")]
+    #[error("cannot read the PyTorch checkpoint {}: {source}", path.display())]
+    PyTorch {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        source: Box<candle_core::Error>,
+    },
+    /// A device that failed.
+    #[cfg(feature = "candle")]
+    #[error("the device failed: {0}")]
+    Device(Box<candle_core::Error>),
     /// A configuration that cannot be written or read as JSON.
     #[error("the model's configuration is not readable: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+#[cfg(feature = "candle")]
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Device(Box::new(error))
+    }
 }
 
 /// [`std::result::Result`] with this crate's [`Error`].

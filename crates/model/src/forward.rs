@@ -10,6 +10,7 @@ use crate::dropout::Dropout;
 use crate::embedding_bag::BagReader;
 use crate::layout::Layout;
 use crate::mlp::{MlpBuffers, PackedLayer, PackedMlp};
+use crate::per_thread::PerThread;
 use crate::towers::{TowerRun, Towered};
 use crate::{Batch, Dlrm, Vectors};
 
@@ -79,15 +80,14 @@ pub(crate) struct Run<'a> {
 }
 
 impl Dlrm {
-    /// Runs the towers of all modalities on the distinct vectors of a batch,
-    /// one of `buffers` a thread.
+    /// Runs the towers of all modalities on the distinct vectors of a batch.
     pub(crate) fn run_towers(
         &self,
         batch: &Batch,
         packed: &Packed,
         only: Option<Side>,
         towered: &mut Vec<Towered>,
-        buffers: &mut [MlpBuffers],
+        buffers: &PerThread<MlpBuffers>,
     ) {
         towered.resize_with(self.layout.towers.len(), Towered::default);
         let wanted = |modality: usize| {

@@ -1,9 +1,9 @@
 //! One training step's gradients, by explicit backward passes.
 //!
-//! The batch is cut into as many parts as there are threads, each part into
-//! pieces that fit a core's cache; a piece goes forwards and backwards before
-//! the next begins. Parts are fixed by the number of threads and their sums
-//! are taken in order, so the same seed and threads give the same bits.
+//! The batch is cut into parts, each into pieces that fit a core's cache; a piece
+//! goes forwards and backwards before the next begins. Threads take parts as
+//! they come, each part has sums of its own, and these are added up in order: the
+//! same seed gives the same bits, whatever the number of threads.
 
 use std::ops::Range;
 
@@ -15,9 +15,16 @@ use crate::embedding_bag::RowGradients;
 use crate::forward::{PIECE, Packed, Piece, Run, project};
 use crate::input::same;
 use crate::interaction::add_scaled;
-use crate::mlp::MlpBuffers;
+use crate::mlp::{MlpBuffers, Sums};
+use crate::per_thread::PerThread;
 use crate::towers::Towered;
 use crate::{Batch, Dlrm, Loss, ModalityInput, Result};
+
+/// Samples of a part: some pieces, so that adding up is little work beside them,
+/// and even, so that pairs stay together.
+const PART: usize = 4 * PIECE;
+/// Distinct vectors of a part; a tower has more parameters to add up.
+const TOWER_PART: usize = 8 * PIECE;
 
 /// Gradients of one batch, and the buffers they are computed in: keep one and
 /// pass it to every step.
@@ -32,36 +39,38 @@ pub struct Gradients {
     /// one with each.
     pub step: u64,
     parts: Vec<Part>,
-    tower_buffers: Vec<MlpBuffers>,
+    /// Sums of parts of the distinct vectors of each modality.
+    tower_parts: Vec<TowerPart>,
+    /// Gradient of the row of each sample, `[batch, row_width]`.
+    rows: Vec<f32>,
+    scratch: PerThread<Scratch>,
+    tower_buffers: PerThread<MlpBuffers>,
     towered: Vec<Towered>,
     packed: Packed,
 }
 
-/// What one thread works on.
+/// Sums of [`PART`] samples.
 #[derive(Debug, Default)]
 struct Part {
-    piece: Piece,
-    interaction_gradient: Vec<f32>,
-    /// Gradient of the row of each sample of the part, `[samples, row_width]`.
-    row_gradients: Vec<f32>,
+    /// Of all parameters but the towers'.
     dense: Vec<f32>,
     loss: f64,
 }
 
-/// The gradients of all rows, which lie in parts.
-#[derive(Clone, Copy)]
-struct AllRows<'a> {
-    parts: &'a [Vec<f32>],
-    per_part: usize,
-    width: usize,
+/// Sums of [`TOWER_PART`] distinct vectors of a modality.
+#[derive(Debug, Default)]
+struct TowerPart {
+    modality: usize,
+    places: Range<usize>,
+    /// Of the tower's parameters.
+    dense: Vec<f32>,
 }
 
-impl<'a> AllRows<'a> {
-    #[inline]
-    fn of_sample(self, sample: usize) -> &'a [f32] {
-        let row = sample % self.per_part * self.width;
-        &self.parts[sample / self.per_part][row..row + self.width]
-    }
+/// What a thread works with.
+#[derive(Debug, Default)]
+struct Scratch {
+    piece: Piece,
+    interaction_gradient: Vec<f32>,
 }
 
 impl Dlrm {
@@ -78,6 +87,18 @@ impl Dlrm {
         loss: Loss,
         gradients: &mut Gradients,
     ) -> Result<f64> {
+        // On a thread of the pool: handing every stage over to it from outside
+        // would take longer than some stages.
+        rayon::scope(|_| self.gradients_in_pool(batch, targets, loss, gradients))
+    }
+
+    fn gradients_in_pool(
+        &self,
+        batch: &Batch,
+        targets: &[f32],
+        loss: Loss,
+        gradients: &mut Gradients,
+    ) -> Result<f64> {
         let samples = batch.check(&self.config)?;
         same("targets", targets.len(), samples)?;
         loss.check(&self.config.output, samples)?;
@@ -86,24 +107,19 @@ impl Dlrm {
             tables,
             step,
             parts,
+            tower_parts,
+            rows,
+            scratch,
             tower_buffers,
             towered,
             packed,
         } = gradients;
-        dense.clear();
-        dense.resize(self.layout.dense_length, 0.0);
-        tables.resize_with(self.layout.tables.len(), RowGradients::default);
-        if samples == 0 {
-            tables.fill_with(RowGradients::default);
-            return Ok(0.0);
-        }
-        let threads = rayon::current_num_threads();
-        parts.resize_with(threads, Part::default);
-        tower_buffers.resize_with(threads, MlpBuffers::default);
-        // Pairs stay together.
-        let per_part = samples.div_ceil(threads).next_multiple_of(2);
+        let layout = &self.layout;
+        tables.resize_with(layout.tables.len(), RowGradients::default);
+        scratch.fit();
+        tower_buffers.fit();
         rayon::join(
-            || packed.pack(&self.layout, &self.parameters.dense),
+            || packed.pack(layout, &self.parameters.dense),
             || self.sort_rows(batch, tables),
         );
         self.run_towers(batch, packed, None, towered, tower_buffers);
@@ -116,31 +132,32 @@ impl Dlrm {
             only: None,
         };
         *step += 1;
-        parts.par_iter_mut().enumerate().for_each(|(number, part)| {
-            let start = (number * per_part).min(samples);
-            let end = (start + per_part).min(samples);
-            run.run_part(targets, loss, start..end, part);
+        parts.resize_with(samples.div_ceil(PART), Part::default);
+        rows.resize(samples * layout.row_width, 0.0);
+        let tasks = rows.par_chunks_mut(PART * layout.row_width);
+        let tasks = tasks.zip(parts.par_iter_mut()).enumerate();
+        tasks.for_each(|(number, (rows, part))| {
+            let start = number * PART;
+            let samples = start..samples.min(start + PART);
+            scratch.with(|scratch| run.run_part(targets, loss, samples, part, rows, scratch));
         });
-        // All threads read all rows while each writes its own sums.
-        let row_gradients: Vec<Vec<f32>> = parts
-            .iter_mut()
-            .map(|part| std::mem::take(&mut part.row_gradients))
-            .collect();
-        let rows = AllRows {
-            parts: &row_gradients,
-            per_part,
-            width: self.layout.row_width,
-        };
+        cut_towers(towered, tower_parts);
         rayon::join(
-            || run.towers_backward(rows, parts, tower_buffers),
+            || run.towers_backward(rows, tower_parts, tower_buffers),
             || run.collect_rows(rows, tables),
         );
-        for (part, gradients) in parts.iter_mut().zip(row_gradients) {
-            part.row_gradients = gradients;
-            add_scaled(dense, &part.dense, 1.0);
+        dense.clear();
+        dense.resize(layout.dense_length, 0.0);
+        for part in parts.iter() {
+            add_scaled(&mut dense[..layout.towers_start], &part.dense, 1.0);
+        }
+        for part in tower_parts.iter() {
+            let range = layout.towers[part.modality].range();
+            add_scaled(&mut dense[range], &part.dense, 1.0);
         }
         self.add_l2(dense);
-        Ok(parts.iter().map(|part| part.loss).sum::<f64>() / samples as f64)
+        // Nothing is the mean over no samples.
+        Ok(parts.iter().map(|part| part.loss).sum::<f64>() / samples.max(1) as f64)
     }
 
     fn sort_rows(&self, batch: &Batch, tables: &mut [RowGradients]) {
@@ -163,41 +180,57 @@ impl Dlrm {
 }
 
 impl Run<'_> {
-    /// Forwards and backwards through everything but towers and tables.
-    fn run_part(&self, targets: &[f32], loss: Loss, samples: Range<usize>, part: &mut Part) {
+    /// Forwards and backwards through everything but towers and tables; writes
+    /// the gradients of the samples' rows.
+    fn run_part(
+        &self,
+        targets: &[f32],
+        loss: Loss,
+        samples: Range<usize>,
+        part: &mut Part,
+        rows: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
         let layout = &self.model.layout;
         let width = layout.row_width;
         part.loss = 0.0;
         part.dense.clear();
-        part.dense.resize(layout.dense_length, 0.0);
-        part.row_gradients.resize(samples.len() * width, 0.0);
+        part.dense.resize(layout.towers_start, 0.0);
         let share = 1.0 / targets.len() as f32;
         for start in samples.clone().step_by(PIECE) {
             let range = start..samples.end.min(start + PIECE);
-            self.forward_piece(range.clone(), &mut part.piece);
-            let top = &mut part.piece.top;
+            self.forward_piece(range.clone(), &mut scratch.piece);
+            let top = &mut scratch.piece.top;
             top.last_gradient(&layout.top, range.len());
             if let (Some(last), Some(slopes)) = (top.outputs.last(), top.gradients.last_mut()) {
                 let (targets, output) = (&targets[range.clone()], &self.model.config.output);
                 part.loss += loss.of_samples(last, targets, output, share, slopes);
             }
             let offset = start - samples.start;
-            let rows = offset * width..(offset + range.len()) * width;
-            self.piece_backward(range, rows, share, part);
+            let rows = &mut rows[offset * width..(offset + range.len()) * width];
+            let mut sums = Sums {
+                values: &mut part.dense,
+                first: 0,
+            };
+            self.piece_backward(range, share, rows, &mut sums, scratch);
         }
-        self.missing_backward(samples, part);
+        self.missing_backward(samples, rows, &mut part.dense);
     }
 
-    /// From the gradients of a piece's last numbers to those of its `rows`.
-    fn piece_backward(&self, range: Range<usize>, rows: Range<usize>, share: f32, part: &mut Part) {
+    /// From the gradients of a piece's last numbers to those of its rows.
+    fn piece_backward(
+        &self,
+        range: Range<usize>,
+        share: f32,
+        gradients: &mut [f32],
+        dense: &mut Sums,
+        scratch: &mut Scratch,
+    ) {
         let layout = &self.model.layout;
-        let Part {
+        let Scratch {
             piece,
             interaction_gradient,
-            row_gradients,
-            dense,
-            ..
-        } = part;
+        } = scratch;
         interaction_gradient.resize(range.len() * layout.interaction_width, 0.0);
         layout.top.backward(
             &self.packed.top,
@@ -209,7 +242,6 @@ impl Run<'_> {
             Some(interaction_gradient),
             self.dropout,
         );
-        let gradients = &mut row_gradients[rows];
         let interaction = self.model.config.interaction;
         layout.interact_backward(interaction, &piece.rows, interaction_gradient, gradients);
         self.bags_backward(piece, share, gradients, dense);
@@ -240,7 +272,7 @@ impl Run<'_> {
         piece: &mut Piece,
         share: f32,
         gradients: &mut [f32],
-        dense: &mut [f32],
+        dense: &mut Sums,
     ) {
         let layout = &self.model.layout;
         let width = layout.row_width;
@@ -281,12 +313,12 @@ impl Run<'_> {
     }
 
     /// Gradients of the vectors that stand for missing modalities.
-    fn missing_backward(&self, samples: Range<usize>, part: &mut Part) {
+    fn missing_backward(&self, samples: Range<usize>, rows: &[f32], dense: &mut [f32]) {
         let layout = &self.model.layout;
         let towers = layout.towers.iter().zip(self.batch.modalities);
         for ((tower, input), columns) in towers.zip(layout.modality_slots()) {
-            let missing = &mut part.dense[tower.missing..tower.missing + tower.width];
-            let rows = part.row_gradients.chunks_exact(layout.row_width);
+            let missing = &mut dense[tower.missing..tower.missing + tower.width];
+            let rows = rows.chunks_exact(layout.row_width);
             for (row, &vector) in rows.zip(&input.rows[samples.clone()]) {
                 if vector == ModalityInput::MISSING {
                     add_scaled(missing, &row[columns.clone()], 1.0);
@@ -295,33 +327,58 @@ impl Run<'_> {
         }
     }
 
-    fn towers_backward(&self, rows: AllRows, parts: &mut [Part], buffers: &mut [MlpBuffers]) {
+    fn towers_backward(
+        &self,
+        rows: &[f32],
+        parts: &mut [TowerPart],
+        buffers: &PerThread<MlpBuffers>,
+    ) {
         let layout = &self.model.layout;
-        let threads = parts.len();
-        let parts = parts.par_iter_mut().zip(buffers).enumerate();
-        parts.for_each(|(number, (part, buffers))| {
-            for (modality, towered) in self.towered.iter().enumerate() {
-                let vectors = self.batch.modalities[modality].vectors;
-                let run = self.model.tower_run(vectors, self.packed, modality);
-                if run.tower.mlp.layers.is_empty() {
-                    continue;
-                }
-                let columns = layout.modality_slots()[modality].clone();
-                let per_thread = towered.distinct().div_ceil(threads);
-                let start = (number * per_thread).min(towered.distinct());
-                let end = (start + per_thread).min(towered.distinct());
-                let of_sample = |sample: usize| &rows.of_sample(sample)[columns.clone()];
-                towered.backward(run, start..end, of_sample, buffers, &mut part.dense);
-            }
+        parts.par_iter_mut().for_each(|part| {
+            let vectors = self.batch.modalities[part.modality].vectors;
+            let run = self.model.tower_run(vectors, self.packed, part.modality);
+            let columns = layout.modality_slots()[part.modality].clone();
+            let range = run.tower.range();
+            part.dense.clear();
+            part.dense.resize(range.len(), 0.0);
+            let mut sums = Sums {
+                values: &mut part.dense,
+                first: range.start,
+            };
+            let of_sample = |sample: usize| &rows[sample * layout.row_width..][columns.clone()];
+            buffers.with(|buffers| {
+                let towered = &self.towered[part.modality];
+                towered.backward(run, part.places.clone(), of_sample, buffers, &mut sums);
+            });
         });
     }
 
-    fn collect_rows(&self, rows: AllRows, tables: &mut [RowGradients]) {
-        let shapes = &self.model.layout.tables;
+    fn collect_rows(&self, rows: &[f32], tables: &mut [RowGradients]) {
+        let layout = &self.model.layout;
+        let (shapes, width) = (&layout.tables, layout.row_width);
         let tables = tables.par_iter_mut().zip(shapes);
         tables.for_each(|(gradients, shape)| {
             let reader = self.reader(shape.lookup);
-            gradients.collect(reader, shapes, shape, |sample| rows.of_sample(sample));
+            gradients.collect(reader, shapes, shape, |sample| {
+                &rows[sample * width..(sample + 1) * width]
+            });
         });
     }
+}
+
+/// Cuts the distinct vectors of all modalities into parts, whose buffers are
+/// kept.
+fn cut_towers(towered: &[Towered], parts: &mut Vec<TowerPart>) {
+    let mut count = 0;
+    for (modality, towered) in towered.iter().enumerate() {
+        for start in (0..towered.distinct()).step_by(TOWER_PART) {
+            if parts.len() == count {
+                parts.push(TowerPart::default());
+            }
+            parts[count].modality = modality;
+            parts[count].places = start..towered.distinct().min(start + TOWER_PART);
+            count += 1;
+        }
+    }
+    parts.truncate(count);
 }

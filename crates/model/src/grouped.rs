@@ -56,6 +56,22 @@ impl Grouped {
         std::mem::swap(&mut self.keys, &mut self.spare);
     }
 
+    /// Number of entries.
+    #[cfg(feature = "candle")]
+    pub fn entry_count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Writes for each entry the place of its row.
+    #[cfg(feature = "candle")]
+    pub fn write_places(&self, places: &mut [u32]) {
+        for place in 0..self.rows.len() {
+            for entry in self.entries(place) {
+                places[entry as usize] = place as u32;
+            }
+        }
+    }
+
     /// Numbers of the entries of the `place`-th distinct row.
     #[inline]
     pub fn entries(&self, place: usize) -> impl Iterator<Item = u32> + '_ {

@@ -147,6 +147,22 @@ impl<'a> Bags<'a> {
         }
     }
 
+    /// Writes the sample of each id.
+    pub(crate) fn write_samples(&self, samples: &mut Vec<u32>) {
+        samples.clear();
+        for sample in 0..self.len() {
+            samples.resize(self.span(sample).end, sample as u32);
+        }
+    }
+
+    /// The sample of each id.
+    #[cfg(feature = "candle")]
+    pub(crate) fn samples(&self) -> Vec<u32> {
+        let mut samples = Vec::new();
+        self.write_samples(&mut samples);
+        samples
+    }
+
     pub(crate) fn weights(&self) -> Option<&'a [f32]> {
         match self {
             Self::Weighted { weights, .. } => Some(weights),

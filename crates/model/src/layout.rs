@@ -25,6 +25,8 @@ pub(crate) struct Layout {
     pub row_width: usize,
     /// Numbers that the slots interact to.
     pub interaction_width: usize,
+    /// Where the towers' parameters begin, which are the last.
+    pub towers_start: usize,
     pub dense_length: usize,
 }
 
@@ -32,10 +34,20 @@ pub(crate) struct Layout {
 pub(crate) struct Tower {
     pub name: String,
     pub mlp: Mlp,
-    /// Where the vector that stands for a missing one begins.
+    /// Where the vector that stands for a missing one begins, before all towers.
     pub missing: usize,
     /// Length of that vector and of the tower's output.
     pub width: usize,
+}
+
+impl Tower {
+    /// Where the parameters of its layers stand.
+    pub fn range(&self) -> Range<usize> {
+        match (self.mlp.layers.first(), self.mlp.layers.last()) {
+            (Some(first), Some(last)) => first.start..last.end(),
+            _ => 0..0,
+        }
+    }
 }
 
 impl Layout {
@@ -56,19 +68,8 @@ impl Layout {
             bottoms.push(mlp);
         }
         config.tables.iter().for_each(|_| slot(config.dim));
-        let mut towers = Vec::new();
         for modality in &config.modalities {
-            let mlp = Mlp::new(modality.width, &modality.tower, end, relu, relu);
-            let missing = mlp.end(end);
-            let width = modality.output_width();
-            end = missing + width;
-            slot(width);
-            towers.push(Tower {
-                name: modality.name.clone(),
-                mlp,
-                missing,
-                width,
-            });
+            slot(modality.output_width());
         }
         let first: usize = slots[..bottoms.len()].iter().map(Range::len).sum();
         let interaction_width = config.interaction.width(slots.len(), first, slot_width);
@@ -91,6 +92,24 @@ impl Layout {
         for (table, slot) in config.tables.iter().zip(&slots[bottoms.len()..]) {
             builder.add(table, slot.clone());
         }
+        let mut end = builder.dense_end;
+        let mut missing = Vec::new();
+        for modality in &config.modalities {
+            missing.push(end);
+            end += modality.output_width();
+        }
+        let towers_start = end;
+        let mut towers = Vec::new();
+        for (modality, missing) in config.modalities.iter().zip(missing) {
+            let mlp = Mlp::new(modality.width, &modality.tower, end, relu, relu);
+            end = mlp.end(end);
+            towers.push(Tower {
+                name: modality.name.clone(),
+                mlp,
+                missing,
+                width: modality.output_width(),
+            });
+        }
         Self {
             bottoms,
             towers,
@@ -101,7 +120,8 @@ impl Layout {
             slot_width,
             row_width: builder.row_width,
             interaction_width,
-            dense_length: builder.dense_end,
+            towers_start,
+            dense_length: end,
         }
     }
 

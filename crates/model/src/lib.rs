@@ -40,6 +40,8 @@
 #![deny(missing_docs)]
 
 mod config;
+#[cfg(feature = "candle")]
+mod device;
 mod dlrm;
 mod dropout;
 mod embedding_bag;
@@ -54,7 +56,10 @@ mod lookup;
 mod loss;
 mod mlp;
 mod parameters;
+mod per_thread;
 mod predict;
+#[cfg(feature = "candle")]
+mod pytorch;
 mod ranking;
 mod towers;
 mod weights;
@@ -63,6 +68,8 @@ pub use config::{
     Activation, BottomConfig, Combine, Compression, DlrmConfig, Interaction, ModalityConfig,
     Output, OutputActivation, Pooling, Side, TableConfig, mixed_dims,
 };
+#[cfg(feature = "candle")]
+pub use device::{DeviceDlrm, DeviceGradients};
 pub use dlrm::Dlrm;
 pub use embedding_bag::RowGradients;
 pub use error::{Error, Result};

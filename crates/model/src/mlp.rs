@@ -5,6 +5,8 @@
 //! files one loop each. Products read copies of the weights, [`PackedMlp`],
 //! made anew after each step.
 
+use std::ops::Range;
+
 use mmdlrm_kernels::{Finish, Panels, add_transposed, copy_rows, store, vectorize};
 
 use crate::Activation;
@@ -74,10 +76,10 @@ impl Layer {
         &self,
         upstream: &[f32],
         input: impl Fn(usize, usize, &mut [f32]) + Copy,
-        gradient: &mut [f32],
+        gradient: &mut Sums,
         scratch: &mut Vec<f32>,
     ) {
-        let gradient = &mut gradient[self.start..self.end()];
+        let gradient = gradient.of(self.start..self.end());
         let (weight, bias) = gradient.split_at_mut(self.inputs * self.outputs);
         let sizes = (self.outputs, self.inputs);
         add_transposed(weight, upstream, input, sizes, scratch);
@@ -104,6 +106,19 @@ impl Layer {
         packed
             .backward
             .multiply(upstream, rows, out, finish, scratch);
+    }
+}
+
+/// Sums of the gradients of some parameters, the first of which is parameter
+/// number `first`.
+pub(crate) struct Sums<'a> {
+    pub values: &'a mut [f32],
+    pub first: usize,
+}
+
+impl Sums<'_> {
+    pub fn of(&mut self, range: Range<usize>) -> &mut [f32] {
+        &mut self.values[range.start - self.first..range.end - self.first]
     }
 }
 
@@ -264,7 +279,7 @@ impl Mlp {
         input: impl Fn(usize, usize, &mut [f32]) + Copy,
         rows: usize,
         buffers: &mut MlpBuffers,
-        gradient: &mut [f32],
+        gradient: &mut Sums,
         mut input_gradient: Option<&mut [f32]>,
         dropout: Option<Dropout>,
     ) {
@@ -339,11 +354,11 @@ impl Layer {
         parameters: &[f32],
         upstream: &[f32],
         input: &[f32],
-        gradient: &mut [f32],
+        gradient: &mut Sums,
         below: &mut [f32],
     ) {
         let weight = self.weight(parameters);
-        let gradient = &mut gradient[self.start..self.end()];
+        let gradient = gradient.of(self.start..self.end());
         let (weight_gradient, bias_gradient) = gradient.split_at_mut(self.inputs);
         vectorize(
             #[inline(always)]

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::forward::{PIECE, Packed, Piece, Run};
 use crate::input::same;
-use crate::mlp::MlpBuffers;
+use crate::per_thread::PerThread;
 use crate::towers::Towered;
 use crate::{Batch, Dlrm, Result, Vectors};
 
@@ -20,7 +20,7 @@ use crate::{Batch, Dlrm, Result, Vectors};
 /// };
 /// let model = Dlrm::new(config, 42)?;
 /// let posters: &[f32] = &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6];
-/// let mut predictor = Predictor::new(&model, &[posters.into()])?;
+/// let predictor = Predictor::new(&model, &[posters.into()])?;
 ///
 /// let of_samples = ModalityInput { vectors: posters.into(), rows: &[2, ModalityInput::MISSING] };
 /// let batch = Batch { dense: &[0.5, -0.5], bags: &[], modalities: &[of_samples] };
@@ -37,8 +37,7 @@ pub struct Predictor<'a> {
     towered: Vec<Towered>,
     /// Numbers of each modality's vectors.
     lengths: Vec<usize>,
-    /// One a thread.
-    pieces: Vec<Piece>,
+    pieces: PerThread<Piece>,
 }
 
 impl<'a> Predictor<'a> {
@@ -60,7 +59,7 @@ impl<'a> Predictor<'a> {
         }
         let mut packed = Packed::default();
         packed.pack(&model.layout, &model.parameters.dense);
-        let mut buffers = vec![MlpBuffers::default(); rayon::current_num_threads()];
+        let buffers = PerThread::new();
         let towered = vectors
             .iter()
             .enumerate()
@@ -69,7 +68,7 @@ impl<'a> Predictor<'a> {
                 let mut towered = Towered::default();
                 if !run.tower.mlp.layers.is_empty() {
                     towered.take_all(vectors.len() / modalities[number].width);
-                    towered.run(run, &mut buffers);
+                    towered.run(run, &buffers);
                 }
                 towered
             })
@@ -79,7 +78,7 @@ impl<'a> Predictor<'a> {
             packed,
             towered,
             lengths: vectors.iter().map(Vectors::len).collect(),
-            pieces: vec![Piece::default(); buffers.len()],
+            pieces: PerThread::new(),
         })
     }
 
@@ -90,7 +89,7 @@ impl<'a> Predictor<'a> {
     /// # Errors
     /// A batch that does not fit the configuration, or vectors of another
     /// number.
-    pub fn predict(&mut self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
+    pub fn predict(&self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
         let samples = batch.check(&self.model.config)?;
         for ((input, &length), modality) in batch
             .modalities
@@ -113,7 +112,7 @@ impl<'a> Predictor<'a> {
             only: None,
         };
         predictions.resize(samples, 0.0);
-        run.predict(predictions, &mut self.pieces);
+        run.predict(predictions, &self.pieces);
         Ok(())
     }
 }
@@ -127,11 +126,9 @@ impl Dlrm {
     /// A batch that does not fit the configuration.
     pub fn predict(&self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
         let samples = batch.check(&self.config)?;
-        let threads = rayon::current_num_threads();
         let (mut packed, mut towered) = (Packed::default(), Vec::new());
-        let mut buffers = vec![MlpBuffers::default(); threads];
         packed.pack(&self.layout, &self.parameters.dense);
-        self.run_towers(batch, &packed, None, &mut towered, &mut buffers);
+        self.run_towers(batch, &packed, None, &mut towered, &PerThread::new());
         let run = Run {
             model: self,
             packed: &packed,
@@ -141,22 +138,20 @@ impl Dlrm {
             only: None,
         };
         predictions.resize(samples, 0.0);
-        run.predict(predictions, &mut vec![Piece::default(); threads]);
+        run.predict(predictions, &PerThread::new());
         Ok(())
     }
 }
 
 impl Run<'_> {
-    /// A part of the batch for each of `pieces`.
-    fn predict(&self, predictions: &mut [f32], pieces: &mut [Piece]) {
-        let per_thread = predictions.len().div_ceil(pieces.len()).max(1);
-        let parts = predictions.par_chunks_mut(per_thread).zip(pieces);
-        parts.enumerate().for_each(|(part, (out, piece))| {
-            for (number, out) in out.chunks_mut(PIECE).enumerate() {
-                let start = part * per_thread + number * PIECE;
+    fn predict(&self, predictions: &mut [f32], pieces: &PerThread<Piece>) {
+        let tasks = predictions.par_chunks_mut(PIECE).enumerate();
+        tasks.for_each(|(number, out)| {
+            pieces.with(|piece| {
+                let start = number * PIECE;
                 self.forward_piece(start..start + out.len(), piece);
                 self.model.write_predictions(piece.top.last_output(), out);
-            }
+            });
         });
     }
 }

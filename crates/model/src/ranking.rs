@@ -13,7 +13,8 @@ use rayon::prelude::*;
 use crate::config::{Activation, Interaction, Side};
 use crate::forward::{PIECE, Packed, Piece, Run};
 use crate::interaction::pair;
-use crate::mlp::{Layer, MlpBuffers};
+use crate::mlp::Layer;
+use crate::per_thread::PerThread;
 use crate::{Batch, Dlrm, Error, Result};
 
 /// Items that are scored for all users before the next: what is kept of them
@@ -187,11 +188,9 @@ impl Dlrm {
             return Err(Error::PairInputs { inputs });
         }
         let samples = batch.check_sides(&self.config, |of| of == side)?;
-        let threads = rayon::current_num_threads();
         let (mut packed, mut towered) = (Packed::default(), Vec::new());
-        let mut buffers = vec![MlpBuffers::default(); threads];
         packed.pack(&self.layout, &self.parameters.dense);
-        self.run_towers(batch, &packed, Some(side), &mut towered, &mut buffers);
+        self.run_towers(batch, &packed, Some(side), &mut towered, &PerThread::new());
         let run = Run {
             model: self,
             packed: &packed,

@@ -9,7 +9,8 @@ use crate::forward::PIECE;
 use crate::grouped::Grouped;
 use crate::interaction::add_scaled;
 use crate::layout::Tower;
-use crate::mlp::{MlpBuffers, PackedMlp};
+use crate::mlp::{MlpBuffers, PackedMlp, Sums};
+use crate::per_thread::PerThread;
 use crate::{ModalityInput, Vectors};
 
 /// Vectors that are asked for ahead of the one that is read.
@@ -62,15 +63,16 @@ impl Towered {
         self.grouped.rows = (0..rows as u32).collect();
     }
 
-    /// Runs the tower on the distinct vectors, one of `buffers` a thread.
-    pub fn run(&mut self, run: TowerRun, buffers: &mut [MlpBuffers]) {
+    /// Runs the tower on the distinct vectors.
+    pub fn run(&mut self, run: TowerRun, buffers: &PerThread<MlpBuffers>) {
         let (rows, width) = (&self.grouped.rows, run.tower.width);
         self.outputs.resize(rows.len() * width, 0.0);
-        let per_thread = rows.len().div_ceil(buffers.len()).max(1);
-        let parts = buffers.par_iter_mut().zip(rows.par_chunks(per_thread));
-        parts
-            .zip(self.outputs.par_chunks_mut(per_thread * width))
-            .for_each(|((buffers, rows), outputs)| run.forward(rows, outputs, buffers));
+        let pieces = rows.par_chunks(PIECE);
+        pieces
+            .zip(self.outputs.par_chunks_mut(PIECE * width))
+            .for_each(|(rows, outputs)| {
+                buffers.with(|buffers| run.forward(rows, outputs, buffers))
+            });
     }
 
     /// Number of distinct vectors.
@@ -116,7 +118,7 @@ impl Towered {
         places: Range<usize>,
         of_sample: impl Fn(usize) -> &'a [f32],
         buffers: &mut MlpBuffers,
-        gradient: &mut [f32],
+        gradient: &mut Sums,
     ) {
         let TowerRun { tower, .. } = run;
         for start in places.clone().step_by(PIECE) {
@@ -181,14 +183,10 @@ impl<'a> TowerRun<'a> {
         }
     }
 
-    /// Runs the tower on the vectors `rows`, as many at a time as stay in a
-    /// core's second-level cache.
-    pub fn forward(self, rows: &[u32], outputs: &mut [f32], buffers: &mut MlpBuffers) {
-        let pieces = rows.chunks(PIECE);
-        for (rows, outputs) in pieces.zip(outputs.chunks_mut(PIECE * self.tower.width)) {
-            self.forward_layers(self.tower.mlp.layers.len(), rows, buffers);
-            outputs.copy_from_slice(buffers.last_output());
-        }
+    /// Runs the tower on a piece of vectors.
+    fn forward(self, rows: &[u32], outputs: &mut [f32], buffers: &mut MlpBuffers) {
+        self.forward_layers(self.tower.mlp.layers.len(), rows, buffers);
+        outputs.copy_from_slice(buffers.last_output());
     }
 
     fn forward_layers(self, count: usize, rows: &[u32], buffers: &mut MlpBuffers) {

@@ -1,5 +1,6 @@
 //! Parameters to and from safetensors.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -71,40 +72,63 @@ impl Dlrm {
     /// among them.
     ///
     /// # Errors
-    /// A tensor that is missing, left over, or of another shape or type; all
-    /// differences are listed.
+    /// A tensor that is missing, left over, or of another shape or type, or
+    /// settings that change what the parameters mean and differ from those in
+    /// the file; all differences are listed, and nothing is loaded.
     pub fn load_parameters(&mut self, bytes: &[u8]) -> Result<()> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes)?;
+        let entries = metadata.metadata().as_ref();
+        let mut differences = match entries.and_then(|entries| entries.get(CONFIG_KEY)) {
+            None => Vec::new(),
+            Some(config) => self.config.differences(&serde_json::from_str(config)?),
+        };
         let file = SafeTensors::deserialize(bytes)?;
-        let mut differences = Vec::new();
+        let mut stored = HashMap::new();
+        for (name, tensor) in file.tensors() {
+            if tensor.dtype() == Dtype::F32 {
+                let data = Cow::Borrowed(tensor.data());
+                let shape = tensor.shape().to_vec();
+                stored.insert(name, Stored { shape, data });
+            } else {
+                differences.push(format!("'{name}' is {:?}, not F32", tensor.dtype()));
+            }
+        }
+        self.load_stored(stored, differences)
+    }
+
+    /// Takes all parameters from `stored`, or none and lists the differences.
+    pub(crate) fn load_stored(
+        &mut self,
+        mut stored: HashMap<String, Stored>,
+        mut differences: Vec<String>,
+    ) -> Result<()> {
         let mut loaded = Vec::new();
         for (name, shape, _) in self.named() {
-            match file.tensor(&name) {
-                Err(_) => differences.push(format!("'{name}' is missing")),
-                Ok(tensor) if tensor.dtype() != Dtype::F32 => {
-                    differences.push(format!("'{name}' is {:?}, not F32", tensor.dtype()));
+            match stored.remove(&name) {
+                None if differences.iter().any(|d| d.contains(&format!("'{name}'"))) => {}
+                None => differences.push(format!("'{name}' is missing")),
+                Some(tensor) if tensor.shape != shape => {
+                    differences.push(format!("'{name}' is {:?}, not {shape:?}", tensor.shape));
                 }
-                Ok(tensor) if tensor.shape() != shape => {
-                    differences.push(format!("'{name}' is {:?}, not {shape:?}", tensor.shape()));
-                }
-                Ok(tensor) => loaded.push(tensor),
+                Some(tensor) => loaded.push(tensor.data),
             }
         }
-        let expected: Vec<String> = self.named().map(|(name, ..)| name).collect();
-        for name in file.names() {
-            if !expected.iter().any(|expected| expected == name) {
-                differences.push(format!("'{name}' is not a parameter of the model"));
-            }
-        }
+        let mut left_over: Vec<String> = stored
+            .into_keys()
+            .map(|name| format!("'{name}' is not a parameter of the model"))
+            .collect();
+        left_over.sort_unstable();
+        differences.append(&mut left_over);
         if !differences.is_empty() {
             return Err(Error::Weights(differences.join("; ")));
         }
         let segments = self.segments();
         let (dense, tables) = loaded.split_at(segments.len());
-        for (segment, tensor) in segments.iter().zip(dense) {
-            read_le(tensor.data(), &mut self.parameters.dense[segment.range()]);
+        for (segment, data) in segments.iter().zip(dense) {
+            read_le(data, &mut self.parameters.dense[segment.range()]);
         }
-        for (table, tensor) in self.parameters.tables.iter_mut().zip(tables) {
-            read_le(tensor.data(), &mut table.values);
+        for (table, data) in self.parameters.tables.iter_mut().zip(tables) {
+            read_le(data, &mut table.values);
         }
         Ok(())
     }
@@ -124,6 +148,54 @@ impl Dlrm {
             };
             (table.name.clone(), shape, table.values.as_slice())
         }))
+    }
+}
+
+/// A tensor of a file of weights, `f32` in little-endian order.
+pub(crate) struct Stored<'a> {
+    pub shape: Vec<usize>,
+    pub data: Cow<'a, [u8]>,
+}
+
+impl DlrmConfig {
+    /// Settings that change what parameters of the same shapes mean and differ
+    /// from another configuration's.
+    fn differences(&self, of_file: &Self) -> Vec<String> {
+        let settings = |config: &Self| -> Vec<(String, String)> {
+            let mut list = vec![
+                (
+                    "interaction".to_owned(),
+                    format!("{:?}", config.interaction),
+                ),
+                (
+                    "top_activation".to_owned(),
+                    format!("{:?}", config.top_activation),
+                ),
+                ("output".to_owned(), format!("{:?}", config.output)),
+            ];
+            for (number, bottom) in config.bottoms.iter().enumerate() {
+                let what = format!("{:?} of the {}", bottom.columns, bottom.side.name());
+                list.push((format!("bottoms[{number}].columns"), what));
+            }
+            for (number, table) in config.tables.iter().enumerate() {
+                let what = format!(
+                    "{} ({} ids, {:?}, {:?})",
+                    table.name, table.rows, table.pooling, table.compression
+                );
+                list.push((format!("tables[{number}]"), what));
+            }
+            for (number, modality) in config.modalities.iter().enumerate() {
+                list.push((format!("modalities[{number}]"), modality.name.clone()));
+            }
+            list
+        };
+        let (own, others) = (settings(self), settings(of_file));
+        own.iter()
+            .filter_map(|(setting, value)| {
+                let (_, other) = others.iter().find(|(other, _)| other == setting)?;
+                (other != value).then(|| format!("{setting} is {other}, not {value}"))
+            })
+            .collect()
     }
 }
 
@@ -158,6 +230,19 @@ mod tests {
             error.contains("'emb_l.0.weight' is [5, 64], not [6, 64]"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn settings_that_differ_are_listed_though_the_shapes_are_the_same() {
+        let bytes = model(5).to_safetensors().unwrap();
+        let mut other = model(5);
+        other.config.output.offset = 3.5;
+        other.config.tables[0].name = "movie".to_owned();
+        let before = other.parameters.clone();
+        let error = other.load_parameters(&bytes).unwrap_err().to_string();
+        assert!(error.contains("output is"), "{error}");
+        assert!(error.contains("tables[0] is user"), "{error}");
+        assert_eq!(other.parameters, before);
     }
 
     #[test]

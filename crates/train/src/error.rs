@@ -27,7 +27,9 @@ pub enum Error {
     #[error("the model and the data do not fit: {0}")]
     Mismatch(String),
     /// A loss that is no longer a number.
-    #[error("the loss became {loss} at step {step} (epoch {epoch}); lower the learning rate")]
+    #[error(
+        "the loss became {loss} at step {step} (epoch {epoch}), when {parameter} had reached {value:e}; lower the learning rate or clip gradients"
+    )]
     Diverged {
         /// The loss.
         loss: f64,
@@ -35,7 +37,15 @@ pub enum Error {
         step: u64,
         /// The epoch, from 1.
         epoch: usize,
+        /// The parameter furthest from 0.
+        parameter: String,
+        /// Its value.
+        value: f32,
     },
+    /// A device that failed.
+    #[cfg(feature = "candle")]
+    #[error("the device failed: {0}")]
+    Device(Box<candle_core::Error>),
     /// A file or folder could not be written.
     #[error("cannot write {}: {source}; check the folder, its permissions and the free space", path.display())]
     Write {
@@ -63,6 +73,13 @@ pub enum Error {
     /// Something that cannot be written as JSON.
     #[error("cannot write JSON: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+#[cfg(feature = "candle")]
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Device(Box::new(error))
+    }
 }
 
 /// [`std::result::Result`] with this crate's [`Error`].

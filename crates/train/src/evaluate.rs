@@ -40,7 +40,7 @@ pub fn predict_test(
     let features = data.features();
     let wiring = Wiring::new(model.config(), features)?;
     let (users, movies) = (features.users().ids(), features.movies().ids());
-    let mut predictor = Predictor::new(model, &wiring.vectors())?;
+    let predictor = Predictor::new(model, &wiring.vectors())?;
     let (mut predictions, mut rated) = (Vec::new(), Vec::new());
     for batch in data.test_batches(ROWS_AT_A_TIME) {
         let batch = batch?;

@@ -35,6 +35,8 @@
 //! ```
 #![deny(missing_docs)]
 
+#[cfg(feature = "candle")]
+mod device;
 mod error;
 mod evaluate;
 mod input;
@@ -42,12 +44,17 @@ mod optimizer;
 mod preset;
 mod run_folder;
 mod schedule;
+mod stepper;
 mod trainer;
 
+#[cfg(feature = "candle")]
+pub use device::DeviceOptimizer;
 pub use error::{Error, Result};
 pub use evaluate::{RatedPrediction, predict_test, rank_catalogue};
 pub use optimizer::{Algorithm, Optimizer, OptimizerConfig};
 pub use preset::Preset;
 pub use run_folder::RunFolder;
 pub use schedule::{Decay, Schedule};
+#[cfg(feature = "candle")]
+pub use trainer::train_on;
 pub use trainer::{EpochMetrics, TrainConfig, train};

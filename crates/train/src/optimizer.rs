@@ -10,10 +10,10 @@ const ROWS_PER_TASK: usize = 512;
 /// Rows that are asked for ahead of the one that is updated.
 const PREFETCH: usize = 8;
 /// PyTorch's `Adagrad(eps)`.
-const ADAGRAD_EPSILON: f32 = 1e-10;
+pub(crate) const ADAGRAD_EPSILON: f32 = 1e-10;
 /// PyTorch's `Adam(betas, eps)`.
-const ADAM_BETAS: (f32, f32) = (0.9, 0.999);
-const ADAM_EPSILON: f32 = 1e-8;
+pub(crate) const ADAM_BETAS: (f32, f32) = (0.9, 0.999);
+pub(crate) const ADAM_EPSILON: f32 = 1e-8;
 
 /// How gradients become steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,14 +198,14 @@ fn norm(gradients: &Gradients) -> f64 {
 
 /// The rule for one row and the state it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
+pub(crate) enum Rule {
     Sgd,
     Adagrad,
     RowWiseAdagrad,
     Adam,
 }
 
-fn rule(algorithm: Algorithm) -> Rule {
+pub(crate) fn rule(algorithm: Algorithm) -> Rule {
     match algorithm {
         Algorithm::Sgd => Rule::Sgd,
         Algorithm::Adagrad => Rule::Adagrad,
@@ -214,7 +214,7 @@ fn rule(algorithm: Algorithm) -> Rule {
     }
 }
 
-fn dense_rule(algorithm: Algorithm) -> Rule {
+pub(crate) fn dense_rule(algorithm: Algorithm) -> Rule {
     match algorithm {
         Algorithm::RowWiseAdagrad => Rule::Adagrad,
         other => rule(other),
@@ -233,6 +233,13 @@ impl Rule {
     }
 }
 
+/// Adam's factors at `step`, from 1, for moments that began at zero.
+pub(crate) fn adam_corrections(step: u64) -> (f32, f32) {
+    let step = step.min(i32::MAX as u64) as i32;
+    let correction = |beta: f32| (1.0 - f64::from(beta).powi(step)).recip() as f32;
+    (correction(ADAM_BETAS.0), correction(ADAM_BETAS.1))
+}
+
 /// One step's rule with its rates worked out.
 #[derive(Debug, Clone, Copy)]
 struct Update {
@@ -248,14 +255,12 @@ struct Update {
 
 impl Update {
     fn new(rule: Rule, rate: f64, weight_decay: f64, scale: f32, step: u64) -> Self {
-        let step = step.min(i32::MAX as u64) as i32;
-        let correction = |beta: f32| (1.0 - f64::from(beta).powi(step)).recip() as f32;
         Self {
             rule,
             rate: rate as f32,
             kept: (1.0 - rate * weight_decay) as f32,
             scale,
-            corrections: (correction(ADAM_BETAS.0), correction(ADAM_BETAS.1)),
+            corrections: adam_corrections(step),
         }
     }
 

@@ -1,0 +1,135 @@
+//! Checkpoints of facebookresearch/dlrm.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{DType, Tensor, pickle};
+
+use crate::config::BottomConfig;
+use crate::weights::Stored;
+use crate::{
+    Dlrm, DlrmConfig, Error, Interaction, Output, OutputActivation, Result, Side, TableConfig,
+};
+
+/// Under which facebookresearch/dlrm keeps the parameters.
+const STATE_DICT: &str = "state_dict";
+
+impl Dlrm {
+    /// A model as the checkpoint describes it: `dlrm_s_pytorch.py
+    /// --save-model`, or a plain state dict, with `dot` or `cat` interaction and
+    /// a sigmoid at the end. Tables may be of mixed dimensions.
+    ///
+    /// What a checkpoint does not say has to be known: for quotient-remainder
+    /// tables, make the model and call [`Self::load_pytorch`]. All tables are
+    /// put on the item's side.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is no such checkpoint.
+    pub fn from_pytorch(path: impl AsRef<Path>) -> Result<Self> {
+        let stored = read(path.as_ref())?;
+        let mut model = Self::new(describe(&stored)?, 0)?;
+        model.load_stored(stored, Vec::new())?;
+        Ok(model)
+    }
+
+    /// Loads the parameters of a checkpoint of facebookresearch/dlrm into a model
+    /// of the same shape.
+    ///
+    /// # Errors
+    /// A file that cannot be read; a tensor that is missing, left over, or of
+    /// another shape: all differences are listed, and nothing is loaded.
+    pub fn load_pytorch(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.load_stored(read(path.as_ref())?, Vec::new())
+    }
+}
+
+fn read(path: &Path) -> Result<HashMap<String, Stored<'static>>> {
+    let error = |source| Error::PyTorch {
+        path: path.to_owned(),
+        source: Box::new(source),
+    };
+    // With the key or, where there is none, without.
+    let tensors = match pickle::read_all_with_key(path, Some(STATE_DICT)) {
+        Ok(tensors) if !tensors.is_empty() => tensors,
+        _ => pickle::read_all(path).map_err(error)?,
+    };
+    let stored = |tensor: &Tensor| {
+        let tensor = tensor.to_dtype(DType::F32)?.flatten_all()?;
+        let values = tensor.to_vec1::<f32>()?;
+        Ok(values.iter().flat_map(|x| x.to_le_bytes()).collect())
+    };
+    tensors
+        .into_iter()
+        .map(|(name, tensor)| {
+            let data: Vec<u8> = stored(&tensor).map_err(error)?;
+            let stored = Stored {
+                shape: tensor.dims().to_vec(),
+                data: Cow::Owned(data),
+            };
+            Ok((name, stored))
+        })
+        .collect()
+}
+
+/// The configuration that has parameters of these names and shapes.
+fn describe(stored: &HashMap<String, Stored>) -> Result<DlrmConfig> {
+    let missing = |name: &str| Error::Weights(format!("'{name}' is missing or no matrix"));
+    let matrix = |name: &str| match stored.get(name).map(|tensor| tensor.shape.as_slice()) {
+        Some(&[rows, columns]) => Some((rows, columns)),
+        _ => None,
+    };
+    let mlp = |prefix: &str| {
+        let layers = (0..).map_while(|layer| matrix(&format!("{prefix}.{}.weight", 2 * layer)));
+        layers.collect::<Vec<_>>()
+    };
+    let (bottom, mut top) = (mlp("bot_l"), mlp("top_l"));
+    let (&(_, features), &(dim, _)) = bottom
+        .first()
+        .zip(bottom.last())
+        .ok_or_else(|| missing("bot_l.0.weight"))?;
+    let (_, interacted) = *top.first().ok_or_else(|| missing("top_l.0.weight"))?;
+    top.pop();
+    let tables: Vec<TableConfig> = (0..)
+        .map_while(|number| {
+            let name = number.to_string();
+            let of = |rows| TableConfig::new(&name, rows, Side::Item);
+            if let Some((rows, _)) = matrix(&format!("emb_l.{number}.weight")) {
+                return Some(of(rows));
+            }
+            let (rows, own) = matrix(&format!("emb_l.{number}.embs.weight"))?;
+            let dim = Some(own);
+            Some(TableConfig { dim, ..of(rows) })
+        })
+        .collect();
+    let vectors = 1 + tables.len();
+    let interaction = [
+        Interaction::Dot { itself: false },
+        Interaction::Dot { itself: true },
+        Interaction::Cat,
+    ]
+    .into_iter()
+    .find(|interaction| interaction.width(vectors, dim, vectors * dim) == interacted)
+    .ok_or_else(|| {
+        Error::Weights(format!(
+            "'top_l.0.weight' takes {interacted} numbers, which neither dot nor cat interaction of {vectors} vectors of {dim} gives"
+        ))
+    })?;
+    let widths = |layers: Vec<(usize, usize)>| layers.into_iter().map(|(width, _)| width);
+    Ok(DlrmConfig {
+        dim,
+        bottoms: vec![BottomConfig::new(
+            Side::Pair,
+            0..features,
+            widths(bottom).collect::<Vec<_>>(),
+        )],
+        tables,
+        interaction,
+        top: widths(top).collect(),
+        output: Output {
+            activation: OutputActivation::Sigmoid,
+            ..Output::default()
+        },
+        ..DlrmConfig::default()
+    })
+}

@@ -1,0 +1,59 @@
+use mmdlrm_model::{Batch, Dlrm, Gradients, Loss};
+
+use crate::{Optimizer, Result};
+
+/// Where steps are taken.
+pub(crate) trait Stepper {
+    /// Learns from a batch; `factor` scales the learning rates.
+    fn step(&mut self, batch: &Batch, targets: &[f32], factor: f64) -> Result<()>;
+
+    /// The losses that have not been handed out yet, in order. Those of a device
+    /// are waited for where `all` are wanted, and now and then.
+    fn losses(&mut self, all: bool) -> Result<Vec<f64>>;
+
+    /// The model as it stands.
+    fn model(&mut self) -> Result<&Dlrm>;
+}
+
+/// Steps on the CPU.
+pub(crate) struct CpuStepper<'a> {
+    pub model: &'a mut Dlrm,
+    pub optimizer: Optimizer,
+    pub loss: Loss,
+    gradients: Gradients,
+    losses: Vec<f64>,
+}
+
+impl<'a> CpuStepper<'a> {
+    pub fn new(model: &'a mut Dlrm, optimizer: Optimizer, loss: Loss) -> Self {
+        Self {
+            model,
+            optimizer,
+            loss,
+            gradients: Gradients::default(),
+            losses: Vec::new(),
+        }
+    }
+}
+
+impl Stepper for CpuStepper<'_> {
+    fn step(&mut self, batch: &Batch, targets: &[f32], factor: f64) -> Result<()> {
+        let loss = self
+            .model
+            .gradients(batch, targets, self.loss, &mut self.gradients)?;
+        self.losses.push(loss);
+        // A model that diverges is left as it was.
+        if loss.is_finite() {
+            self.optimizer.step(self.model, &self.gradients, factor);
+        }
+        Ok(())
+    }
+
+    fn losses(&mut self, _all: bool) -> Result<Vec<f64>> {
+        Ok(std::mem::take(&mut self.losses))
+    }
+
+    fn model(&mut self) -> Result<&Dlrm> {
+        Ok(self.model)
+    }
+}

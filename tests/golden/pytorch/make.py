@@ -1,0 +1,31 @@
+"""Writes dlrm.pt, as facebookresearch/dlrm's `dlrm_s_pytorch.py --save-model` does,
+from the weights of a golden file: python3 make.py dlrm_dot_bce_sgd.safetensors"""
+
+import sys
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+PREFIX = "before."
+weights = load_file(sys.argv[1])
+state = OrderedDict(
+    (name[len(PREFIX):], value.clone()) for name, value in weights.items() if name.startswith(PREFIX)
+)
+optimizer = torch.optim.SGD([torch.nn.Parameter(value) for value in state.values()], lr=0.1)
+torch.save(
+    {
+        "epoch": 0,
+        "nepochs": 1,
+        "nbatches": 100,
+        "nbatches_test": 10,
+        "iter": 5,
+        "train_loss": 0.69,
+        "total_loss": np.float64(0.5),
+        "test_acc": 0.8,
+        "state_dict": state,
+        "opt_state_dict": optimizer.state_dict(),
+    },
+    "dlrm.pt",
+)
