@@ -43,10 +43,10 @@ fn step(criterion: &mut Criterion) {
             group.bench_function(id, |bencher| {
                 bencher.iter(|| {
                     let samples = next.next().unwrap();
-                    let loss = samples.with(&vectors, |input| {
-                        model.gradients(input, &samples.targets, Loss::Mse, &mut gradients)
+                    let loss = samples.with(&vectors, |batch| {
+                        let batch = (batch, samples.targets.as_slice());
+                        optimizer.learn(&mut model, batch, Loss::Mse, &mut gradients, 1.0)
                     });
-                    optimizer.step(&mut model, &gradients, 1.0);
                     loss.unwrap()
                 });
             });

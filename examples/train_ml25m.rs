@@ -88,8 +88,7 @@ struct Args {
     /// Threads [default: one a core]
     #[arg(long)]
     threads: Option<usize>,
-    /// Device of the encoder: cpu, cuda or metal; the DLRM itself trains on
-    /// the CPU
+    /// Where posters and plots are encoded and the model is trained
     #[arg(long, default_value = "cpu", value_parser = ["cpu", "cuda", "metal"])]
     device: String,
     #[command(flatten)]

@@ -94,9 +94,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         let mut gradients = Gradients::default();
         median_seconds(args.steps, &batches, |samples| {
             samples.with(&vectors, |batch| {
-                model.gradients(batch, &samples.targets, Loss::Mse, &mut gradients)
+                let batch = (batch, samples.targets.as_slice());
+                optimizer.learn(&mut model, batch, Loss::Mse, &mut gradients, 1.0)
             })?;
-            optimizer.step(&mut model, &gradients, 1.0);
             Ok(())
         })?
     } else {

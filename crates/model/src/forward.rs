@@ -80,33 +80,37 @@ pub(crate) struct Run<'a> {
 }
 
 impl Dlrm {
-    /// Runs the towers of all modalities on the distinct vectors of a batch.
+    /// Finds the distinct vectors of each modality of a batch.
+    pub(crate) fn find_distinct(
+        &self,
+        batch: &Batch,
+        only: Option<Side>,
+        towered: &mut Vec<Towered>,
+    ) {
+        towered.resize_with(self.layout.towers.len(), Towered::default);
+        let inputs = batch.modalities.par_iter().zip(&self.layout.towers);
+        let numbered = inputs.zip(towered.par_iter_mut()).enumerate();
+        numbered.for_each(|(number, ((input, tower), towered))| {
+            let side = self.config.modalities[number].side;
+            if only.is_none_or(|only| only == side) && !tower.mlp.layers.is_empty() {
+                towered.find_distinct(input);
+            }
+        });
+    }
+
+    /// Runs the towers on the distinct vectors that were found.
     pub(crate) fn run_towers(
         &self,
         batch: &Batch,
         packed: &Packed,
-        only: Option<Side>,
-        towered: &mut Vec<Towered>,
+        towered: &mut [Towered],
         buffers: &PerThread<MlpBuffers>,
     ) {
-        towered.resize_with(self.layout.towers.len(), Towered::default);
-        let wanted = |modality: usize| {
-            let side = self.config.modalities[modality].side;
-            only.is_none_or(|only| only == side)
-        };
-        let inputs = batch.modalities.par_iter().zip(&self.layout.towers);
-        let numbered = inputs.zip(towered.par_iter_mut()).enumerate();
-        numbered
-            .filter(|&(number, _)| wanted(number))
-            .for_each(|(_, ((input, tower), towered))| towered.find_distinct(tower, input));
-        for (number, towered) in towered.iter_mut().enumerate() {
+        let towered = towered.par_iter_mut().enumerate();
+        towered.for_each(|(number, towered)| {
             let vectors = batch.modalities[number].vectors;
-            let run = self.tower_run(vectors, packed, number);
-            if run.tower.mlp.layers.is_empty() || !wanted(number) {
-                continue;
-            }
-            towered.run(run, buffers);
-        }
+            towered.run(self.tower_run(vectors, packed, number), buffers);
+        });
     }
 
     pub(crate) fn tower_run<'a>(

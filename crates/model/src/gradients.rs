@@ -87,18 +87,6 @@ impl Dlrm {
         loss: Loss,
         gradients: &mut Gradients,
     ) -> Result<f64> {
-        // On a thread of the pool: handing every stage over to it from outside
-        // would take longer than some stages.
-        rayon::scope(|_| self.gradients_in_pool(batch, targets, loss, gradients))
-    }
-
-    fn gradients_in_pool(
-        &self,
-        batch: &Batch,
-        targets: &[f32],
-        loss: Loss,
-        gradients: &mut Gradients,
-    ) -> Result<f64> {
         let samples = batch.check(&self.config)?;
         same("targets", targets.len(), samples)?;
         loss.check(&self.config.output, samples)?;
@@ -118,11 +106,17 @@ impl Dlrm {
         tables.resize_with(layout.tables.len(), RowGradients::default);
         scratch.fit();
         tower_buffers.fit();
+        // Few stages: each that threads wait for costs some tens of microseconds.
         rayon::join(
             || packed.pack(layout, &self.parameters.dense),
-            || self.sort_rows(batch, tables),
+            || {
+                rayon::join(
+                    || self.sort_rows(batch, tables),
+                    || self.find_distinct(batch, None, towered),
+                )
+            },
         );
-        self.run_towers(batch, packed, None, towered, tower_buffers);
+        self.run_towers(batch, packed, towered, tower_buffers);
         let run = Run {
             model: self,
             packed,

@@ -128,7 +128,8 @@ impl Dlrm {
         let samples = batch.check(&self.config)?;
         let (mut packed, mut towered) = (Packed::default(), Vec::new());
         packed.pack(&self.layout, &self.parameters.dense);
-        self.run_towers(batch, &packed, None, &mut towered, &PerThread::new());
+        self.find_distinct(batch, None, &mut towered);
+        self.run_towers(batch, &packed, &mut towered, &PerThread::new());
         let run = Run {
             model: self,
             packed: &packed,

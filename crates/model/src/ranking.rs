@@ -190,7 +190,8 @@ impl Dlrm {
         let samples = batch.check_sides(&self.config, |of| of == side)?;
         let (mut packed, mut towered) = (Packed::default(), Vec::new());
         packed.pack(&self.layout, &self.parameters.dense);
-        self.run_towers(batch, &packed, Some(side), &mut towered, &PerThread::new());
+        self.find_distinct(batch, Some(side), &mut towered);
+        self.run_towers(batch, &packed, &mut towered, &PerThread::new());
         let run = Run {
             model: self,
             packed: &packed,

@@ -39,12 +39,9 @@ pub(crate) struct TowerRun<'a> {
 }
 
 impl Towered {
-    /// Finds the distinct vectors. A tower without layers is left alone: its
-    /// vectors are read where they lie.
-    pub fn find_distinct(&mut self, tower: &Tower, input: &ModalityInput) {
-        if tower.mlp.layers.is_empty() {
-            return;
-        }
+    /// Finds the distinct vectors. Not for a tower without layers, whose vectors
+    /// are read where they lie.
+    pub fn find_distinct(&mut self, input: &ModalityInput) {
         let numbered = input.rows.iter().copied().zip(0..);
         self.grouped
             .sort(numbered.filter(|&(row, _)| row != ModalityInput::MISSING));
@@ -66,6 +63,9 @@ impl Towered {
     /// Runs the tower on the distinct vectors.
     pub fn run(&mut self, run: TowerRun, buffers: &PerThread<MlpBuffers>) {
         let (rows, width) = (&self.grouped.rows, run.tower.width);
+        if rows.is_empty() {
+            return;
+        }
         self.outputs.resize(rows.len() * width, 0.0);
         let pieces = rows.par_chunks(PIECE);
         pieces

@@ -1,5 +1,5 @@
 use mmdlrm_kernels::{prefetch, vectorize};
-use mmdlrm_model::{Dlrm, Gradients, RowGradients};
+use mmdlrm_model::{Batch, Dlrm, Gradients, Loss, RowGradients};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +136,32 @@ impl Optimizer {
             step: 0,
             dense,
             tables,
+        })
+    }
+
+    /// Learns from a batch: [gradients](Dlrm::gradients) and a [step](Self::step),
+    /// where the loss is finite. Returns that loss; `factor` scales both learning
+    /// rates.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model.
+    pub fn learn(
+        &mut self,
+        model: &mut Dlrm,
+        (batch, targets): (&Batch, &[f32]),
+        loss: Loss,
+        gradients: &mut Gradients,
+        factor: f64,
+    ) -> Result<f64> {
+        // On a thread of the pool: handing each stage over to it from outside
+        // takes 6 % of a step of 2,048 samples.
+        rayon::scope(|_| {
+            let loss = model.gradients(batch, targets, loss, gradients)?;
+            // A model that diverges is left as it was.
+            if loss.is_finite() {
+                self.step(model, gradients, factor);
+            }
+            Ok(loss)
         })
     }
 

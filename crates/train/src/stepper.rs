@@ -38,14 +38,14 @@ impl<'a> CpuStepper<'a> {
 
 impl Stepper for CpuStepper<'_> {
     fn step(&mut self, batch: &Batch, targets: &[f32], factor: f64) -> Result<()> {
-        let loss = self
-            .model
-            .gradients(batch, targets, self.loss, &mut self.gradients)?;
+        let Self {
+            model,
+            optimizer,
+            gradients,
+            ..
+        } = self;
+        let loss = optimizer.learn(model, (batch, targets), self.loss, gradients, factor)?;
         self.losses.push(loss);
-        // A model that diverges is left as it was.
-        if loss.is_finite() {
-            self.optimizer.step(self.model, &self.gradients, factor);
-        }
         Ok(())
     }
 
