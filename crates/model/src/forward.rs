@@ -80,6 +80,15 @@ pub(crate) struct Run<'a> {
 }
 
 impl Dlrm {
+    /// Packs the weights and runs the towers, for one pass over a batch.
+    pub(crate) fn prepare(&self, batch: &Batch, only: Option<Side>) -> (Packed, Vec<Towered>) {
+        let (mut packed, mut towered) = (Packed::default(), Vec::new());
+        packed.pack(&self.layout, &self.parameters.dense);
+        self.find_distinct(batch, only, &mut towered);
+        self.run_towers(batch, &packed, &mut towered, &PerThread::new());
+        (packed, towered)
+    }
+
     /// Finds the distinct vectors of each modality of a batch.
     pub(crate) fn find_distinct(
         &self,

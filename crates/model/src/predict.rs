@@ -126,10 +126,7 @@ impl Dlrm {
     /// A batch that does not fit the configuration.
     pub fn predict(&self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
         let samples = batch.check(&self.config)?;
-        let (mut packed, mut towered) = (Packed::default(), Vec::new());
-        packed.pack(&self.layout, &self.parameters.dense);
-        self.find_distinct(batch, None, &mut towered);
-        self.run_towers(batch, &packed, &mut towered, &PerThread::new());
+        let (packed, towered) = self.prepare(batch, None);
         let run = Run {
             model: self,
             packed: &packed,

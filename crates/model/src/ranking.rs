@@ -11,10 +11,9 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::config::{Activation, Interaction, Side};
-use crate::forward::{PIECE, Packed, Piece, Run};
+use crate::forward::{PIECE, Piece, Run};
 use crate::interaction::pair;
 use crate::mlp::Layer;
-use crate::per_thread::PerThread;
 use crate::{Batch, Dlrm, Error, Result};
 
 /// Items that are scored for all users before the next: what is kept of them
@@ -188,10 +187,7 @@ impl Dlrm {
             return Err(Error::PairInputs { inputs });
         }
         let samples = batch.check_sides(&self.config, |of| of == side)?;
-        let (mut packed, mut towered) = (Packed::default(), Vec::new());
-        packed.pack(&self.layout, &self.parameters.dense);
-        self.find_distinct(batch, Some(side), &mut towered);
-        self.run_towers(batch, &packed, &mut towered, &PerThread::new());
+        let (packed, towered) = self.prepare(batch, Some(side));
         let run = Run {
             model: self,
             packed: &packed,
