@@ -76,6 +76,9 @@ struct Args {
     /// Learning rate
     #[arg(long, default_value_t = ExperimentConfig::default().train.optimizer.learning_rate)]
     lr: f64,
+    /// Scale gradients whose norm is above this down to it
+    #[arg(long, value_name = "NORM")]
+    clip_norm: Option<f64>,
     /// Optimiser
     #[arg(long, default_value = "adam", value_parser = ["sgd", "adagrad", "row-wise-adagrad", "adam"])]
     optimizer: String,
@@ -212,6 +215,7 @@ fn config(args: Args) -> ExperimentConfig {
     config.train.epochs = args.epochs;
     config.train.batch_size = args.batch_size;
     config.train.optimizer.learning_rate = args.lr;
+    config.train.optimizer.clip_norm = args.clip_norm;
     config.train.optimizer.algorithm = match args.optimizer.as_str() {
         "sgd" => Algorithm::Sgd,
         "adagrad" => Algorithm::Adagrad,

@@ -201,6 +201,13 @@ fn a_pytorch_checkpoint_loads_as_the_model_it_describes() {
         error.contains("'bot_l.0.weight' is [32, 13], not [128, 1]"),
         "{error}"
     );
+    let bytes = std::fs::read(&path).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for length in [0, 100, bytes.len() / 2, bytes.len() - 1] {
+        let cut = folder.path().join("cut.pt");
+        std::fs::write(&cut, &bytes[..length]).unwrap();
+        assert!(Dlrm::from_pytorch(&cut).is_err(), "{length}");
+    }
     let error = Dlrm::from_pytorch("no-such.pt").unwrap_err().to_string();
     assert!(error.contains("no-such.pt"), "{error}");
 }
