@@ -10,6 +10,7 @@
 //! - [`add_transposed`] sums outer products, `out += Aᵀ · B`: a layer's weight
 //!   gradient.
 //! - [`prefetch`] asks for memory that will be read soon.
+//! - [`widen_halves`] reads numbers that are kept in half precision.
 //! - [`vectorize`] runs plain loops compiled for the widest registers.
 //!
 //! A tile of rows keeps its sums in registers from the first product to the
@@ -35,6 +36,7 @@
 //! ```
 #![deny(missing_docs)]
 
+mod half;
 mod outer;
 mod panels;
 mod prefetch;
@@ -43,6 +45,7 @@ mod tests;
 mod tile;
 mod vectorize;
 
+pub use half::widen_halves;
 pub use outer::add_transposed;
 pub use panels::{Finish, Panels, copy_rows, store};
 pub use prefetch::prefetch;

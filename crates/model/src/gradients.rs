@@ -20,10 +20,10 @@ use crate::per_thread::PerThread;
 use crate::towers::Towered;
 use crate::{Batch, Dlrm, Loss, ModalityInput, Result};
 
-/// Samples of a part: some pieces, so that adding up is little work beside them,
-/// and even, so that pairs stay together.
+/// Most samples of a part: some pieces, so that adding up is little work beside
+/// them.
 const PART: usize = 4 * PIECE;
-/// Distinct vectors of a part; a tower has more parameters to add up.
+/// Most distinct vectors of a part; a tower has more parameters to add up.
 const TOWER_PART: usize = 8 * PIECE;
 
 /// Gradients of one batch, and the buffers they are computed in: keep one and
@@ -126,13 +126,14 @@ impl Dlrm {
             only: None,
         };
         *step += 1;
-        parts.resize_with(samples.div_ceil(PART), Part::default);
+        let of_part = part_size(samples, PART);
+        parts.resize_with(samples.div_ceil(of_part), Part::default);
         rows.resize(samples * layout.row_width, 0.0);
-        let tasks = rows.par_chunks_mut(PART * layout.row_width);
+        let tasks = rows.par_chunks_mut(of_part * layout.row_width);
         let tasks = tasks.zip(parts.par_iter_mut()).enumerate();
         tasks.for_each(|(number, (rows, part))| {
-            let start = number * PART;
-            let samples = start..samples.min(start + PART);
+            let start = number * of_part;
+            let samples = start..samples.min(start + of_part);
             scratch.with(|scratch| run.run_part(targets, loss, samples, part, rows, scratch));
         });
         cut_towers(towered, tower_parts);
@@ -360,17 +361,26 @@ impl Run<'_> {
     }
 }
 
+/// Size of the parts of `count`, at most `most`: an even number of parts of about
+/// one size, so that threads end together, and even themselves, so that pairs
+/// stay together.
+fn part_size(count: usize, most: usize) -> usize {
+    let parts = count.div_ceil(most).next_multiple_of(2).max(1);
+    count.div_ceil(parts).next_multiple_of(2).max(2)
+}
+
 /// Cuts the distinct vectors of all modalities into parts, whose buffers are
 /// kept.
 fn cut_towers(towered: &[Towered], parts: &mut Vec<TowerPart>) {
     let mut count = 0;
     for (modality, towered) in towered.iter().enumerate() {
-        for start in (0..towered.distinct()).step_by(TOWER_PART) {
+        let of_part = part_size(towered.distinct(), TOWER_PART);
+        for start in (0..towered.distinct()).step_by(of_part) {
             if parts.len() == count {
                 parts.push(TowerPart::default());
             }
             parts[count].modality = modality;
-            parts[count].places = start..towered.distinct().min(start + TOWER_PART);
+            parts[count].places = start..towered.distinct().min(start + of_part);
             count += 1;
         }
     }

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use mmdlrm_kernels::{prefetch, vectorize};
+use mmdlrm_kernels::{prefetch, vectorize, widen_halves};
 
 use crate::config::{Pooling, Side, TableConfig};
 use crate::{DlrmConfig, Error, Result};
@@ -108,7 +108,7 @@ impl Vectors<'_> {
         match self {
             Self::F32(vectors) => out.copy_from_slice(&vectors[start..start + out.len()]),
             Self::F16(vectors) => {
-                vectors[start..start + out.len()].convert_to_f32_slice(out);
+                widen_halves(vectors[start..start + out.len()].reinterpret_cast(), out);
             }
         }
     }

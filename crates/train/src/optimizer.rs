@@ -181,12 +181,12 @@ impl Optimizer {
             scale,
             self.step,
         );
-        vectorize(
-            #[inline(always)]
-            || {
-                update.row(&mut parameters.dense, &mut self.dense, &gradients.dense);
-            },
-        );
+        let dense = || {
+            vectorize(
+                #[inline(always)]
+                || update.row(&mut parameters.dense, &mut self.dense, &gradients.dense),
+            );
+        };
 
         let rate = config.table_learning_rate.unwrap_or(config.learning_rate) * factor;
         let update = Update::new(
@@ -197,11 +197,12 @@ impl Optimizer {
             self.step,
         );
         let tables = parameters.tables.par_iter_mut().zip(&mut self.tables);
-        tables
-            .zip(&gradients.tables)
-            .for_each(|((table, state), gradients)| {
+        let tables = tables.zip(&gradients.tables);
+        rayon::join(dense, || {
+            tables.for_each(|((table, state), gradients)| {
                 update.rows(&mut table.values, state, gradients);
             });
+        });
     }
 }
 
