@@ -13,4 +13,5 @@ mod gradients;
 mod hub;
 mod modalities;
 mod ranking;
+mod shared_bags;
 mod training;

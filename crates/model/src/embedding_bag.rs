@@ -7,7 +7,8 @@ use crate::config::Pooling;
 use crate::grouped::Grouped;
 use crate::interaction::{add_scaled, dot};
 use crate::lookup::{Lookup, TableShape};
-use crate::{Bags, Table};
+use crate::shared_bags::{SharedGradients, SharedSums};
+use crate::{Bags, SharedBags, Table};
 
 /// Rows that a thread sums without asking for help.
 const ROWS_PER_TASK: usize = 16;
@@ -23,6 +24,7 @@ pub struct RowGradients {
     grouped: Grouped,
     /// Sample of each id of the batch; empty where each has one id.
     sample_of: Vec<u32>,
+    shared: SharedGradients,
 }
 
 impl RowGradients {
@@ -38,6 +40,8 @@ pub(crate) struct BagReader<'a> {
     pub bags: &'a Bags<'a>,
     pub lookup: &'a Lookup,
     pub tables: &'a [Table],
+    /// Sums over shared bags, one a table.
+    pub sums: &'a [SharedSums],
 }
 
 impl BagReader<'_> {
@@ -49,15 +53,7 @@ impl BagReader<'_> {
         let learned = self.lookup.weights.map_or(1.0, |table| {
             self.tables[table].values[self.bags.ids()[position] as usize]
         });
-        given * learned * self.share(length)
-    }
-
-    #[inline]
-    fn share(&self, length: usize) -> f32 {
-        match self.lookup.pooling {
-            Pooling::Sum => 1.0,
-            Pooling::Mean => 1.0 / length as f32,
-        }
+        given * learned * self.lookup.pooling.share(length)
     }
 
     #[inline]
@@ -68,8 +64,11 @@ impl BagReader<'_> {
     /// Asks for the first row of a sample that will be pooled soon.
     #[inline]
     pub fn prefetch(&self, table: usize, shape: &TableShape, sample: usize) {
-        let span = self.bags.span(sample);
-        if let Some(&id) = self.bags.ids()[span].first() {
+        let first = match self.bags {
+            Bags::Shared(bags) => bags.left_out(sample),
+            _ => Some(self.bags.span(sample).start),
+        };
+        if let Some(&id) = first.and_then(|position| self.bags.ids().get(position)) {
             let start = shape.row_of.row(id) as usize * shape.dim;
             prefetch(&self.tables[table].values[start..start + shape.dim]);
         }
@@ -79,6 +78,10 @@ impl BagReader<'_> {
     #[inline]
     pub fn pool(&self, table: usize, shape: &TableShape, sample: usize, out: &mut [f32]) {
         let (values, dim) = (&self.tables[table].values, out.len());
+        if let Bags::Shared(bags) = self.bags {
+            let pooling = self.lookup.pooling;
+            return self.sums[table].read(bags, pooling, (shape, values), sample, out);
+        }
         let span = self.bags.span(sample);
         let length = span.len();
         let ids = &self.bags.ids()[span.clone()];
@@ -101,8 +104,8 @@ impl BagReader<'_> {
                 for &id in rest {
                     out.iter_mut().zip(row(id)).for_each(|(sum, x)| *sum += x);
                 }
-                if self.lookup.pooling == Pooling::Mean {
-                    let share = self.share(length);
+                if self.lookup.pooling != Pooling::Sum {
+                    let share = self.lookup.pooling.share(length);
                     out.iter_mut().for_each(|x| *x *= share);
                 }
             }
@@ -122,6 +125,10 @@ impl RowGradients {
     /// Finds the rows that the batch touches.
     pub(crate) fn sort(&mut self, bags: &Bags, shape: &TableShape) {
         self.sample_of.clear();
+        if let Bags::Shared(bags) = bags {
+            let rows = self.shared.sort(bags, shape);
+            return self.grouped.sort(rows.zip(0..));
+        }
         if !matches!(bags, Bags::Single(_)) {
             bags.write_samples(&mut self.sample_of);
         }
@@ -144,6 +151,10 @@ impl RowGradients {
         let dim = shape.dim;
         self.dim = dim;
         self.values.resize(self.grouped.rows.len() * dim, 0.0);
+        if let Bags::Shared(bags) = reader.bags {
+            let of_vector = |sample: usize| &of_sample(sample)[shape.columns.clone()];
+            return self.collect_shared(bags, reader.lookup.pooling, of_vector);
+        }
         let (grouped, sample_of) = (&self.grouped, &self.sample_of);
         let tasks = self.values.par_chunks_mut(ROWS_PER_TASK * dim).enumerate();
         tasks.for_each(|(task, values)| {
@@ -167,6 +178,33 @@ impl RowGradients {
                                 std::mem::take(&mut is_first),
                                 out,
                             );
+                        }
+                    }
+                },
+            );
+        });
+    }
+}
+
+impl RowGradients {
+    fn collect_shared<'a>(
+        &mut self,
+        bags: &SharedBags,
+        pooling: Pooling,
+        of_vector: impl Fn(usize) -> &'a [f32] + Sync,
+    ) {
+        let dim = self.dim;
+        self.shared.sum(bags, pooling, dim, &of_vector);
+        let (grouped, shared) = (&self.grouped, &self.shared);
+        let tasks = self.values.par_chunks_mut(ROWS_PER_TASK * dim).enumerate();
+        tasks.for_each(|(task, values)| {
+            vectorize(
+                #[inline(always)]
+                || {
+                    for (row, out) in values.chunks_exact_mut(dim).enumerate() {
+                        out.fill(0.0);
+                        for entry in grouped.entries(task * ROWS_PER_TASK + row) {
+                            shared.add(entry as usize, bags, pooling, &of_vector, out);
                         }
                     }
                 },
@@ -223,6 +261,6 @@ impl BagReader<'_> {
             let row = &self.tables[table].values[start..start + shape.dim];
             dot(row, &gradient[shape.columns.clone()])
         });
-        given * self.share(length) * products.sum::<f32>()
+        given * self.lookup.pooling.share(length) * products.sum::<f32>()
     }
 }

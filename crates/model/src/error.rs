@@ -45,6 +45,26 @@ pub enum Error {
         /// Where the rule is broken.
         position: usize,
     },
+    /// A position that a sample leaves out of a shared bag of another.
+    #[error(
+        "table {table}: sample {sample} leaves out position {position}, but its bag has {} to {}", span.start, span.end
+    )]
+    LeftOut {
+        /// The table.
+        table: String,
+        /// The sample.
+        sample: usize,
+        /// The position among the ids.
+        position: usize,
+        /// Positions of the sample's bag.
+        span: std::ops::Range<usize>,
+    },
+    /// Shared bags of a table that cannot have them.
+    #[error("table {table} has learned weights, which shared bags cannot have")]
+    SharedWeights {
+        /// The table.
+        table: String,
+    },
     /// A number of the input that is infinite or NaN.
     #[error("{what}: column {column} of sample {sample} is {value}; every number must be finite")]
     NotFinite {

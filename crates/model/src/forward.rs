@@ -11,8 +11,9 @@ use crate::embedding_bag::BagReader;
 use crate::layout::Layout;
 use crate::mlp::{MlpBuffers, PackedLayer, PackedMlp};
 use crate::per_thread::PerThread;
+use crate::shared_bags::SharedSums;
 use crate::towers::{TowerRun, Towered};
-use crate::{Batch, Dlrm, Vectors};
+use crate::{Bags, Batch, Dlrm, Vectors};
 
 /// Samples that one thread takes through the model at a time: small enough
 /// that a piece's vectors and activations stay in its second-level cache, a
@@ -66,6 +67,14 @@ pub(crate) struct Piece {
     pub scratch: Vec<f32>,
 }
 
+/// What is computed before a pass over a batch.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Prepared {
+    pub packed: Packed,
+    pub towered: Vec<Towered>,
+    pub sums: Vec<SharedSums>,
+}
+
 /// What the passes over a batch read.
 #[derive(Clone, Copy)]
 pub(crate) struct Run<'a> {
@@ -73,6 +82,8 @@ pub(crate) struct Run<'a> {
     pub packed: &'a Packed,
     pub batch: &'a Batch<'a>,
     pub towered: &'a [Towered],
+    /// Sums over shared bags, one a table.
+    pub sums: &'a [SharedSums],
     pub dropout: Option<Dropout>,
     /// The side whose vectors are filled in, the others being 0; all where
     /// there is none.
@@ -80,13 +91,41 @@ pub(crate) struct Run<'a> {
 }
 
 impl Dlrm {
-    /// Packs the weights and runs the towers, for one pass over a batch.
-    pub(crate) fn prepare(&self, batch: &Batch, only: Option<Side>) -> (Packed, Vec<Towered>) {
-        let (mut packed, mut towered) = (Packed::default(), Vec::new());
+    /// Packs the weights, runs the towers and pools shared bags, for one pass
+    /// over a batch.
+    pub(crate) fn prepare(&self, batch: &Batch, only: Option<Side>) -> Prepared {
+        let mut prepared = Prepared::default();
+        let Prepared {
+            packed,
+            towered,
+            sums,
+        } = &mut prepared;
         packed.pack(&self.layout, &self.parameters.dense);
-        self.find_distinct(batch, only, &mut towered);
-        self.run_towers(batch, &packed, &mut towered, &PerThread::new());
-        (packed, towered)
+        self.find_distinct(batch, only, towered);
+        self.run_towers(batch, packed, towered, &PerThread::new());
+        self.pool_shared(batch, only, sums);
+        prepared
+    }
+
+    /// Pools the shared bags.
+    pub(crate) fn pool_shared(
+        &self,
+        batch: &Batch,
+        only: Option<Side>,
+        sums: &mut Vec<SharedSums>,
+    ) {
+        let shapes = &self.layout.tables;
+        sums.resize_with(shapes.len(), SharedSums::default);
+        let tables = sums.par_iter_mut().zip(shapes);
+        let tables = tables.zip(&self.parameters.tables);
+        tables.for_each(|((sums, shape), table)| {
+            let side = self.config.tables[shape.lookup].side;
+            if let Bags::Shared(bags) = &batch.bags[shape.lookup]
+                && only.is_none_or(|only| only == side)
+            {
+                sums.pool(bags, shape, &table.values);
+            }
+        });
     }
 
     /// Finds the distinct vectors of each modality of a batch.
@@ -293,6 +332,7 @@ impl Run<'_> {
             bags: &self.batch.bags[table],
             lookup: &self.model.layout.lookups[table],
             tables: &self.model.parameters.tables,
+            sums: self.sums,
         }
     }
 

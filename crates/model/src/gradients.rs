@@ -17,6 +17,7 @@ use crate::input::same;
 use crate::interaction::add_scaled;
 use crate::mlp::{MlpBuffers, Sums};
 use crate::per_thread::PerThread;
+use crate::shared_bags::SharedSums;
 use crate::towers::Towered;
 use crate::{Batch, Dlrm, Loss, ModalityInput, Result};
 
@@ -46,6 +47,7 @@ pub struct Gradients {
     scratch: PerThread<Scratch>,
     tower_buffers: PerThread<MlpBuffers>,
     towered: Vec<Towered>,
+    sums: Vec<SharedSums>,
     packed: Packed,
 }
 
@@ -100,6 +102,7 @@ impl Dlrm {
             scratch,
             tower_buffers,
             towered,
+            sums,
             packed,
         } = gradients;
         let layout = &self.layout;
@@ -116,12 +119,16 @@ impl Dlrm {
                 )
             },
         );
-        self.run_towers(batch, packed, towered, tower_buffers);
+        rayon::join(
+            || self.run_towers(batch, packed, towered, tower_buffers),
+            || self.pool_shared(batch, None, sums),
+        );
         let run = Run {
             model: self,
             packed,
             batch,
             towered,
+            sums,
             dropout: Dropout::new(self.config.dropout, *step),
             only: None,
         };

@@ -5,7 +5,7 @@ use half::slice::HalfFloatSliceExt;
 use mmdlrm_kernels::{prefetch, vectorize, widen_halves};
 
 use crate::config::{Pooling, Side, TableConfig};
-use crate::{DlrmConfig, Error, Result};
+use crate::{DlrmConfig, Error, Result, SharedBags};
 
 /// Samples for a model: borrowed columns, nothing copied.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,7 @@ pub struct Batch<'a> {
 
 /// The bags of one table.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub enum Bags<'a> {
     /// Exactly one id a sample, `[batch]`.
     Single(&'a [u32]),
@@ -39,6 +40,8 @@ pub enum Bags<'a> {
         /// One for each id.
         weights: &'a [f32],
     },
+    /// Bags that samples share, each sample's less an id of its own.
+    Shared(SharedBags<'a>),
 }
 
 /// The vectors of one modality and which of them each sample has.
@@ -122,6 +125,7 @@ impl<'a> Bags<'a> {
             Self::Lists { offsets, .. } | Self::Weighted { offsets, .. } => {
                 offsets.len().saturating_sub(1)
             }
+            Self::Shared(bags) => bags.bag_of.len(),
         }
     }
 
@@ -138,12 +142,14 @@ impl<'a> Bags<'a> {
             Self::Lists { offsets, .. } | Self::Weighted { offsets, .. } => {
                 offsets[sample] as usize..offsets[sample + 1] as usize
             }
+            Self::Shared(bags) => bags.span_of(bags.bag_of[sample] as usize),
         }
     }
 
     pub(crate) fn ids(&self) -> &'a [u32] {
         match self {
             Self::Single(ids) | Self::Lists { ids, .. } | Self::Weighted { ids, .. } => ids,
+            Self::Shared(bags) => bags.ids,
         }
     }
 
@@ -166,7 +172,8 @@ impl<'a> Bags<'a> {
     pub(crate) fn weights(&self) -> Option<&'a [f32]> {
         match self {
             Self::Weighted { weights, .. } => Some(weights),
-            _ => None,
+            Self::Shared(bags) => bags.weights,
+            Self::Single(_) | Self::Lists { .. } => None,
         }
     }
 
@@ -174,20 +181,12 @@ impl<'a> Bags<'a> {
     pub(crate) fn check(&self, table: &TableConfig, samples: usize) -> Result<()> {
         let name = &table.name;
         same(&format!("bags of table {name}"), self.len(), samples)?;
-        if let Self::Lists { offsets, ids } | Self::Weighted { offsets, ids, .. } = self {
-            let offsets_error = |position| Error::Offsets {
-                table: name.clone(),
-                position,
-            };
-            if offsets.first() != Some(&0) {
-                return Err(offsets_error(0));
+        match self {
+            Self::Single(_) => {}
+            Self::Lists { offsets, ids } | Self::Weighted { offsets, ids, .. } => {
+                check_offsets(table, offsets, ids.len())?;
             }
-            if let Some(fall) = offsets.windows(2).position(|pair| pair[1] < pair[0]) {
-                return Err(offsets_error(fall + 1));
-            }
-            if offsets.last().map(|&last| last as usize) != Some(ids.len()) {
-                return Err(offsets_error(offsets.len() - 1));
-            }
+            Self::Shared(bags) => bags.check(table, samples)?,
         }
         if let Some(weights) = self.weights() {
             if table.pooling == Pooling::Mean {
@@ -246,8 +245,31 @@ impl Batch<'_> {
     }
 }
 
+/// Offsets must rise from 0 to the number of ids.
+pub(crate) fn check_offsets(table: &TableConfig, offsets: &[u32], ids: usize) -> Result<()> {
+    let broken_at = |position| Error::Offsets {
+        table: table.name.clone(),
+        position,
+    };
+    if offsets.first() != Some(&0) {
+        return Err(broken_at(0));
+    }
+    if let Some(fall) = offsets.windows(2).position(|pair| pair[1] < pair[0]) {
+        return Err(broken_at(fall + 1));
+    }
+    if offsets.last().map(|&last| last as usize) != Some(ids) {
+        return Err(broken_at(offsets.len() - 1));
+    }
+    Ok(())
+}
+
 /// Every value must be below `rows`, or `missing`.
-fn check_range(what: &str, values: &[u32], rows: usize, missing: Option<u32>) -> Result<()> {
+pub(crate) fn check_range(
+    what: &str,
+    values: &[u32],
+    rows: usize,
+    missing: Option<u32>,
+) -> Result<()> {
     let outside = |&value: &u32| value as usize >= rows && Some(value) != missing;
     // Nearly always there is nothing to find, so all is looked at: without an
     // early end it is vectorised.
@@ -274,7 +296,7 @@ fn check_range(what: &str, values: &[u32], rows: usize, missing: Option<u32>) ->
 }
 
 /// No value may be infinite or NaN.
-fn finite(what: &str, values: &[f32], columns: usize) -> Result<()> {
+pub(crate) fn finite(what: &str, values: &[f32], columns: usize) -> Result<()> {
     let all = vectorize(
         #[inline(always)]
         || {

@@ -61,6 +61,7 @@ mod predict;
 #[cfg(feature = "candle")]
 mod pytorch;
 mod ranking;
+mod shared_bags;
 mod towers;
 mod weights;
 
@@ -79,3 +80,4 @@ pub use loss::Loss;
 pub use parameters::{Parameters, Segment, Table};
 pub use predict::Predictor;
 pub use ranking::{Items, top_k};
+pub use shared_bags::SharedBags;

@@ -103,11 +103,14 @@ impl<'a> Predictor<'a> {
                 length,
             )?;
         }
+        let mut sums = Vec::new();
+        self.model.pool_shared(batch, None, &mut sums);
         let run = Run {
             model: self.model,
             packed: &self.packed,
             batch,
             towered: &self.towered,
+            sums: &sums,
             dropout: None,
             only: None,
         };
@@ -126,12 +129,13 @@ impl Dlrm {
     /// A batch that does not fit the configuration.
     pub fn predict(&self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
         let samples = batch.check(&self.config)?;
-        let (packed, towered) = self.prepare(batch, None);
+        let prepared = self.prepare(batch, None);
         let run = Run {
             model: self,
-            packed: &packed,
+            packed: &prepared.packed,
             batch,
-            towered: &towered,
+            towered: &prepared.towered,
+            sums: &prepared.sums,
             dropout: None,
             only: None,
         };

@@ -187,12 +187,13 @@ impl Dlrm {
             return Err(Error::PairInputs { inputs });
         }
         let samples = batch.check_sides(&self.config, |of| of == side)?;
-        let (packed, towered) = self.prepare(batch, Some(side));
+        let prepared = self.prepare(batch, Some(side));
         let run = Run {
             model: self,
-            packed: &packed,
+            packed: &prepared.packed,
             batch,
-            towered: &towered,
+            towered: &prepared.towered,
+            sums: &prepared.sums,
             dropout: None,
             only: Some(side),
         };
@@ -222,7 +223,7 @@ impl Dlrm {
                 run.fill_rows(first..first + fixed.len() / outputs, piece);
                 run.interact(piece);
                 // Vectors of the other side are 0, and so are the products.
-                packed.top[0].multiply(
+                prepared.packed.top[0].multiply(
                     copy_rows(&piece.interacted, self.layout.interaction_width),
                     fixed.len() / outputs,
                     (fixed, outputs),

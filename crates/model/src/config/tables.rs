@@ -54,6 +54,21 @@ pub enum Pooling {
     Sum,
     /// Their mean; bags with weights cannot have it.
     Mean,
+    /// Their sum, with weights where there are any, by the square root of their
+    /// number: long bags count for more, but not in proportion (Koren, 2008).
+    SqrtN,
+}
+
+impl Pooling {
+    /// What a sum over `ids` ids is multiplied by.
+    #[inline]
+    pub(crate) fn share(self, ids: usize) -> f32 {
+        match self {
+            Self::Sum => 1.0,
+            Self::Mean => 1.0 / ids.max(1) as f32,
+            Self::SqrtN => 1.0 / (ids.max(1) as f32).sqrt(),
+        }
+    }
 }
 
 /// How ids share rows of a table.

@@ -6,7 +6,7 @@ use crate::interaction::pair;
 use crate::layout::Tower;
 use crate::lookup::Lookup;
 use crate::mlp::{Layer, Mlp};
-use crate::{Bags, Batch, Result};
+use crate::{Bags, Batch, Result, SharedBags};
 
 /// What a pass over a batch leaves.
 pub(super) struct Pass {
@@ -120,6 +120,10 @@ impl DeviceDlrm {
         let weights = self.weights(lookup, bags, touched)?;
         let mut pooled = Vec::new();
         for table in lookup.tables.clone() {
+            if let Bags::Shared(bags) = bags {
+                pooled.push(self.pool_shared(bags, lookup.pooling, &touched[table])?);
+                continue;
+            }
             let Touched { values, places, .. } = &touched[table];
             let dim = values.dim(D::Minus1)?;
             if bags.ids().is_empty() {
@@ -149,14 +153,73 @@ impl DeviceDlrm {
         }
     }
 
+    /// Pools each shared bag once; samples take what they leave out off its sum.
+    fn pool_shared(
+        &self,
+        bags: &SharedBags,
+        pooling: Pooling,
+        touched: &Touched,
+    ) -> Result<Tensor> {
+        let (samples, dim) = (bags.bag_of.len(), touched.values.dim(D::Minus1)?);
+        let zeros = |rows: usize| Tensor::zeros((rows, dim), DType::F32, &self.device);
+        let column = |values: Vec<f32>| {
+            let rows = values.len();
+            Tensor::from_vec(values, (rows, 1), &self.device)
+        };
+        let ids = bags.ids.len();
+        if ids == 0 {
+            return Ok(zeros(samples)?);
+        }
+        let entries = touched.values.index_select(&touched.places, 0)?;
+        let of_ids = entries.narrow(0, 0, ids)?;
+        let bag_of_ids = Tensor::new(bags.bag_of_ids(), &self.device)?;
+        let bag_of = Tensor::new(bags.bag_of, &self.device)?;
+        let sum = |of_ids: &Tensor| {
+            let sums = zeros(bags.bags())?.index_add(&bag_of_ids, of_ids, 0)?;
+            sums.index_select(&bag_of, 0)
+        };
+        let mut vectors = match bags.weights {
+            Some(weights) => sum(&of_ids.broadcast_mul(&column(weights.to_vec())?)?)?,
+            None => sum(&of_ids)?,
+        };
+        if let Some(shifts) = bags.shifts {
+            let shifted = sum(&of_ids)?.broadcast_mul(&column(shifts.to_vec())?)?;
+            vectors = (vectors + shifted)?;
+        }
+        let leaving: Vec<u32> = (0..samples as u32)
+            .filter(|&sample| bags.left_out(sample as usize).is_some())
+            .collect();
+        if !leaving.is_empty() {
+            let weights = leaving
+                .iter()
+                .map(|&sample| -bags.weight_left_out(sample as usize));
+            let left_out = entries.narrow(0, ids, leaving.len())?;
+            let left_out = left_out.broadcast_mul(&column(weights.collect())?)?;
+            let leaving = Tensor::new(leaving, &self.device)?;
+            vectors = vectors.index_add(&leaving, &left_out, 0)?;
+        }
+        let shares = (0..samples).map(|sample| bags.share(pooling, sample));
+        Ok(vectors.broadcast_mul(&column(shares.collect())?)?)
+    }
+
     /// What the vector of each id is multiplied by, `[ids, 1]`, where that is
     /// not 1.
     fn weights(&self, lookup: &Lookup, bags: &Bags, touched: &[Touched]) -> Result<Option<Tensor>> {
         let ids = bags.ids().len();
+        if matches!(bags, Bags::Shared(_)) {
+            return Ok(None);
+        }
         let mut given = bags.weights().map(<[f32]>::to_vec);
-        if lookup.pooling == Pooling::Mean {
-            let share = |sample: u32| 1.0 / bags.span(sample as usize).len() as f32;
-            given = Some(bags.samples().into_iter().map(share).collect());
+        if lookup.pooling != Pooling::Sum {
+            let share = |sample: u32| lookup.pooling.share(bags.span(sample as usize).len());
+            let shares = bags.samples().into_iter().map(share);
+            given = Some(match given {
+                Some(given) => shares
+                    .zip(given)
+                    .map(|(share, given)| share * given)
+                    .collect(),
+                None => shares.collect(),
+            });
         }
         if ids == 0 {
             return Ok(None);

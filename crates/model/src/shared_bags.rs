@@ -1,0 +1,318 @@
+//! Bags that many samples share: each is pooled once a batch.
+//!
+//! A user's history is the bag of all that user's samples, less the movie that a
+//! sample asks about; likewise a movie's audience. With `n` samples a bag, of `m`
+//! ids, that is `m + n` vectors to add, not `n · m`.
+
+use std::ops::Range;
+
+use mmdlrm_kernels::vectorize;
+use rayon::prelude::*;
+
+use crate::config::{Pooling, TableConfig};
+use crate::grouped::Grouped;
+use crate::input::{check_offsets, check_range, finite, same};
+use crate::interaction::add_scaled;
+use crate::lookup::TableShape;
+use crate::{Error, Result};
+
+/// Bags that samples share, each less one id of its own.
+///
+/// With the weights `w` of a bag's ids, and a sample's shift `c` and left-out
+/// position `o`, the sample's vector is `Σ_{p≠o} (w_p + c)·v_p`, or
+/// [that by the number](Pooling) of ids that are summed.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedBags<'a> {
+    /// Bag of each sample, `[batch]`.
+    pub bag_of: &'a [u32],
+    /// `[bags + 1]`, from 0 to the number of ids.
+    pub offsets: &'a [u32],
+    /// Ids of all bags.
+    pub ids: &'a [u32],
+    /// One for each id; 1 where there are none.
+    pub weights: Option<&'a [f32]>,
+    /// Added to the weights of a sample's bag, `[batch]`; 0 where there are none.
+    pub shifts: Option<&'a [f32]>,
+    /// For each sample the position in [`Self::ids`] that it leaves out, `[batch]`,
+    /// or [`Self::WHOLE`].
+    pub left_out: &'a [u32],
+}
+
+impl<'a> SharedBags<'a> {
+    /// The position that stands for a bag that is taken whole.
+    pub const WHOLE: u32 = u32::MAX;
+
+    /// Number of bags.
+    pub(crate) fn bags(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Where the ids of a bag stand.
+    #[inline]
+    pub(crate) fn span_of(&self, bag: usize) -> Range<usize> {
+        self.offsets[bag] as usize..self.offsets[bag + 1] as usize
+    }
+
+    #[inline]
+    fn weight(&self, position: usize) -> f32 {
+        self.weights.map_or(1.0, |weights| weights[position])
+    }
+
+    #[inline]
+    fn shift(&self, sample: usize) -> f32 {
+        self.shifts.map_or(0.0, |shifts| shifts[sample])
+    }
+
+    /// Position that a sample leaves out.
+    #[inline]
+    pub(crate) fn left_out(&self, sample: usize) -> Option<usize> {
+        let position = self.left_out[sample];
+        (position != Self::WHOLE).then_some(position as usize)
+    }
+
+    /// Weight of what a sample leaves out.
+    #[inline]
+    pub(crate) fn weight_left_out(&self, sample: usize) -> f32 {
+        let position = self.left_out[sample] as usize;
+        self.weight(position) + self.shift(sample)
+    }
+
+    /// What the sum for a sample is multiplied by.
+    #[inline]
+    pub(crate) fn share(&self, pooling: Pooling, sample: usize) -> f32 {
+        let ids = self.span_of(self.bag_of[sample] as usize).len();
+        let summed = ids - usize::from(self.left_out(sample).is_some());
+        pooling.share(summed)
+    }
+
+    /// Bag of each id.
+    #[cfg(feature = "candle")]
+    pub(crate) fn bag_of_ids(&self) -> Vec<u32> {
+        let mut bags = Vec::new();
+        self.write_bags(&mut bags);
+        bags
+    }
+
+    fn write_bags(&self, bags: &mut Vec<u32>) {
+        bags.clear();
+        for bag in 0..self.bags() {
+            bags.resize(self.span_of(bag).end, bag as u32);
+        }
+    }
+
+    pub(crate) fn check(&self, table: &TableConfig, samples: usize) -> Result<()> {
+        let name = &table.name;
+        let what = |part: &str| format!("{part} of table {name}");
+        same(&what("bags"), self.bag_of.len(), samples)?;
+        same(&what("left-out ids"), self.left_out.len(), samples)?;
+        if table.learned_weights {
+            return Err(Error::SharedWeights {
+                table: name.clone(),
+            });
+        }
+        check_offsets(table, self.offsets, self.ids.len())?;
+        check_range(&what("bags"), self.bag_of, self.bags(), None)?;
+        if let Some(weights) = self.weights {
+            same(&what("weights"), weights.len(), self.ids.len())?;
+            finite(&what("weights"), weights, 1)?;
+        }
+        if let Some(shifts) = self.shifts {
+            same(&what("shifts"), shifts.len(), samples)?;
+            finite(&what("shifts"), shifts, 1)?;
+        }
+        for (sample, &bag) in self.bag_of.iter().enumerate() {
+            let span = self.span_of(bag as usize);
+            if let Some(position) = self.left_out(sample)
+                && !span.contains(&position)
+            {
+                return Err(Error::LeftOut {
+                    table: name.clone(),
+                    sample,
+                    position,
+                    span,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The sums over the bags of a table.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedSums {
+    /// Times their weights, `[bags, dim]`.
+    weighted: Vec<f32>,
+    /// As they are, where samples shift weights.
+    plain: Vec<f32>,
+}
+
+impl SharedSums {
+    /// Adds up each bag; `values` is the table.
+    pub fn pool(&mut self, bags: &SharedBags, shape: &TableShape, values: &[f32]) {
+        let (dim, length) = (shape.dim, bags.bags() * shape.dim);
+        self.weighted.resize(length, 0.0);
+        let plain_length = if bags.shifts.is_some() { length } else { 0 };
+        self.plain.resize(plain_length, 0.0);
+        let row = |id: u32| {
+            let start = shape.row_of.row(id) as usize * dim;
+            &values[start..start + dim]
+        };
+        let weighted = self.weighted.par_chunks_mut(dim).enumerate();
+        weighted.for_each(|(bag, out)| {
+            vectorize(
+                #[inline(always)]
+                || {
+                    out.fill(0.0);
+                    for position in bags.span_of(bag) {
+                        add_scaled(out, row(bags.ids[position]), bags.weight(position));
+                    }
+                },
+            );
+        });
+        let plain = self.plain.par_chunks_mut(dim).enumerate();
+        plain.for_each(|(bag, out)| {
+            vectorize(
+                #[inline(always)]
+                || {
+                    out.fill(0.0);
+                    for position in bags.span_of(bag) {
+                        add_scaled(out, row(bags.ids[position]), 1.0);
+                    }
+                },
+            );
+        });
+    }
+
+    /// Writes the vector of a sample; `values` is the table.
+    #[inline]
+    pub fn read(
+        &self,
+        bags: &SharedBags,
+        pooling: Pooling,
+        (shape, values): (&TableShape, &[f32]),
+        sample: usize,
+        out: &mut [f32],
+    ) {
+        let dim = shape.dim;
+        let start = bags.bag_of[sample] as usize * dim;
+        let shift = bags.shift(sample);
+        out.copy_from_slice(&self.weighted[start..start + dim]);
+        if shift != 0.0 {
+            add_scaled(out, &self.plain[start..start + dim], shift);
+        }
+        if let Some(position) = bags.left_out(sample) {
+            let start = shape.row_of.row(bags.ids[position]) as usize * dim;
+            let row = &values[start..start + dim];
+            add_scaled(out, row, -bags.weight_left_out(sample));
+        }
+        let share = bags.share(pooling, sample);
+        if share != 1.0 {
+            out.iter_mut().for_each(|x| *x *= share);
+        }
+    }
+}
+
+/// What the gradients of a table need when its bags are shared.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct SharedGradients {
+    /// The samples of each bag that has any.
+    samples: Grouped,
+    /// Gradient of the weighted sum of each bag, `[bags, dim]`.
+    weighted: Vec<f32>,
+    /// Gradient of the plain sum, where samples shift weights.
+    plain: Vec<f32>,
+    /// Bag of each id.
+    bag_of: Vec<u32>,
+    /// Samples that leave an id out; they come behind the ids in the entries of
+    /// the table's rows.
+    leaving: Vec<u32>,
+}
+
+impl SharedGradients {
+    /// Finds the samples of each bag, and hands out the row of each entry.
+    pub fn sort<'a>(
+        &'a mut self,
+        bags: &'a SharedBags,
+        shape: &'a TableShape,
+    ) -> impl Iterator<Item = u32> + 'a {
+        self.samples.sort(bags.bag_of.iter().copied().zip(0..));
+        bags.write_bags(&mut self.bag_of);
+        self.leaving.clear();
+        let samples = 0..bags.bag_of.len() as u32;
+        let leaving = samples.filter(|&sample| bags.left_out(sample as usize).is_some());
+        self.leaving.extend(leaving);
+        let left_out = self.leaving.iter();
+        let left_out = left_out.map(|&sample| bags.ids[bags.left_out[sample as usize] as usize]);
+        let ids = bags.ids.iter().copied().chain(left_out);
+        ids.map(|id| shape.row_of.row(id))
+    }
+
+    /// Sums for each bag the gradients of its samples; `of_sample(s)` is the
+    /// gradient of the vector of sample `s`.
+    pub fn sum<'a>(
+        &mut self,
+        bags: &SharedBags,
+        pooling: Pooling,
+        dim: usize,
+        of_sample: impl Fn(usize) -> &'a [f32] + Sync,
+    ) {
+        let length = bags.bags() * dim;
+        self.weighted.clear();
+        self.weighted.resize(length, 0.0);
+        self.plain.clear();
+        let plain_length = if bags.shifts.is_some() { length } else { 0 };
+        self.plain.resize(plain_length, 0.0);
+        let samples = &self.samples;
+        let mut weighted = self.weighted.chunks_exact_mut(dim);
+        let mut plain = self.plain.chunks_exact_mut(dim);
+        // Bags ascend, so each takes its own stretch of the two lists.
+        let (mut work, mut next) = (Vec::with_capacity(samples.rows.len()), 0);
+        for (place, &bag) in samples.rows.iter().enumerate() {
+            let skipped = bag as usize - next;
+            next = bag as usize + 1;
+            if let Some(weighted) = weighted.nth(skipped) {
+                work.push((place, weighted, plain.nth(skipped)));
+            }
+        }
+        work.into_par_iter().for_each(|(place, weighted, plain)| {
+            let mut plain = plain;
+            vectorize(
+                #[inline(always)]
+                || {
+                    for sample in samples.entries(place) {
+                        let sample = sample as usize;
+                        let (gradient, share) = (of_sample(sample), bags.share(pooling, sample));
+                        add_scaled(weighted, gradient, share);
+                        if let Some(plain) = &mut plain {
+                            add_scaled(plain, gradient, share * bags.shift(sample));
+                        }
+                    }
+                },
+            );
+        });
+    }
+
+    /// Adds to the gradient of a row what it gets from an entry.
+    #[inline(always)]
+    pub fn add<'a>(
+        &self,
+        entry: usize,
+        bags: &SharedBags,
+        pooling: Pooling,
+        of_sample: impl Fn(usize) -> &'a [f32],
+        out: &mut [f32],
+    ) {
+        let dim = out.len();
+        let Some(leaving) = entry.checked_sub(bags.ids.len()) else {
+            let start = self.bag_of[entry] as usize * dim;
+            add_scaled(out, &self.weighted[start..start + dim], bags.weight(entry));
+            if !self.plain.is_empty() {
+                add_scaled(out, &self.plain[start..start + dim], 1.0);
+            }
+            return;
+        };
+        let sample = self.leaving[leaving] as usize;
+        let factor = bags.weight_left_out(sample) * bags.share(pooling, sample);
+        add_scaled(out, of_sample(sample), -factor);
+    }
+}
