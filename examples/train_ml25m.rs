@@ -67,24 +67,27 @@ struct Args {
     /// Use the tag genome, where the release has one, as one more modality
     #[arg(long)]
     genome: bool,
-    /// Passes over the training ratings
-    #[arg(long, default_value_t = ExperimentConfig::default().train.epochs)]
-    epochs: usize,
-    /// Ratings a step
-    #[arg(long, default_value_t = ExperimentConfig::default().train.batch_size)]
-    batch_size: usize,
-    /// Learning rate
-    #[arg(long, default_value_t = ExperimentConfig::default().train.optimizer.learning_rate)]
-    lr: f64,
+    /// Passes over the training ratings [default: the preset's]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Ratings a step [default: the preset's]
+    #[arg(long)]
+    batch_size: Option<usize>,
+    /// Learning rate [default: the preset's]
+    #[arg(long)]
+    lr: Option<f64>,
     /// Scale gradients whose norm is above this down to it
     #[arg(long, value_name = "NORM")]
     clip_norm: Option<f64>,
     /// Optimiser
     #[arg(long, default_value = "adam", value_parser = ["sgd", "adagrad", "row-wise-adagrad", "adam"])]
     optimizer: String,
-    /// Length of an embedding
-    #[arg(long, default_value_t = ExperimentConfig::default().dim)]
-    dim: usize,
+    /// Length of an embedding [default: the preset's]
+    #[arg(long)]
+    dim: Option<usize>,
+    /// Leave the times of ratings out, with --preset best
+    #[arg(long)]
+    no_timestamps: bool,
     /// Seed of split, parameters, order of the ratings, and sample
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -167,7 +170,8 @@ fn set_threads(threads: usize) -> Result<(), Error> {
 }
 
 fn config(args: Args) -> ExperimentConfig {
-    let mut config = ExperimentConfig::default();
+    let preset = Preset::ALL.iter().find(|(name, _)| *name == args.preset);
+    let mut config = ExperimentConfig::of(preset.map_or(Preset::default(), |(_, preset)| *preset));
     let name = match &args.data {
         None => "sample".into(),
         Some(data) => data.file_name().unwrap_or("run".as_ref()).to_owned(),
@@ -204,17 +208,17 @@ fn config(args: Args) -> ExperimentConfig {
     config.genome = args.genome;
     config.unknown_movies = args.policies.unknown_movies();
     config.duplicates = args.policies.duplicates();
-    if let Some((_, preset)) = Preset::ALL.iter().find(|(name, _)| *name == args.preset) {
-        config.preset = *preset;
-    }
-    config.dim = args.dim;
+    config.context.timestamps = !args.no_timestamps;
+    config.dim = args.dim.unwrap_or(config.dim);
     config.seed = args.seed;
     config.device = args.device;
     config.long_texts = args.long_texts.choice();
     config.train.seed = args.seed;
-    config.train.epochs = args.epochs;
-    config.train.batch_size = args.batch_size;
-    config.train.optimizer.learning_rate = args.lr;
+    let train = &mut config.train;
+    train.epochs = args.epochs.unwrap_or(train.epochs);
+    train.batch_size = args.batch_size.unwrap_or(train.batch_size);
+    let optimizer = &mut train.optimizer;
+    optimizer.learning_rate = args.lr.unwrap_or(optimizer.learning_rate);
     config.train.optimizer.clip_norm = args.clip_norm;
     config.train.optimizer.algorithm = match args.optimizer.as_str() {
         "sgd" => Algorithm::Sgd,

@@ -127,7 +127,9 @@ fn a_device_agrees_on_interactions_losses_and_penalties() {
         BottomConfig::new(Side::User, [2, 0], vec![4, WIDTH]),
     ];
     let penalised = DlrmConfig {
+        wide: true,
         l2: 0.05,
+        table_l2: 0.01,
         embedding_norm: 0.2,
         ..config(Interaction::default(), vec![WIDTH])
     };

@@ -292,12 +292,42 @@ fn gradients_under_dropout_and_l2_match_finite_differences() {
     for top_activation in [Activation::Relu, Activation::Identity] {
         let config = DlrmConfig {
             dropout: 0.3,
+            wide: true,
             l2: 0.05,
             top: vec![8, 6],
             top_activation,
             ..config(Interaction::default(), vec![4, WIDTH])
         };
         check(config, Loss::Mse);
+    }
+}
+
+#[test]
+fn the_penalty_on_rows_is_taken_once_for_each_that_is_touched() {
+    let input = Input::new();
+    let rows_of = |table_l2: f32| {
+        let config = DlrmConfig {
+            table_l2,
+            ..config(Interaction::default(), vec![WIDTH])
+        };
+        let model = Dlrm::new(config, 3).unwrap();
+        let mut gradients = Gradients::default();
+        input
+            .with(|batch| model.gradients(batch, &input.targets, Loss::Mse, &mut gradients))
+            .unwrap();
+        (model, gradients.tables.remove(0))
+    };
+    let ((model, plain), (_, held_back)) = (rows_of(0.0), rows_of(0.25));
+    assert_eq!(plain.rows(), held_back.rows());
+    for (place, &row) in plain.rows().iter().enumerate() {
+        for i in 0..WIDTH {
+            let difference = held_back.values[place * WIDTH + i] - plain.values[place * WIDTH + i];
+            let e = model.parameters().tables[0].values[row as usize * WIDTH + i];
+            assert!(
+                (difference - 2.0 * 0.25 * e).abs() < 1e-6,
+                "{difference} {e}"
+            );
+        }
     }
 }
 

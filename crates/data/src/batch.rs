@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::rated::Rated;
-use crate::{Features, Modality, Result};
+use crate::{BatchBags, Features, Modality, Result};
 
 /// Threads that turn ratings into batches.
 const BUILDERS: usize = 2;
@@ -26,7 +26,8 @@ pub struct Batch {
     pub genre_offsets: Vec<u32>,
     /// Genres of the samples' movies.
     pub genre_ids: Vec<u32>,
-    /// Standardised dense features, `[batch, DENSE_FEATURES.len()]`.
+    /// Standardised dense features, `[batch, features]`, of the names of
+    /// [`Features::dense_names`].
     pub dense: Vec<f32>,
     /// For each modality the row of each sample's vector, `[batch]`, or
     /// [`Modality::MISSING`].
@@ -34,6 +35,13 @@ pub struct Batch {
     /// Rating of each sample in stars, `[batch]`; empty where there is none to
     /// learn from.
     pub stars: Vec<f32>,
+    /// What the biases of user and movie say of each sample, in stars, `[batch]`;
+    /// empty without a [context](crate::ContextConfig), as what follows.
+    pub base: Vec<f32>,
+    /// What the samples' users rated.
+    pub histories: BatchBags,
+    /// Who rated the samples' movies.
+    pub audiences: BatchBags,
 }
 
 impl Batch {
@@ -58,7 +66,10 @@ impl Batch {
 /// Whether the rows of batches are in the training set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    Train,
+    /// What is drawn for the batches is decided by the seed.
+    Train {
+        seed: u64,
+    },
     Test,
 }
 
@@ -81,11 +92,11 @@ impl Batches {
         feed: impl FnOnce(&mut dyn FnMut(Vec<Rated>) -> bool) -> Result<()> + Send + 'static,
     ) -> Self {
         let (mut work, mut ready) = (Vec::new(), Vec::new());
-        for _ in 0..BUILDERS {
+        for builder in 0..BUILDERS {
             let (send_work, take_work) = sync_channel(PREFETCHED);
             let (send, receive) = sync_channel(PREFETCHED);
             let features = Arc::clone(features);
-            std::thread::spawn(move || build(&features, purpose, &take_work, &send));
+            std::thread::spawn(move || build(&features, purpose, builder, &take_work, &send));
             work.push(send_work);
             ready.push(receive);
         }
@@ -107,12 +118,17 @@ impl Batches {
 fn build(
     features: &Features,
     purpose: Purpose,
+    builder: usize,
     work: &Receiver<Result<Vec<Rated>>>,
     ready: &SyncSender<Result<Batch>>,
 ) {
-    for rows in work {
+    for (number, rows) in work.iter().enumerate() {
+        let number = (builder + number * BUILDERS) as u64;
         let batch = rows.map(|rows| match purpose {
-            Purpose::Train => features.training_batch(&rows),
+            // Seeds of neighbouring epochs may be neighbours too.
+            Purpose::Train { seed } => {
+                features.training_batch(&rows, seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ number)
+            }
             Purpose::Test => features.test_batch(&rows),
         });
         if ready.send(batch).is_err() {

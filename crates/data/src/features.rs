@@ -1,11 +1,14 @@
 use std::collections::BTreeSet;
 
+use crate::context::Context;
 use crate::rated::Rated;
-use crate::statistics::{Statistics, WIDTH};
-use crate::{Bags, Batch, IdMap, Modality, Movies, Result};
+use crate::rated_bags::RatedBags;
+use crate::statistics::{DENSE_FEATURES, Statistics, WIDTH};
+use crate::{Bags, Batch, ContextConfig, IdMap, Modality, Movies, Result};
 
 /// What is known of users and movies: their numbers, genres, modalities, and
 /// statistics of the training rows. Turns ratings into [`Batch`]es.
+#[derive(Clone)]
 pub struct Features {
     users: IdMap,
     movies: IdMap,
@@ -13,6 +16,7 @@ pub struct Features {
     genres: Bags,
     statistics: Statistics,
     modalities: Vec<Modality>,
+    context: Option<Context>,
 }
 
 impl Features {
@@ -40,7 +44,33 @@ impl Features {
             genres,
             statistics,
             modalities,
+            context: None,
         })
+    }
+
+    /// Gives batches a context from the training rows.
+    pub(crate) fn set_context(
+        &mut self,
+        config: ContextConfig,
+        histories: RatedBags,
+        audiences: RatedBags,
+    ) {
+        let years = self.statistics.years.clone();
+        self.context = Some(Context::new(config, histories, audiences, years));
+    }
+
+    /// Whether batches have a [context](ContextConfig).
+    pub fn has_context(&self) -> bool {
+        self.context.is_some()
+    }
+
+    /// Names of the dense features, in the order of the columns of
+    /// [`Batch::dense`]: [`DENSE_FEATURES`], or those of the context.
+    pub fn dense_names(&self) -> &[&'static str] {
+        match &self.context {
+            Some(context) => context.neighbours.names(),
+            None => &DENSE_FEATURES,
+        }
     }
 
     /// Users by dense row: everybody who rated anything.
@@ -77,18 +107,18 @@ impl Features {
     }
 
     /// A batch of training rows; each row's own rating is left out of its
-    /// features.
+    /// features. `draw` decides which ratings its bags hold.
     ///
     /// # Panics
     /// Where a user or a movie is no dense row, as every method that takes
     /// rows.
-    pub fn training_batch(&self, rows: &[Rated]) -> Batch {
-        self.batch(rows, true)
+    pub fn training_batch(&self, rows: &[Rated], draw: u64) -> Batch {
+        self.batch(rows, Some(draw))
     }
 
     /// A batch of held-out rows.
     pub fn test_batch(&self, rows: &[Rated]) -> Batch {
-        self.batch(rows, false)
+        self.batch(rows, None)
     }
 
     /// A row for each of `users`, at the time of the user's last training rating
@@ -104,7 +134,7 @@ impl Features {
                 timestamp: self.statistics.last_seen[user as usize],
             })
             .collect();
-        let mut batch = self.batch(&rows, false);
+        let mut batch = self.batch(&rows, None);
         batch.stars.clear();
         batch
     }
@@ -122,7 +152,7 @@ impl Features {
                 timestamp,
             })
             .collect();
-        let mut batch = self.batch(&rows, false);
+        let mut batch = self.batch(&rows, None);
         batch.stars.clear();
         batch
     }
@@ -131,6 +161,10 @@ impl Features {
     /// the user is written: what depends on the movies stays as it was
     /// computed.
     pub fn retarget(&self, catalogue: &mut Batch, user: u32) {
+        if self.context.is_some() {
+            *catalogue = self.catalogue_batch(user);
+            return;
+        }
         let timestamp = self.statistics.last_seen[user as usize];
         catalogue.users.fill(user);
         catalogue.timestamps.fill(timestamp);
@@ -139,19 +173,24 @@ impl Features {
         }
     }
 
-    fn batch(&self, rows: &[Rated], leave_own_out: bool) -> Batch {
+    fn batch(&self, rows: &[Rated], draw: Option<u64>) -> Batch {
         let mut batch = Batch {
             users: rows.iter().map(|rated| rated.user).collect(),
             movies: rows.iter().map(|rated| rated.movie).collect(),
             timestamps: rows.iter().map(|rated| rated.timestamp).collect(),
             stars: rows.iter().map(|rated| rated.stars).collect(),
-            dense: vec![0.0; rows.len() * WIDTH],
             ..Batch::default()
         };
-        for (rated, out) in rows.iter().zip(batch.dense.chunks_exact_mut(WIDTH)) {
-            let own = leave_own_out.then_some(rated.stars);
-            self.statistics
-                .fill(rated.user, rated.movie, rated.timestamp, own, out);
+        match &self.context {
+            Some(context) => context.fill(rows, draw, &mut batch),
+            None => {
+                batch.dense.resize(rows.len() * WIDTH, 0.0);
+                for (rated, out) in rows.iter().zip(batch.dense.chunks_exact_mut(WIDTH)) {
+                    let own = draw.is_some().then_some(rated.stars);
+                    self.statistics
+                        .fill(rated.user, rated.movie, rated.timestamp, own, out);
+                }
+            }
         }
         batch.genre_offsets.reserve(rows.len() + 1);
         batch.genre_offsets.push(0);

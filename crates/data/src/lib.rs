@@ -36,7 +36,10 @@
 
 mod bags;
 mod batch;
+mod batch_bags;
+mod biases;
 mod cache;
+mod context;
 mod dataset;
 #[cfg(feature = "download")]
 pub mod download;
@@ -49,6 +52,7 @@ mod links;
 mod modality;
 mod movielens;
 mod movies;
+mod neighbours;
 mod policy;
 mod rated;
 mod rated_bags;
@@ -69,6 +73,8 @@ mod users;
 
 pub use bags::Bags;
 pub use batch::{Batch, Batches};
+pub use batch_bags::BatchBags;
+pub use context::ContextConfig;
 pub use dataset::Dataset;
 pub use error::{Error, Result};
 pub use features::Features;

@@ -10,8 +10,9 @@ pub(crate) enum Owner {
 /// Lists of training ratings, one a user (the user's history) or one a movie
 /// (its audience), back to back (compressed sparse rows).
 ///
-/// Within a bag entries are ordered by id, then time, then stars, so that the
-/// rating that is to be predicted is found and left out in a few steps.
+/// Within a bag the oldest rating comes first; those of one moment are ordered
+/// by id, then stars. So the rating that is to be predicted is found and left out
+/// in a few steps, and its neighbours in time stand beside it.
 ///
 /// 12 bytes a rating.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +27,7 @@ pub struct RatedBags {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RatedBag<'a> {
     /// Dense rows of the movies that the user rated, or of the users who rated
-    /// the movie, ascending.
+    /// the movie, the oldest rating first.
     pub ids: &'a [u32],
     /// Each rating, in stars.
     pub stars: &'a [f32],
@@ -36,10 +37,10 @@ pub struct RatedBag<'a> {
 
 impl RatedBags {
     /// Collects `rows` into `bags` bags. Goes through them twice.
-    pub(crate) fn new<'a>(
+    pub(crate) fn new(
         owner: Owner,
         bags: usize,
-        rows: impl Iterator<Item = &'a Rated> + Clone,
+        rows: impl Iterator<Item = Rated> + Clone,
     ) -> Self {
         let of = |rated: &Rated| match owner {
             Owner::User => (rated.user as usize, rated.movie),
@@ -47,7 +48,7 @@ impl RatedBags {
         };
         let mut offsets = vec![0u32; bags + 1];
         for rated in rows.clone() {
-            offsets[of(rated).0 + 1] += 1;
+            offsets[of(&rated).0 + 1] += 1;
         }
         for bag in 0..bags {
             offsets[bag + 1] += offsets[bag];
@@ -55,13 +56,13 @@ impl RatedBags {
         let mut next = offsets.clone();
         let mut entries = vec![(0u32, 0u32, 0f32); offsets[bags] as usize];
         for rated in rows {
-            let (bag, id) = of(rated);
+            let (bag, id) = of(&rated);
             entries[next[bag] as usize] = (id, rated.timestamp, rated.stars);
             next[bag] += 1;
         }
         for bag in 0..bags {
             entries[offsets[bag] as usize..offsets[bag + 1] as usize]
-                .sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
+                .sort_unstable_by(|a, b| (a.1, a.0).cmp(&(b.1, b.0)).then(a.2.total_cmp(&b.2)));
         }
         Self {
             ids: entries.iter().map(|entry| entry.0).collect(),
@@ -83,6 +84,11 @@ impl RatedBags {
             stars: &self.stars[entries.clone()],
             timestamps: &self.timestamps[entries],
         }
+    }
+
+    /// Number of ratings in all.
+    pub fn ratings(&self) -> usize {
+        self.ids.len()
     }
 
     /// Number of bags.
@@ -111,10 +117,18 @@ impl RatedBag<'_> {
     /// one to be predicted. Takes as many steps as the logarithm of the bag's
     /// length.
     pub fn position(&self, id: u32, timestamp: u32, stars: f32) -> Option<usize> {
-        let start = self.ids.partition_point(|&it| it < id);
-        let end = start + self.ids[start..].partition_point(|&it| it == id);
+        let same = |&at: &usize| self.ids[at] == id && self.timestamps[at] == timestamp;
         // More than one only where duplicates were kept.
-        (start..end).find(|&at| self.timestamps[at] == timestamp && self.stars[at] == stars)
+        (self.place(id, timestamp)..self.len())
+            .take_while(same)
+            .find(|&at| self.stars[at] == stars)
+    }
+
+    /// How many ratings come before one of `id` at `timestamp`.
+    pub fn place(&self, id: u32, timestamp: u32) -> usize {
+        let start = self.timestamps.partition_point(|&it| it < timestamp);
+        let same_time = self.timestamps[start..].partition_point(|&it| it == timestamp);
+        start + self.ids[start..start + same_time].partition_point(|&it| it < id)
     }
 }
 
@@ -132,20 +146,21 @@ mod tests {
     }
 
     #[test]
-    fn both_directions_hold_every_rating_in_order_of_id() {
+    fn both_directions_hold_every_rating_in_order_of_time() {
         let rows = [
             rated(0, 2, 4.0, 9),
             rated(1, 2, 3.0, 8),
+            rated(0, 0, 1.0, 9),
             rated(0, 1, 5.0, 7),
         ];
-        let histories = RatedBags::new(Owner::User, 3, rows.iter());
-        assert_eq!(histories.row(0).ids, [1, 2]);
-        assert_eq!(histories.row(0).stars, [5.0, 4.0]);
-        assert_eq!(histories.row(0).timestamps, [7, 9]);
+        let histories = RatedBags::new(Owner::User, 3, rows.into_iter());
+        assert_eq!(histories.row(0).ids, [1, 0, 2]);
+        assert_eq!(histories.row(0).stars, [5.0, 1.0, 4.0]);
+        assert_eq!(histories.row(0).timestamps, [7, 9, 9]);
         assert!(histories.row(2).is_empty());
-        let audiences = RatedBags::new(Owner::Movie, 3, rows.iter());
-        assert_eq!(audiences.row(2).ids, [0, 1]);
-        assert!(audiences.row(0).is_empty());
+        let audiences = RatedBags::new(Owner::Movie, 3, rows.into_iter());
+        assert_eq!(audiences.row(2).ids, [1, 0]);
+        assert_eq!(audiences.row(0).len(), 1);
     }
 
     #[test]
@@ -156,7 +171,7 @@ mod tests {
             rated(0, 7, 2.0, 9),
             rated(0, 7, 2.0, 4),
         ];
-        let bags = RatedBags::new(Owner::User, 1, rows.iter());
+        let bags = RatedBags::new(Owner::User, 1, rows.into_iter());
         let bag = bags.row(0);
         for row in rows {
             let at = bag.position(row.movie, row.timestamp, row.stars).unwrap();
@@ -164,5 +179,9 @@ mod tests {
         }
         assert_eq!(bag.position(7, 9, 3.0), None);
         assert_eq!(bag.position(6, 9, 4.0), None);
+        assert_eq!(
+            (bag.place(6, 9), bag.place(8, 9), bag.place(0, 0)),
+            (2, 4, 0)
+        );
     }
 }

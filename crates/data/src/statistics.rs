@@ -76,13 +76,14 @@ impl Deviation {
 /// deviations. For a row that is itself in the training set both are taken
 /// without that row: otherwise the model reads the target off its own
 /// statistics and learns nothing that holds elsewhere.
+#[derive(Clone)]
 pub(crate) struct Statistics {
     pub mean: f64,
     pub deviation: f64,
     users: Vec<Deviation>,
     movies: Vec<Deviation>,
     /// Year of each movie; the mean of those known where it is not.
-    years: Vec<f32>,
+    pub years: Vec<f32>,
     /// Latest training time of each user; the latest of all where there is
     /// none.
     pub last_seen: Vec<u32>,

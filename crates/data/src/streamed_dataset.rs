@@ -50,7 +50,7 @@ impl StreamedDataset {
         let sampler = Sampler::new(ratings.len(), test_share, seed)?;
         let users = ratings.users().clone();
         let features = Features::fit(users, &movies, modalities, |take| {
-            for_each_of(&ratings, sampler.clone(), Purpose::Train, |rated| {
+            for_each_of(&ratings, sampler.clone(), Part::Train, |rated| {
                 take(rated);
                 Ok(())
             })
@@ -81,10 +81,10 @@ impl TrainingData for StreamedDataset {
         let shuffle = Shuffle::new(self.training_rows(), seed);
         let (ratings, sampler) = (Arc::clone(&self.ratings), self.sampler.clone());
         let scratch = self.scratch.clone();
-        Batches::new(&self.features, Purpose::Train, move |take| {
+        Batches::new(&self.features, Purpose::Train { seed }, move |take| {
             let mut scattered = Scattered::new(shuffle, &scratch)?;
             let mut cut = Cut::new(CHUNK);
-            for_each_of(&ratings, sampler, Purpose::Train, |rated| {
+            for_each_of(&ratings, sampler, Part::Train, |rated| {
                 cut.push(rated, |chunk| scattered.send(&chunk))
             })?;
             cut.finish(|chunk| scattered.send(&chunk))?;
@@ -97,7 +97,7 @@ impl TrainingData for StreamedDataset {
         Batches::new(&self.features, Purpose::Test, move |take| {
             let mut cut = Cut::new(size);
             let mut give = |rated| take(rated).then_some(()).ok_or(Stop::Dropped);
-            let fed = for_each_of(&ratings, sampler, Purpose::Test, |rated| {
+            let fed = for_each_of(&ratings, sampler, Part::Test, |rated| {
                 cut.push(rated, &mut give)
             });
             match fed.and_then(|()| cut.finish(give)) {
@@ -176,17 +176,24 @@ impl From<Error> for Stop {
     }
 }
 
+/// Which rows are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Train,
+    Test,
+}
+
 /// Hands out the training rows, or the held-out ones, in the order of the file.
 fn for_each_of<E: From<Error>>(
     ratings: &RatingsStream,
     mut sampler: Sampler,
-    purpose: Purpose,
+    part: Part,
     mut take: impl FnMut(&[Rated]) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut chosen = Vec::new();
     ratings.for_each(|rated| {
         chosen.clear();
-        let of_test = purpose == Purpose::Test;
+        let of_test = part == Part::Test;
         chosen.extend(rated.iter().filter(|_| sampler.next() == of_test));
         take(&chosen)
     })

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use mmdlrm_data::generate::GeneratorConfig;
-use mmdlrm_data::{Duplicates, UnknownMovies};
+use mmdlrm_data::{ContextConfig, Duplicates, UnknownMovies};
 use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts};
 use mmdlrm_train::{OptimizerConfig, Preset, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub struct ExperimentConfig {
     pub split: SplitConfig,
     /// Which model is trained.
     pub preset: Preset,
+    /// What batches carry for the preset `best`; others take no notice.
+    pub context: ContextConfig,
     /// Length of an embedding.
     pub dim: usize,
     /// Seed of the model's parameters.
@@ -149,6 +151,7 @@ impl Default for ExperimentConfig {
                 seed: 42,
             },
             preset: Preset::Mmdlrm,
+            context: ContextConfig::default(),
             dim: 64,
             seed: 42,
             train: TrainConfig {
@@ -175,6 +178,34 @@ impl Default for Encoder {
 }
 
 impl ExperimentConfig {
+    /// The settings that a preset was chosen with; the others are the default's.
+    ///
+    /// ```
+    /// use mmdlrm::ExperimentConfig;
+    /// use mmdlrm::train::Preset;
+    ///
+    /// let config = ExperimentConfig::of(Preset::Best);
+    /// assert_eq!((config.dim, config.train.epochs), (32, 8));
+    /// ```
+    pub fn of(preset: Preset) -> Self {
+        let mut config = Self {
+            preset,
+            ..Self::default()
+        };
+        if preset == Preset::Best {
+            config.dim = 32;
+            config.train.epochs = 8;
+            config.train.batch_size = 2048;
+            config.train.optimizer = OptimizerConfig {
+                learning_rate: 3e-3,
+                weight_decay: 1e-2,
+                table_weight_decay: 1e-2,
+                ..OptimizerConfig::default()
+            };
+        }
+        config
+    }
+
     /// Checks what can be checked before anything is read.
     ///
     /// # Errors
@@ -202,6 +233,21 @@ impl ExperimentConfig {
                 setting: "split",
                 value: format!("{:?}", self.split),
                 rule: "ratings that are streamed can only be split at random",
+            });
+        }
+        let is_best = self.preset == Preset::Best;
+        if is_best && self.stream {
+            return Err(Error::Setting {
+                setting: "stream",
+                value: "true".to_owned(),
+                rule: "the preset best looks ratings up and needs them in memory",
+            });
+        }
+        if !is_best && !self.context.timestamps {
+            return Err(Error::Setting {
+                setting: "context.timestamps",
+                value: "false".to_owned(),
+                rule: "only the preset best can leave times out",
             });
         }
         if needs_modalities && none && !self.genome {

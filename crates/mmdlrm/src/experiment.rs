@@ -10,7 +10,7 @@ use mmdlrm_encoders::{Device, LoadOptions};
 use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig};
 use mmdlrm_train::{
-    EpochMetrics, RunFolder, TrainConfig, predict_test, rank_catalogue, train, train_on,
+    EpochMetrics, Preset, RunFolder, TrainConfig, predict_test, rank_catalogue, train, train_on,
 };
 use serde::Serialize;
 
@@ -163,8 +163,11 @@ impl Experiment {
         // a gigabyte for 25 million ratings.
         match release {
             Release::Whole(movielens, split) => {
-                let data = Dataset::new(&movielens, split, modalities.list)?;
+                let mut data = Dataset::new(&movielens, split, modalities.list)?;
                 drop(movielens);
+                if config.preset == Preset::Best {
+                    data = data.with_context(config.context)?;
+                }
                 train_and_measure(&data, &config, inputs, seconds, &run, observer)
             }
             Release::Streamed {

@@ -187,6 +187,26 @@ impl RowGradients {
 }
 
 impl RowGradients {
+    /// Adds the touched rows of a table, times `factor`.
+    pub(crate) fn add_rows(&mut self, table: &Table, factor: f32) {
+        let Self {
+            dim,
+            values,
+            grouped,
+            ..
+        } = self;
+        vectorize(
+            #[inline(always)]
+            || {
+                let values = values.chunks_exact_mut(*dim);
+                for (out, &row) in values.zip(&grouped.rows) {
+                    let start = row as usize * *dim;
+                    add_scaled(out, &table.values[start..start + *dim], factor);
+                }
+            },
+        );
+    }
+
     fn collect_shared<'a>(
         &mut self,
         bags: &SharedBags,

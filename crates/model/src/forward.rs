@@ -63,6 +63,9 @@ pub(crate) struct Piece {
     pub rows: Vec<f32>,
     /// What they interact to, `[piece, interaction_width]`.
     pub interacted: Vec<f32>,
+    /// The same with the dense features behind, where a wide layer reads them,
+    /// `[piece, top_width]`.
+    pub widened: Vec<f32>,
     pub top: MlpBuffers,
     pub scratch: Vec<f32>,
 }
@@ -194,14 +197,37 @@ impl Run<'_> {
             layout, parameters, ..
         } = self.model;
         let dropout = self.dropout.map(|dropout| dropout.from(range.start));
+        if layout.wide.is_some() {
+            self.widen(range.clone(), piece);
+        }
+        let input = match layout.wide {
+            Some(_) => &piece.widened,
+            None => &piece.interacted,
+        };
         layout.top.forward(
             &self.packed.top,
             &parameters.dense,
-            copy_rows(&piece.interacted, layout.interaction_width),
+            copy_rows(input, layout.top_width),
             range.len(),
             &mut piece.top,
             dropout,
         );
+        if let Some(wide) = &layout.wide {
+            wide.add_to_one(&parameters.dense, input, piece.top.last_output_mut());
+        }
+    }
+
+    /// Puts the dense features of samples `range` behind what interacted.
+    fn widen(&self, range: Range<usize>, piece: &mut Piece) {
+        let layout = &self.model.layout;
+        let width = layout.top_width - layout.interaction_width;
+        let interacted = piece.interacted.chunks_exact(layout.interaction_width);
+        let dense = self.batch.dense[range.start * width..range.end * width].chunks_exact(width);
+        piece.widened.clear();
+        for (interacted, dense) in interacted.zip(dense) {
+            piece.widened.extend_from_slice(interacted);
+            piece.widened.extend_from_slice(dense);
+        }
     }
 
     /// From rows of vectors to what they interact to.

@@ -233,17 +233,32 @@ impl Run<'_> {
             piece,
             interaction_gradient,
         } = scratch;
-        interaction_gradient.resize(range.len() * layout.interaction_width, 0.0);
+        interaction_gradient.resize(range.len() * layout.top_width, 0.0);
+        let input = match layout.wide {
+            Some(_) => &piece.widened,
+            None => &piece.interacted,
+        };
         layout.top.backward(
             &self.packed.top,
             &self.model.parameters.dense,
-            copy_rows(&piece.interacted, layout.interaction_width),
+            copy_rows(input, layout.top_width),
             range.len(),
             &mut piece.top,
             dense,
             Some(interaction_gradient),
             self.dropout,
         );
+        if let Some(wide) = &layout.wide {
+            let upstream = piece.top.gradients.last().map_or(&[][..], Vec::as_slice);
+            let parameters = &self.model.parameters.dense;
+            wide.add_from_one(parameters, upstream, input, dense, interaction_gradient);
+            // Nothing below wants the gradient of the dense features.
+            keep_columns(
+                interaction_gradient,
+                layout.top_width,
+                layout.interaction_width,
+            );
+        }
         let interaction = self.model.config.interaction;
         layout.interact_backward(interaction, &piece.rows, interaction_gradient, gradients);
         self.bags_backward(piece, share, gradients, dense);
@@ -358,14 +373,27 @@ impl Run<'_> {
     fn collect_rows(&self, rows: &[f32], tables: &mut [RowGradients]) {
         let layout = &self.model.layout;
         let (shapes, width) = (&layout.tables, layout.row_width);
-        let tables = tables.par_iter_mut().zip(shapes);
-        tables.for_each(|(gradients, shape)| {
+        let tables = tables.par_iter_mut().zip(shapes).enumerate();
+        tables.for_each(|(table, (gradients, shape))| {
             let reader = self.reader(shape.lookup);
             gradients.collect(reader, shapes, shape, |sample| {
                 &rows[sample * width..(sample + 1) * width]
             });
+            let penalty = 2.0 * self.model.config.table_l2;
+            if penalty > 0.0 && !shape.is_weights {
+                gradients.add_rows(&self.model.parameters.tables[table], penalty);
+            }
         });
     }
+}
+
+/// Keeps the first columns of rows.
+fn keep_columns(rows: &mut Vec<f32>, width: usize, kept: usize) {
+    let count = rows.len() / width;
+    for row in 1..count {
+        rows.copy_within(row * width..row * width + kept, row * kept);
+    }
+    rows.truncate(count * kept);
 }
 
 /// Size of the parts of `count`, at most `most`: an even number of parts of about

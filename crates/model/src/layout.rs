@@ -25,6 +25,11 @@ pub(crate) struct Layout {
     pub row_width: usize,
     /// Numbers that the slots interact to.
     pub interaction_width: usize,
+    /// Numbers that the top MLP reads: those, and the dense features where a wide
+    /// layer reads them too.
+    pub top_width: usize,
+    /// The linear layer beside the top MLP.
+    pub wide: Option<Layer>,
     /// Where the towers' parameters begin, which are the last.
     pub towers_start: usize,
     pub dense_length: usize,
@@ -73,21 +78,29 @@ impl Layout {
         }
         let first: usize = slots[..bottoms.len()].iter().map(Range::len).sum();
         let interaction_width = config.interaction.width(slots.len(), first, slot_width);
+        let direct = if config.wide {
+            config.dense_features()
+        } else {
+            0
+        };
+        let top_width = interaction_width + direct;
         let mut top_widths = config.top.clone();
         top_widths.push(1);
         let identity = Activation::Identity;
-        let top = Mlp::new(
-            interaction_width,
-            &top_widths,
-            end,
-            config.top_activation,
-            identity,
-        );
+        let top = Mlp::new(top_width, &top_widths, end, config.top_activation, identity);
+        end = top.end(end);
+        let wide = config.wide.then(|| Layer {
+            inputs: top_width,
+            outputs: 1,
+            start: end,
+            has_bias: false,
+            activation: identity,
+        });
         let mut builder = LookupBuilder {
             lookups: Vec::new(),
             shapes: Vec::new(),
             row_width: slot_width,
-            dense_end: top.end(end),
+            dense_end: wide.as_ref().map_or(end, Layer::end),
         };
         for (table, slot) in config.tables.iter().zip(&slots[bottoms.len()..]) {
             builder.add(table, slot.clone());
@@ -120,6 +133,8 @@ impl Layout {
             slot_width,
             row_width: builder.row_width,
             interaction_width,
+            top_width,
+            wide,
             towers_start,
             dense_length: end,
         }
@@ -147,6 +162,7 @@ impl Layout {
         let towers = self.towers.iter();
         layers.extend(towers.flat_map(|tower| of(format!("tower.{}", tower.name), &tower.mlp)));
         layers.extend(of("top_l".to_owned(), &self.top));
+        layers.extend(self.wide.iter().map(|layer| ("wide".to_owned(), layer)));
         let projections = self.lookups.iter().enumerate();
         layers.extend(projections.filter_map(|(number, lookup)| {
             Some((format!("emb_l.{number}.proj"), lookup.projection.as_ref()?))

@@ -375,6 +375,46 @@ impl Layer {
     }
 }
 
+/// A layer of one output, without bias, whose answer is added to another's.
+impl Layer {
+    /// `out += input · wᵀ`.
+    pub fn add_to_one(&self, parameters: &[f32], input: &[f32], out: &mut [f32]) {
+        let weight = self.weight(parameters);
+        vectorize(
+            #[inline(always)]
+            || {
+                for (out, row) in out.iter_mut().zip(input.chunks_exact(self.inputs)) {
+                    *out += dot(row, weight);
+                }
+            },
+        );
+    }
+
+    /// Adds to `gradient` that of the weight, and to `below` that of the input.
+    pub fn add_from_one(
+        &self,
+        parameters: &[f32],
+        upstream: &[f32],
+        input: &[f32],
+        gradient: &mut Sums,
+        below: &mut [f32],
+    ) {
+        let weight = self.weight(parameters);
+        let gradient = gradient.of(self.start..self.end());
+        vectorize(
+            #[inline(always)]
+            || {
+                let rows = input.chunks_exact(self.inputs);
+                let rows = rows.zip(below.chunks_exact_mut(self.inputs));
+                for ((row, below), &g) in rows.zip(upstream) {
+                    add_scaled(gradient, row, g);
+                    add_scaled(below, weight, g);
+                }
+            },
+        );
+    }
+}
+
 /// From the gradient of an output to that before its activation.
 fn mask(gradient: &mut [f32], output: &[f32], activation: Activation, scale: f32) {
     vectorize(
@@ -400,6 +440,11 @@ fn mask_values(gradient: &mut [f32], output: &[f32], activation: Activation, sca
 }
 
 impl MlpBuffers {
+    /// The answer of the last layer, for something to be added.
+    pub fn last_output_mut(&mut self) -> &mut [f32] {
+        self.outputs.last_mut().map_or(&mut [], Vec::as_mut_slice)
+    }
+
     /// The answer of the last layer; empty before any forward pass.
     pub fn last_output(&self) -> &[f32] {
         self.outputs.last().map_or(&[], Vec::as_slice)

@@ -70,6 +70,12 @@ impl Parameters {
             );
             fill(bias..layer.end(), 1.0 / layer.outputs as f64);
         }
+        if let (true, Some(last)) = (config.zero_output, layout.top.layers.last()) {
+            dense[last.start..last.end()].fill(0.0);
+            if let Some(wide) = &layout.wide {
+                dense[wide.start..wide.end()].fill(0.0);
+            }
+        }
         let tables = layout
             .tables
             .iter()

@@ -45,6 +45,7 @@ pub fn predict_test(
     for batch in data.test_batches(ROWS_AT_A_TIME) {
         let batch = batch?;
         wiring.with(&batch, |input| predictor.predict(input, &mut predictions))?;
+        add_base(&batch, &mut predictions);
         rated.clear();
         for (row, &prediction) in predictions.iter().enumerate() {
             let (user, movie) = (batch.users[row], batch.movies[row]);
@@ -146,6 +147,12 @@ impl Waiting {
     }
 }
 
+/// Adds what biases say to what a model says beyond them.
+fn add_base(batch: &Batch, predictions: &mut [f32]) {
+    let pairs = predictions.iter_mut().zip(&batch.base);
+    pairs.for_each(|(prediction, base)| *prediction += base);
+}
+
 /// Scores all movies for users.
 struct CatalogueScorer<'a> {
     model: &'a Dlrm,
@@ -203,6 +210,7 @@ impl<'a> CatalogueScorer<'a> {
                 for &user in users {
                     features.retarget(catalogue, user);
                     wiring.with(catalogue, |input| predictor.predict(input, of_user))?;
+                    add_base(catalogue, of_user);
                     scores.extend_from_slice(of_user);
                 }
             }

@@ -1,5 +1,5 @@
-use mmdlrm_data::{Batch, DENSE_FEATURES, Features, Modality};
-use mmdlrm_model::{Bags, DlrmConfig, ModalityInput, Vectors};
+use mmdlrm_data::{Batch, BatchBags, Features, Modality};
+use mmdlrm_model::{Bags, DlrmConfig, ModalityInput, SharedBags, Vectors};
 
 use crate::{Error, Result};
 
@@ -7,6 +7,12 @@ use crate::{Error, Result};
 pub(crate) const USER_TABLE: &str = "user";
 pub(crate) const MOVIE_TABLE: &str = "movie";
 pub(crate) const GENRE_TABLE: &str = "genre";
+/// Tables of the movies that the user rated and of the users who rated the movie,
+/// as they are and times the residuals of their ratings.
+pub(crate) const HISTORY_TABLE: &str = "history";
+pub(crate) const RATED_HISTORY_TABLE: &str = "rated_history";
+pub(crate) const AUDIENCE_TABLE: &str = "audience";
+pub(crate) const RATED_AUDIENCE_TABLE: &str = "rated_audience";
 
 /// Which column of a data batch feeds which input of a model, checked once.
 pub(crate) struct Wiring<'a> {
@@ -20,28 +26,43 @@ enum Column {
     Users,
     Movies,
     Genres,
+    History { rated: bool },
+    Audience { rated: bool },
 }
 
 impl<'a> Wiring<'a> {
     pub fn new(config: &DlrmConfig, features: &'a Features) -> Result<Self> {
-        if config.dense_features() != DENSE_FEATURES.len() {
+        let found = features.dense_names().len();
+        if config.dense_features() != found {
             return Err(Error::Mismatch(format!(
-                "the model takes {} dense features, the data has {}",
+                "the model takes {} dense features, the data has {found}",
                 config.dense_features(),
-                DENSE_FEATURES.len()
             )));
         }
         let tables = config
             .tables
             .iter()
             .map(|table| {
+                let (users, movies) = (features.users().len(), features.movies().len());
+                let of_context = |column, rows| match features.has_context() {
+                    true => Ok((column, rows)),
+                    false => Err(Error::Mismatch(format!(
+                        "table '{}' needs data with a context, Dataset::with_context",
+                        table.name
+                    ))),
+                };
                 let (column, rows) = match table.name.as_str() {
-                    USER_TABLE => (Column::Users, features.users().len()),
-                    MOVIE_TABLE => (Column::Movies, features.movies().len()),
+                    USER_TABLE => (Column::Users, users),
+                    MOVIE_TABLE => (Column::Movies, movies),
+                    HISTORY_TABLE => of_context(Column::History { rated: false }, movies)?,
+                    RATED_HISTORY_TABLE => of_context(Column::History { rated: true }, movies)?,
+                    AUDIENCE_TABLE => of_context(Column::Audience { rated: false }, users)?,
+                    RATED_AUDIENCE_TABLE => of_context(Column::Audience { rated: true }, users)?,
                     GENRE_TABLE => (Column::Genres, features.genre_names().len()),
                     other => {
                         return Err(Error::Mismatch(format!(
-                            "the model has a table '{other}', the data only 'user', 'movie' and 'genre'"
+                            "the model has a table '{other}', the data only 'user', 'movie', 'genre', \
+                             'history', 'rated_history', 'audience' and 'rated_audience'"
                         )));
                     }
                 };
@@ -94,6 +115,8 @@ impl<'a> Wiring<'a> {
                     offsets: &batch.genre_offsets,
                     ids: &batch.genre_ids,
                 },
+                &Column::History { rated } => Bags::Shared(shared(&batch.histories, rated)),
+                &Column::Audience { rated } => Bags::Shared(shared(&batch.audiences, rated)),
             })
             .collect();
         let modalities: Vec<ModalityInput> = self
@@ -112,6 +135,21 @@ impl<'a> Wiring<'a> {
     }
 }
 
+fn shared(bags: &BatchBags, rated: bool) -> SharedBags<'_> {
+    SharedBags {
+        bag_of: &bags.bag_of,
+        offsets: &bags.offsets,
+        ids: &bags.ids,
+        weights: rated.then_some(&bags.deviations),
+        shifts: rated.then_some(&bags.shifts),
+        left_out: &bags.left_out,
+    }
+}
+
+const _: () = assert!(
+    BatchBags::WHOLE == SharedBags::WHOLE,
+    "both crates mark a whole bag alike"
+);
 const _: () = assert!(
     Modality::MISSING == ModalityInput::MISSING,
     "both crates mark a missing vector alike"

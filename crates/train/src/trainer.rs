@@ -1,7 +1,8 @@
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use mmdlrm_data::TrainingData;
+use mmdlrm_data::{Batch, TrainingData};
 use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, Loss};
 use serde::{Deserialize, Serialize};
@@ -172,7 +173,8 @@ fn run(
             let batch = batch?;
             losses.batch_sizes.push_back(batch.len());
             let factor = config.schedule.factor(step, total_steps);
-            wiring.with(&batch, |input| stepper.step(input, &batch.stars, factor))?;
+            let targets = beyond_base(&batch);
+            wiring.with(&batch, |input| stepper.step(input, &targets, factor))?;
             step += 1;
             check(&mut stepper, &mut losses, false)?;
             on_step(batch.len());
@@ -196,6 +198,15 @@ fn run(
         on_epoch(&metrics, model)?;
     }
     Ok(())
+}
+
+/// What the model learns: the stars, or what biases leave of them.
+fn beyond_base(batch: &Batch) -> Cow<'_, [f32]> {
+    if batch.base.is_empty() {
+        return Cow::Borrowed(&batch.stars);
+    }
+    let pairs = batch.stars.iter().zip(&batch.base);
+    Cow::Owned(pairs.map(|(stars, base)| stars - base).collect())
 }
 
 /// The losses of an epoch, which may come later than their batches.

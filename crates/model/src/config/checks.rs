@@ -119,6 +119,7 @@ impl DlrmConfig {
             dropout,
             l2,
             embedding_norm,
+            table_l2,
             ..
         } = *self;
         if !(output.scale.is_finite() && output.scale > 0.0) {
@@ -134,7 +135,12 @@ impl DlrmConfig {
         if !(0.0..1.0).contains(&dropout) {
             return Err(bad("dropout", dropout, "it must be at least 0 and below 1"));
         }
-        for (setting, value) in [("l2", l2), ("embedding_norm", embedding_norm)] {
+        let penalties = [
+            ("l2", l2),
+            ("embedding_norm", embedding_norm),
+            ("table_l2", table_l2),
+        ];
+        for (setting, value) in penalties {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(bad(setting, value, "it must be 0 or more"));
             }
@@ -267,7 +273,7 @@ mod tests {
     #[test]
     fn each_nonsense_value_is_named() {
         type Spoil = fn(&mut DlrmConfig);
-        let cases: [(&str, Spoil); 24] = [
+        let cases: [(&str, Spoil); 25] = [
             ("dim", |c| c.dim = 0),
             ("bottoms", |c| c.bottoms.clear()),
             ("bottoms[0].columns", |c| c.bottoms[0].columns.clear()),
@@ -317,6 +323,7 @@ mod tests {
             ("dropout", |c| c.dropout = 1.0),
             ("l2", |c| c.l2 = -1.0),
             ("embedding_norm", |c| c.embedding_norm = f32::INFINITY),
+            ("table_l2", |c| c.table_l2 = -0.1),
             ("number of parameters", |c| {
                 c.tables = table(|t| t.rows = u32::MAX as usize)
             }),

@@ -51,6 +51,10 @@ pub struct DlrmConfig {
     pub top: Vec<usize>,
     /// Activation of the hidden layers of the top MLP.
     pub top_activation: Activation,
+    /// Whether the top MLP reads the dense features themselves too, and the answer
+    /// of a linear layer on all that it reads is added to its own (Wide & Deep:
+    /// Cheng et al., 2016).
+    pub wide: bool,
     /// From the last number to a prediction.
     pub output: Output,
     /// Share of the outputs of hidden layers of bottom and top MLPs that a
@@ -64,6 +68,12 @@ pub struct DlrmConfig {
     /// `λ` of a penalty `λ·‖e‖²` on each pooled embedding, the mean over the
     /// samples of a batch: rows that are used more are held back more.
     pub embedding_norm: f32,
+    /// `λ` of a penalty `λ·‖e‖²` on each row of a table that a batch touches,
+    /// once however often it is used: rows that learn little fade.
+    pub table_l2: f32,
+    /// Whether the last layer, and the wide one, are 0 at first: an untrained model
+    /// then predicts [`Output::offset`].
+    pub zero_output: bool,
 }
 
 impl Default for DlrmConfig {
@@ -79,10 +89,13 @@ impl Default for DlrmConfig {
             interaction: Interaction::default(),
             top: vec![128],
             top_activation: Activation::Relu,
+            wide: false,
             output: Output::default(),
             dropout: 0.0,
             l2: 0.0,
             embedding_norm: 0.0,
+            table_l2: 0.0,
+            zero_output: false,
         }
     }
 }
@@ -114,7 +127,9 @@ impl DlrmConfig {
             .chain(tables)
             .chain(modalities)
             .filter(|&(side, _)| side == Side::Pair)
-            .map(|(_, name)| name.to_owned())
+            .map(|(_, name)| name)
+            .chain(self.wide.then_some("dense features that the top MLP reads"))
+            .map(str::to_owned)
             .collect()
     }
 }

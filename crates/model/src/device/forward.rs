@@ -37,7 +37,7 @@ impl DeviceDlrm {
             vectors.push(self.look_up(lookup, bags, samples, touched)?);
         }
         let pooled = vectors.len() - layout.lookups.len()..vectors.len();
-        let penalty = self.penalty(&vectors[pooled], samples)?;
+        let penalty = self.penalty(&vectors[pooled], samples, touched)?;
         for (number, tower) in layout.towers.iter().enumerate() {
             let (rows, places) = self.distinct(&batch.modalities[number])?;
             vectors.push(self.tower(tower, number, &rows)?.index_select(&places, 0)?);
@@ -62,8 +62,16 @@ impl DeviceDlrm {
                 }
             }
         };
+        let interacted = match config.wide {
+            true => Tensor::cat(&[&interacted, &dense], 1)?,
+            false => interacted,
+        };
+        let mut last = self.mlp(&layout.top, interacted.clone(), true)?;
+        if let Some(wide) = &layout.wide {
+            last = (last + self.layer(wide, &interacted)?)?;
+        }
         Ok(Pass {
-            last: self.mlp(&layout.top, interacted, true)?.squeeze(1)?,
+            last: last.squeeze(1)?,
             penalty,
         })
     }
@@ -241,7 +249,12 @@ impl DeviceDlrm {
         })
     }
 
-    fn penalty(&self, pooled: &[Tensor], samples: usize) -> Result<Option<Tensor>> {
+    fn penalty(
+        &self,
+        pooled: &[Tensor],
+        samples: usize,
+        touched: &[Touched],
+    ) -> Result<Option<Tensor>> {
         let config = &self.model.config;
         let mut sum: Option<Tensor> = None;
         let mut add = |values: &Tensor, factor: f64| {
@@ -263,6 +276,12 @@ impl DeviceDlrm {
         if config.embedding_norm > 0.0 {
             for vectors in pooled {
                 add(vectors, f64::from(config.embedding_norm) / samples as f64)?;
+            }
+        }
+        if config.table_l2 > 0.0 {
+            let shapes = self.model.layout.tables.iter();
+            for (touched, _) in touched.iter().zip(shapes).filter(|(_, it)| !it.is_weights) {
+                add(&touched.values, f64::from(config.table_l2))?;
             }
         }
         Ok(sum)

@@ -1,0 +1,187 @@
+//! Biases of users and movies, and what they leave of a rating.
+
+use rayon::prelude::*;
+
+use crate::rated::Rated;
+use crate::rated_bags::RatedBags;
+
+/// How many ratings of the average a bias is shrunk by.
+const SHRINKAGE: f64 = 4.0;
+/// Times that biases of users and movies are fitted to each other: more change
+/// nothing that matters.
+const PASSES: usize = 10;
+/// What is added to a variance, for it to have a root worth the name where there
+/// are few ratings.
+const SPREAD_FLOOR: f64 = 0.3;
+
+/// `r ≈ μ + b_u + b_i`, each bias the shrunk mean of what the others leave.
+///
+/// A rating of the training set is predicted without itself: its own part is
+/// taken out of the two means (leave-one-out), for the model to be trained on
+/// residuals like those it will meet.
+#[derive(Debug, Clone)]
+pub(crate) struct Biases {
+    pub mean: f64,
+    users: Vec<Sums>,
+    movies: Vec<Sums>,
+}
+
+/// Deviations of somebody's ratings from what the others' biases say.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+/// What is known of a user, or of a movie, from ratings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Bias {
+    pub count: f64,
+    /// In stars.
+    pub bias: f64,
+    /// How far ratings stray from it, in stars.
+    pub spread: f64,
+}
+
+impl Sums {
+    fn without(self, deviation: f64) -> Self {
+        Self {
+            count: self.count - 1.0,
+            sum: self.sum - deviation,
+            squares: self.squares - deviation * deviation,
+        }
+    }
+
+    fn bias(self) -> f64 {
+        self.sum / (self.count + SHRINKAGE)
+    }
+
+    fn finish(self) -> Bias {
+        let bias = self.bias();
+        let variance = self.squares / (self.count + SHRINKAGE) - bias * bias;
+        Bias {
+            count: self.count,
+            bias,
+            spread: (variance.max(0.0) + SPREAD_FLOOR).sqrt(),
+        }
+    }
+}
+
+impl Biases {
+    /// Fits them to what users rated and to who rated movies.
+    pub fn fit(histories: &RatedBags, audiences: &RatedBags) -> Self {
+        let (count, sum) = (0..histories.len() as u32).fold((0, 0.0), |(count, sum), user| {
+            let stars = histories.row(user).stars;
+            let own: f64 = stars.iter().map(|&stars| f64::from(stars)).sum();
+            (count + stars.len(), sum + own)
+        });
+        let mut biases = Self {
+            mean: sum / count.max(1) as f64,
+            users: vec![Sums::default(); histories.len()],
+            movies: vec![Sums::default(); audiences.len()],
+        };
+        for _ in 0..PASSES {
+            biases.users = deviations(biases.mean, histories, &biases.movies);
+            biases.movies = deviations(biases.mean, audiences, &biases.users);
+        }
+        biases.users = deviations(biases.mean, histories, &biases.movies);
+        biases
+    }
+
+    /// A rating of the user less mean and movie's bias.
+    pub fn of_history(&self, movie: u32, stars: f32) -> f64 {
+        f64::from(stars) - self.mean - self.movies[movie as usize].bias()
+    }
+
+    /// A rating of the movie less mean and user's bias.
+    pub fn of_audience(&self, user: u32, stars: f32) -> f64 {
+        f64::from(stars) - self.mean - self.users[user as usize].bias()
+    }
+
+    /// Bias of a movie, its own ratings all counted.
+    pub fn movie(&self, movie: u32) -> f64 {
+        self.movies[movie as usize].bias()
+    }
+
+    /// What is known of the user and the movie of a row, without its rating where
+    /// the row is in the training set.
+    pub fn of_row(&self, rated: &Rated, leave_own_out: bool) -> (Bias, Bias) {
+        let user = self.users[rated.user as usize];
+        let movie = self.movies[rated.movie as usize];
+        if !leave_own_out {
+            return (user.finish(), movie.finish());
+        }
+        let user = user.without(self.of_history(rated.movie, rated.stars));
+        let movie = movie.without(self.of_audience(rated.user, rated.stars));
+        (user.finish(), movie.finish())
+    }
+}
+
+fn deviations(mean: f64, bags: &RatedBags, others: &[Sums]) -> Vec<Sums> {
+    let of_bag = |bag: usize| {
+        let bag = bags.row(bag as u32);
+        let mut sums = Sums::default();
+        for (&id, &stars) in bag.ids.iter().zip(bag.stars) {
+            let deviation = f64::from(stars) - mean - others[id as usize].bias();
+            sums.count += 1.0;
+            sums.sum += deviation;
+            sums.squares += deviation * deviation;
+        }
+        sums
+    };
+    (0..bags.len()).into_par_iter().map(of_bag).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rated_bags::Owner;
+
+    fn fit(rows: &[Rated]) -> Biases {
+        let histories = RatedBags::new(Owner::User, 3, rows.iter().copied());
+        let audiences = RatedBags::new(Owner::Movie, 3, rows.iter().copied());
+        Biases::fit(&histories, &audiences)
+    }
+
+    fn rows() -> Vec<Rated> {
+        let of = |(user, movie, stars)| Rated {
+            user,
+            movie,
+            stars,
+            timestamp: 0,
+        };
+        let rows = [
+            (0, 0, 5.0),
+            (0, 1, 3.0),
+            (1, 0, 4.0),
+            (1, 1, 1.0),
+            (2, 1, 2.0),
+        ];
+        rows.map(of).to_vec()
+    }
+
+    #[test]
+    fn biases_solve_their_equations() {
+        let rows = rows();
+        let biases = fit(&rows);
+        assert!((biases.mean - 3.0).abs() < 1e-12);
+        // b_u = Σ (r − μ − b_i) / (n + 4), and the same with the sides exchanged.
+        let user = (2.0 - biases.movie(0) + 0.0 - biases.movie(1)) / 6.0;
+        let (of_user, of_movie) = biases.of_row(&rows[0], false);
+        assert!((of_user.bias - user).abs() < 1e-9);
+        let other = biases.of_row(&rows[2], false).0.bias;
+        assert!((of_movie.bias - (2.0 - user + 1.0 - other) / 6.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_row_is_left_out_of_its_own_biases() {
+        let rows = rows();
+        let biases = fit(&rows);
+        let (user, movie) = biases.of_row(&rows[0], true);
+        assert_eq!((user.count, movie.count), (1.0, 1.0));
+        let left = biases.of_history(1, 3.0);
+        assert!((user.bias - left / 5.0).abs() < 1e-12);
+        assert!((movie.bias - biases.of_audience(1, 4.0) / 5.0).abs() < 1e-12);
+    }
+}
