@@ -1,4 +1,4 @@
-use mmdlrm::metrics::{Regression, dcg_at_k, ndcg_at_k};
+use mmdlrm::metrics::{Probabilities, Regression, average_precision, dcg_at_k, ndcg_at_k, roc_auc};
 use serde::Deserialize;
 
 use crate::support::shared;
@@ -18,6 +18,10 @@ struct Ranking {
     score: Vec<f64>,
     ndcg: std::collections::BTreeMap<usize, f64>,
     dcg_at_10: f64,
+    roc_auc: Option<f64>,
+    average_precision: Option<f64>,
+    /// Of the sigmoid of the scores.
+    log_loss: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -27,6 +31,7 @@ struct Rating {
     mse: f64,
     mae: f64,
     rmse: f64,
+    r2: f64,
 }
 
 fn golden() -> Option<Golden> {
@@ -53,6 +58,36 @@ fn golden_ndcg_equals_scikit_learn() {
             "{}: {dcg}",
             case.kind
         );
+        let classified = [
+            (roc_auc(&case.relevance, &case.score).unwrap(), case.roc_auc),
+            (
+                average_precision(&case.relevance, &case.score).unwrap(),
+                case.average_precision,
+            ),
+        ];
+        for (found, expected) in classified {
+            if let Some(expected) = expected {
+                let found = found.unwrap();
+                assert!(
+                    (found - expected).abs() < TOLERANCE,
+                    "{}: {found}",
+                    case.kind
+                );
+            }
+        }
+        if let Some(expected) = case.log_loss {
+            let mut probabilities = Probabilities::new(10).unwrap();
+            for (score, relevance) in case.score.iter().zip(&case.relevance) {
+                let sigmoid = 1.0 / (1.0 + (-score).exp());
+                probabilities.add(sigmoid, *relevance).unwrap();
+            }
+            let found = probabilities.log_loss().unwrap();
+            assert!(
+                (found - expected).abs() < TOLERANCE,
+                "{}: {found}",
+                case.kind
+            );
+        }
     }
 }
 
@@ -71,6 +106,7 @@ fn golden_rating_errors_equal_scikit_learn() {
         (whole.mse(), rating.mse),
         (whole.rmse(), rating.rmse),
         (whole.mae(), rating.mae),
+        (whole.r2(), rating.r2),
     ] {
         assert!(
             (found.unwrap() - expected).abs() < TOLERANCE,

@@ -22,6 +22,9 @@ const SPREAD_FLOOR: f64 = 0.3;
 #[derive(Debug, Clone)]
 pub(crate) struct Biases {
     pub mean: f64,
+    /// The biases that the sums of the other side are taken with.
+    user_biases: Vec<f64>,
+    movie_biases: Vec<f64>,
     users: Vec<Sums>,
     movies: Vec<Sums>,
 }
@@ -76,32 +79,36 @@ impl Biases {
             let own: f64 = stars.iter().map(|&stars| f64::from(stars)).sum();
             (count + stars.len(), sum + own)
         });
-        let mut biases = Self {
-            mean: sum / count.max(1) as f64,
-            users: vec![Sums::default(); histories.len()],
-            movies: vec![Sums::default(); audiences.len()],
-        };
+        let mean = sum / count.max(1) as f64;
+        let of = |sums: Vec<Sums>| sums.into_iter().map(Sums::bias).collect::<Vec<_>>();
+        let mut user_biases = Vec::new();
+        let mut movie_biases = vec![0.0; audiences.len()];
         for _ in 0..PASSES {
-            biases.users = deviations(biases.mean, histories, &biases.movies);
-            biases.movies = deviations(biases.mean, audiences, &biases.users);
+            user_biases = of(deviations(mean, histories, &movie_biases));
+            movie_biases = of(deviations(mean, audiences, &user_biases));
         }
-        biases.users = deviations(biases.mean, histories, &biases.movies);
-        biases
+        Self {
+            mean,
+            users: deviations(mean, histories, &movie_biases),
+            movies: deviations(mean, audiences, &user_biases),
+            user_biases,
+            movie_biases,
+        }
     }
 
     /// A rating of the user less mean and movie's bias.
     pub fn of_history(&self, movie: u32, stars: f32) -> f64 {
-        f64::from(stars) - self.mean - self.movies[movie as usize].bias()
+        f64::from(stars) - self.mean - self.movie_biases[movie as usize]
     }
 
     /// A rating of the movie less mean and user's bias.
     pub fn of_audience(&self, user: u32, stars: f32) -> f64 {
-        f64::from(stars) - self.mean - self.users[user as usize].bias()
+        f64::from(stars) - self.mean - self.user_biases[user as usize]
     }
 
     /// Bias of a movie, its own ratings all counted.
     pub fn movie(&self, movie: u32) -> f64 {
-        self.movies[movie as usize].bias()
+        self.movie_biases[movie as usize]
     }
 
     /// What is known of the user and the movie of a row, without its rating where
@@ -118,12 +125,12 @@ impl Biases {
     }
 }
 
-fn deviations(mean: f64, bags: &RatedBags, others: &[Sums]) -> Vec<Sums> {
+fn deviations(mean: f64, bags: &RatedBags, others: &[f64]) -> Vec<Sums> {
     let of_bag = |bag: usize| {
         let bag = bags.row(bag as u32);
         let mut sums = Sums::default();
         for (&id, &stars) in bag.ids.iter().zip(bag.stars) {
-            let deviation = f64::from(stars) - mean - others[id as usize].bias();
+            let deviation = f64::from(stars) - mean - others[id as usize];
             sums.count += 1.0;
             sums.sum += deviation;
             sums.squares += deviation * deviation;
@@ -169,7 +176,7 @@ mod tests {
         // b_u = Σ (r − μ − b_i) / (n + 4), and the same with the sides exchanged.
         let user = (2.0 - biases.movie(0) + 0.0 - biases.movie(1)) / 6.0;
         let (of_user, of_movie) = biases.of_row(&rows[0], false);
-        assert!((of_user.bias - user).abs() < 1e-9);
+        assert!((of_user.bias - user).abs() < 1e-6);
         let other = biases.of_row(&rows[2], false).0.bias;
         assert!((of_movie.bias - (2.0 - user + 1.0 - other) / 6.0).abs() < 1e-6);
     }

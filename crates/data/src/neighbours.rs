@@ -347,3 +347,89 @@ impl Around {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rated_bags::Owner;
+
+    fn rated(user: u32, movie: u32, stars: f32, timestamp: u32) -> Rated {
+        Rated {
+            user,
+            movie,
+            stars,
+            timestamp,
+        }
+    }
+
+    fn fit(rows: &[Rated], users: usize, years: &[f32], times: bool) -> Neighbours {
+        let histories = RatedBags::new(Owner::User, users, rows.iter().copied());
+        let audiences = RatedBags::new(Owner::Movie, years.len(), rows.iter().copied());
+        Neighbours::fit(histories, audiences, years.to_vec(), times)
+    }
+
+    fn feature(neighbours: &Neighbours, rated: &Rated, own: bool, name: &str) -> f32 {
+        let mut raw = Vec::new();
+        neighbours.raw(rated, own, &mut raw);
+        assert_eq!(raw.len(), neighbours.names().len());
+        let column = neighbours.names().iter().position(|it| *it == name);
+        raw[column.unwrap()]
+    }
+
+    #[test]
+    fn kernels_weigh_the_users_other_ratings_and_never_the_row_itself() {
+        let rows = [
+            rated(0, 0, 5.0, 1_000_000),
+            rated(0, 1, 1.0, 1_000_020),
+            rated(0, 2, 4.0, 9_000_000),
+            rated(1, 2, 3.0, 5),
+        ];
+        let years = [1990.0, 1990.0, 2010.0, 1994.0];
+        let neighbours = fit(&rows, 3, &years, true);
+        let e = std::f32::consts::E;
+        // One other rating 20 s away, the other too far for the narrow kernel.
+        let mass = feature(&neighbours, &rows[0], true, "near_time_0_mass");
+        // Powers of a number near 1 lose some digits.
+        assert!((mass - (1.0 / e).ln_1p()).abs() < 1e-3);
+        let (user, _) = neighbours.biases.of_row(&rows[0], true);
+        let residual = (neighbours.biases.of_history(1, 1.0) - user.bias) as f32;
+        let mean = feature(&neighbours, &rows[0], true, "near_time_0");
+        assert!((mean - residual / e / (1.0 / e + 1.0)).abs() < 1e-3);
+        // Held out, the same row at the same moment has one more beside it.
+        let held_out = feature(&neighbours, &rows[0], false, "near_time_0_mass");
+        assert!((held_out - (1.0 + 1.0 / e).ln_1p()).abs() < 1e-3);
+        // Ranks count ratings, whatever lies between: 1 and 1/e.
+        let mass = feature(&neighbours, &rows[0], true, "near_rank_0_mass");
+        assert!((mass - (1.0 + 1.0 / e).ln_1p()).abs() < 1e-5);
+        // One kernel of 0 years, one of 20.
+        let mass = feature(&neighbours, &rows[0], true, "near_year_mass");
+        assert!((mass - (1.0 + (-5f32).exp()).ln_1p()).abs() < 1e-5);
+        let nearest = feature(&neighbours, &rows[2], true, "nearest");
+        assert!((nearest - (9_000_000f32 - 1_000_020.0).ln_1p()).abs() < 1e-3);
+        assert_eq!(
+            feature(&neighbours, &rows[0], true, "sitting"),
+            1f32.ln_1p()
+        );
+        // A user and a movie that nobody knows.
+        for name in ["near_time_4", "near_year", "movie_season", "user_bias"] {
+            assert_eq!(feature(&neighbours, &rated(2, 3, 3.0, 5), false, name), 0.0);
+        }
+    }
+
+    #[test]
+    fn ratings_beyond_the_reach_are_not_looked_at() {
+        let count = 3 * REACH as u32;
+        let rows: Vec<Rated> = (0..count).map(|at| rated(0, at, 3.0, at * 10)).collect();
+        let years = vec![2000.0; count as usize];
+        let neighbours = fit(&rows, 1, &years, true);
+        let middle = feature(
+            &neighbours,
+            &rows[count as usize / 2],
+            true,
+            "near_year_mass",
+        );
+        assert!((middle - (2.0 * REACH as f32).ln_1p()).abs() < 1e-4);
+        let first = feature(&neighbours, &rows[0], true, "near_year_mass");
+        assert!((first - (REACH as f32).ln_1p()).abs() < 1e-4);
+    }
+}

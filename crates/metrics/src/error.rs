@@ -18,6 +18,31 @@ pub enum Error {
         /// Position in the slice.
         position: usize,
     },
+    /// A calibration without bins.
+    #[error("the number of bins is 0; a calibration error needs 1 or more")]
+    NoBins,
+    /// Calibrations of other bins cannot be merged.
+    #[error("a calibration in {own} bins cannot take in one in {other}")]
+    OtherBins {
+        /// Bins of the one.
+        own: usize,
+        /// Bins of the other.
+        other: usize,
+    },
+    /// A probability or an outcome outside 0 to 1.
+    #[error("{value} is no probability; it must lie between 0 and 1")]
+    NotAProbability {
+        /// The value.
+        value: f64,
+    },
+    /// Vectors of a list that differ in length.
+    #[error("a list has vectors of {first} and of {other} numbers; they must be of one length")]
+    VectorLengths {
+        /// Length of the first.
+        first: usize,
+        /// Length of another.
+        other: usize,
+    },
     /// A cut-off of zero.
     #[error("the cut-off k is 0; nDCG@k needs k of 1 or more")]
     ZeroCutOff,

@@ -1,12 +1,20 @@
 //! Metrics for recommenders, in `f64`, as accumulators that stream and merge.
 //!
-//! [`Regression`] takes pairs of predicted and true ratings and answers MSE,
-//! RMSE and MAE. [`ndcg_at_k`] scores one ranked list; [`Ranking`] takes one
-//! such score a user and answers the mean. Nothing here knows where the
-//! numbers come from: the training crate feeds them, and so can any program.
+//! - Ratings: [`Regression`] (MSE, RMSE, MAE, R²).
+//! - Ranked lists: [`ndcg_at_k`] and [`Ndcg`]; [`TopK`] (precision, recall, hit
+//!   rate, MRR, MAP); each figure under a [`Protocol`].
+//! - Yes and no: [`roc_auc`], [`average_precision`], [`GroupedAuc`],
+//!   [`Probabilities`] (log loss, calibration).
+//! - Beyond being right: [`Recommended`] (coverage, novelty),
+//!   [`intra_list_diversity`].
+//! - [`PerUser`] averages over users and gives confidence intervals, [`Breakdown`]
+//!   tells groups apart.
+//!
+//! What scikit-learn has is equal to it. Nothing here knows where the numbers come
+//! from: the training crate feeds them, and so can any program.
 //!
 //! ```
-//! use mmdlrm_metrics::{Ranking, Regression, ndcg_at_k};
+//! use mmdlrm_metrics::{PerUser, Regression, ndcg_at_k};
 //!
 //! let mut regression = Regression::default();
 //! for (prediction, rating) in [(3.5, 4.0), (2.0, 3.0)] {
@@ -16,19 +24,29 @@
 //! assert_eq!(regression.mae(), Some(0.75));
 //!
 //! // One user: three movies, held-out ratings as graded relevance.
-//! let mut ranking = Ranking::default();
-//! ranking.add(ndcg_at_k(&[5.0, 0.0, 3.0], &[0.9, 0.8, 0.7], 10)?);
-//! assert!((ranking.mean().unwrap() - 0.9430).abs() < 1e-4);
+//! let mut ndcg = PerUser::default();
+//! ndcg.add(ndcg_at_k(&[5.0, 0.0, 3.0], &[0.9, 0.8, 0.7], 10)?);
+//! assert!((ndcg.mean().unwrap() - 0.9430).abs() < 1e-4);
 //! # Ok::<(), mmdlrm_metrics::Error>(())
 //! ```
 #![deny(missing_docs)]
 
+mod breakdown;
+mod catalogue;
+mod classification;
 mod error;
 mod ndcg;
-mod ranking;
+mod per_user;
+mod protocol;
 mod regression;
+mod top_k;
 
+pub use breakdown::Breakdown;
+pub use catalogue::{Recommended, intra_list_diversity};
+pub use classification::{GroupedAuc, Probabilities, average_precision, roc_auc};
 pub use error::{Error, Result};
-pub use ndcg::{dcg_at_k, ndcg_at_k};
-pub use ranking::Ranking;
+pub use ndcg::{Gain, Ndcg, Ties, dcg_at_k, ndcg_at_k};
+pub use per_user::PerUser;
+pub use protocol::Protocol;
 pub use regression::Regression;
+pub use top_k::TopK;

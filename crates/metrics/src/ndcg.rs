@@ -59,7 +59,120 @@ where
     })
 }
 
+/// How [`Ndcg`] turns a relevance into a gain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Gain {
+    /// The relevance itself, as scikit-learn.
+    #[default]
+    Linear,
+    /// `2^relevance − 1` (Burges et al., 2005): the best items count for more.
+    Exponential,
+    /// 1 where the relevance is above 0.
+    Binary,
+}
+
+impl Gain {
+    fn of(self, relevance: f64) -> f64 {
+        match self {
+            Self::Linear => relevance,
+            Self::Exponential => relevance.exp2() - 1.0,
+            Self::Binary => f64::from(u8::from(relevance > 0.0)),
+        }
+    }
+}
+
+/// In which order [`Ndcg`] takes items of one score.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ties {
+    /// In all, with the mean gain, as scikit-learn.
+    #[default]
+    Averaged,
+    /// The least relevant first: a model gets no credit for what it does not tell
+    /// apart.
+    Pessimistic,
+}
+
+/// `nDCG@k` of other gains and ties than [`ndcg_at_k`].
+///
+/// ```
+/// use mmdlrm_metrics::{Gain, Ndcg, Ties};
+///
+/// let ndcg = Ndcg::at(10).with_gain(Gain::Exponential).with_ties(Ties::Pessimistic);
+/// let value = ndcg.of(&[3.0, 0.0], &[0.5, 0.5])?;
+/// assert!((value - 1.0 / 3f64.log2()).abs() < 1e-12);
+/// # Ok::<(), mmdlrm_metrics::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ndcg {
+    k: usize,
+    gain: Gain,
+    ties: Ties,
+}
+
+impl Ndcg {
+    /// Of the first `k` places, with linear gain and averaged ties.
+    pub fn at(k: usize) -> Self {
+        Self {
+            k,
+            gain: Gain::default(),
+            ties: Ties::default(),
+        }
+    }
+
+    /// Another gain.
+    #[must_use]
+    pub fn with_gain(mut self, gain: Gain) -> Self {
+        self.gain = gain;
+        self
+    }
+
+    /// Another order of ties.
+    #[must_use]
+    pub fn with_ties(mut self, ties: Ties) -> Self {
+        self.ties = ties;
+        self
+    }
+
+    /// nDCG of one list; 0 where nothing is relevant.
+    ///
+    /// # Errors
+    /// As [`dcg_at_k`].
+    pub fn of<R, S>(&self, relevance: &[R], scores: &[S]) -> Result<f64>
+    where
+        R: Copy + Into<f64>,
+        S: Copy + Into<f64>,
+    {
+        check(relevance, scores, self.k)?;
+        let gains: Vec<f64> = relevance
+            .iter()
+            .map(|&relevance| self.gain.of(relevance.into()))
+            .collect();
+        let ideal = tie_averaged_dcg(&gains, &gains, self.k);
+        if ideal == 0.0 {
+            return Ok(0.0);
+        }
+        let dcg = match self.ties {
+            Ties::Averaged => tie_averaged_dcg(&gains, scores, self.k),
+            Ties::Pessimistic => pessimistic_dcg(&gains, scores, self.k),
+        };
+        Ok(dcg / ideal)
+    }
+}
+
 fn check<R, S>(relevance: &[R], scores: &[S], k: usize) -> Result<()>
+where
+    R: Copy + Into<f64>,
+    S: Copy + Into<f64>,
+{
+    check_lists(relevance, scores)?;
+    match k {
+        0 => Err(Error::ZeroCutOff),
+        _ => Ok(()),
+    }
+}
+
+/// Both lists must have one length and no NaN.
+pub(crate) fn check_lists<R, S>(relevance: &[R], scores: &[S]) -> Result<()>
 where
     R: Copy + Into<f64>,
     S: Copy + Into<f64>,
@@ -70,9 +183,6 @@ where
             scores: scores.len(),
         });
     }
-    if k == 0 {
-        return Err(Error::ZeroCutOff);
-    }
     reject_nan(relevance, "relevance")?;
     reject_nan(scores, "score")
 }
@@ -82,6 +192,19 @@ fn reject_nan<T: Copy + Into<f64>>(values: &[T], what: &'static str) -> Result<(
         Some(position) => Err(Error::NotANumber { what, position }),
         None => Ok(()),
     }
+}
+
+fn pessimistic_dcg<S: Copy + Into<f64>>(gains: &[f64], scores: &[S], k: usize) -> f64 {
+    let mut items: Vec<(f64, f64)> = scores
+        .iter()
+        .zip(gains)
+        .map(|(&score, &gain)| (score.into() + 0.0, gain))
+        .collect();
+    items.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.total_cmp(&b.1)));
+    let ranked = items.iter().take(k).enumerate();
+    ranked
+        .map(|(rank, (_, gain))| gain * discounts(rank, rank + 1))
+        .sum()
 }
 
 fn tie_averaged_dcg<R, S>(relevance: &[R], scores: &[S], k: usize) -> f64
@@ -163,6 +286,26 @@ mod tests {
         let relevance: Vec<f64> = relevance.into_iter().rev().collect();
         let scores: Vec<f64> = scores.into_iter().rev().collect();
         assert_eq!(forwards, ndcg_at_k(&relevance, &scores, 2).unwrap());
+    }
+
+    #[test]
+    fn gains_and_ties_are_as_asked() {
+        let of = |ndcg: Ndcg| ndcg.of(&[2.0, 1.0, 0.0], &[1.0, 2.0, 0.0]).unwrap();
+        let second = 1.0 / 3f64.log2();
+        let linear = (1.0 + 2.0 * second) / (2.0 + second);
+        assert!((of(Ndcg::at(3)) - linear).abs() < 1e-12);
+        let exponential = (1.0 + 3.0 * second) / (3.0 + second);
+        assert!((of(Ndcg::at(3).with_gain(Gain::Exponential)) - exponential).abs() < 1e-12);
+        assert_eq!(of(Ndcg::at(3).with_gain(Gain::Binary)), 1.0);
+        let tied = |ties| {
+            Ndcg::at(2)
+                .with_ties(ties)
+                .of(&[1.0, 0.0], &[7.0, 7.0])
+                .unwrap()
+        };
+        assert!((tied(Ties::Averaged) - (1.0 + second) / 2.0).abs() < 1e-12);
+        assert!((tied(Ties::Pessimistic) - second).abs() < 1e-12);
+        assert_eq!(Ndcg::at(0).of(&[1.0], &[1.0]), Err(Error::ZeroCutOff));
     }
 
     #[test]

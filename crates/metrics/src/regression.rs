@@ -1,9 +1,9 @@
-/// Streaming mean squared and mean absolute error.
+/// Streaming errors of predicted numbers: MSE, RMSE, MAE, R².
 ///
-/// With predictions `p` and targets `y` over `n` pairs,
-/// `MSE = Σ(p − y)²/n`, `RMSE = √MSE` and `MAE = Σ|p − y|/n`, in the unit of
-/// the targets (stars, for ratings). Accumulators of parts merge into the
-/// accumulator of the whole.
+/// With predictions `p` and targets `y` over `n` pairs, `MSE = Σ(p − y)²/n`,
+/// `RMSE = √MSE` and `MAE = Σ|p − y|/n`, in the unit of the targets (stars, for
+/// ratings), and `R² = 1 − Σ(p − y)²/Σ(y − ȳ)²`. Accumulators of parts merge into
+/// the accumulator of the whole.
 ///
 /// ```
 /// use mmdlrm_metrics::Regression;
@@ -16,6 +16,7 @@
 /// assert_eq!(whole.count(), 2);
 /// assert_eq!(whole.mse(), Some(5.0));
 /// assert_eq!(whole.mae(), Some(2.0));
+/// assert_eq!(whole.r2(), Some(-4.0));
 ///
 /// // Pairs of prediction and target collect into one.
 /// let same: Regression = [(3.0, 4.0), (5.0, 2.0)].into_iter().collect();
@@ -26,6 +27,10 @@ pub struct Regression {
     count: u64,
     squared: f64,
     absolute: f64,
+    /// Mean of the targets, and the sum of their squared deviations from it: sums
+    /// of squares would lose digits (Welford, 1962).
+    mean: f64,
+    deviations: f64,
 }
 
 impl Regression {
@@ -35,13 +40,24 @@ impl Regression {
         self.count += 1;
         self.squared += error * error;
         self.absolute += error.abs();
+        let before = target - self.mean;
+        self.mean += before / self.count as f64;
+        self.deviations += before * (target - self.mean);
     }
 
     /// Adds everything another accumulator has seen.
     pub fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        // Chan, Golub and LeVeque, 1983.
+        let (own, others) = (self.count as f64, other.count as f64);
+        let apart = other.mean - self.mean;
         self.count += other.count;
         self.squared += other.squared;
         self.absolute += other.absolute;
+        self.mean += apart * others / (own + others);
+        self.deviations += other.deviations + apart * apart * own * others / (own + others);
     }
 
     /// Number of pairs seen.
@@ -49,9 +65,14 @@ impl Regression {
         self.count
     }
 
+    /// Sum of squared errors, for [`PerUser::add_sum`](crate::PerUser::add_sum).
+    pub fn squared_error(&self) -> f64 {
+        self.squared
+    }
+
     /// Mean squared error; `None` before the first pair.
     pub fn mse(&self) -> Option<f64> {
-        self.mean(self.squared)
+        self.mean_of(self.squared)
     }
 
     /// Root of the mean squared error; `None` before the first pair.
@@ -61,10 +82,16 @@ impl Regression {
 
     /// Mean absolute error; `None` before the first pair.
     pub fn mae(&self) -> Option<f64> {
-        self.mean(self.absolute)
+        self.mean_of(self.absolute)
     }
 
-    fn mean(&self, sum: f64) -> Option<f64> {
+    /// Share of the targets' variance that is explained: 1 is perfect, 0 as good
+    /// as their mean. `None` where the targets are all the same.
+    pub fn r2(&self) -> Option<f64> {
+        (self.deviations > 0.0).then(|| 1.0 - self.squared / self.deviations)
+    }
+
+    fn mean_of(&self, sum: f64) -> Option<f64> {
         (self.count > 0).then(|| sum / self.count as f64)
     }
 }

@@ -1,5 +1,5 @@
 use mmdlrm_data::{Batch, Features, HIGHEST_RATING, LOWEST_RATING, TrainingData};
-use mmdlrm_metrics::{Ranking, ndcg_at_k};
+use mmdlrm_metrics::{PerUser, ndcg_at_k};
 use mmdlrm_model::{Dlrm, Items, Predictor};
 use rayon::prelude::*;
 
@@ -78,10 +78,10 @@ pub fn rank_catalogue(
     data: &impl TrainingData,
     k: usize,
     mut on_user: impl FnMut(),
-) -> Result<Ranking> {
+) -> Result<PerUser> {
     let features = data.features();
     let wiring = Wiring::new(model.config(), features)?;
-    let mut ranking = Ranking::default();
+    let mut ranking = PerUser::default();
     if features.users().is_empty() || features.movies().is_empty() {
         return Ok(ranking);
     }
