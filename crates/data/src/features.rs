@@ -101,6 +101,11 @@ impl Features {
         )
     }
 
+    /// Training ratings of each user, by dense row.
+    pub fn user_counts(&self) -> Vec<u32> {
+        self.statistics.user_counts()
+    }
+
     /// Training ratings of each movie, by dense row.
     pub fn movie_counts(&self) -> Vec<u32> {
         self.statistics.movie_counts()

@@ -161,6 +161,11 @@ impl Statistics {
         Ok(statistics)
     }
 
+    /// Training ratings of each user.
+    pub fn user_counts(&self) -> Vec<u32> {
+        self.users.iter().map(|it| it.count as u32).collect()
+    }
+
     /// Training ratings of each movie.
     pub fn movie_counts(&self) -> Vec<u32> {
         self.movies.iter().map(|it| it.count as u32).collect()

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use mmdlrm_data::{
     StreamedMovieLens, Summary, TrainingData, generate, read_posters, read_summaries,
 };
 use mmdlrm_encoders::{Device, LoadOptions};
-use mmdlrm_metrics::Regression;
+use mmdlrm_metrics::{Breakdown, PerUser, Protocol, Regression};
 use mmdlrm_model::{Dlrm, DlrmConfig};
 use mmdlrm_train::{
     EpochMetrics, Preset, RunFolder, TrainConfig, predict_test, rank_catalogue, train, train_on,
@@ -15,7 +15,9 @@ use mmdlrm_train::{
 use serde::Serialize;
 
 use crate::modalities::{Modalities, ModalityEncoder};
-use crate::report::{FEW_RATINGS, Inputs, LeftOutRatings, RANKING_CUT_OFF, Report, Seconds};
+use crate::report::{
+    FEW_RATINGS, GroupError, Inputs, LeftOutRatings, RANKING_CUT_OFF, Report, Seconds,
+};
 use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
@@ -72,6 +74,13 @@ struct FinalMetrics<'a> {
     #[serde(flatten)]
     report: &'a Report,
 }
+
+/// Training ratings up to which movies, and users, are told apart in the report.
+const MOVIE_GROUPS: [u64; 4] = [0, 2, 9, 49];
+const USER_GROUPS: [u64; 3] = [0, 49, 199];
+/// Of the intervals in the report.
+const CONFIDENCE: f64 = 0.95;
+const RESAMPLES: usize = 1000;
 
 impl Experiment {
     /// Reads everything that the configuration names, so that whatever is
@@ -318,16 +327,25 @@ fn measure(
     observer: &mut dyn Observer,
 ) -> Result<Report> {
     let movie_counts = data.features().movie_counts();
+    let user_counts = data.features().user_counts();
     let (mut all, mut few) = (Regression::default(), Regression::default());
-    let mut users = HashSet::new();
+    let mut by_movie_ratings: Breakdown<Regression> = Breakdown::new(&MOVIE_GROUPS);
+    let mut by_user_ratings: Breakdown<Regression> = Breakdown::new(&USER_GROUPS);
+    // In order: the interval is to be the same whenever it is computed.
+    let mut users: BTreeMap<u32, Regression> = BTreeMap::new();
     run.write_predictions(|write| {
         predict_test(model, data, |rated| {
             for rated in rated {
-                all.add(rated.prediction, rated.rating);
-                users.insert(rated.user_id);
-                if movie_counts[rated.movie as usize] <= FEW_RATINGS {
-                    few.add(rated.prediction, rated.rating);
+                let (prediction, rating) = (rated.prediction, rated.rating);
+                all.add(prediction, rating);
+                users.entry(rated.user).or_default().add(prediction, rating);
+                let of_movie = movie_counts[rated.movie as usize];
+                if of_movie <= FEW_RATINGS {
+                    few.add(prediction, rating);
                 }
+                let of_user = user_counts[rated.user as usize];
+                by_movie_ratings.at(of_movie.into()).add(prediction, rating);
+                by_user_ratings.at(of_user.into()).add(prediction, rating);
             }
             write(rated)
         })
@@ -339,8 +357,19 @@ fn measure(
     observer.end();
     seconds.rank = start.elapsed().as_secs_f64();
 
+    let mut squared_errors = PerUser::default();
+    for user in users.values() {
+        squared_errors.add_sum(user.squared_error(), user.count() as f64);
+    }
+    let interval = |of: &PerUser| of.interval(CONFIDENCE, RESAMPLES, 0);
     let report = Report {
         test_ratings: all.count(),
+        r2: all.r2(),
+        rmse_interval: interval(&squared_errors).map(|(low, high)| (low.sqrt(), high.sqrt())),
+        by_movie_ratings: errors(&by_movie_ratings),
+        by_user_ratings: errors(&by_user_ratings),
+        ranking_protocol: Protocol::FullCatalogue.to_string(),
+        ndcg_interval: interval(&ranking),
         mse: all.mse().unwrap_or(f64::NAN),
         rmse: all.rmse().unwrap_or(f64::NAN),
         mae: all.mae().unwrap_or(f64::NAN),
@@ -358,6 +387,17 @@ fn measure(
         report: &report,
     })?;
     Ok(report)
+}
+
+fn errors(breakdown: &Breakdown<Regression>) -> Vec<GroupError> {
+    let groups = breakdown.groups();
+    groups
+        .map(|(training_ratings, errors)| GroupError {
+            training_ratings,
+            count: errors.count(),
+            rmse: errors.rmse(),
+        })
+        .collect()
 }
 
 /// Paths of the MovieLens folder, the posters and the plots; the sample is

@@ -48,4 +48,6 @@ pub use config::{Encoder, ExperimentConfig, Source, SplitConfig};
 pub use error::{Error, Result};
 pub use experiment::Experiment;
 pub use observer::{Observer, Silent, Stage};
-pub use report::{FEW_RATINGS, Inputs, LeftOutRatings, RANKING_CUT_OFF, Report, Seconds};
+pub use report::{
+    FEW_RATINGS, GroupError, Inputs, LeftOutRatings, RANKING_CUT_OFF, Report, Seconds,
+};

@@ -20,6 +20,16 @@ pub struct Report {
     pub rmse: f64,
     /// Mean absolute error, in stars.
     pub mae: f64,
+    /// Share of the variance of the ratings that is explained; `None` where they
+    /// are all the same.
+    pub r2: Option<f64>,
+    /// 95 % confidence interval of [`Self::rmse`], by users drawn with
+    /// replacement.
+    pub rmse_interval: Option<(f64, f64)>,
+    /// Errors by the training ratings of the movie.
+    pub by_movie_ratings: Vec<GroupError>,
+    /// The same by the training ratings of the user.
+    pub by_user_ratings: Vec<GroupError>,
     /// Held-out ratings of movies with at most [`FEW_RATINGS`] training
     /// ratings.
     pub few_ratings: u64,
@@ -29,6 +39,10 @@ pub struct Report {
     pub test_users: u64,
     /// Movies that are ranked for each, those of the training set left out.
     pub catalogue: usize,
+    /// Which items compete in it.
+    pub ranking_protocol: String,
+    /// 95 % confidence interval of [`Self::ndcg_at_10`], likewise.
+    pub ndcg_interval: Option<(f64, f64)>,
     /// Mean nDCG@10 over those users, the held-out rating as graded relevance.
     pub ndcg_at_10: f64,
     /// The rest: what went in.
@@ -37,6 +51,18 @@ pub struct Report {
     pub seconds: Seconds,
     /// The run's folder.
     pub out: PathBuf,
+}
+
+/// Errors on a group of held-out ratings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct GroupError {
+    /// Training ratings of the group: `3–9`.
+    pub training_ratings: String,
+    /// Held-out ratings in it.
+    pub count: u64,
+    /// Root mean squared error, in stars; `None` of none.
+    pub rmse: Option<f64>,
 }
 
 /// What went into a run.
@@ -101,9 +127,21 @@ impl fmt::Display for Report {
         writeln!(f, "| test metric | value | over |")?;
         writeln!(f, "| --- | ---: | --- |")?;
         let ratings = format!("{} held-out ratings", self.test_ratings);
-        writeln!(f, "| RMSE (stars) | {:.4} | {ratings} |", self.rmse)?;
+        let interval = |interval: Option<(f64, f64)>| match interval {
+            None => String::new(),
+            Some((low, high)) => format!(" ({low:.4}–{high:.4})"),
+        };
+        writeln!(
+            f,
+            "| RMSE (stars, 95 % interval over users) | {:.4}{} | {ratings} |",
+            self.rmse,
+            interval(self.rmse_interval)
+        )?;
         writeln!(f, "| MAE (stars) | {:.4} | {ratings} |", self.mae)?;
         writeln!(f, "| MSE (stars²) | {:.4} | {ratings} |", self.mse)?;
+        if let Some(r2) = self.r2 {
+            writeln!(f, "| R² | {r2:.4} | {ratings} |")?;
+        }
         if let Some(rmse) = self.few_ratings_rmse {
             let few = self.few_ratings;
             writeln!(
@@ -111,10 +149,29 @@ impl fmt::Display for Report {
                 "| RMSE, movies with ≤ {FEW_RATINGS} training ratings | {rmse:.4} | {few} of them |"
             )?;
         }
+        let sides = [
+            ("movie", &self.by_movie_ratings),
+            ("user", &self.by_user_ratings),
+        ];
+        for (side, groups) in sides {
+            for group in groups {
+                if let Some(rmse) = group.rmse {
+                    writeln!(
+                        f,
+                        "| RMSE, {side} with {} training ratings | {rmse:.4} | {} of them |",
+                        group.training_ratings, group.count
+                    )?;
+                }
+            }
+        }
         writeln!(
             f,
-            "| nDCG@{RANKING_CUT_OFF} | {:.4} | {} users, all {} movies but each user's training ones |",
-            self.ndcg_at_10, self.test_users, self.catalogue
+            "| nDCG@{RANKING_CUT_OFF}, {} | {:.4}{} | {} users, {} movies |",
+            self.ranking_protocol,
+            self.ndcg_at_10,
+            interval(self.ndcg_interval),
+            self.test_users,
+            self.catalogue
         )?;
         writeln!(f)?;
         writeln!(

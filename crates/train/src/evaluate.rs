@@ -19,6 +19,8 @@ pub struct RatedPrediction {
     pub user_id: u32,
     /// Raw movie id.
     pub movie_id: u32,
+    /// User by dense row.
+    pub user: u32,
     /// Movie by dense row.
     pub movie: u32,
     /// Stars that the user gave.
@@ -52,6 +54,7 @@ pub fn predict_test(
             rated.push(RatedPrediction {
                 user_id: users[user as usize],
                 movie_id: movies[movie as usize],
+                user,
                 movie,
                 rating: f64::from(batch.stars[row]),
                 prediction: f64::from(prediction.clamp(LOWEST_RATING, HIGHEST_RATING)),
