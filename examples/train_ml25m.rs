@@ -88,6 +88,10 @@ struct Args {
     /// Leave the times of ratings out, with --preset best
     #[arg(long)]
     no_timestamps: bool,
+    /// About how many ratings a history or an audience holds at most, with --preset
+    /// best; fewer are quicker
+    #[arg(long, value_name = "COUNT", default_value_t = ExperimentConfig::default().context.longest)]
+    longest_bag: u32,
     /// Seed of split, parameters, order of the ratings, and sample
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -209,6 +213,7 @@ fn config(args: Args) -> ExperimentConfig {
     config.unknown_movies = args.policies.unknown_movies();
     config.duplicates = args.policies.duplicates();
     config.context.timestamps = !args.no_timestamps;
+    config.context.longest = args.longest_bag;
     config.dim = args.dim.unwrap_or(config.dim);
     config.seed = args.seed;
     config.device = args.device;

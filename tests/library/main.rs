@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod best;
 mod device;
 mod gradients;
 mod hub;

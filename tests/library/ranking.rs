@@ -1,6 +1,6 @@
 //! Ranking a catalogue against brute force.
 
-use mmdlrm::data::{Dataset, Modality, MovieLens, Split, TrainingData, generate};
+use mmdlrm::data::{ContextConfig, Dataset, Modality, MovieLens, Split, TrainingData, generate};
 use mmdlrm::metrics::ndcg_at_k;
 use mmdlrm::model::{Bags, Batch, Dlrm, DlrmConfig, Interaction, ModalityInput, Output};
 use mmdlrm::train::{Preset, rank_catalogue};
@@ -179,10 +179,12 @@ fn a_model_with_inputs_of_pairs_ranks_pair_by_pair() {
 
 #[test]
 fn a_retargeted_catalogue_is_that_of_the_user() {
-    let dataset = dataset();
-    let mut catalogue = dataset.features().catalogue_batch(0);
-    for user in [3, 0, 11] {
-        dataset.features().retarget(&mut catalogue, user);
-        assert_eq!(catalogue, dataset.features().catalogue_batch(user));
+    let with_context = dataset().with_context(ContextConfig::default()).unwrap();
+    for dataset in [dataset(), with_context] {
+        let mut catalogue = dataset.features().catalogue_batch(0);
+        for user in [3, 0, 11] {
+            dataset.features().retarget(&mut catalogue, user);
+            assert_eq!(catalogue, dataset.features().catalogue_batch(user));
+        }
     }
 }

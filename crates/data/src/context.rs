@@ -1,3 +1,4 @@
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::batch_bags::{Draw, Reader};
@@ -72,45 +73,83 @@ impl Context {
     /// Fills in what a batch of `rows` has by its context. Rows of the training
     /// set say by which `draw` ratings are left out of bags.
     pub fn fill(&self, rows: &[Rated], draw: Option<u64>, batch: &mut Batch) {
+        let shifts = self.fill_dense(rows, draw.is_some(), batch);
+        let (users, movies) = shifts.into_iter().unzip();
+        self.fill_histories(rows, users, draw, batch);
         let neighbours = &self.neighbours;
-        let width = neighbours.names().len();
-        let is_training = draw.is_some();
-        batch.dense.resize(rows.len() * width, 0.0);
-        let (mut users, mut movies) = (Vec::new(), Vec::new());
-        for (rated, out) in rows.iter().zip(batch.dense.chunks_exact_mut(width)) {
-            let (user, movie) = neighbours.fill(rated, is_training, out);
-            let base = neighbours.biases.mean + user.bias + movie.bias;
-            batch.base.push(base as f32);
-            let shift = |of: Bias| -of.bias as f32;
-            users.push(shift(user));
-            movies.push(shift(movie));
-        }
-        let draw = Draw {
-            seed: draw.unwrap_or(0),
-            kept: if is_training { self.config.kept } else { 1.0 },
-            longest: self.config.longest,
-        };
-        let position = |id: u32, rated: &Rated, bag: RatedBag| {
-            let time = neighbours.time(rated.timestamp);
-            is_training.then(|| bag.position(id, time, rated.stars))?
-        };
-        let of_history = Reader {
-            bags: &neighbours.histories,
-            pair: |user, movie| (user, movie),
-            deviation: |movie, stars| neighbours.biases.of_history(movie, stars),
-            position: |sample: usize, bag: RatedBag| {
-                position(rows[sample].movie, &rows[sample], bag)
-            },
-        };
-        batch.histories = BatchBags::gather(&batch.users, users, draw, of_history);
         let of_audience = Reader {
             bags: &neighbours.audiences,
             pair: |movie, user| (user, movie),
             deviation: |user, stars| neighbours.biases.of_audience(user, stars),
             position: |sample: usize, bag: RatedBag| {
-                position(rows[sample].user, &rows[sample], bag)
+                self.position(rows[sample].user, &rows[sample], draw, bag)
             },
         };
+        let draw = self.draw(draw);
         batch.audiences = BatchBags::gather(&batch.movies, movies, draw, of_audience);
+    }
+
+    /// Fills in again what depends on users and times, where no row is in the
+    /// training set and the movies are those of before.
+    pub fn retarget(&self, rows: &[Rated], batch: &mut Batch) {
+        let shifts = self.fill_dense(rows, false, batch);
+        let users = shifts.into_iter().map(|(user, _)| user).collect();
+        self.fill_histories(rows, users, None, batch);
+    }
+
+    /// Writes dense features and bases; returns what makes residuals of the
+    /// deviations in each row's history and audience.
+    fn fill_dense(&self, rows: &[Rated], is_training: bool, batch: &mut Batch) -> Vec<(f32, f32)> {
+        let neighbours = &self.neighbours;
+        let width = neighbours.names().len();
+        batch.dense.resize(rows.len() * width, 0.0);
+        let dense = batch.dense.par_chunks_mut(width);
+        let biases: Vec<(Bias, Bias)> = rows
+            .par_iter()
+            .zip(dense)
+            .map(|(rated, out)| neighbours.fill(rated, is_training, out))
+            .collect();
+        let mean = neighbours.biases.mean;
+        let bases = biases.iter();
+        let bases = bases.map(|(user, movie)| (mean + user.bias + movie.bias) as f32);
+        batch.base = bases.collect();
+        let shifts = biases.iter();
+        shifts
+            .map(|(user, movie)| (-user.bias as f32, -movie.bias as f32))
+            .collect()
+    }
+
+    fn fill_histories(
+        &self,
+        rows: &[Rated],
+        shifts: Vec<f32>,
+        draw: Option<u64>,
+        batch: &mut Batch,
+    ) {
+        let neighbours = &self.neighbours;
+        let of_history = Reader {
+            bags: &neighbours.histories,
+            pair: |user, movie| (user, movie),
+            deviation: |movie, stars| neighbours.biases.of_history(movie, stars),
+            position: |sample: usize, bag: RatedBag| {
+                self.position(rows[sample].movie, &rows[sample], draw, bag)
+            },
+        };
+        let draw = self.draw(draw);
+        batch.histories = BatchBags::gather(&batch.users, shifts, draw, of_history);
+    }
+
+    /// Where a training row's own rating stands in a bag.
+    fn position(&self, id: u32, rated: &Rated, draw: Option<u64>, bag: RatedBag) -> Option<usize> {
+        draw?;
+        bag.position(id, self.neighbours.time(rated.timestamp), rated.stars)
+    }
+
+    fn draw(&self, draw: Option<u64>) -> Draw {
+        Draw {
+            seed: draw.unwrap_or(0),
+            kept: draw.map_or(1.0, |_| self.config.kept),
+            longest: self.config.longest,
+        }
     }
 }

@@ -166,13 +166,19 @@ impl Features {
     /// the user is written: what depends on the movies stays as it was
     /// computed.
     pub fn retarget(&self, catalogue: &mut Batch, user: u32) {
-        if self.context.is_some() {
-            *catalogue = self.catalogue_batch(user);
-            return;
-        }
         let timestamp = self.statistics.last_seen[user as usize];
         catalogue.users.fill(user);
         catalogue.timestamps.fill(timestamp);
+        if let Some(context) = &self.context {
+            let rows = catalogue.movies.iter().map(|&movie| Rated {
+                user,
+                movie,
+                stars: 0.0,
+                timestamp,
+            });
+            let rows: Vec<Rated> = rows.collect();
+            return context.retarget(&rows, catalogue);
+        }
         for features in catalogue.dense.chunks_exact_mut(WIDTH) {
             self.statistics.fill_user(user, timestamp, features);
         }

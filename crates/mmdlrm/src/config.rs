@@ -185,7 +185,7 @@ impl ExperimentConfig {
     /// use mmdlrm::train::Preset;
     ///
     /// let config = ExperimentConfig::of(Preset::Best);
-    /// assert_eq!((config.dim, config.train.epochs), (32, 8));
+    /// assert_eq!((config.dim, config.train.epochs), (64, 8));
     /// ```
     pub fn of(preset: Preset) -> Self {
         let mut config = Self {
@@ -193,11 +193,12 @@ impl ExperimentConfig {
             ..Self::default()
         };
         if preset == Preset::Best {
-            config.dim = 32;
+            config.dim = 64;
             config.train.epochs = 8;
             config.train.batch_size = 2048;
             config.train.optimizer = OptimizerConfig {
                 learning_rate: 3e-3,
+                table_learning_rate: Some(1e-2),
                 weight_decay: 1e-2,
                 table_weight_decay: 1e-2,
                 ..OptimizerConfig::default()

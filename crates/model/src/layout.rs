@@ -89,7 +89,7 @@ impl Layout {
         let identity = Activation::Identity;
         let top = Mlp::new(top_width, &top_widths, end, config.top_activation, identity);
         end = top.end(end);
-        let wide = config.wide.then(|| Layer {
+        let wide = config.wide.then_some(Layer {
             inputs: top_width,
             outputs: 1,
             start: end,

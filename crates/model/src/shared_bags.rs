@@ -158,25 +158,35 @@ impl SharedSums {
             &values[start..start + dim]
         };
         let weighted = self.weighted.par_chunks_mut(dim).enumerate();
-        weighted.for_each(|(bag, out)| {
+        if bags.shifts.is_none() {
+            weighted.for_each(|(bag, out)| {
+                vectorize(
+                    #[inline(always)]
+                    || {
+                        out.fill(0.0);
+                        for position in bags.span_of(bag) {
+                            add_scaled(out, row(bags.ids[position]), bags.weight(position));
+                        }
+                    },
+                );
+            });
+            return;
+        }
+        let both = weighted.zip(self.plain.par_chunks_mut(dim));
+        both.for_each(|((bag, out), plain)| {
             vectorize(
                 #[inline(always)]
                 || {
                     out.fill(0.0);
+                    plain.fill(0.0);
                     for position in bags.span_of(bag) {
-                        add_scaled(out, row(bags.ids[position]), bags.weight(position));
-                    }
-                },
-            );
-        });
-        let plain = self.plain.par_chunks_mut(dim).enumerate();
-        plain.for_each(|(bag, out)| {
-            vectorize(
-                #[inline(always)]
-                || {
-                    out.fill(0.0);
-                    for position in bags.span_of(bag) {
-                        add_scaled(out, row(bags.ids[position]), 1.0);
+                        // Each row is fetched once for both sums.
+                        let (row, weight) = (row(bags.ids[position]), bags.weight(position));
+                        let sums = out.iter_mut().zip(plain.iter_mut());
+                        for ((out, plain), x) in sums.zip(row) {
+                            *out += weight * x;
+                            *plain += x;
+                        }
                     }
                 },
             );
