@@ -11,6 +11,7 @@
 //!   gradient.
 //! - [`prefetch`] asks for memory that will be read soon.
 //! - [`widen_halves`] reads numbers that are kept in half precision.
+//! - [`exp`] and [`ln`] have no branch, for loops of them.
 //! - [`vectorize`] runs plain loops compiled for the widest registers.
 //!
 //! A tile of rows keeps its sums in registers from the first product to the
@@ -36,6 +37,7 @@
 //! ```
 #![deny(missing_docs)]
 
+mod elementary;
 mod half;
 mod outer;
 mod panels;
@@ -45,6 +47,7 @@ mod tests;
 mod tile;
 mod vectorize;
 
+pub use elementary::{exp, ln};
 pub use half::widen_halves;
 pub use outer::add_transposed;
 pub use panels::{Finish, Panels, copy_rows, store};

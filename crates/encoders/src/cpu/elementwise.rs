@@ -3,7 +3,7 @@
 //! Plain loops without branches, which the compiler turns into vector
 //! instructions where they are inlined into dispatched code.
 
-use mmdlrm_kernels::vectorize;
+use mmdlrm_kernels::{exp, vectorize};
 
 /// Partial sums kept side by side: as many as fill the widest registers.
 const LANES: usize = 16;
@@ -32,33 +32,6 @@ impl Activation {
                 .for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
         }
     }
-}
-
-/// `eˣ` within 2 ulp; beyond ±87 as there.
-#[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
-    /// Adding it leaves the nearest integer in the low bits of a float.
-    const ROUND: f32 = 12_582_912.0;
-    // ln 2 in two parts, the first with few bits (Cody and Waite, 1980).
-    const LN_2_HIGH: f32 = 0.693_359_4;
-    const LN_2_LOW: f32 = -2.121_944_4e-4;
-    let x = x.clamp(-87.0, 87.0);
-    let rounded = x * std::f32::consts::LOG2_E + ROUND;
-    let power = rounded - ROUND;
-    let r = x - power * LN_2_HIGH - power * LN_2_LOW;
-    // Coefficients of Cephes' expf.
-    let mut poly = 1.987_569_1e-4;
-    for coefficient in [
-        1.398_199_9e-3,
-        8.333_452e-3,
-        4.166_579_6e-2,
-        1.666_666_5e-1,
-        0.5,
-    ] {
-        poly = poly * r + coefficient;
-    }
-    let two_to_power = f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
-    (poly * r * r + r + 1.0) * two_to_power
 }
 
 /// The error function within 1.5e-7 (Abramowitz and Stegun, 7.1.26).
@@ -151,19 +124,6 @@ mod tests {
 
     fn range(from: f32, to: f32) -> impl Iterator<Item = f32> {
         (0..=10_000).map(move |i| from + (to - from) * i as f32 / 10_000.0)
-    }
-
-    #[test]
-    fn exp_is_that_of_the_library() {
-        for x in range(-87.0, 87.0) {
-            let (found, expected) = (f64::from(exp(x)), f64::from(x).exp());
-            assert!(
-                (found / expected - 1.0).abs() < 3e-7,
-                "{x}: {found} {expected}"
-            );
-        }
-        assert_eq!(exp(f32::NEG_INFINITY), exp(-87.0));
-        assert!(exp(f32::INFINITY).is_finite());
     }
 
     #[test]
