@@ -338,6 +338,11 @@ impl Row<'_> {
         self.record.get(position).map_or(b"", |_| self.at(position))
     }
 
+    /// The fields that stand after those with names, where those come first.
+    pub(crate) fn rest(&self) -> impl Iterator<Item = &[u8]> {
+        (self.file.names.len()..self.record.len()).map(|position| self.at(position))
+    }
+
     fn field(&self, column: usize) -> &[u8] {
         self.at(self.file.positions[column])
     }

@@ -1,0 +1,113 @@
+use std::collections::HashSet;
+use std::path::Path;
+
+use crate::text::{Dialect, TableFile};
+use crate::{Error, IdMap, MovieLens, Result, Split};
+
+/// For each of some users a movie that was held out, and movies that it competes
+/// with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidates {
+    rows: Vec<UserCandidates>,
+    movies: IdMap,
+}
+
+/// The movies that compete for one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserCandidates {
+    /// Raw user id.
+    pub user_id: u32,
+    /// Raw ids of distinct movies; the one that was held out comes first.
+    pub movie_ids: Vec<u32>,
+}
+
+impl Candidates {
+    /// Reads a CSV whose first columns are `userId` and `heldOutMovieId`; those
+    /// after them, whatever they are called, hold the other candidates. Empty
+    /// fields are passed over.
+    ///
+    /// # Errors
+    /// A user that stands twice, a pair that `movielens` has no rating of, a
+    /// movie that stands twice in a row or that `movielens` does not know, and a row
+    /// without other candidates.
+    pub fn read(path: &Path, movielens: &MovieLens) -> Result<Self> {
+        let ratings = &movielens.ratings;
+        let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
+        let rated: HashSet<(u32, u32)> = pairs.map(|(&user, &movie)| (user, movie)).collect();
+        let known = movielens.movies.index();
+        let mut users = HashSet::new();
+        let mut rows = Vec::new();
+        TableFile::open(path, &Dialect::Csv, &["userId", "heldOutMovieId"])?.for_each(|row| {
+            let (user_id, held_out) = (row.id(0)?, row.id(1)?);
+            if !users.insert(user_id) {
+                return Err(row.bad(0, "stands on an earlier line too; keep one of them"));
+            }
+            if !rated.contains(&(user_id, held_out)) {
+                let problem = format!(
+                    "is not a movie that user {user_id} rated; check which release the file is of"
+                );
+                return Err(row.bad(1, &problem));
+            }
+            let mut movie_ids = vec![held_out];
+            for field in row.rest() {
+                let field = String::from_utf8_lossy(field);
+                let field = field.trim();
+                if field.is_empty() {
+                    continue;
+                }
+                let Some(movie) = field.parse().ok().filter(|&id| known.row(id).is_some()) else {
+                    let problem = format!("competes with '{field}', which is no movie's id");
+                    return Err(row.bad(1, &problem));
+                };
+                if movie_ids.contains(&movie) {
+                    let problem = format!("names {movie} twice among the candidates");
+                    return Err(row.bad(1, &problem));
+                }
+                movie_ids.push(movie);
+            }
+            if movie_ids.len() == 1 {
+                return Err(row.bad(1, "has no other candidates; name some after it"));
+            }
+            rows.push(UserCandidates { user_id, movie_ids });
+            Ok(())
+        })?;
+        let movies = rows.iter().flat_map(|row| row.movie_ids.iter().copied());
+        let movies = IdMap::from_ids(movies);
+        Ok(Self { rows, movies })
+    }
+
+    /// A row a user, in the order of the file.
+    pub fn rows(&self) -> &[UserCandidates] {
+        &self.rows
+    }
+
+    /// All movies that compete for some user, by raw id.
+    pub fn movies(&self) -> &IdMap {
+        &self.movies
+    }
+
+    /// Holds out what the file holds out, and nothing else.
+    ///
+    /// # Errors
+    /// Nothing is left to train on.
+    pub fn split(&self, movielens: &MovieLens) -> Result<Split> {
+        let held_out = self.rows.iter().map(|row| (row.user_id, row.movie_ids[0]));
+        let held_out: HashSet<(u32, u32)> = held_out.collect();
+        let ratings = &movielens.ratings;
+        let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
+        let (mut train, mut test) = (Vec::new(), Vec::new());
+        for (row, (&user, &movie)) in (0..).zip(pairs) {
+            let side = if held_out.contains(&(user, movie)) {
+                &mut test
+            } else {
+                &mut train
+            };
+            side.push(row);
+        }
+        if train.is_empty() {
+            let rule = "some ratings must be left to train on";
+            return Err(Error::setting("number of training rows", 0, rule));
+        }
+        Ok(Split::new(train, test))
+    }
+}
