@@ -8,6 +8,7 @@ mod long_texts;
 mod policies;
 mod progress;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ use long_texts::LongTexts;
 use mmdlrm::data::generate::GeneratorConfig;
 use mmdlrm::encoders::DEFAULT_CLIP;
 use mmdlrm::train::{Algorithm, Preset};
-use mmdlrm::{Encoder, Error, Experiment, ExperimentConfig, Report, Source, SplitConfig};
+use mmdlrm::{Encoder, Error, Experiment, ExperimentConfig, Source, SplitConfig};
 use policies::Policies;
 use progress::Progress;
 
@@ -41,7 +42,14 @@ struct Args {
     /// the sample an untrained one]
     #[arg(long, value_name = "DIR_OR_HUB_ID")]
     clip: Option<String>,
-    /// Which model to train
+    /// What to learn: ratings, or what each user watches next
+    #[arg(long, default_value = "rate", value_parser = ["rate", "rank"], requires_if("rank", "candidates"))]
+    task: String,
+    /// CSV of userId,heldOutMovieId and the movies that it competes with; those
+    /// ratings are held out
+    #[arg(long, value_name = "FILE", requires = "ratings", conflicts_with_all = ["split", "test_share", "leave_out", "test_rows", "stream"])]
+    candidates: Option<PathBuf>,
+    /// Which model to train, to rate
     #[arg(long, default_value = "mmdlrm", value_parser = preset_names())]
     preset: String,
     /// How ratings are held out when --test-rows names none
@@ -150,12 +158,18 @@ This was a made-up sample with an untrained encoder. On real data:
   cargo run --release --example train_ml25m -- --data ml-25m \\
     --posters posters.csv --summaries summaries.csv --clip openai/clip-vit-base-patch32";
 
-fn run(args: Args) -> Result<Report, Error> {
+fn run(args: Args) -> Result<Box<dyn Display>, Error> {
     let mut progress = Progress::new();
     if let Some(threads) = args.threads {
         set_threads(threads)?;
     }
-    Experiment::new(config(args))?.run(&mut progress)
+    let is_ranking = args.task == "rank";
+    let experiment = Experiment::new(config(args))?;
+    Ok(if is_ranking {
+        Box::new(experiment.rank(&mut progress)?)
+    } else {
+        Box::new(experiment.run(&mut progress)?)
+    })
 }
 
 fn set_threads(threads: usize) -> Result<(), Error> {
@@ -198,8 +212,10 @@ fn config(args: Args) -> ExperimentConfig {
         },
     };
     let (test_share, seed) = (args.test_share, args.seed);
-    config.split = match (args.test_rows, args.split.as_str()) {
-        (Some(path), _) => SplitConfig::TestRows(path),
+    let named = args.candidates.map(SplitConfig::Candidates);
+    let named = named.or(args.test_rows.map(SplitConfig::TestRows));
+    config.split = match (named, args.split.as_str()) {
+        (Some(split), _) => split,
         (None, "temporal") => SplitConfig::Temporal { test_share },
         (None, "leave-last-out") => SplitConfig::LeaveLastOut {
             count: args.leave_out,
@@ -219,6 +235,11 @@ fn config(args: Args) -> ExperimentConfig {
     config.device = args.device;
     config.long_texts = args.long_texts.choice();
     config.train.seed = args.seed;
+    config.next_item.seed = args.seed;
+    let next_item = &mut config.next_item;
+    next_item.epochs = args.epochs.unwrap_or(next_item.epochs);
+    next_item.batch_size = args.batch_size.unwrap_or(next_item.batch_size);
+    next_item.learning_rate = args.lr.unwrap_or(next_item.learning_rate);
     let train = &mut config.train;
     train.epochs = args.epochs.unwrap_or(train.epochs);
     train.batch_size = args.batch_size.unwrap_or(train.batch_size);

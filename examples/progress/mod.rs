@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
-use mmdlrm::train::EpochMetrics;
+use mmdlrm::train::{EpochMetrics, NextItemEpoch};
 use mmdlrm::{Observer, Stage};
 
 /// Draws a bar a stage; nothing where standard error is not a terminal.
@@ -53,6 +53,13 @@ impl Observer for Progress {
         self.bar.println(format!(
             "epoch {:2}  train loss {:.4}  test RMSE {:.4}  {:.0} ratings/s",
             metrics.epoch, metrics.train_loss, metrics.test_rmse, metrics.samples_per_s
+        ));
+    }
+
+    fn next_item_epoch(&mut self, metrics: &NextItemEpoch) {
+        self.bar.println(format!(
+            "epoch {:2}  train loss {:.4}  {:.0} ratings/s",
+            metrics.epoch, metrics.train_loss, metrics.samples_per_s
         ));
     }
 

@@ -13,6 +13,7 @@ mod device;
 mod gradients;
 mod hub;
 mod modalities;
+mod next_item;
 mod ranking;
 mod shared_bags;
 mod training;

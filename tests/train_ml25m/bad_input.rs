@@ -359,3 +359,61 @@ fn settings_that_make_no_sense() {
         refuses(|_| {}, &[option, value], &[part]);
     }
 }
+
+#[test]
+fn candidates_that_do_not_fit_the_ratings() {
+    let ranks = |lines: &str, parts: &[&str]| {
+        let columns = lines
+            .lines()
+            .next()
+            .map_or(3, |line| line.split(',').count());
+        let others: String = (2..columns)
+            .map(|number| format!(",other{number}"))
+            .collect();
+        let text = format!("userId,heldOutMovieId{others}\n{lines}");
+        refuses(
+            |folder| folder.write("candidates.csv", &text),
+            &["--task", "rank", "--candidates", "candidates.csv"],
+            parts,
+        );
+    };
+    let folder = Folder::new();
+    let ratings = folder.read("data/ratings.csv");
+    let first: Vec<&str> = ratings.lines().nth(1).unwrap().split(',').collect();
+    let (user, movie) = (first[0], first[1]);
+    let movies = folder.read("data/movies.csv");
+    let mut ids = movies
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').next());
+    let other = ids.find(|id| *id != movie).unwrap();
+    ranks("99999,1,2\n", &["candidates.csv, line 2", "user 99999"]);
+    ranks(&format!("{user},99999,1\n"), &["line 2", "99999"]);
+    ranks(&format!("{user},{movie},99999\n"), &["line 2", "'99999'"]);
+    ranks(&format!("{user},{movie},x\n"), &["line 2", "'x'"]);
+    ranks(
+        &format!("{user},{movie},{movie}\n"),
+        &["line 2", "twice among the candidates"],
+    );
+    ranks(
+        &format!("{user},{movie},{other},{other}\n"),
+        &["line 2", "twice among the candidates"],
+    );
+    ranks(
+        &format!("{user},{movie},,\n"),
+        &["line 2", "no other candidates"],
+    );
+    let twice = format!("{user},{movie},{other}\n{user},{movie},{other}\n");
+    ranks(&twice, &["line 3", "stands on an earlier line"]);
+    ranks("", &["candidates.csv is empty"]);
+    refuses(
+        |folder| folder.write("candidates.csv", "user,movie\n1,1\n"),
+        &["--task", "rank", "--candidates", "candidates.csv"],
+        &["candidates.csv", "userId"],
+    );
+    refuses(
+        |_| {},
+        &["--task", "rank", "--candidates", "nowhere.csv"],
+        &["cannot read nowhere.csv"],
+    );
+}

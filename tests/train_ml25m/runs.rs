@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
@@ -319,4 +320,79 @@ fn real_ml_latest_small_with_posters_and_plots_beats_biases() {
     assert!(wanted == found, "other rows than those asked for");
     let rmse = rmse(&rows);
     assert!(rmse < BIASES, "{rmse}");
+}
+
+/// The movies of the sample's users that are rated last, each against five others.
+fn candidates(folder: &Folder) -> String {
+    let text = folder.read("data/ratings.csv");
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').collect())
+        .collect();
+    let users: BTreeSet<&str> = rows.iter().map(|row| row[0]).collect();
+    let movies: BTreeSet<&str> = rows.iter().map(|row| row[1]).collect();
+    let mut out = String::from("userId,heldOutMovieId,a,b,c,d,e\n");
+    for user in users {
+        let of_user = || rows.iter().filter(|row| row[0] == user);
+        let Some(last) = of_user().max_by_key(|row| row[3].parse::<u64>().unwrap()) else {
+            continue;
+        };
+        let seen: BTreeSet<&str> = of_user().map(|row| row[1]).collect();
+        let unseen: Vec<&str> = movies.difference(&seen).copied().take(5).collect();
+        out.push_str(&format!("{user},{},{}\n", last[1], unseen.join(",")));
+    }
+    out
+}
+
+#[test]
+fn ranking_leaves_the_scores_that_its_figures_are_made_of() {
+    let folder = Folder::new();
+    folder.write("candidates.csv", &candidates(&folder));
+    let output = folder.run(&["--task", "rank", "--candidates", "candidates.csv"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    for word in [
+        "hit rate@10",
+        "nDCG@10",
+        "5 sampled others",
+        "popularity",
+        "left in runs/test",
+    ] {
+        assert!(table.contains(word), "{table}");
+    }
+    let run = folder.path("runs/test");
+    let file = File::open(run.join("candidates.parquet")).unwrap();
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file)
+        .unwrap()
+        .build()
+        .unwrap();
+    // Of each user the place of the held-out movie: six candidates, all within ten.
+    let mut reciprocal = Vec::new();
+    for batch in batches {
+        let batch = batch.unwrap();
+        let users = batch
+            .column_by_name("userId")
+            .unwrap()
+            .as_primitive::<Int64Type>()
+            .values();
+        let scores = batch
+            .column_by_name("score")
+            .unwrap()
+            .as_primitive::<Float64Type>()
+            .values();
+        let held_out = batch.column_by_name("held_out").unwrap().as_boolean();
+        for (users, scores) in users.chunks(6).zip(scores.chunks(6)) {
+            let first = reciprocal.len() * 6;
+            assert!(users.iter().all(|user| *user == users[0]));
+            assert!(held_out.value(first) && !held_out.value(first + 1));
+            let above = scores[1..].iter().filter(|score| **score >= scores[0]);
+            reciprocal.push(1.0 / (above.count() + 1) as f64);
+        }
+    }
+    let figures = metrics(&run).pop().unwrap();
+    let mean = reciprocal.iter().sum::<f64>() / reciprocal.len() as f64;
+    assert_eq!(figures["users"], reciprocal.len());
+    assert!((figures["mrr_at_10"].as_f64().unwrap() - mean).abs() < 1e-12);
+    assert_eq!(figures["hit_rate_at_10"], 1.0);
 }

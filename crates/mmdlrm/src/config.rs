@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use mmdlrm_data::generate::GeneratorConfig;
 use mmdlrm_data::{ContextConfig, Duplicates, UnknownMovies};
 use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts};
-use mmdlrm_train::{OptimizerConfig, Preset, TrainConfig};
+use mmdlrm_train::{NextItemTrainConfig, OptimizerConfig, Preset, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -57,6 +57,9 @@ pub struct ExperimentConfig {
     pub seed: u64,
     /// How the model is trained.
     pub train: TrainConfig,
+    /// How the model of [`Experiment::rank`](crate::Experiment::rank) is trained,
+    /// in place of `preset` and `train`.
+    pub next_item: NextItemTrainConfig,
     /// Where encoder and model compute: `cpu`, `cuda` or `metal`.
     pub device: String,
     /// What becomes of summaries with more tokens than the encoder takes.
@@ -133,6 +136,9 @@ pub enum SplitConfig {
     },
     /// Those that a CSV file names, `userId,movieId`.
     TestRows(PathBuf),
+    /// One of each user, beside the movies that it competes with: a CSV file as
+    /// [`Candidates`](mmdlrm_data::Candidates) reads it.
+    Candidates(PathBuf),
 }
 
 impl Default for ExperimentConfig {
@@ -163,6 +169,7 @@ impl Default for ExperimentConfig {
                 },
                 ..TrainConfig::default()
             },
+            next_item: NextItemTrainConfig::default(),
             device: "cpu".to_owned(),
             long_texts: LongTexts::Truncate,
             out: PathBuf::from("runs/sample"),
@@ -213,6 +220,7 @@ impl ExperimentConfig {
     /// The first setting that makes no sense.
     pub fn validate(&self) -> Result<()> {
         self.train.validate()?;
+        self.next_item.validate()?;
         if self.dim == 0 {
             return Err(Error::Setting {
                 setting: "dim",

@@ -3,12 +3,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use mmdlrm_data::{
-    Dataset, Genome, MovieLens, Movies, OpenOptions, Poster, Split, StreamedDataset,
-    StreamedMovieLens, Summary, TrainingData, generate, read_posters, read_summaries,
+    Candidates, Dataset, Genome, Modality, MovieLens, Movies, OpenOptions, Poster, Split,
+    StreamedDataset, StreamedMovieLens, Summary, TrainingData, generate, read_posters,
+    read_summaries,
 };
 use mmdlrm_encoders::{Device, LoadOptions};
 use mmdlrm_metrics::{Breakdown, PerUser, Protocol, Regression};
-use mmdlrm_model::{Dlrm, DlrmConfig};
+use mmdlrm_model::Dlrm;
 use mmdlrm_train::{
     EpochMetrics, Preset, RunFolder, TrainConfig, predict_test, rank_catalogue, train, train_on,
 };
@@ -48,8 +49,18 @@ pub struct Experiment {
     seconds: Seconds,
 }
 
+/// Everything read and encoded.
+pub(crate) struct Prepared {
+    pub config: ExperimentConfig,
+    pub release: Release,
+    pub modalities: Vec<Modality>,
+    pub inputs: Inputs,
+    pub run: RunFolder,
+    pub seconds: Seconds,
+}
+
 /// A release, its ratings in memory or on disk.
-enum Release {
+pub(crate) enum Release {
     Whole(MovieLens, Split),
     Streamed {
         movielens: StreamedMovieLens,
@@ -60,27 +71,38 @@ enum Release {
 
 /// `config.json` of a run.
 #[derive(Serialize)]
-struct RunConfig<'a> {
+pub(crate) struct RunConfig<'a, M> {
     version: &'static str,
     experiment: &'a ExperimentConfig,
-    model: &'a DlrmConfig,
+    model: &'a M,
     threads: usize,
+}
+
+impl<'a, M> RunConfig<'a, M> {
+    pub fn new(experiment: &'a ExperimentConfig, model: &'a M) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            experiment,
+            model,
+            threads: rayon::current_num_threads(),
+        }
+    }
 }
 
 /// The last line of `metrics.jsonl`.
 #[derive(Serialize)]
-struct FinalMetrics<'a> {
-    r#final: bool,
+pub(crate) struct FinalMetrics<'a, R> {
+    pub r#final: bool,
     #[serde(flatten)]
-    report: &'a Report,
+    pub report: &'a R,
 }
 
 /// Training ratings up to which movies, and users, are told apart in the report.
 const MOVIE_GROUPS: [u64; 4] = [0, 2, 9, 49];
 const USER_GROUPS: [u64; 3] = [0, 49, 199];
 /// Of the intervals in the report.
-const CONFIDENCE: f64 = 0.95;
-const RESAMPLES: usize = 1000;
+pub(crate) const CONFIDENCE: f64 = 0.95;
+pub(crate) const RESAMPLES: usize = 1000;
 
 impl Experiment {
     /// Reads everything that the configuration names, so that whatever is
@@ -141,6 +163,39 @@ impl Experiment {
     /// A loss that diverges, a device that fails, or a folder that can no
     /// longer be written.
     pub fn run(self, observer: &mut dyn Observer) -> Result<Report> {
+        let Prepared {
+            config,
+            release,
+            modalities,
+            inputs,
+            run,
+            seconds,
+        } = self.prepare(observer)?;
+        // The dataset holds what training needs: the tables, which go, are half
+        // a gigabyte for 25 million ratings.
+        match release {
+            Release::Whole(movielens, split) => {
+                let mut data = Dataset::new(&movielens, split, modalities)?;
+                drop(movielens);
+                if config.preset == Preset::Best {
+                    data = data.with_context(config.context)?;
+                }
+                train_and_measure(&data, &config, inputs, seconds, &run, observer)
+            }
+            Release::Streamed {
+                movielens,
+                test_share,
+                seed,
+            } => {
+                let scratch = run.path();
+                let data = StreamedDataset::new(movielens, test_share, seed, modalities, scratch)?;
+                train_and_measure(&data, &config, inputs, seconds, &run, observer)
+            }
+        }
+    }
+
+    /// Encodes.
+    pub(crate) fn prepare(self, observer: &mut dyn Observer) -> Result<Prepared> {
         let Self {
             config,
             release,
@@ -168,28 +223,14 @@ impl Experiment {
             left_out: release.left_out(),
             ..Inputs::default()
         };
-        // The dataset holds what training needs: the tables, which go, are half
-        // a gigabyte for 25 million ratings.
-        match release {
-            Release::Whole(movielens, split) => {
-                let mut data = Dataset::new(&movielens, split, modalities.list)?;
-                drop(movielens);
-                if config.preset == Preset::Best {
-                    data = data.with_context(config.context)?;
-                }
-                train_and_measure(&data, &config, inputs, seconds, &run, observer)
-            }
-            Release::Streamed {
-                movielens,
-                test_share,
-                seed,
-            } => {
-                let modalities = modalities.list;
-                let scratch = run.path();
-                let data = StreamedDataset::new(movielens, test_share, seed, modalities, scratch)?;
-                train_and_measure(&data, &config, inputs, seconds, &run, observer)
-            }
-        }
+        Ok(Prepared {
+            config,
+            release,
+            modalities: modalities.list,
+            inputs,
+            run,
+            seconds,
+        })
     }
 }
 
@@ -224,6 +265,9 @@ impl Release {
                 Split::cold_movies(ratings, *test_share, *seed)
             }
             SplitConfig::TestRows(path) => Split::from_test_rows(path, ratings),
+            SplitConfig::Candidates(path) => {
+                Candidates::read(path, &movielens).and_then(|it| it.split(&movielens))
+            }
         };
         Ok(Self::Whole(movielens, split?))
     }
@@ -268,12 +312,7 @@ fn train_and_measure(
 ) -> Result<Report> {
     let features = data.features();
     let mut model = Dlrm::new(config.preset.config(features, config.dim), config.seed)?;
-    run.write_config(&RunConfig {
-        version: env!("CARGO_PKG_VERSION"),
-        experiment: config,
-        model: model.config(),
-        threads: rayon::current_num_threads(),
-    })?;
+    run.write_config(&RunConfig::new(config, model.config()))?;
     let inputs = Inputs {
         train_ratings: data.training_rows(),
         users: features.users().len(),
@@ -304,7 +343,7 @@ fn train_model(
     let on_step = |rows| observer.borrow_mut().advance(rows as u64);
     let on_epoch = |metrics: &EpochMetrics, model: &Dlrm| {
         run.append_metrics(metrics)?;
-        run.write_model(model)?;
+        run.write_model(&model.to_safetensors()?)?;
         observer.borrow_mut().epoch(metrics);
         Ok(())
     };

@@ -42,12 +42,14 @@ mod error;
 mod experiment;
 mod modalities;
 mod observer;
+mod rank;
 mod report;
 
 pub use config::{Encoder, ExperimentConfig, Source, SplitConfig};
 pub use error::{Error, Result};
 pub use experiment::Experiment;
 pub use observer::{Observer, Silent, Stage};
+pub use rank::RankingReport;
 pub use report::{
     FEW_RATINGS, GroupError, Inputs, LeftOutRatings, RANKING_CUT_OFF, Report, Seconds,
 };

@@ -55,6 +55,7 @@ mod layout;
 mod lookup;
 mod loss;
 mod mlp;
+mod next_item;
 mod parameters;
 mod per_thread;
 mod predict;
@@ -77,6 +78,10 @@ pub use error::{Error, Result};
 pub use gradients::Gradients;
 pub use input::{Bags, Batch, ModalityInput, Vectors};
 pub use loss::Loss;
+pub use next_item::{
+    ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients, NoPairFeatures,
+    PairFeatures, RecencyBag,
+};
 pub use parameters::{Parameters, Segment, Table};
 pub use predict::Predictor;
 pub use ranking::{Items, top_k};

@@ -40,6 +40,7 @@ mod device;
 mod error;
 mod evaluate;
 mod input;
+mod next_item;
 mod optimizer;
 mod preset;
 mod run_folder;
@@ -51,6 +52,10 @@ mod trainer;
 pub use device::DeviceOptimizer;
 pub use error::{Error, Result};
 pub use evaluate::{RatedPrediction, predict_test, rank_catalogue};
+pub use next_item::{
+    CandidateScore, NextItemData, NextItemEpoch, NextItemTrainConfig, score_candidates,
+    train_next_item,
+};
 pub use optimizer::{Algorithm, Optimizer, OptimizerConfig};
 pub use preset::Preset;
 pub use run_folder::RunFolder;

@@ -267,6 +267,31 @@ pub(crate) fn adam_corrections(step: u64) -> (f32, f32) {
     (correction(ADAM_BETAS.0), correction(ADAM_BETAS.1))
 }
 
+/// Adam with decoupled weight decay for parameters that lie in one piece.
+#[derive(Debug, Clone)]
+pub(crate) struct DenseAdam {
+    state: Vec<f32>,
+    step: u64,
+}
+
+impl DenseAdam {
+    pub fn new(parameters: usize) -> Self {
+        Self {
+            state: vec![0.0; Rule::Adam.state_width(parameters)],
+            step: 0,
+        }
+    }
+
+    pub fn step(&mut self, x: &mut [f32], gradients: &[f32], rate: f64, weight_decay: f64) {
+        self.step += 1;
+        let update = Update::new(Rule::Adam, rate, weight_decay, 1.0, self.step);
+        vectorize(
+            #[inline(always)]
+            || update.row(x, &mut self.state, gradients),
+        );
+    }
+}
+
 /// One step's rule with its rates worked out.
 #[derive(Debug, Clone, Copy)]
 struct Update {

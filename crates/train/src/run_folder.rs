@@ -3,23 +3,23 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
-use mmdlrm_model::Dlrm;
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use serde::Serialize;
 
-use crate::{Error, RatedPrediction, Result};
+use crate::{CandidateScore, Error, RatedPrediction, Result};
 
 const CONFIG: &str = "config.json";
 const METRICS: &str = "metrics.jsonl";
 const MODEL: &str = "model.safetensors";
 const PREDICTIONS: &str = "predictions.parquet";
+const CANDIDATES: &str = "candidates.parquet";
 /// In the order they are removed: as long as one is left, so is the mark of a
 /// run.
-const FILES: [&str; 4] = [CONFIG, MODEL, PREDICTIONS, METRICS];
+const FILES: [&str; 5] = [CONFIG, MODEL, PREDICTIONS, CANDIDATES, METRICS];
 
 /// What a run leaves behind, in one folder: `config.json`, `metrics.jsonl`,
-/// `model.safetensors` and `predictions.parquet`.
+/// `model.safetensors`, and `predictions.parquet` or `candidates.parquet`.
 ///
 /// Files are written beside and renamed, so that each is whole or absent;
 /// `metrics.jsonl` grows by whole lines.
@@ -96,13 +96,12 @@ impl RunFolder {
             .map_err(write_error(&path))
     }
 
-    /// Writes `model.safetensors`.
+    /// Writes `model.safetensors`, given its bytes.
     ///
     /// # Errors
     /// A folder that can no longer be written.
-    pub fn write_model(&self, model: &Dlrm) -> Result<()> {
-        let bytes = model.to_safetensors()?;
-        self.write(MODEL, |file| Ok(file.write_all(&bytes)?))
+    pub fn write_model(&self, safetensors: &[u8]) -> Result<()> {
+        self.write(MODEL, |file| Ok(file.write_all(safetensors)?))
     }
 
     /// Writes `predictions.parquet`: `userId` and `movieId` (`Int64`), `rating`
@@ -115,18 +114,41 @@ impl RunFolder {
         &self,
         fill: impl FnOnce(&mut dyn FnMut(&[RatedPrediction]) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
-        let path = self.path.join(PREDICTIONS);
+        self.write_table(PREDICTIONS, predictions_table, fill)
+    }
+
+    /// Writes `candidates.parquet`: `userId` and `movieId` (`Int64`), `score`
+    /// (`Float64`, higher is better) and `held_out` (`Boolean`), a row a candidate.
+    /// `fill` hands over the rows, some at a time.
+    ///
+    /// # Errors
+    /// A folder that can no longer be written, or what `fill` returns.
+    pub fn write_candidates(
+        &self,
+        fill: impl FnOnce(&mut dyn FnMut(&[CandidateScore]) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        self.write_table(CANDIDATES, candidates_table, fill)
+    }
+
+    /// Writes a Parquet file beside its place and renames it there.
+    fn write_table<T>(
+        &self,
+        name: &str,
+        table: fn(&[T]) -> parquet::errors::Result<RecordBatch>,
+        fill: impl FnOnce(&mut dyn FnMut(&[T]) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        let path = self.path.join(name);
         let parquet_error = |source| Error::Parquet {
             path: path.clone(),
             source,
         };
-        let beside = self.path.join(format!(".{PREDICTIONS}.partial"));
+        let beside = self.path.join(format!(".{name}.partial"));
         let file = File::create(&beside).map_err(write_error(&path))?;
         let handle = file.try_clone().map_err(write_error(&path))?;
-        let schema = predictions_table(&[]).map_err(parquet_error)?.schema();
+        let schema = table(&[]).map_err(parquet_error)?.schema();
         let mut writer = ArrowWriter::try_new(handle, schema, None).map_err(parquet_error)?;
-        fill(&mut |rated| {
-            predictions_table(rated)
+        fill(&mut |rows| {
+            table(rows)
                 .and_then(|table| writer.write(&table))
                 .map_err(parquet_error)
         })?;
@@ -157,19 +179,32 @@ impl RunFolder {
 }
 
 fn predictions_table(rated: &[RatedPrediction]) -> parquet::errors::Result<RecordBatch> {
-    let ids = |id: fn(&RatedPrediction) -> u32| -> ArrayRef {
-        let ids = rated.iter().map(|rated| i64::from(id(rated)));
-        Arc::new(Int64Array::from_iter_values(ids))
-    };
-    let stars = |stars: fn(&RatedPrediction) -> f64| -> ArrayRef {
-        Arc::new(Float64Array::from_iter_values(rated.iter().map(stars)))
-    };
+    let stars = |stars: fn(&RatedPrediction) -> f64| floats(rated.iter().map(stars));
     Ok(RecordBatch::try_from_iter([
-        ("userId", ids(|rated| rated.user_id)),
-        ("movieId", ids(|rated| rated.movie_id)),
+        ("userId", ids(rated.iter().map(|rated| rated.user_id))),
+        ("movieId", ids(rated.iter().map(|rated| rated.movie_id))),
         ("rating", stars(|rated| rated.rating)),
         ("prediction", stars(|rated| rated.prediction)),
     ])?)
+}
+
+fn candidates_table(scored: &[CandidateScore]) -> parquet::errors::Result<RecordBatch> {
+    let held_out = scored.iter().map(|scored| Some(scored.held_out));
+    let held_out: ArrayRef = Arc::new(held_out.collect::<BooleanArray>());
+    Ok(RecordBatch::try_from_iter([
+        ("userId", ids(scored.iter().map(|scored| scored.user_id))),
+        ("movieId", ids(scored.iter().map(|scored| scored.movie_id))),
+        ("score", floats(scored.iter().map(|scored| scored.score))),
+        ("held_out", held_out),
+    ])?)
+}
+
+fn ids(ids: impl Iterator<Item = u32>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(ids.map(i64::from)))
+}
+
+fn floats(values: impl Iterator<Item = f64>) -> ArrayRef {
+    Arc::new(Float64Array::from_iter_values(values))
 }
 
 fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {

@@ -1,0 +1,268 @@
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use mmdlrm_data::{Candidates, MovieLens};
+use mmdlrm_metrics::{PerUser, Protocol, TopK, ndcg_at_k};
+use mmdlrm_model::NextItem;
+use mmdlrm_train::{
+    CandidateScore, NextItemData, NextItemEpoch, score_candidates, train_next_item,
+};
+use serde::Serialize;
+
+use crate::experiment::{CONFIDENCE, FinalMetrics, Prepared, RESAMPLES, Release, RunConfig};
+use crate::report::{Inputs, RANKING_CUT_OFF, Seconds};
+use crate::{Error, Experiment, Observer, Result, SplitConfig, Stage};
+
+/// Seconds after the rating before, within which a rating belongs to the same
+/// sitting for sure.
+const MINUTE: u32 = 60;
+
+/// What [`Experiment::rank`] came to: one held-out movie of each user among its
+/// candidates.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RankingReport {
+    /// Users with a held-out movie.
+    pub users: u64,
+    /// Which items compete.
+    pub protocol: String,
+    /// Share of the users whose held-out movie is among the first ten; of movies
+    /// with one score the others come first.
+    pub hit_rate_at_10: f64,
+    /// 95 % confidence interval, by users drawn with replacement.
+    pub hit_rate_interval: Option<(f64, f64)>,
+    /// Mean of `1 / log₂(place + 1)` where the place is 10 or less.
+    pub ndcg_at_10: f64,
+    /// 95 % confidence interval, likewise.
+    pub ndcg_interval: Option<(f64, f64)>,
+    /// Mean of `1 / place` where the place is 10 or less.
+    pub mrr_at_10: f64,
+    /// Hit rate and nDCG of the candidates' numbers of training ratings.
+    pub popularity: (f64, f64),
+    /// Share of the held-out ratings that were given within a minute of the user's
+    /// training rating before: they belong to one sitting.
+    pub within_a_minute: f64,
+    /// The rest: what went in.
+    pub inputs: Inputs,
+    /// Seconds of each stage.
+    pub seconds: Seconds,
+    /// The run's folder.
+    pub out: PathBuf,
+}
+
+/// Figures of one ranking, user by user.
+#[derive(Default)]
+struct Ranked {
+    hits: PerUser,
+    ndcg: PerUser,
+    reciprocal: PerUser,
+}
+
+impl Ranked {
+    fn add(
+        &mut self,
+        scored: &[CandidateScore],
+        score: impl Fn(&CandidateScore) -> f64,
+    ) -> Result<()> {
+        let relevance: Vec<f64> = scored
+            .iter()
+            .map(|it| f64::from(u8::from(it.held_out)))
+            .collect();
+        let scores: Vec<f64> = scored.iter().map(score).collect();
+        let metric = |error| Error::Train(mmdlrm_train::Error::Metric(error));
+        let top = TopK::new(&relevance, &scores, RANKING_CUT_OFF).map_err(metric)?;
+        self.hits.add(f64::from(u8::from(top.hit())));
+        self.reciprocal.add(top.reciprocal_rank());
+        let ndcg = ndcg_at_k(&relevance, &scores, RANKING_CUT_OFF).map_err(metric)?;
+        self.ndcg.add(ndcg);
+        Ok(())
+    }
+}
+
+impl Experiment {
+    /// Trains a [`NextItem`] on everything but what the candidates' file holds out,
+    /// and ranks each user's candidates; the split must be
+    /// [`SplitConfig::Candidates`]. The scores are left in `candidates.parquet`.
+    ///
+    /// # Errors
+    /// Another split, a loss that diverges, or a folder that can no longer be
+    /// written.
+    pub fn rank(self, observer: &mut dyn Observer) -> Result<RankingReport> {
+        let Prepared {
+            config,
+            release,
+            modalities,
+            inputs,
+            run,
+            mut seconds,
+        } = self.prepare(observer)?;
+        let (SplitConfig::Candidates(path), Release::Whole(movielens, split)) =
+            (&config.split, release)
+        else {
+            return Err(Error::Setting {
+                setting: "split",
+                value: format!("{:?}", config.split),
+                rule: "ranking needs a file of candidates",
+            });
+        };
+        let start = Instant::now();
+        let candidates = Candidates::read(path, &movielens)?;
+        let data = NextItemData::new(&movielens, &split, &candidates, &modalities)?;
+        let mut model = data.model(config.dim, config.seed)?;
+        run.write_config(&RunConfig::new(&config, model.config()))?;
+        let sequences = data.sequences();
+        let inputs = Inputs {
+            train_ratings: sequences.len(),
+            users: sequences.users().len(),
+            movies: sequences.catalogue().len(),
+            parameters: model.parameters().len(),
+            ..inputs
+        };
+        let rows = sequences.places(0).len() * config.next_item.epochs;
+        observer.begin(Stage::Train, rows as u64);
+        let told = RefCell::new(&mut *observer);
+        let on_step = |rows| told.borrow_mut().advance(rows as u64);
+        let on_epoch = |metrics: &NextItemEpoch, model: &NextItem| {
+            run.append_metrics(metrics)?;
+            run.write_model(&model.to_safetensors()?)?;
+            told.borrow_mut().next_item_epoch(metrics);
+            Ok(())
+        };
+        train_next_item(&mut model, &data, &config.next_item, on_step, on_epoch)?;
+        observer.end();
+        seconds.train = start.elapsed().as_secs_f64();
+
+        let start = Instant::now();
+        let (mut ranked, mut popularity) = (Ranked::default(), Ranked::default());
+        let counts = sequences.counts();
+        let count = |scored: &CandidateScore| {
+            let item = sequences.catalogue().row(scored.movie_id);
+            item.map_or(0.0, |item| f64::from(counts[item as usize]))
+        };
+        let mut scored_users: Vec<CandidateScore> = Vec::new();
+        run.write_candidates(|write| {
+            score_candidates(&model, &data, &candidates, |scored| {
+                scored_users.extend_from_slice(scored);
+                write(scored)
+            })
+        })?;
+        for scored in scored_users.chunk_by(|a, b| a.user_id == b.user_id) {
+            ranked.add(scored, |scored| scored.score)?;
+            popularity.add(scored, count)?;
+        }
+        seconds.rank = start.elapsed().as_secs_f64();
+
+        let interval = |of: &PerUser| of.interval(CONFIDENCE, RESAMPLES, 0);
+        let mean = |of: &PerUser| of.mean().unwrap_or(f64::NAN);
+        let others = candidates.rows().iter().map(|row| row.movie_ids.len() - 1);
+        let report = RankingReport {
+            users: ranked.hits.users(),
+            protocol: Protocol::SampledNegatives {
+                count: others.max().unwrap_or(0),
+            }
+            .to_string(),
+            hit_rate_at_10: mean(&ranked.hits),
+            hit_rate_interval: interval(&ranked.hits),
+            ndcg_at_10: mean(&ranked.ndcg),
+            ndcg_interval: interval(&ranked.ndcg),
+            mrr_at_10: mean(&ranked.reciprocal),
+            popularity: (mean(&popularity.hits), mean(&popularity.ndcg)),
+            within_a_minute: within_a_minute(&movielens, &split.test, &split.train),
+            inputs,
+            seconds,
+            out: run.path().to_owned(),
+        };
+        run.append_metrics(&FinalMetrics {
+            r#final: true,
+            report: &report,
+        })?;
+        Ok(report)
+    }
+}
+
+/// Share of the rows `held_out` that come within a minute after the latest row of
+/// `before` that is no later.
+fn within_a_minute(movielens: &MovieLens, held_out: &[u32], before: &[u32]) -> f64 {
+    let ratings = &movielens.ratings;
+    let of = |row: u32| {
+        let row = row as usize;
+        (ratings.user_ids()[row], ratings.timestamps()[row])
+    };
+    let mut times: HashMap<u32, Vec<u32>> = HashMap::new();
+    for &row in before {
+        let (user, time) = of(row);
+        times.entry(user).or_default().push(time);
+    }
+    let follows = held_out.iter().filter(|&&row| {
+        let (user, time) = of(row);
+        let times = times.get(&user).map_or(&[][..], Vec::as_slice);
+        times
+            .iter()
+            .any(|&earlier| time.checked_sub(earlier).is_some_and(|gap| gap <= MINUTE))
+    });
+    follows.count() as f64 / held_out.len().max(1) as f64
+}
+
+impl fmt::Display for RankingReport {
+    /// A table to paste into a message.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let interval = |interval: Option<(f64, f64)>| match interval {
+            None => String::new(),
+            Some((low, high)) => format!(" ({low:.4}–{high:.4})"),
+        };
+        let Inputs {
+            train_ratings,
+            users,
+            movies,
+            parameters,
+            ..
+        } = self.inputs;
+        writeln!(
+            f,
+            "| {} (95 % interval over users) | this model | popularity |",
+            self.protocol
+        )?;
+        writeln!(f, "| --- | ---: | ---: |")?;
+        writeln!(
+            f,
+            "| hit rate@{RANKING_CUT_OFF} | {:.4}{} | {:.4} |",
+            self.hit_rate_at_10,
+            interval(self.hit_rate_interval),
+            self.popularity.0
+        )?;
+        writeln!(
+            f,
+            "| nDCG@{RANKING_CUT_OFF} | {:.4}{} | {:.4} |",
+            self.ndcg_at_10,
+            interval(self.ndcg_interval),
+            self.popularity.1
+        )?;
+        writeln!(f, "| MRR@{RANKING_CUT_OFF} | {:.4} | |", self.mrr_at_10)?;
+        writeln!(f)?;
+        writeln!(
+            f,
+            "{} users; {:.0} % of the held-out ratings follow the one before within a minute",
+            self.users,
+            100.0 * self.within_a_minute
+        )?;
+        writeln!(
+            f,
+            "trained on {train_ratings} ratings of {users} users and {movies} movies; \
+             {parameters} parameters"
+        )?;
+        let Seconds {
+            read,
+            encode,
+            train,
+            rank,
+        } = self.seconds;
+        writeln!(
+            f,
+            "read {read:.1} s, encode {encode:.1} s, train {train:.1} s, rank {rank:.1} s"
+        )?;
+        write!(f, "left in {}", self.out.display())
+    }
+}
