@@ -5,7 +5,7 @@ use crate::{Error, Result};
 /// No size is more.
 const MOST: usize = 1 << 20;
 
-/// The shape of a [`NextItem`].
+/// The shape of a [`NextItem`](crate::NextItem).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
