@@ -5,22 +5,22 @@
 //! those of what was computed this time.
 
 mod long_texts;
+mod models;
 mod progress;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgGroup, Parser, ValueEnum};
 use long_texts::LongTexts;
 use mmdlrm::data::{read_posters, read_summaries};
 use mmdlrm::encoders::{
-    BertEncoder, ClipEncoder, DEFAULT_CLIP, EmbeddingStore, Encoded, ImageEncoder, LoadOptions,
-    Pooling, Precision, ResNetEncoder, TextEncoder, device, dtype, encode_posters,
+    EmbeddingStore, Encoded, LoadOptions, Pooling, Precision, device, dtype, encode_posters,
     encode_summaries,
 };
-use mmdlrm::{Error, Observer, Stage};
+use mmdlrm::{EncoderConfig, Encoders, Error, Observer, Stage};
+use models::Models;
 use progress::Progress;
 
 /// Embed posters and plot summaries with CLIP, BERT or ResNet.
@@ -33,15 +33,8 @@ struct Args {
     /// CSV of movieId,summary
     #[arg(long, value_name = "FILE", group = "input")]
     summaries: Option<PathBuf>,
-    /// CLIP model: a folder in Hugging Face layout, or a hub name, owner/model or owner/model@revision
-    #[arg(long, value_name = "DIR_OR_HUB_ID", default_value = DEFAULT_CLIP)]
-    clip: String,
-    /// Embed texts with BERT (or a sentence-transformer) instead
-    #[arg(long, value_name = "bert:DIR_OR_HUB_ID", value_parser = bert)]
-    text: Option<String>,
-    /// Embed pictures with ResNet instead
-    #[arg(long, value_name = "resnet:DIR_OR_HUB_ID", value_parser = resnet)]
-    image: Option<String>,
+    #[command(flatten)]
+    models: Models,
     /// Where the embeddings go, a Parquet file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -76,19 +69,8 @@ enum PrecisionArg {
     F16,
 }
 
-fn bert(value: &str) -> Result<String, String> {
-    of_scheme(value, "bert:")
-}
-
-fn resnet(value: &str) -> Result<String, String> {
-    of_scheme(value, "resnet:")
-}
-
-fn of_scheme(value: &str, scheme: &str) -> Result<String, String> {
-    let model = value.strip_prefix(scheme).filter(|model| !model.is_empty());
-    let model = model.ok_or_else(|| format!("expected {scheme}DIR or {scheme}OWNER/MODEL"))?;
-    Ok(model.to_owned())
-}
+/// Of a CLIP that has learned nothing.
+const UNTRAINED_SEED: u64 = 42;
 
 /// What came of one kind.
 #[derive(Default)]
@@ -113,7 +95,7 @@ impl Outcome {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    match run(Args::parse()) {
         Ok((images, texts)) => {
             println!(
                 "images={} images_per_s={:.2} texts={} texts_per_s={:.2} failed={}",
@@ -132,7 +114,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<(Outcome, Outcome), Error> {
+fn run(args: Args) -> Result<(Outcome, Outcome), Error> {
     let posters = match &args.posters {
         Some(path) => read_posters(path, None)?,
         None => Vec::new(),
@@ -141,6 +123,19 @@ fn run(args: &Args) -> Result<(Outcome, Outcome), Error> {
         Some(path) => read_summaries(path, None)?,
         None => Vec::new(),
     };
+    let options = LoadOptions::default()
+        .with_device(device(&args.device)?)
+        .with_dtype(dtype(&args.dtype)?)
+        .with_long_texts(args.long_texts.choice());
+    let config = EncoderConfig {
+        pooling: args.pooling.map(|pooling| match pooling {
+            PoolingArg::Cls => Pooling::Cls,
+            PoolingArg::Mean => Pooling::Mean,
+        }),
+        image_size: args.image_size,
+        ..args.models.encoders(false, UNTRAINED_SEED)
+    };
+    let Encoders { images, texts, .. } = Encoders::load(&config, &options, &posters, &summaries)?;
     let posters: Vec<(u32, PathBuf)> = posters
         .into_iter()
         .map(|poster| (poster.movie_id, poster.path))
@@ -149,7 +144,6 @@ fn run(args: &Args) -> Result<(Outcome, Outcome), Error> {
         .iter()
         .map(|summary| (summary.movie_id, summary.text.as_str()))
         .collect();
-    let Encoders { images, texts } = Encoders::load(args)?;
     let mut builder = EmbeddingStore::builder(&args.out);
     if let Some(encoder) = &images {
         builder = builder.images(encoder.as_ref());
@@ -181,45 +175,4 @@ fn run(args: &Args) -> Result<(Outcome, Outcome), Error> {
         outcomes.1 = Outcome::of(&encoded, start, &mut progress);
     }
     Ok(outcomes)
-}
-
-/// The models of the kinds that are asked for; CLIP may be both.
-struct Encoders {
-    images: Option<Arc<dyn ImageEncoder>>,
-    texts: Option<Arc<dyn TextEncoder>>,
-}
-
-impl Encoders {
-    fn load(args: &Args) -> Result<Self, Error> {
-        let options = LoadOptions::default()
-            .with_device(device(&args.device)?)
-            .with_dtype(dtype(&args.dtype)?)
-            .with_long_texts(args.long_texts.choice());
-        let pooling = args.pooling.map(|pooling| match pooling {
-            PoolingArg::Cls => Pooling::Cls,
-            PoolingArg::Mean => Pooling::Mean,
-        });
-        let by_clip = (
-            args.posters.is_some() && args.image.is_none(),
-            args.summaries.is_some() && args.text.is_none(),
-        );
-        let mut encoders = Self {
-            images: None,
-            texts: None,
-        };
-        if by_clip.0 || by_clip.1 {
-            let clip = Arc::new(ClipEncoder::load(&args.clip, &options)?);
-            encoders.images = by_clip.0.then(|| clip.clone() as Arc<dyn ImageEncoder>);
-            encoders.texts = by_clip.1.then_some(clip as Arc<dyn TextEncoder>);
-        }
-        if let (Some(model), true) = (&args.image, args.posters.is_some()) {
-            let resnet = ResNetEncoder::load(model, args.image_size, &options)?;
-            encoders.images = Some(Arc::new(resnet));
-        }
-        if let (Some(model), true) = (&args.text, args.summaries.is_some()) {
-            let bert = BertEncoder::load(model, pooling, &options)?;
-            encoders.texts = Some(Arc::new(bert));
-        }
-        Ok(encoders)
-    }
 }

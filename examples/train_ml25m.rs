@@ -5,6 +5,7 @@
 
 mod download;
 mod long_texts;
+mod models;
 mod policies;
 mod progress;
 
@@ -16,9 +17,9 @@ use clap::Parser;
 use download::Download;
 use long_texts::LongTexts;
 use mmdlrm::data::generate::GeneratorConfig;
-use mmdlrm::encoders::DEFAULT_CLIP;
 use mmdlrm::train::{Algorithm, Preset};
-use mmdlrm::{Encoder, Error, Experiment, ExperimentConfig, Source, SplitConfig};
+use mmdlrm::{Error, Experiment, ExperimentConfig, Source, SplitConfig};
+use models::Models;
 use policies::Policies;
 use progress::Progress;
 
@@ -37,11 +38,8 @@ struct Args {
     /// CSV of movieId,summary [default: no summaries]
     #[arg(long, value_name = "FILE", requires = "ratings")]
     summaries: Option<PathBuf>,
-    /// CLIP model: a folder in Hugging Face layout, or a hub name, owner/model
-    /// or owner/model@revision [default: openai/clip-vit-base-patch32, with
-    /// the sample an untrained one]
-    #[arg(long, value_name = "DIR_OR_HUB_ID")]
-    clip: Option<String>,
+    #[command(flatten)]
+    models: Models,
     /// What to learn: ratings, or what each user watches next
     #[arg(long, default_value = "rate", value_parser = ["rate", "rank"], requires_if("rank", "candidates"))]
     task: String,
@@ -195,11 +193,7 @@ fn config(args: Args) -> ExperimentConfig {
         Some(data) => data.file_name().unwrap_or("run".as_ref()).to_owned(),
     };
     config.out = args.out.unwrap_or_else(|| PathBuf::from("runs").join(name));
-    config.encoder = match (args.clip, &args.data) {
-        (Some(clip), _) => Encoder::Clip(clip),
-        (None, Some(_)) => Encoder::Clip(DEFAULT_CLIP.to_owned()),
-        (None, None) => Encoder::Untrained { seed: args.seed },
-    };
+    config.encoders = args.models.encoders(args.data.is_none(), args.seed);
     config.source = match args.data {
         None => Source::Sample(GeneratorConfig {
             seed: args.seed,

@@ -1,10 +1,14 @@
 //! What several integration tests need.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use safetensors::tensor::{Dtype, TensorView};
 
 /// The folder of real data and golden values: `MMDLRM_SHARED`, or `shared`
@@ -47,6 +51,58 @@ pub fn run(dir: &Path, name: &str, arguments: &[&str]) -> Output {
 
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// `(userId, movieId, rating, prediction)` of a run.
+pub fn predictions(run: &Path) -> Vec<(i64, i64, f64, f64)> {
+    let file = File::open(run.join("predictions.parquet")).unwrap();
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file)
+        .unwrap()
+        .build()
+        .unwrap();
+    let mut rows = Vec::new();
+    for batch in batches {
+        let batch = batch.unwrap();
+        let ids = |name| {
+            batch
+                .column_by_name(name)
+                .unwrap()
+                .as_primitive::<Int64Type>()
+        };
+        let stars = |name| {
+            batch
+                .column_by_name(name)
+                .unwrap()
+                .as_primitive::<Float64Type>()
+        };
+        for row in 0..batch.num_rows() {
+            rows.push((
+                ids("userId").value(row),
+                ids("movieId").value(row),
+                stars("rating").value(row),
+                stars("prediction").value(row),
+            ));
+        }
+    }
+    rows
+}
+
+/// Of [`predictions`].
+pub fn rmse(rows: &[(i64, i64, f64, f64)]) -> f64 {
+    let squares: f64 = rows
+        .iter()
+        .map(|(.., rating, p)| (rating - p).powi(2))
+        .sum();
+    (squares / rows.len() as f64).sqrt()
+}
+
+/// The lines of `metrics.jsonl`.
+pub fn metrics(run: &Path) -> Vec<serde_json::Value> {
+    let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Writes a CLIP folder in Hugging Face layout: one layer, vectors of 8,

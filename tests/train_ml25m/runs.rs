@@ -1,62 +1,12 @@
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::support::{metrics, predictions, rmse};
 use crate::{Folder, run_in, support, text};
-
-/// `(userId, movieId, rating, prediction)` of a run.
-fn predictions(run: &Path) -> Vec<(i64, i64, f64, f64)> {
-    let file = File::open(run.join("predictions.parquet")).unwrap();
-    let batches = ParquetRecordBatchReaderBuilder::try_new(file)
-        .unwrap()
-        .build()
-        .unwrap();
-    let mut rows = Vec::new();
-    for batch in batches {
-        let batch = batch.unwrap();
-        let ids = |name| {
-            batch
-                .column_by_name(name)
-                .unwrap()
-                .as_primitive::<Int64Type>()
-        };
-        let stars = |name| {
-            batch
-                .column_by_name(name)
-                .unwrap()
-                .as_primitive::<Float64Type>()
-        };
-        for row in 0..batch.num_rows() {
-            rows.push((
-                ids("userId").value(row),
-                ids("movieId").value(row),
-                stars("rating").value(row),
-                stars("prediction").value(row),
-            ));
-        }
-    }
-    rows
-}
-
-fn rmse(rows: &[(i64, i64, f64, f64)]) -> f64 {
-    let squares: f64 = rows
-        .iter()
-        .map(|(.., rating, p)| (rating - p).powi(2))
-        .sum();
-    (squares / rows.len() as f64).sqrt()
-}
-
-fn metrics(run: &Path) -> Vec<serde_json::Value> {
-    let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
 
 #[test]
 fn a_run_leaves_behind_what_it_promises() {
@@ -231,6 +181,7 @@ fn every_preset_trains() {
         "dlrm",
         "dlrm-multimodal",
         "dlrm-clip",
+        "best",
     ] {
         let output = folder.run(&["--preset", preset, "--threads", "1"]);
         assert!(
@@ -244,6 +195,54 @@ fn every_preset_trains() {
             preset != "dlrm",
             "{preset}: {table}"
         );
+    }
+}
+
+#[test]
+fn posters_and_plots_may_go_through_other_models_than_clip() {
+    let folder = Folder::new();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/encoders");
+    let bert = format!("bert:{golden}/bert");
+    let resnet = format!("resnet:{golden}/resnet-basic");
+    // None of them is CLIP: it is not even looked for.
+    let output = folder.run(&["--text", &bert, "--image", &resnet, "--clip", "nowhere"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    assert!(
+        table.contains("encoder: resnet-basic of posters, bert of plots"),
+        "{table}"
+    );
+}
+
+#[test]
+fn errors_are_told_apart_by_what_is_missing() {
+    let folder = Folder::new();
+    let summaries = folder.read("data/summaries.csv");
+    let half: Vec<&str> = summaries.lines().step_by(2).collect();
+    folder.write("data/summaries.csv", &half.join("\n"));
+    let output = folder.run(&[]);
+    let run = folder.path("runs/test");
+    let last = metrics(&run).pop().unwrap();
+    let groups = last["by_modality"].as_array().unwrap();
+    let has_plot = |movie: i64| {
+        half[1..]
+            .iter()
+            .any(|line| line.starts_with(&format!("{movie},")))
+    };
+    for (group, with) in [("movie with text", true), ("movie without text", false)] {
+        let rows: Vec<_> = predictions(&run)
+            .into_iter()
+            .filter(|&(_, movie, ..)| has_plot(movie) == with)
+            .collect();
+        let found = groups.iter().find(|it| it["group"] == group).unwrap();
+        assert_eq!(found["count"], rows.len());
+        assert!((found["rmse"].as_f64().unwrap() - rmse(&rows)).abs() < 1e-12);
+        let line = format!(
+            "| RMSE, {group} | {:.4} | {} of them |",
+            rmse(&rows),
+            rows.len()
+        );
+        assert!(text(&output.stdout).contains(&line), "{line}");
     }
 }
 

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use mmdlrm_data::generate::GeneratorConfig;
 use mmdlrm_data::{ContextConfig, Duplicates, UnknownMovies};
-use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts};
+use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts, Pooling};
 use mmdlrm_train::{NextItemTrainConfig, OptimizerConfig, Preset, TrainConfig};
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ pub struct ExperimentConfig {
     /// bytes a rating and epoch. Only the random split can be drawn so.
     pub stream: bool,
     /// What encodes posters and plots.
-    pub encoder: Encoder,
+    pub encoders: EncoderConfig,
     /// Which ratings are held out.
     pub split: SplitConfig,
     /// Which model is trained.
@@ -86,12 +86,31 @@ pub enum Source {
     },
 }
 
-/// What encodes posters and plots.
+/// What encodes posters and plots: CLIP both, unless another model is named. Models are
+/// folders in Hugging Face layout, or names on the hub, `owner/model` or
+/// `owner/model@revision`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EncoderConfig {
+    /// Posters and plots …
+    pub clip: Clip,
+    /// … but plots by this BERT, or sentence-transformer, …
+    pub bert: Option<String>,
+    /// … whose token vectors become one so; `None`: as its folder says, else by
+    /// `[CLS]` …
+    pub pooling: Option<Pooling>,
+    /// … and posters by this ResNet, …
+    pub resnet: Option<String>,
+    /// … on squares of this side, in pixels; `None`: as its folder says.
+    pub image_size: Option<usize>,
+}
+
+/// Which CLIP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Encoder {
-    /// A CLIP model: a folder in Hugging Face layout, or a name on the hub.
-    Clip(String),
+pub enum Clip {
+    /// A folder in Hugging Face layout, or a name on the hub.
+    Pretrained(String),
     /// A small model of CLIP's shape that has learned nothing.
     Untrained {
         /// Seed of its weights.
@@ -151,7 +170,10 @@ impl Default for ExperimentConfig {
             duplicates: Duplicates::default(),
             genome: false,
             stream: false,
-            encoder: Encoder::Untrained { seed: 42 },
+            encoders: EncoderConfig {
+                clip: Clip::Untrained { seed: 42 },
+                ..EncoderConfig::default()
+            },
             split: SplitConfig::Random {
                 test_share: 0.2,
                 seed: 42,
@@ -177,10 +199,10 @@ impl Default for ExperimentConfig {
     }
 }
 
-impl Default for Encoder {
+impl Default for Clip {
     /// [`DEFAULT_CLIP`] from the hub.
     fn default() -> Self {
-        Self::Clip(DEFAULT_CLIP.to_owned())
+        Self::Pretrained(DEFAULT_CLIP.to_owned())
     }
 }
 

@@ -1,24 +1,18 @@
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use mmdlrm_data::{
-    Candidates, Dataset, Genome, Modality, MovieLens, Movies, OpenOptions, Poster, Split,
-    StreamedDataset, StreamedMovieLens, Summary, TrainingData, generate, read_posters,
-    read_summaries,
+    Candidates, Dataset, Genome, Modality, MovieLens, Movies, OpenOptions, Split, StreamedDataset,
+    StreamedMovieLens, TrainingData, generate, read_posters, read_summaries,
 };
 use mmdlrm_encoders::{Device, LoadOptions};
-use mmdlrm_metrics::{Breakdown, PerUser, Protocol, Regression};
 use mmdlrm_model::Dlrm;
-use mmdlrm_train::{
-    EpochMetrics, Preset, RunFolder, TrainConfig, predict_test, rank_catalogue, train, train_on,
-};
+use mmdlrm_train::{EpochMetrics, Preset, RunFolder, TrainConfig, train, train_on};
 use serde::Serialize;
 
+use crate::measure::measure;
 use crate::modalities::{Modalities, ModalityEncoder};
-use crate::report::{
-    FEW_RATINGS, GroupError, Inputs, LeftOutRatings, RANKING_CUT_OFF, Report, Seconds,
-};
+use crate::report::{Inputs, LeftOutRatings, Report, Seconds};
 use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
@@ -42,8 +36,6 @@ use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
 pub struct Experiment {
     config: ExperimentConfig,
     release: Release,
-    posters: Vec<Poster>,
-    summaries: Vec<Summary>,
     encoder: Option<ModalityEncoder>,
     run: RunFolder,
     seconds: Seconds,
@@ -89,21 +81,6 @@ impl<'a, M> RunConfig<'a, M> {
     }
 }
 
-/// The last line of `metrics.jsonl`.
-#[derive(Serialize)]
-pub(crate) struct FinalMetrics<'a, R> {
-    pub r#final: bool,
-    #[serde(flatten)]
-    pub report: &'a R,
-}
-
-/// Training ratings up to which movies, and users, are told apart in the report.
-const MOVIE_GROUPS: [u64; 4] = [0, 2, 9, 49];
-const USER_GROUPS: [u64; 3] = [0, 49, 199];
-/// Of the intervals in the report.
-pub(crate) const CONFIDENCE: f64 = 0.95;
-pub(crate) const RESAMPLES: usize = 1000;
-
 impl Experiment {
     /// Reads everything that the configuration names, so that whatever is
     /// wrong with it is found before the work begins, and then makes the run
@@ -135,9 +112,10 @@ impl Experiment {
         } else {
             let folder = beside(&config.out);
             Some(ModalityEncoder::open(
-                &config.encoder,
+                &config.encoders,
                 &options,
-                &summaries,
+                posters,
+                summaries,
                 &folder,
             )?)
         };
@@ -149,8 +127,6 @@ impl Experiment {
         Ok(Self {
             config,
             release,
-            posters,
-            summaries,
             encoder,
             run,
             seconds,
@@ -199,8 +175,6 @@ impl Experiment {
         let Self {
             config,
             release,
-            posters,
-            summaries,
             mut encoder,
             run,
             mut seconds,
@@ -209,14 +183,14 @@ impl Experiment {
         let movies = release.movies().index();
         let mut modalities = match &mut encoder {
             None => Modalities::default(),
-            Some(encoder) => encoder.encode(&posters, &summaries, &movies, observer)?,
+            Some(encoder) => encoder.encode(&movies, observer)?,
         };
         if let Some(genome) = release.genome() {
             modalities.list.push(genome.modality(&movies));
         }
         seconds.encode = start.elapsed().as_secs_f64();
         let inputs = Inputs {
-            encoder: encoder.map(|encoder| encoder.name().to_owned()),
+            encoder: encoder.and_then(|encoder| encoder.name()),
             posters: modalities.posters,
             broken_posters: modalities.broken_posters,
             summaries: modalities.summaries,
@@ -353,90 +327,6 @@ fn train_model(
     }
     observer.borrow_mut().end();
     Ok(())
-}
-
-/// Predicts and ranks, and leaves predictions and final figures in the run
-/// folder.
-fn measure(
-    model: &Dlrm,
-    data: &impl TrainingData,
-    inputs: Inputs,
-    mut seconds: Seconds,
-    run: &RunFolder,
-    observer: &mut dyn Observer,
-) -> Result<Report> {
-    let movie_counts = data.features().movie_counts();
-    let user_counts = data.features().user_counts();
-    let (mut all, mut few) = (Regression::default(), Regression::default());
-    let mut by_movie_ratings: Breakdown<Regression> = Breakdown::new(&MOVIE_GROUPS);
-    let mut by_user_ratings: Breakdown<Regression> = Breakdown::new(&USER_GROUPS);
-    // In order: the interval is to be the same whenever it is computed.
-    let mut users: BTreeMap<u32, Regression> = BTreeMap::new();
-    run.write_predictions(|write| {
-        predict_test(model, data, |rated| {
-            for rated in rated {
-                let (prediction, rating) = (rated.prediction, rated.rating);
-                all.add(prediction, rating);
-                users.entry(rated.user).or_default().add(prediction, rating);
-                let of_movie = movie_counts[rated.movie as usize];
-                if of_movie <= FEW_RATINGS {
-                    few.add(prediction, rating);
-                }
-                let of_user = user_counts[rated.user as usize];
-                by_movie_ratings.at(of_movie.into()).add(prediction, rating);
-                by_user_ratings.at(of_user.into()).add(prediction, rating);
-            }
-            write(rated)
-        })
-    })?;
-
-    let start = Instant::now();
-    observer.begin(Stage::Rank, users.len() as u64);
-    let ranking = rank_catalogue(model, data, RANKING_CUT_OFF, || observer.advance(1))?;
-    observer.end();
-    seconds.rank = start.elapsed().as_secs_f64();
-
-    let mut squared_errors = PerUser::default();
-    for user in users.values() {
-        squared_errors.add_sum(user.squared_error(), user.count() as f64);
-    }
-    let interval = |of: &PerUser| of.interval(CONFIDENCE, RESAMPLES, 0);
-    let report = Report {
-        test_ratings: all.count(),
-        r2: all.r2(),
-        rmse_interval: interval(&squared_errors).map(|(low, high)| (low.sqrt(), high.sqrt())),
-        by_movie_ratings: errors(&by_movie_ratings),
-        by_user_ratings: errors(&by_user_ratings),
-        ranking_protocol: Protocol::FullCatalogue.to_string(),
-        ndcg_interval: interval(&ranking),
-        mse: all.mse().unwrap_or(f64::NAN),
-        rmse: all.rmse().unwrap_or(f64::NAN),
-        mae: all.mae().unwrap_or(f64::NAN),
-        few_ratings: few.count(),
-        few_ratings_rmse: few.rmse(),
-        test_users: ranking.users(),
-        catalogue: movie_counts.len(),
-        ndcg_at_10: ranking.mean().unwrap_or(f64::NAN),
-        inputs,
-        seconds,
-        out: run.path().to_owned(),
-    };
-    run.append_metrics(&FinalMetrics {
-        r#final: true,
-        report: &report,
-    })?;
-    Ok(report)
-}
-
-fn errors(breakdown: &Breakdown<Regression>) -> Vec<GroupError> {
-    let groups = breakdown.groups();
-    groups
-        .map(|(training_ratings, errors)| GroupError {
-            training_ratings,
-            count: errors.count(),
-            rmse: errors.rmse(),
-        })
-        .collect()
 }
 
 /// Paths of the MovieLens folder, the posters and the plots; the sample is

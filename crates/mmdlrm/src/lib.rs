@@ -2,14 +2,14 @@
 //! and plot summaries.
 //!
 //! [`Experiment`] does the whole job: it reads a MovieLens folder and what
-//! lies beside it, encodes posters and plots with CLIP, trains, measures on
+//! lies beside it, encodes posters and plots with CLIP, BERT or ResNet, trains, measures on
 //! ratings it never saw, and leaves a run folder behind. Its parts are crates
 //! of their own, re-exported here:
 //!
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`data`] | loaders into Arrow, splits, features, batches |
-//! | [`encoders`] | CLIP on candle, the embedding store |
+//! | [`encoders`] | CLIP, BERT and ResNet on candle, the embedding store |
 //! | [`model`] | embedding bags, MLPs, towers, interaction, gradients |
 //! | [`train`] | optimisers, the loop, evaluation, run folders |
 //! | [`metrics`] | RMSE, MAE, MSE, nDCG |
@@ -40,14 +40,16 @@ pub use mmdlrm_train as train;
 mod config;
 mod error;
 mod experiment;
+mod measure;
 mod modalities;
 mod observer;
 mod rank;
 mod report;
 
-pub use config::{Encoder, ExperimentConfig, Source, SplitConfig};
+pub use config::{Clip, EncoderConfig, ExperimentConfig, Source, SplitConfig};
 pub use error::{Error, Result};
 pub use experiment::Experiment;
+pub use modalities::{Encoders, Modalities, ModalityEncoder};
 pub use observer::{Observer, Silent, Stage};
 pub use rank::RankingReport;
 pub use report::{

@@ -1,103 +1,194 @@
 //! Posters and plots of a run, from files to [`Modality`]s.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mmdlrm_data::{IdMap, Modality, Poster, Summary};
 use mmdlrm_encoders::{
-    ClipEncoder, EmbeddingStore, Encoded, ImageEncoder, Kind, LoadOptions, LongTexts,
-    encode_posters, encode_summaries,
+    BertEncoder, ClipEncoder, EmbeddingStore, Encoded, ImageEncoder, Kind, LoadOptions, LongTexts,
+    ResNetEncoder, TextEncoder, encode_posters, encode_summaries,
 };
 
-use crate::{Encoder, Observer, Result, Stage};
+use crate::{Clip, EncoderConfig, Observer, Result, Stage};
 
-/// An encoder and the store of what it has computed.
-pub(crate) struct ModalityEncoder {
-    clip: ClipEncoder,
+/// The encoders of posters and plots, each loaded only if there is something for it
+/// to encode.
+#[non_exhaustive]
+pub struct Encoders {
+    /// Of posters.
+    pub images: Option<Arc<dyn ImageEncoder>>,
+    /// Of plots.
+    pub texts: Option<Arc<dyn TextEncoder>>,
+}
+
+impl Encoders {
+    /// Loads what `posters` and `summaries` need.
+    ///
+    /// # Errors
+    /// A model that cannot be found or used.
+    pub fn load(
+        config: &EncoderConfig,
+        options: &LoadOptions,
+        posters: &[Poster],
+        summaries: &[Summary],
+    ) -> Result<Self> {
+        let mut encoders = Self {
+            images: None,
+            texts: None,
+        };
+        let by_clip = (
+            config.resnet.is_none() && !posters.is_empty(),
+            config.bert.is_none() && !summaries.is_empty(),
+        );
+        if by_clip.0 || by_clip.1 {
+            let clip = Arc::new(match &config.clip {
+                Clip::Pretrained(dir_or_id) => ClipEncoder::load(dir_or_id, options)?,
+                Clip::Untrained { seed } => {
+                    let texts = summaries.iter().map(|summary| summary.text.as_str());
+                    ClipEncoder::untrained(*seed, texts, options)?
+                }
+            });
+            encoders.images = by_clip.0.then(|| clip.clone() as Arc<dyn ImageEncoder>);
+            encoders.texts = by_clip.1.then_some(clip as Arc<dyn TextEncoder>);
+        }
+        if let (Some(model), false) = (&config.resnet, posters.is_empty()) {
+            let resnet = ResNetEncoder::load(model, config.image_size, options)?;
+            encoders.images = Some(Arc::new(resnet));
+        }
+        if let (Some(model), false) = (&config.bert, summaries.is_empty()) {
+            let bert = BertEncoder::load(model, config.pooling, options)?;
+            encoders.texts = Some(Arc::new(bert));
+        }
+        Ok(encoders)
+    }
+
+    /// What they are called; `None` of none.
+    fn name(&self) -> Option<String> {
+        let images = self.images.as_deref();
+        let texts = self.texts.as_deref();
+        let images = images.map(|encoder| &encoder.image_identity().model);
+        let texts = texts.map(|encoder| &encoder.text_identity().model);
+        match (images, texts) {
+            (Some(images), Some(texts)) if images != texts => {
+                Some(format!("{images} of posters, {texts} of plots"))
+            }
+            (images, texts) => images.or(texts).cloned(),
+        }
+    }
+
+    /// Tells one pair of models from another.
+    fn hash(&self) -> String {
+        let images = self.images.as_deref();
+        let texts = self.texts.as_deref();
+        let images = images.map(|encoder| encoder.image_identity().hash.as_str());
+        let texts = texts.map(|encoder| encoder.text_identity().hash.as_str());
+        match (images, texts) {
+            (Some(images), Some(texts)) if images != texts => format!("{images}-{texts}"),
+            (images, texts) => images.or(texts).unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// Posters and plots, their encoders, and the store of what was computed.
+pub struct ModalityEncoder {
+    posters: Vec<Poster>,
+    summaries: Vec<Summary>,
+    encoders: Encoders,
     store: EmbeddingStore,
 }
 
 /// What came of encoding.
-#[derive(Default)]
-pub(crate) struct Modalities {
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Modalities {
+    /// `image`, then `text`; each only where there is something of it.
     pub list: Vec<Modality>,
+    /// Posters that were encoded.
     pub posters: usize,
+    /// Posters that could not be read, and are treated as missing.
     pub broken_posters: usize,
+    /// Plots that were encoded.
     pub summaries: usize,
 }
 
 impl ModalityEncoder {
-    /// Loads the encoder, and opens the store in `folder`: one file a model, so
-    /// that any later run finds it.
+    /// Loads the encoders, and opens the store in `folder`: one file for each pair of
+    /// models, so that any later run finds it.
+    ///
+    /// # Errors
+    /// A model or a store that cannot be used.
     pub fn open(
-        encoder: &Encoder,
+        config: &EncoderConfig,
         options: &LoadOptions,
-        summaries: &[Summary],
+        posters: Vec<Poster>,
+        summaries: Vec<Summary>,
         folder: &Path,
     ) -> Result<Self> {
-        let clip = match encoder {
-            Encoder::Clip(dir_or_id) => ClipEncoder::load(dir_or_id, options)?,
-            Encoder::Untrained { seed } => {
-                let texts = summaries.iter().map(|summary| summary.text.as_str());
-                ClipEncoder::untrained(*seed, texts, options)?
-            }
-        };
+        let encoders = Encoders::load(config, options, &posters, &summaries)?;
         let windows = match options.long_texts {
             LongTexts::Truncate => "",
             LongTexts::Chunk => "-chunked",
         };
-        let hash = &clip.image_identity().hash;
-        let name = format!("embeddings-{hash}{windows}.parquet");
-        let store = EmbeddingStore::builder(folder.join(name))
-            .images(&clip)
-            .texts(&clip)
-            .open()?;
-        Ok(Self { clip, store })
+        let name = format!("embeddings-{}{windows}.parquet", encoders.hash());
+        let mut store = EmbeddingStore::builder(folder.join(name));
+        if let Some(encoder) = &encoders.images {
+            store = store.images(encoder.as_ref());
+        }
+        if let Some(encoder) = &encoders.texts {
+            store = store.texts(encoder.as_ref());
+        }
+        Ok(Self {
+            posters,
+            summaries,
+            store: store.open()?,
+            encoders,
+        })
     }
 
-    /// What the encoder is called.
-    pub fn name(&self) -> &str {
-        self.clip.name()
+    /// What the encoders are called; `None` where nothing is to be encoded.
+    pub fn name(&self) -> Option<String> {
+        self.encoders.name()
     }
 
     /// Encodes what the store lacks; `movies` numbers the catalogue.
-    pub fn encode(
-        &mut self,
-        posters: &[Poster],
-        summaries: &[Summary],
-        movies: &IdMap,
-        observer: &mut dyn Observer,
-    ) -> Result<Modalities> {
+    ///
+    /// # Errors
+    /// A device that fails, or a store that can no longer be written.
+    pub fn encode(&mut self, movies: &IdMap, observer: &mut dyn Observer) -> Result<Modalities> {
         let mut modalities = Modalities::default();
-        if !posters.is_empty() {
-            let encoded = self.encode_posters(posters, observer)?;
+        if let Some(encoder) = self.encoders.images.clone() {
+            let encoded = self.encode_posters(encoder.as_ref(), observer)?;
             modalities.posters = encoded.vectors.len();
             modalities.broken_posters = encoded.failed.len();
+            let width = encoder.image_width();
             modalities
                 .list
-                .push(self.modality(Kind::Image, &encoded, movies));
+                .push(modality(Kind::Image, width, &encoded, movies));
         }
-        if !summaries.is_empty() {
-            let encoded = self.encode_summaries(summaries, observer)?;
+        if let Some(encoder) = self.encoders.texts.clone() {
+            let encoded = self.encode_summaries(encoder.as_ref(), observer)?;
             modalities.summaries = encoded.vectors.len();
+            let width = encoder.text_width();
             modalities
                 .list
-                .push(self.modality(Kind::Text, &encoded, movies));
+                .push(modality(Kind::Text, width, &encoded, movies));
         }
         Ok(modalities)
     }
 
     fn encode_posters(
         &mut self,
-        posters: &[Poster],
+        encoder: &dyn ImageEncoder,
         observer: &mut dyn Observer,
     ) -> Result<Encoded> {
-        let posters: Vec<(u32, PathBuf)> = posters
+        let posters: Vec<(u32, PathBuf)> = self
+            .posters
             .iter()
             .map(|poster| (poster.movie_id, poster.path.clone()))
             .collect();
         observer.begin(Stage::EncodePosters, posters.len() as u64);
         let on_done = |done| observer.advance(done as u64);
-        let encoded = encode_posters(&self.clip, &posters, &mut self.store, on_done)?;
+        let encoded = encode_posters(encoder, &posters, &mut self.store, on_done)?;
         observer.end();
         note_failed(&encoded, "posters", observer);
         Ok(encoded)
@@ -105,28 +196,29 @@ impl ModalityEncoder {
 
     fn encode_summaries(
         &mut self,
-        summaries: &[Summary],
+        encoder: &dyn TextEncoder,
         observer: &mut dyn Observer,
     ) -> Result<Encoded> {
-        let summaries: Vec<(u32, &str)> = summaries
+        let summaries: Vec<(u32, &str)> = self
+            .summaries
             .iter()
             .map(|summary| (summary.movie_id, summary.text.as_str()))
             .collect();
         observer.begin(Stage::EncodeSummaries, summaries.len() as u64);
         let on_done = |done| observer.advance(done as u64);
-        let encoded = encode_summaries(&self.clip, &summaries, &mut self.store, on_done)?;
+        let encoded = encode_summaries(encoder, &summaries, &mut self.store, on_done)?;
         observer.end();
         note_failed(&encoded, "summaries", observer);
         Ok(encoded)
     }
+}
 
-    fn modality(&self, kind: Kind, encoded: &Encoded, movies: &IdMap) -> Modality {
-        let by_row = encoded
-            .vectors
-            .iter()
-            .filter_map(|(id, vector)| Some((movies.row(*id)?, vector.as_slice())));
-        Modality::standardised(kind.name(), self.clip.width(), movies.len(), by_row)
-    }
+fn modality(kind: Kind, width: usize, encoded: &Encoded, movies: &IdMap) -> Modality {
+    let by_row = encoded
+        .vectors
+        .iter()
+        .filter_map(|(id, vector)| Some((movies.row(*id)?, vector.as_slice())));
+    Modality::standardised(kind.name(), width, movies.len(), by_row)
 }
 
 fn note_failed(encoded: &Encoded, what: &str, observer: &mut dyn Observer) {

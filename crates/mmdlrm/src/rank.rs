@@ -12,7 +12,8 @@ use mmdlrm_train::{
 };
 use serde::Serialize;
 
-use crate::experiment::{CONFIDENCE, FinalMetrics, Prepared, RESAMPLES, Release, RunConfig};
+use crate::experiment::{Prepared, Release, RunConfig};
+use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES};
 use crate::report::{Inputs, RANKING_CUT_OFF, Seconds};
 use crate::{Error, Experiment, Observer, Result, SplitConfig, Stage};
 

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use mmdlrm_metrics::Regression;
 use serde::Serialize;
 
 /// Training ratings up to which a movie counts as rated by few.
@@ -30,6 +31,8 @@ pub struct Report {
     pub by_movie_ratings: Vec<GroupError>,
     /// The same by the training ratings of the user.
     pub by_user_ratings: Vec<GroupError>,
+    /// The same for movies with and without a vector of each modality.
+    pub by_modality: Vec<GroupError>,
     /// Held-out ratings of movies with at most [`FEW_RATINGS`] training
     /// ratings.
     pub few_ratings: u64,
@@ -57,12 +60,22 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct GroupError {
-    /// Training ratings of the group: `3–9`.
-    pub training_ratings: String,
+    /// Which: `movie with 3–9 training ratings`, `movie without image`.
+    pub group: String,
     /// Held-out ratings in it.
     pub count: u64,
     /// Root mean squared error, in stars; `None` of none.
     pub rmse: Option<f64>,
+}
+
+impl GroupError {
+    pub(crate) fn new(group: String, errors: &Regression) -> Self {
+        Self {
+            group,
+            count: errors.count(),
+            rmse: errors.rmse(),
+        }
+    }
 }
 
 /// What went into a run.
@@ -149,19 +162,10 @@ impl fmt::Display for Report {
                 "| RMSE, movies with ≤ {FEW_RATINGS} training ratings | {rmse:.4} | {few} of them |"
             )?;
         }
-        let sides = [
-            ("movie", &self.by_movie_ratings),
-            ("user", &self.by_user_ratings),
-        ];
-        for (side, groups) in sides {
-            for group in groups {
-                if let Some(rmse) = group.rmse {
-                    writeln!(
-                        f,
-                        "| RMSE, {side} with {} training ratings | {rmse:.4} | {} of them |",
-                        group.training_ratings, group.count
-                    )?;
-                }
+        let groups = self.by_movie_ratings.iter().chain(&self.by_user_ratings);
+        for GroupError { group, count, rmse } in groups.chain(&self.by_modality) {
+            if let Some(rmse) = rmse {
+                writeln!(f, "| RMSE, {group} | {rmse:.4} | {count} of them |")?;
             }
         }
         writeln!(

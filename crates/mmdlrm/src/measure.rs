@@ -1,0 +1,154 @@
+//! What a trained model is worth on ratings it never saw.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use mmdlrm_data::{Modality, TrainingData};
+use mmdlrm_metrics::{Breakdown, PerUser, Protocol, Regression};
+use mmdlrm_model::Dlrm;
+use mmdlrm_train::{RatedPrediction, RunFolder, predict_test, rank_catalogue};
+use serde::Serialize;
+
+use crate::report::{FEW_RATINGS, GroupError, Inputs, RANKING_CUT_OFF, Report, Seconds};
+use crate::{Observer, Result, Stage};
+
+/// The last line of `metrics.jsonl`.
+#[derive(Serialize)]
+pub(crate) struct FinalMetrics<'a, R> {
+    pub r#final: bool,
+    #[serde(flatten)]
+    pub report: &'a R,
+}
+
+/// Training ratings up to which movies, and users, are told apart in the report.
+const MOVIE_GROUPS: [u64; 4] = [0, 2, 9, 49];
+const USER_GROUPS: [u64; 3] = [0, 49, 199];
+/// Of the intervals in the report.
+pub(crate) const CONFIDENCE: f64 = 0.95;
+pub(crate) const RESAMPLES: usize = 1000;
+
+/// Predicts and ranks, and leaves predictions and final figures in the run
+/// folder.
+pub(crate) fn measure(
+    model: &Dlrm,
+    data: &impl TrainingData,
+    inputs: Inputs,
+    mut seconds: Seconds,
+    run: &RunFolder,
+    observer: &mut dyn Observer,
+) -> Result<Report> {
+    let movie_counts = data.features().movie_counts();
+    let user_counts = data.features().user_counts();
+    let (mut all, mut few) = (Regression::default(), Regression::default());
+    let mut by_movie_ratings: Breakdown<Regression> = Breakdown::new(&MOVIE_GROUPS);
+    let mut by_user_ratings: Breakdown<Regression> = Breakdown::new(&USER_GROUPS);
+    let mut by_modality = ByModality::new(data.features().modalities());
+    // In order: the interval is to be the same whenever it is computed.
+    let mut users: BTreeMap<u32, Regression> = BTreeMap::new();
+    run.write_predictions(|write| {
+        predict_test(model, data, |rated| {
+            for rated in rated {
+                let (prediction, rating) = (rated.prediction, rated.rating);
+                all.add(prediction, rating);
+                users.entry(rated.user).or_default().add(prediction, rating);
+                let of_movie = movie_counts[rated.movie as usize];
+                if of_movie <= FEW_RATINGS {
+                    few.add(prediction, rating);
+                }
+                let of_user = user_counts[rated.user as usize];
+                by_movie_ratings.at(of_movie.into()).add(prediction, rating);
+                by_user_ratings.at(of_user.into()).add(prediction, rating);
+                by_modality.add(rated);
+            }
+            write(rated)
+        })
+    })?;
+
+    let start = Instant::now();
+    observer.begin(Stage::Rank, users.len() as u64);
+    let ranking = rank_catalogue(model, data, RANKING_CUT_OFF, || observer.advance(1))?;
+    observer.end();
+    seconds.rank = start.elapsed().as_secs_f64();
+
+    let mut squared_errors = PerUser::default();
+    for user in users.values() {
+        squared_errors.add_sum(user.squared_error(), user.count() as f64);
+    }
+    let interval = |of: &PerUser| of.interval(CONFIDENCE, RESAMPLES, 0);
+    let report = Report {
+        test_ratings: all.count(),
+        r2: all.r2(),
+        rmse_interval: interval(&squared_errors).map(|(low, high)| (low.sqrt(), high.sqrt())),
+        by_movie_ratings: errors("movie", &by_movie_ratings),
+        by_user_ratings: errors("user", &by_user_ratings),
+        by_modality: by_modality.errors(),
+        ranking_protocol: Protocol::FullCatalogue.to_string(),
+        ndcg_interval: interval(&ranking),
+        mse: all.mse().unwrap_or(f64::NAN),
+        rmse: all.rmse().unwrap_or(f64::NAN),
+        mae: all.mae().unwrap_or(f64::NAN),
+        few_ratings: few.count(),
+        few_ratings_rmse: few.rmse(),
+        test_users: ranking.users(),
+        catalogue: movie_counts.len(),
+        ndcg_at_10: ranking.mean().unwrap_or(f64::NAN),
+        inputs,
+        seconds,
+        out: run.path().to_owned(),
+    };
+    run.append_metrics(&FinalMetrics {
+        r#final: true,
+        report: &report,
+    })?;
+    Ok(report)
+}
+
+fn errors(side: &str, breakdown: &Breakdown<Regression>) -> Vec<GroupError> {
+    let groups = breakdown.groups();
+    groups
+        .map(|(ratings, errors)| {
+            GroupError::new(format!("{side} with {ratings} training ratings"), errors)
+        })
+        .collect()
+}
+
+/// Errors for movies with and without a vector of each modality.
+struct ByModality<'a> {
+    modalities: &'a [Modality],
+    with: Vec<Regression>,
+    without: Vec<Regression>,
+}
+
+impl<'a> ByModality<'a> {
+    fn new(modalities: &'a [Modality]) -> Self {
+        Self {
+            modalities,
+            with: vec![Regression::default(); modalities.len()],
+            without: vec![Regression::default(); modalities.len()],
+        }
+    }
+
+    fn add(&mut self, rated: &RatedPrediction) {
+        for (number, modality) in self.modalities.iter().enumerate() {
+            let row = modality.row_of_movie()[rated.movie as usize];
+            let group = match row {
+                Modality::MISSING => &mut self.without,
+                _ => &mut self.with,
+            };
+            group[number].add(rated.prediction, rated.rating);
+        }
+    }
+
+    fn errors(&self) -> Vec<GroupError> {
+        let pairs = self.with.iter().zip(&self.without);
+        let named = self.modalities.iter().map(Modality::name).zip(pairs);
+        named
+            .flat_map(|(name, (with, without))| {
+                [
+                    GroupError::new(format!("movie with {name}"), with),
+                    GroupError::new(format!("movie without {name}"), without),
+                ]
+            })
+            .collect()
+    }
+}

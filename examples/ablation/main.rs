@@ -1,0 +1,254 @@
+//! Does a modality help? Trains models that are given more and more (ids, genres,
+//! plots, posters, histories) on the same ratings, several seeds each, and compares
+//! them.
+//!
+//! Without arguments it makes up a small MovieLens folder; `--data` names a real one.
+
+#[path = "../long_texts/mod.rs"]
+mod long_texts;
+#[path = "../models/mod.rs"]
+mod models;
+mod plot;
+#[path = "../progress/mod.rs"]
+mod progress;
+mod results;
+mod variants;
+
+use std::error::Error;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use long_texts::LongTexts;
+use mmdlrm::data::generate::{self, GeneratorConfig};
+use mmdlrm::data::{
+    ContextConfig, Dataset, MovieLens, Split, TrainingData, read_posters, read_summaries,
+};
+use mmdlrm::encoders::LoadOptions;
+use mmdlrm::metrics::Regression;
+use mmdlrm::model::Dlrm;
+use mmdlrm::train::{RunFolder, predict_test, train};
+use mmdlrm::{ExperimentConfig, Modalities, ModalityEncoder};
+use models::Models;
+use progress::Progress;
+use results::{Outcome, Results, Run};
+use serde_json::json;
+use variants::Variant;
+
+/// Train ids alone, then genres, plots, posters and histories beside them, and compare.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// MovieLens folder with ratings.csv and movies.csv [default: a made-up sample]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// CSV of movieId,poster_path; paths relative to the file [default: no posters]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    posters: Option<PathBuf>,
+    /// CSV of movieId,summary [default: no summaries]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    summaries: Option<PathBuf>,
+    #[command(flatten)]
+    models: Models,
+    #[command(flatten)]
+    long_texts: LongTexts,
+    /// How ratings are held out
+    #[arg(long, value_delimiter = ',', default_values = SPLITS, value_parser = SPLITS)]
+    splits: Vec<String>,
+    /// Share of the ratings (of the movies, where they are cold) held out
+    #[arg(long, default_value_t = 0.2, value_name = "SHARE")]
+    test_share: f64,
+    /// Seeds, from 1: of parameters, order of the ratings, and which are held out
+    #[arg(long, default_value_t = 5, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Length of an embedding
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    dim: u32,
+    /// Folder for ablation.md, ablation.svg, and a folder a run
+    #[arg(long, value_name = "DIR", default_value = "runs/ablation")]
+    out: PathBuf,
+}
+
+const SPLITS: [&str; 3] = ["random", "temporal", "cold-movies"];
+/// Of the sample and of an untrained encoder.
+const SAMPLE_SEED: u64 = 42;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<String> {
+    let mut progress = Progress::new();
+    std::fs::create_dir_all(&args.out)
+        .map_err(|error| format!("{}: {error}", args.out.display()))?;
+    let (movielens, mut encoder) = open(&args)?;
+    let modalities = encoder.encode(&movielens.movies.index(), &mut progress)?;
+    let has = |name| modalities.list.iter().any(|it| it.name() == name);
+    let variants = Variant::all(has("text"), has("image"));
+
+    let mut results = Vec::new();
+    for name in SPLITS {
+        if args.splits.iter().any(|split| split == name) {
+            results.push(on_split(name, &args, &movielens, &modalities, &variants)?);
+        }
+    }
+    let mut report = String::new();
+    let encoder = encoder.name().unwrap_or_else(|| "none".to_owned());
+    writeln!(
+        report,
+        "{} ratings, {} posters, {} plots; encoder: {encoder}. Every model has the \
+         dense features too; intervals are of 95 %, over seeds, by Student's t.\n",
+        movielens.ratings.len(),
+        modalities.posters,
+        modalities.summaries
+    )?;
+    for results in &results {
+        writeln!(report, "{results}")?;
+    }
+    for verdict in results.iter().flat_map(Results::verdicts) {
+        writeln!(report, "- {verdict}")?;
+    }
+    write_file(&args.out.join("ablation.svg"), &plot::draw(&results)?)?;
+    write_file(&args.out.join("ablation.md"), &report)?;
+    write!(report, "\nleft in {}", args.out.display())?;
+    Ok(report)
+}
+
+/// Ratings, and what encodes posters and plots.
+fn open(args: &Args) -> Result<(MovieLens, ModalityEncoder)> {
+    let (data, posters, summaries) = match &args.data {
+        Some(data) => (data.clone(), args.posters.clone(), args.summaries.clone()),
+        None => {
+            let data = args.out.join("sample-data");
+            let sample = GeneratorConfig {
+                seed: SAMPLE_SEED,
+                ..GeneratorConfig::default()
+            };
+            generate::write(&data, &sample, |_| {})?;
+            let posters = data.join("posters.csv");
+            let summaries = data.join("summaries.csv");
+            (data, Some(posters), Some(summaries))
+        }
+    };
+    let movielens = MovieLens::open(data)?;
+    let movies = Some(&movielens.movies);
+    let posters = posters
+        .map(|path| read_posters(&path, movies))
+        .transpose()?;
+    let summaries = summaries
+        .map(|path| read_summaries(&path, movies))
+        .transpose()?;
+    let encoder = ModalityEncoder::open(
+        &args
+            .models
+            .clone()
+            .encoders(args.data.is_none(), SAMPLE_SEED),
+        &LoadOptions::default().with_long_texts(args.long_texts.choice()),
+        posters.unwrap_or_default(),
+        summaries.unwrap_or_default(),
+        &args.out,
+    )?;
+    Ok((movielens, encoder))
+}
+
+/// Trains all variants with all seeds.
+fn on_split(
+    split: &'static str,
+    args: &Args,
+    movielens: &MovieLens,
+    modalities: &Modalities,
+    variants: &[Variant],
+) -> Result<Results> {
+    let outcome = |&variant| Outcome {
+        variant,
+        runs: Vec::new(),
+    };
+    let mut outcomes: Vec<Outcome> = variants.iter().map(outcome).collect();
+    for seed in 1..=args.seeds {
+        let ratings = &movielens.ratings;
+        let rows = match split {
+            "temporal" => Split::temporal(ratings, args.test_share)?,
+            "cold-movies" => Split::cold_movies(ratings, args.test_share, seed)?,
+            _ => Split::random(ratings.len(), args.test_share, seed)?,
+        };
+        let dataset = || Dataset::new(movielens, rows.clone(), modalities.list.clone());
+        let plain = dataset()?;
+        let with_history = dataset()?.with_context(ContextConfig::default())?;
+        for outcome in &mut outcomes {
+            let data = match outcome.variant.history {
+                true => &with_history,
+                false => &plain,
+            };
+            let run = train_one(split, seed, outcome.variant, data, args)?;
+            eprintln!("{split}, seed {seed}: {} {:.4}", run.variant, run.rmse);
+            outcome.runs.push(run);
+        }
+    }
+    Ok(Results { split, outcomes })
+}
+
+/// Trains a model and measures it; leaves its predictions in a folder of its own.
+fn train_one(
+    split: &'static str,
+    seed: u64,
+    variant: Variant,
+    data: &Dataset,
+    args: &Args,
+) -> Result<Run> {
+    let mut config = ExperimentConfig::of(variant.preset()).train;
+    config.seed = seed;
+    let name = variant.name();
+    let folder = args.out.join(split).join(name.replace(", ", "-"));
+    let folder = RunFolder::create(folder.join(format!("seed-{seed}")))?;
+    let model = variant.model(data.features(), args.dim as usize);
+    folder.write_config(&json!({
+        "split": split, "variant": name, "seed": seed, "train": config, "model": model,
+    }))?;
+    let mut model = Dlrm::new(model, seed)?;
+    let start = Instant::now();
+    let on_epoch = |metrics: &_, _: &_| folder.append_metrics(metrics);
+    train(&mut model, data, &config, |_| {}, on_epoch)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let mut errors = Regression::default();
+    folder.write_predictions(|write| {
+        predict_test(&model, data, |rated| {
+            for rated in rated {
+                errors.add(rated.prediction, rated.rating);
+            }
+            write(rated)
+        })
+    })?;
+    let run = Run {
+        split,
+        variant: name,
+        seed,
+        test_ratings: errors.count(),
+        rmse: errors.rmse().unwrap_or(f64::NAN),
+        mae: errors.mae().unwrap_or(f64::NAN),
+        parameters: model.parameters().len(),
+        seconds,
+    };
+    folder.append_metrics(&run)?;
+    Ok(run)
+}
+
+/// Whole or absent.
+fn write_file(path: &Path, content: &str) -> Result<()> {
+    let beside = path.with_extension("partial");
+    std::fs::write(&beside, content)
+        .and_then(|()| std::fs::rename(&beside, path))
+        .map_err(|error| format!("{}: {error}", path.display()).into())
+}
