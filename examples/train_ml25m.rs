@@ -96,8 +96,8 @@ struct Args {
     no_timestamps: bool,
     /// About how many ratings a history or an audience holds at most, with --preset
     /// best; fewer are quicker
-    #[arg(long, value_name = "COUNT", default_value_t = ExperimentConfig::default().context.longest)]
-    longest_bag: u32,
+    #[arg(long, value_name = "COUNT")]
+    longest_bag: Option<u32>,
     /// Seed of split, parameters, order of the ratings, and sample
     #[arg(long, default_value_t = 42)]
     seed: u64,

@@ -111,6 +111,11 @@ impl Biases {
         self.movie_biases[movie as usize]
     }
 
+    /// Bias of a user, the own ratings all counted.
+    pub fn user(&self, user: u32) -> f64 {
+        self.user_biases[user as usize]
+    }
+
     /// What is known of the user and the movie of a row, without its rating where
     /// the row is in the training set.
     pub fn of_row(&self, rated: &Rated, leave_own_out: bool) -> (Bias, Bias) {

@@ -3,10 +3,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch_bags::{Draw, Reader};
 use crate::biases::Bias;
+use crate::gaussian_process::{GaussianProcess, Points, Traits};
 use crate::neighbours::Neighbours;
 use crate::rated::Rated;
 use crate::rated_bags::{RatedBag, RatedBags};
-use crate::{Batch, BatchBags, Error, Result};
+use crate::{Bags, Batch, BatchBags, Error, Result};
+
+/// Samples of the batch that bags are made to fit, and the ratings that it should
+/// hold at most.
+const SAMPLES: i32 = 2048;
+const RATINGS: f64 = (1 << 19) as f64;
 
 /// What the samples of a batch carry beside their own columns: biases, ratings
 /// that stand near, and bags of ratings.
@@ -19,18 +25,25 @@ pub struct ContextConfig {
     /// Share of the ratings that the bags of a training batch hold; which, is
     /// drawn for each batch, the same for histories and audiences.
     pub kept: f32,
-    /// About how many ratings a bag holds at most, drawn from those that there
-    /// are: so that a batch does not cost more the longer histories grow.
-    pub longest: u32,
+    /// About how many ratings a bag holds at most, drawn from those that there are;
+    /// `None` for as many as keep a batch of 2,048 samples below half a million
+    /// ratings: all of them in a small data set, and a batch does not cost more the
+    /// longer histories grow.
+    pub longest: Option<u32>,
+    /// Share of a Gaussian process in predictions, the rest being the model's; 0 for
+    /// none.
+    pub process_share: f32,
 }
 
 impl Default for ContextConfig {
-    /// With times, 80 % kept, 256 ratings a bag.
+    /// With times, 80 % kept, bags as long as a batch affords, 30 % of a Gaussian
+    /// process.
     fn default() -> Self {
         Self {
             timestamps: true,
             kept: 0.8,
-            longest: 256,
+            longest: None,
+            process_share: 0.3,
         }
     }
 }
@@ -41,8 +54,13 @@ impl ContextConfig {
             let rule = "it must be above 0 and at most 1";
             return Err(Error::setting("kept", f64::from(self.kept), rule));
         }
-        if self.longest == 0 {
+        if self.longest == Some(0) {
             return Err(Error::setting("longest", 0.0, "it must be 1 or more"));
+        }
+        if !(self.process_share >= 0.0 && self.process_share <= 1.0) {
+            let rule = "it must be from 0 to 1";
+            let share = f64::from(self.process_share);
+            return Err(Error::setting("process_share", share, rule));
         }
         Ok(())
     }
@@ -51,22 +69,44 @@ impl ContextConfig {
 /// What gives batches their context.
 #[derive(Clone)]
 pub(crate) struct Context {
-    config: ContextConfig,
+    pub config: ContextConfig,
+    /// Ratings of a bag, at most.
+    longest: u32,
     pub neighbours: Neighbours,
+    /// Where it has a share.
+    process: Option<GaussianProcess>,
 }
 
 impl Context {
-    /// `histories` and `audiences` hold the training rows, `years` an entry a
-    /// movie.
+    /// `histories` and `audiences` hold the training rows, `years` and `genres` an
+    /// entry a movie.
     pub fn new(
         config: ContextConfig,
         histories: RatedBags,
         audiences: RatedBags,
         years: Vec<f32>,
+        genres: &Bags,
     ) -> Self {
+        let traits = years.iter().zip(0..);
+        let traits = traits.map(|(&year, movie)| Traits::new(year, genres.row(movie)));
+        let traits = traits.collect();
+        let neighbours = Neighbours::fit(histories, audiences, years, config.timestamps);
+        let Neighbours {
+            histories,
+            audiences,
+            biases,
+            ..
+        } = &neighbours;
+        let process = (config.process_share > 0.0)
+            .then(|| GaussianProcess::fit(histories, audiences, biases, traits, config.timestamps));
+        let longest = config
+            .longest
+            .unwrap_or_else(|| affordable(&[histories, audiences]));
         Self {
             config,
-            neighbours: Neighbours::fit(histories, audiences, years, config.timestamps),
+            longest,
+            process,
+            neighbours,
         }
     }
 
@@ -110,6 +150,10 @@ impl Context {
             .map(|(rated, out)| neighbours.fill(rated, is_training, out))
             .collect();
         let mean = neighbours.biases.mean;
+        if let (Some(process), false) = (&self.process, is_training) {
+            let movies: Vec<Bias> = biases.iter().map(|(_, movie)| *movie).collect();
+            self.fill_process(process, rows, &movies, batch);
+        }
         let bases = biases.iter();
         let bases = bases.map(|(user, movie)| (mean + user.bias + movie.bias) as f32);
         batch.base = bases.collect();
@@ -117,6 +161,26 @@ impl Context {
         shifts
             .map(|(user, movie)| (-user.bias as f32, -movie.bias as f32))
             .collect()
+    }
+
+    fn fill_process(
+        &self,
+        process: &GaussianProcess,
+        rows: &[Rated],
+        movies: &[Bias],
+        batch: &mut Batch,
+    ) {
+        let neighbours = &self.neighbours;
+        let histories = &neighbours.histories;
+        let ratings = rows.par_iter().zip(movies);
+        let expected = ratings.map_init(Points::default, |points, (rated, movie)| {
+            let time = neighbours.time(rated.timestamp);
+            let place = histories.row(rated.user).place(rated.movie, time);
+            let target = (rated.movie, time);
+            let beyond = process.predict(histories, rated.user, target, place, points);
+            (neighbours.biases.mean + movie.bias) as f32 + beyond
+        });
+        expected.collect_into_vec(&mut batch.process);
     }
 
     fn fill_histories(
@@ -149,7 +213,57 @@ impl Context {
         Draw {
             seed: draw.unwrap_or(0),
             kept: draw.map_or(1.0, |_| self.config.kept),
-            longest: self.config.longest,
+            longest: self.longest,
         }
+    }
+}
+
+/// The longest bags, a power of two, of which a batch holds no more ratings than it
+/// should, on average over batches.
+fn affordable(sides: &[&RatedBags]) -> u32 {
+    let bags = sides.iter().flat_map(|side| {
+        let ratings = side.ratings().max(1) as f64;
+        (0..side.len() as u32).map(move |bag| {
+            let length = side.span(bag).len();
+            let is_in_a_batch = 1.0 - (1.0 - length as f64 / ratings).powi(SAMPLES);
+            (length as f64, is_in_a_batch)
+        })
+    });
+    let bags: Vec<(f64, f64)> = bags.collect();
+    let affords = |&longest: &u32| {
+        let held = bags.iter();
+        let held = held.map(|(length, is_in_a_batch)| length.min(longest.into()) * is_in_a_batch);
+        held.sum::<f64>() <= RATINGS
+    };
+    let lengths = (0..u32::BITS).rev().map(|power| 1 << power);
+    lengths.into_iter().find(affords).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rated_bags::Owner;
+
+    /// The longest bags where each of so many users rated all of 1,000 movies.
+    fn longest(users: u32) -> u32 {
+        let of = |at: u32| Rated {
+            user: at / 1000,
+            movie: at % 1000,
+            stars: 3.0,
+            timestamp: 0,
+        };
+        let rows = || (0..users * 1000).map(of);
+        let histories = RatedBags::new(Owner::User, users as usize, rows());
+        let audiences = RatedBags::new(Owner::Movie, 1000, rows());
+        affordable(&[&histories, &audiences])
+    }
+
+    #[test]
+    fn bags_are_whole_in_a_small_set_and_as_long_as_a_batch_affords_in_a_large_one() {
+        assert_eq!(longest(1), 1 << 31);
+        assert!(longest(200) >= 1000);
+        // 2,000 users and 1,000 movies, most of them in each batch: of 256 ratings,
+        // these would be 580,000.
+        assert_eq!(longest(2000), 128);
     }
 }

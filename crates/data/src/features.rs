@@ -56,12 +56,24 @@ impl Features {
         audiences: RatedBags,
     ) {
         let years = self.statistics.years.clone();
-        self.context = Some(Context::new(config, histories, audiences, years));
+        self.context = Some(Context::new(
+            config,
+            histories,
+            audiences,
+            years,
+            &self.genres,
+        ));
     }
 
     /// Whether batches have a [context](ContextConfig).
     pub fn has_context(&self) -> bool {
         self.context.is_some()
+    }
+
+    /// The share of [`Batch::process`] in predictions.
+    pub fn process_share(&self) -> f32 {
+        let context = self.context.as_ref();
+        context.map_or(0.0, |context| context.config.process_share)
     }
 
     /// Names of the dense features, in the order of the columns of

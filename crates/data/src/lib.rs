@@ -40,12 +40,15 @@ mod batch_bags;
 mod biases;
 mod cache;
 mod candidates;
+mod cholesky;
 mod context;
 mod dataset;
 #[cfg(feature = "download")]
 pub mod download;
 mod error;
+mod factors;
 mod features;
+mod gaussian_process;
 pub mod generate;
 mod genome;
 mod ids;

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use crate::rated::Rated;
 
 /// Whose bags they are.
@@ -77,13 +79,18 @@ impl RatedBags {
     /// # Panics
     /// Where there is no such row.
     pub fn row(&self, row: u32) -> RatedBag<'_> {
-        let row = row as usize;
-        let entries = self.offsets[row] as usize..self.offsets[row + 1] as usize;
+        let entries = self.span(row);
         RatedBag {
             ids: &self.ids[entries.clone()],
             stars: &self.stars[entries.clone()],
             timestamps: &self.timestamps[entries],
         }
+    }
+
+    /// Where the bag of a dense row stands in the list of all bags' ratings.
+    pub(crate) fn span(&self, row: u32) -> Range<usize> {
+        let row = row as usize;
+        self.offsets[row] as usize..self.offsets[row + 1] as usize
     }
 
     /// Number of ratings in all.

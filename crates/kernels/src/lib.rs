@@ -11,7 +11,8 @@
 //!   gradient.
 //! - [`prefetch`] asks for memory that will be read soon.
 //! - [`widen_halves`] reads numbers that are kept in half precision.
-//! - [`exp`] and [`ln`] have no branch, for loops of them.
+//! - [`exp`] and [`ln`] have no branch, for loops of them; [`dot`] and [`add_scaled`]
+//!   are loops over two vectors.
 //! - [`vectorize`] runs plain loops compiled for the widest registers.
 //!
 //! A tile of rows keeps its sums in registers from the first product to the
@@ -46,6 +47,7 @@ mod prefetch;
 mod tests;
 mod tile;
 mod vectorize;
+mod vectors;
 
 pub use elementary::{exp, ln};
 pub use half::widen_halves;
@@ -53,3 +55,4 @@ pub use outer::add_transposed;
 pub use panels::{Finish, Panels, copy_rows, store};
 pub use prefetch::prefetch;
 pub use vectorize::vectorize;
+pub use vectors::{add_scaled, dot};

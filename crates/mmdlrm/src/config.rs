@@ -227,7 +227,7 @@ impl ExperimentConfig {
             config.train.batch_size = 2048;
             config.train.optimizer = OptimizerConfig {
                 learning_rate: 3e-3,
-                table_learning_rate: Some(1e-2),
+                table_learning_rate: Some(5e-3),
                 weight_decay: 1e-2,
                 table_weight_decay: 1e-2,
                 ..OptimizerConfig::default()

@@ -1,11 +1,10 @@
 //! Embedding bags: forward pooling, and the gradient of the rows touched.
 
-use mmdlrm_kernels::{prefetch, vectorize};
+use mmdlrm_kernels::{add_scaled, dot, prefetch, vectorize};
 use rayon::prelude::*;
 
 use crate::config::Pooling;
 use crate::grouped::Grouped;
-use crate::interaction::{add_scaled, dot};
 use crate::lookup::{Lookup, TableShape};
 use crate::shared_bags::{SharedGradients, SharedSums};
 use crate::{Bags, SharedBags, Table};

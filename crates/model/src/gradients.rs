@@ -7,14 +7,13 @@
 
 use std::ops::Range;
 
-use mmdlrm_kernels::{copy_rows, store};
+use mmdlrm_kernels::{add_scaled, copy_rows, store};
 use rayon::prelude::*;
 
 use crate::dropout::Dropout;
 use crate::embedding_bag::RowGradients;
 use crate::forward::{PIECE, Packed, Piece, Run, project};
 use crate::input::same;
-use crate::interaction::add_scaled;
 use crate::mlp::{MlpBuffers, Sums};
 use crate::per_thread::PerThread;
 use crate::shared_bags::SharedSums;

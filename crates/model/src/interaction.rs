@@ -8,13 +8,9 @@
 //!   `v₁·v₀`, `v₂·v₀`, `v₂·v₁`, …, with the diagonal where a vector meets
 //!   itself (Naumov et al., 2019).
 
-use mmdlrm_kernels::vectorize;
+use mmdlrm_kernels::{add_scaled, dot, vectorize};
 
 use crate::Interaction;
-
-/// Partial sums that a dot product keeps: as many as fill the widest vector
-/// registers, so that the compiler need not reorder additions.
-const LANES: usize = 16;
 
 /// Numbers of a gradient that are summed at a time: four of the widest
 /// registers.
@@ -147,35 +143,4 @@ pub(crate) fn pair(i: usize, j: usize, itself: bool) -> Option<usize> {
         false if high == low => None,
         false => Some(high * (high - 1) / 2 + low),
     }
-}
-
-/// Scalar product, in an order that does not depend on the machine.
-#[inline(always)]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0f32; LANES];
-    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = a_chunks
-        .remainder()
-        .iter()
-        .zip(b_chunks.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    // Halves upon halves: a chain of additions would take longer than the
-    // products.
-    let eight: [f32; 8] = std::array::from_fn(|lane| sums[lane] + sums[lane + 8]);
-    let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
-    (four[0] + four[2]) + (four[1] + four[3]) + rest
-}
-
-/// `out += factor · x`.
-#[inline(always)]
-pub(crate) fn add_scaled(out: &mut [f32], x: &[f32], factor: f32) {
-    out.iter_mut()
-        .zip(x)
-        .for_each(|(out, x)| *out += factor * x);
 }

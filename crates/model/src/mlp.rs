@@ -7,11 +7,12 @@
 
 use std::ops::Range;
 
-use mmdlrm_kernels::{Finish, Panels, add_transposed, copy_rows, store, vectorize};
+use mmdlrm_kernels::{
+    Finish, Panels, add_scaled, add_transposed, copy_rows, dot, store, vectorize,
+};
 
 use crate::Activation;
 use crate::dropout::Dropout;
-use crate::interaction::{add_scaled, dot};
 
 /// One layer, `[inputs]` → `[outputs]`.
 #[derive(Debug, Clone)]

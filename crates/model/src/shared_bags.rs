@@ -6,13 +6,12 @@
 
 use std::ops::Range;
 
-use mmdlrm_kernels::vectorize;
+use mmdlrm_kernels::{add_scaled, vectorize};
 use rayon::prelude::*;
 
 use crate::config::{Pooling, TableConfig};
 use crate::grouped::Grouped;
 use crate::input::{check_offsets, check_range, finite, same};
-use crate::interaction::add_scaled;
 use crate::lookup::TableShape;
 use crate::{Error, Result};
 

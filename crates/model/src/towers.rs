@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use mmdlrm_kernels::vectorize;
+use mmdlrm_kernels::{add_scaled, vectorize};
 use rayon::prelude::*;
 
 use crate::forward::PIECE;
 use crate::grouped::Grouped;
-use crate::interaction::add_scaled;
 use crate::layout::Tower;
 use crate::mlp::{MlpBuffers, PackedMlp, Sums};
 use crate::per_thread::PerThread;

@@ -47,7 +47,7 @@ pub fn predict_test(
     for batch in data.test_batches(ROWS_AT_A_TIME) {
         let batch = batch?;
         wiring.with(&batch, |input| predictor.predict(input, &mut predictions))?;
-        add_base(&batch, &mut predictions);
+        finish(features, &batch, &mut predictions);
         rated.clear();
         for (row, &prediction) in predictions.iter().enumerate() {
             let (user, movie) = (batch.users[row], batch.movies[row]);
@@ -150,10 +150,14 @@ impl Waiting {
     }
 }
 
-/// Adds what biases say to what a model says beyond them.
-fn add_base(batch: &Batch, predictions: &mut [f32]) {
+/// From what a model says beyond biases to stars, those of a Gaussian process mixed
+/// in where there is one.
+fn finish(features: &Features, batch: &Batch, predictions: &mut [f32]) {
     let pairs = predictions.iter_mut().zip(&batch.base);
     pairs.for_each(|(prediction, base)| *prediction += base);
+    let share = features.process_share();
+    let pairs = predictions.iter_mut().zip(&batch.process);
+    pairs.for_each(|(prediction, process)| *prediction += share * (process - *prediction));
 }
 
 /// Scores all movies for users.
@@ -213,7 +217,7 @@ impl<'a> CatalogueScorer<'a> {
                 for &user in users {
                     features.retarget(catalogue, user);
                     wiring.with(catalogue, |input| predictor.predict(input, of_user))?;
-                    add_base(catalogue, of_user);
+                    finish(features, catalogue, of_user);
                     scores.extend_from_slice(of_user);
                 }
             }

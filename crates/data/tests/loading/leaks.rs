@@ -160,7 +160,7 @@ fn bags_hold_about_the_share_that_is_kept_and_no_more_than_the_longest() {
     let audience = |kept: f32, longest: u32, seed: u64| {
         let config = ContextConfig {
             kept,
-            longest,
+            longest: Some(longest),
             ..ContextConfig::default()
         };
         let split = Split::new((0..2000).collect(), Vec::new());
@@ -173,12 +173,25 @@ fn bags_hold_about_the_share_that_is_kept_and_no_more_than_the_longest() {
     assert!((150..250).contains(&audience(0.8, 200, 1).len()));
     assert_eq!(audience(0.8, 200, 1), audience(0.8, 200, 1));
     assert_ne!(audience(0.8, 200, 1), audience(0.8, 200, 2));
-    let nonsense = ContextConfig {
-        kept: 0.0,
-        ..ContextConfig::default()
-    };
-    let (_, data) = dataset(&format!("{TRAIN}{TEST}"));
-    assert!(data.with_context(nonsense).is_err());
+    let fit = ContextConfig::default();
+    for nonsense in [
+        ContextConfig { kept: 0.0, ..fit },
+        ContextConfig {
+            longest: Some(0),
+            ..fit
+        },
+        ContextConfig {
+            process_share: 1.5,
+            ..fit
+        },
+        ContextConfig {
+            process_share: f32::NAN,
+            ..fit
+        },
+    ] {
+        let (_, data) = dataset(&format!("{TRAIN}{TEST}"));
+        assert!(data.with_context(nonsense).is_err(), "{nonsense:?}");
+    }
 }
 
 #[test]
