@@ -351,16 +351,8 @@ impl Around {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rated::rated;
     use crate::rated_bags::Owner;
-
-    fn rated(user: u32, movie: u32, stars: f32, timestamp: u32) -> Rated {
-        Rated {
-            user,
-            movie,
-            stars,
-            timestamp,
-        }
-    }
 
     fn fit(rows: &[Rated], users: usize, years: &[f32], times: bool) -> Neighbours {
         let histories = RatedBags::new(Owner::User, users, rows.iter().copied());

@@ -10,3 +10,13 @@ pub struct Rated {
     /// Seconds since 1970, UTC.
     pub timestamp: u32,
 }
+
+#[cfg(test)]
+pub(crate) fn rated(user: u32, movie: u32, stars: f32, timestamp: u32) -> Rated {
+    Rated {
+        user,
+        movie,
+        stars,
+        timestamp,
+    }
+}

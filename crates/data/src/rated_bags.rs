@@ -142,15 +142,7 @@ impl RatedBag<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rated(user: u32, movie: u32, stars: f32, timestamp: u32) -> Rated {
-        Rated {
-            user,
-            movie,
-            stars,
-            timestamp,
-        }
-    }
+    use crate::rated::rated;
 
     #[test]
     fn both_directions_hold_every_rating_in_order_of_time() {
