@@ -7,7 +7,9 @@ use std::path::Path;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use mmdlrm::data::generate::{self, GeneratorConfig};
-use mmdlrm::data::{Dataset, MovieLens, OpenOptions, Split, StreamedDataset, TrainingData};
+use mmdlrm::data::{
+    Dataset, MovieLens, OpenOptions, RandomSplit, Split, StreamedDataset, TrainingData,
+};
 
 const RATINGS: u64 = 2_000_000;
 const CONFIG: GeneratorConfig = GeneratorConfig {
@@ -69,7 +71,8 @@ fn batches(group: &mut BenchmarkGroup<WallTime>, dir: &Path) {
     }
     let scratch = tempfile::tempdir().unwrap();
     let streamed = OpenOptions::default().open_streamed(dir).unwrap();
-    let streamed = StreamedDataset::new(streamed, 0.2, 42, Vec::new(), scratch.path()).unwrap();
+    let streamed =
+        StreamedDataset::new(streamed, RandomSplit::default(), Vec::new(), scratch.path()).unwrap();
     group.bench_function("streamed batches of 2048", |bencher| {
         bencher.iter(|| go_through(&streamed, 2048));
     });

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use clap::Parser;
 use download::Download;
-use mmdlrm::data::{Dataset, LeftOut, OpenOptions, Result, Split, StreamedDataset, TrainingData};
+use mmdlrm::data::{
+    Dataset, LeftOut, OpenOptions, RandomSplit, Result, Split, StreamedDataset, TrainingData,
+};
 use peak::peak_mib;
 use policies::Policies;
 
@@ -109,7 +111,12 @@ fn stream(args: &Args, dir: &Path) -> Result<()> {
     if let Some(size) = args.batches {
         let start = Instant::now();
         let scratch = args.cache(dir);
-        let data = StreamedDataset::new(movielens, TEST_SHARE, SEED, Vec::new(), &scratch)?;
+        let split = RandomSplit {
+            test_share: TEST_SHARE,
+            seed: SEED,
+            ..RandomSplit::default()
+        };
+        let data = StreamedDataset::new(movielens, split, Vec::new(), &scratch)?;
         make_batches(&data, size as usize, start)?;
     }
     Ok(())

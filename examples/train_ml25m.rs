@@ -4,6 +4,7 @@
 //! `--data` names a real one.
 
 mod download;
+mod interrupt;
 mod long_texts;
 mod models;
 mod policies;
@@ -12,13 +13,14 @@ mod progress;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use download::Download;
 use long_texts::LongTexts;
 use mmdlrm::data::generate::GeneratorConfig;
-use mmdlrm::train::{Algorithm, Preset};
-use mmdlrm::{Error, Experiment, ExperimentConfig, Source, SplitConfig};
+use mmdlrm::train::{Algorithm, CheckpointConfig, Preset};
+use mmdlrm::{Error, Experiment, ExperimentConfig, Source, SplitConfig, Task};
 use models::Models;
 use policies::Policies;
 use progress::Progress;
@@ -109,6 +111,22 @@ struct Args {
     device: String,
     #[command(flatten)]
     long_texts: LongTexts,
+    /// Share of the training ratings to set aside, and to take the epoch that is best
+    /// on them [default: the last epoch]
+    #[arg(long, value_name = "SHARE")]
+    validation: Option<f64>,
+    /// End after so many epochs without a better one on the validation ratings
+    #[arg(long, value_name = "EPOCHS", requires = "validation")]
+    patience: Option<usize>,
+    /// Steps from one checkpoint to the next; 0 for one an epoch
+    #[arg(long, value_name = "STEPS", default_value_t = CheckpointConfig::default().every_steps)]
+    checkpoint_steps: u64,
+    /// How many of the latest checkpoints to keep
+    #[arg(long, value_name = "COUNT", default_value_t = CheckpointConfig::default().keep)]
+    keep_checkpoints: usize,
+    /// Go on with the run in this folder, by its own settings
+    #[arg(long, value_name = "DIR", exclusive = true)]
+    resume: Option<PathBuf>,
     /// Folder to leave the run in [default: runs/sample, or runs/ and the
     /// data folder's name]
     #[arg(long, value_name = "DIR")]
@@ -135,7 +153,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let on_sample = args.data.is_none();
+    let on_sample = args.data.is_none() && args.resume.is_none();
     match run(args) {
         Ok(report) => {
             println!("{report}");
@@ -158,15 +176,25 @@ This was a made-up sample with an untrained encoder. On real data:
 
 fn run(args: Args) -> Result<Box<dyn Display>, Error> {
     let mut progress = Progress::new();
+    let stop = interrupt::listen(Arc::clone(&progress.is_training));
     if let Some(threads) = args.threads {
         set_threads(threads)?;
     }
-    let is_ranking = args.task == "rank";
-    let experiment = Experiment::new(config(args))?;
-    Ok(if is_ranking {
-        Box::new(experiment.rank(&mut progress)?)
-    } else {
-        Box::new(experiment.run(&mut progress)?)
+    let (experiment, task) = match &args.resume {
+        Some(folder) => {
+            let experiment = Experiment::resume(folder)?;
+            let task = experiment.task();
+            (experiment, task)
+        }
+        None => {
+            let task = (args.task == "rank").then_some(Task::Rank);
+            (Experiment::new(config(args))?, task)
+        }
+    };
+    let experiment = experiment.stop_when(stop);
+    Ok(match task {
+        Some(Task::Rank) => Box::new(experiment.rank(&mut progress)?),
+        _ => Box::new(experiment.run(&mut progress)?),
     })
 }
 
@@ -217,6 +245,12 @@ fn config(args: Args) -> ExperimentConfig {
         (None, "cold-users") => SplitConfig::ColdUsers { test_share, seed },
         (None, "cold-movies") => SplitConfig::ColdMovies { test_share, seed },
         (None, _) => SplitConfig::Random { test_share, seed },
+    };
+    config.validation = args.validation;
+    config.train.patience = args.patience;
+    config.checkpoints = CheckpointConfig {
+        every_steps: args.checkpoint_steps,
+        keep: args.keep_checkpoints,
     };
     config.stream = args.stream;
     config.genome = args.genome;

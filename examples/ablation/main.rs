@@ -29,7 +29,7 @@ use mmdlrm::data::{
 use mmdlrm::encoders::LoadOptions;
 use mmdlrm::metrics::Regression;
 use mmdlrm::model::Dlrm;
-use mmdlrm::train::{RunFolder, predict_test, train};
+use mmdlrm::train::{RunFolder, Session, predict_test, train};
 use mmdlrm::{ExperimentConfig, Modalities, ModalityEncoder};
 use models::Models;
 use progress::Progress;
@@ -220,7 +220,14 @@ fn train_one(
     let mut model = Dlrm::new(model, seed)?;
     let start = Instant::now();
     let on_epoch = |metrics: &_, _: &_| folder.append_metrics(metrics);
-    train(&mut model, data, &config, |_| {}, on_epoch)?;
+    train(
+        &mut model,
+        data,
+        &config,
+        Session::default(),
+        |_| {},
+        on_epoch,
+    )?;
     let seconds = start.elapsed().as_secs_f64();
     let mut errors = Regression::default();
     folder.write_predictions(|write| {

@@ -1,6 +1,8 @@
 //! An observer that draws progress bars, and is quiet where nobody looks.
 
 use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use mmdlrm::train::{EpochMetrics, NextItemEpoch};
@@ -9,18 +11,23 @@ use mmdlrm::{Observer, Stage};
 /// Draws a bar a stage; nothing where standard error is not a terminal.
 pub struct Progress {
     bar: ProgressBar,
+    /// Whether a model is being trained.
+    pub is_training: Arc<AtomicBool>,
 }
 
 impl Progress {
     pub fn new() -> Self {
         Self {
             bar: ProgressBar::hidden(),
+            is_training: Arc::default(),
         }
     }
 }
 
 impl Observer for Progress {
     fn begin(&mut self, stage: Stage, total: u64) {
+        let is_training = stage == Stage::Train;
+        self.is_training.store(is_training, Ordering::Relaxed);
         let (what, unit) = match stage {
             Stage::EncodePosters => ("posters", "pictures"),
             Stage::EncodeSummaries => ("plots", "texts"),
@@ -46,13 +53,22 @@ impl Observer for Progress {
     }
 
     fn end(&mut self) {
+        self.is_training.store(false, Ordering::Relaxed);
         self.bar.finish();
     }
 
     fn epoch(&mut self, metrics: &EpochMetrics) {
+        let error = |of: &str, rmse: Option<f64>| match rmse {
+            Some(rmse) => format!("  {of} RMSE {rmse:.4}"),
+            None => String::new(),
+        };
         self.bar.println(format!(
-            "epoch {:2}  train loss {:.4}  test RMSE {:.4}  {:.0} ratings/s",
-            metrics.epoch, metrics.train_loss, metrics.test_rmse, metrics.samples_per_s
+            "epoch {:2}  train loss {:.4}{}{}  {:.0} ratings/s",
+            metrics.epoch,
+            metrics.train_loss,
+            error("validation", metrics.validation_rmse),
+            error("test", metrics.test_rmse),
+            metrics.samples_per_s
         ));
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use mmdlrm::data::{ContextConfig, Dataset, MovieLens, Split, TrainingData, generate};
 use mmdlrm::metrics::Regression;
 use mmdlrm::model::Dlrm;
-use mmdlrm::train::{Preset, TrainConfig, predict_test, train};
+use mmdlrm::train::{Preset, Session, TrainConfig, predict_test, train};
 use mmdlrm::{Experiment, ExperimentConfig, Silent, Source, SplitConfig};
 
 use crate::support::shared;
@@ -65,7 +65,8 @@ fn predictions(data: &Dataset) -> (Vec<u64>, Regression, Regression) {
         batch_size: 256,
         ..experiment.train
     };
-    train(&mut model, data, &config, |_| {}, |_, _| Ok(())).unwrap();
+    let session = Session::default();
+    train(&mut model, data, &config, session, |_| {}, |_, _| Ok(())).unwrap();
     let (mut bits, mut errors) = (Vec::new(), Regression::default());
     predict_test(&model, data, |rated| {
         for rated in rated {

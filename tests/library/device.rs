@@ -8,7 +8,8 @@ use mmdlrm::model::{
     Output, Pooling, Side,
 };
 use mmdlrm::train::{
-    Algorithm, DeviceOptimizer, Optimizer, OptimizerConfig, Preset, TrainConfig, train, train_on,
+    Algorithm, DeviceOptimizer, Optimizer, OptimizerConfig, Preset, Session, TrainConfig, train,
+    train_on,
 };
 
 use crate::gradients::{Input, WIDTH, config, weighted};
@@ -162,6 +163,7 @@ fn a_run_on_a_device_learns_what_one_on_the_cpu_learns() {
         &mut host,
         &dataset,
         &config,
+        Session::default(),
         |_| {},
         |epoch, _| {
             expected_losses.push(epoch.train_loss as f32);
@@ -175,6 +177,7 @@ fn a_run_on_a_device_learns_what_one_on_the_cpu_learns() {
         &mut found,
         &dataset,
         &config,
+        Session::default(),
         |_| {},
         |epoch, _| {
             losses.push(epoch.train_loss as f32);

@@ -16,4 +16,5 @@ mod modalities;
 mod next_item;
 mod ranking;
 mod shared_bags;
+mod survive;
 mod training;

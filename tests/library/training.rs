@@ -1,6 +1,6 @@
 use mmdlrm::data::{Dataset, MovieLens, Split, TrainingData, generate};
 use mmdlrm::model::Dlrm;
-use mmdlrm::train::{Algorithm, OptimizerConfig, Preset, TrainConfig, train};
+use mmdlrm::train::{Algorithm, OptimizerConfig, Preset, Session, TrainConfig, train};
 
 pub fn dataset() -> Dataset {
     let folder = tempfile::tempdir().unwrap();
@@ -35,6 +35,7 @@ fn losses(data: &impl TrainingData, algorithm: Algorithm, learning_rate: f64) ->
         &mut model,
         data,
         &config,
+        Session::default(),
         |_| {},
         |epoch, _| {
             losses.push(epoch.train_loss);
@@ -81,7 +82,16 @@ fn a_diverging_loss_stops_the_run_and_names_the_step() {
         batch_size: 64,
         ..TrainConfig::default()
     };
-    let error = train(&mut model, &dataset, &config, |_| {}, |_, _| Ok(())).unwrap_err();
+    let session = Session::default();
+    let error = train(
+        &mut model,
+        &dataset,
+        &config,
+        session,
+        |_| {},
+        |_, _| Ok(()),
+    )
+    .unwrap_err();
     let error = error.to_string();
     assert!(error.contains("at step 2 (epoch 1), when "), "{error}");
     assert!(error.contains("_l."), "{error}");

@@ -10,6 +10,7 @@ mod support;
 
 mod bad_input;
 mod runs;
+mod survive;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -69,11 +69,11 @@ impl Batch {
 /// Whether the rows of batches are in the training set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// What is drawn for the batches is decided by the seed.
-    Train {
-        seed: u64,
-    },
-    Test,
+    /// What is drawn for a batch is decided by the seed and the batch's number, of
+    /// which `first` is the first.
+    Train { seed: u64, first: usize },
+    /// To validate or test on.
+    Held,
 }
 
 /// Batches in a fixed order, built ahead on threads of their own.
@@ -126,13 +126,14 @@ fn build(
     ready: &SyncSender<Result<Batch>>,
 ) {
     for (number, rows) in work.iter().enumerate() {
-        let number = (builder + number * BUILDERS) as u64;
+        let number = builder + number * BUILDERS;
         let batch = rows.map(|rows| match purpose {
-            // Seeds of neighbouring epochs may be neighbours too.
-            Purpose::Train { seed } => {
-                features.training_batch(&rows, seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ number)
+            Purpose::Train { seed, first } => {
+                // Seeds of neighbouring epochs may be neighbours too.
+                let seed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                features.training_batch(&rows, seed ^ (first + number) as u64)
             }
-            Purpose::Test => features.test_batch(&rows),
+            Purpose::Held => features.test_batch(&rows),
         });
         if ready.send(batch).is_err() {
             break;

@@ -130,6 +130,14 @@ impl Dataset {
             .get_or_init(|| RatedBags::new(Owner::Movie, movies, self.train()))
     }
 
+    fn held_batches(&self, size: usize, rows: fn(&Split) -> &[u32]) -> Batches {
+        let (rated, split) = (Arc::clone(&self.rated), Arc::clone(&self.split));
+        Batches::new(&self.features, Purpose::Held, move |take| {
+            hand_out(&rated, rows(&split), size, take);
+            Ok(())
+        })
+    }
+
     fn train(&self) -> impl Iterator<Item = Rated> + Clone {
         let rows = self.split.train.iter();
         rows.map(|&row| self.rated[row as usize])
@@ -153,43 +161,56 @@ impl TrainingData for Dataset {
         self.split.train.len()
     }
 
+    fn validation_rows(&self) -> usize {
+        self.split.validation.len()
+    }
+
     fn test_rows(&self) -> usize {
         self.split.test.len()
     }
 
-    fn training_batches(&self, size: usize, seed: u64) -> Batches {
+    fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches {
         let (rated, split) = (Arc::clone(&self.rated), Arc::clone(&self.split));
-        Batches::new(&self.features, Purpose::Train { seed }, move |take| {
+        let purpose = Purpose::Train { seed, first };
+        Batches::new(&self.features, purpose, move |take| {
             let rows = Shuffle::new(split.train.len(), seed).apply(&split.train);
-            hand_out(&rated, &rows, size, take);
+            let passed = first.saturating_mul(size).min(rows.len());
+            hand_out(&rated, &rows[passed..], size, take);
             Ok(())
         })
     }
 
+    fn validation_batches(&self, size: usize) -> Batches {
+        self.held_batches(size, |split| &split.validation)
+    }
+
     fn test_batches(&self, size: usize) -> Batches {
-        let (rated, split) = (Arc::clone(&self.rated), Arc::clone(&self.split));
-        Batches::new(&self.features, Purpose::Test, move |take| {
-            hand_out(&rated, &split.test, size, take);
-            Ok(())
-        })
+        self.held_batches(size, |split| &split.test)
     }
 
     fn for_each_test_user<E: From<crate::Error>>(
         &self,
         mut take: impl FnMut(TestUser) -> Result<(), E>,
     ) -> Result<(), E> {
-        let rows = self.split.test.iter();
         let users = self.features.users().len();
-        let by_user = Bags::from_pairs(users, rows.map(|&row| (self.rating(row).user, row)));
-        let mut held_out = Vec::new();
+        let of_users = |rows: &[u32]| {
+            Bags::from_pairs(users, rows.iter().map(|&row| (self.rating(row).user, row)))
+        };
+        let by_user = of_users(&self.split.test);
+        let validation = of_users(&self.split.validation);
+        let (mut held_out, mut validated) = (Vec::new(), Vec::new());
         for user in 0..users as u32 {
             let rows = by_user.row(user).iter().map(|&row| self.rating(row));
             held_out.clear();
             held_out.extend(rows.map(|rated| (rated.movie, rated.stars)));
             if !held_out.is_empty() {
+                let rows = validation.row(user).iter();
+                validated.clear();
+                validated.extend(rows.map(|&row| self.rating(row).movie));
                 take(TestUser {
                     user,
                     trained: self.user_histories().row(user).ids,
+                    validated: &validated,
                     held_out: &held_out,
                 })?;
             }
@@ -215,8 +236,8 @@ mod tests {
     fn batch_of(dataset: &Dataset, purpose: Purpose, rows: &[u32]) -> Batch {
         let rows = gather(&dataset.rated, rows);
         match purpose {
-            Purpose::Train { seed } => dataset.features.training_batch(&rows, seed),
-            Purpose::Test => dataset.features.test_batch(&rows),
+            Purpose::Train { seed, .. } => dataset.features.training_batch(&rows, seed),
+            Purpose::Held => dataset.features.test_batch(&rows),
         }
     }
 
@@ -241,12 +262,12 @@ mod tests {
         // nothing tells them apart.
         let ratings = "1,9,5,100\n2,4,0.5,100\n3,5,3,50\n4,5,2,70\n3,6,1,60\n4,6,4,80\n";
         let dataset = dataset(ratings, (0..6).collect(), vec![]);
-        let batch = batch_of(&dataset, Purpose::Train { seed: 1 }, &[0, 1]);
+        let batch = batch_of(&dataset, Purpose::Train { seed: 1, first: 0 }, &[0, 1]);
         let (high, low) = batch.dense.split_at(WIDTH);
         assert_eq!(high, low);
         assert_eq!(batch.stars, [5.0, 0.5]);
         // Seen as held-out rows, their ratings count.
-        let batch = batch_of(&dataset, Purpose::Test, &[0, 1]);
+        let batch = batch_of(&dataset, Purpose::Held, &[0, 1]);
         let (high, low) = batch.dense.split_at(WIDTH);
         assert!(high[0] > low[0] && high[2] > low[2]);
     }
@@ -256,7 +277,7 @@ mod tests {
         let dataset = dataset("7,9,5,1\n7,4,3,2\n3,5,4,3\n", vec![0, 2], vec![1]);
         assert_eq!(dataset.features.movies().ids(), [4, 5, 6, 9]);
         assert_eq!(dataset.features.genre_names(), ["Comedy", "Crime"]);
-        let batch = batch_of(&dataset, Purpose::Test, &[1, 2, 0]);
+        let batch = batch_of(&dataset, Purpose::Held, &[1, 2, 0]);
         assert_eq!(batch.users, [1, 0, 1]);
         assert_eq!(batch.movies, [0, 1, 3]);
         assert_eq!(batch.genre_offsets, [0, 2, 2, 3]);

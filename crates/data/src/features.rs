@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use xxhash_rust::xxh3::Xxh3;
+
 use crate::context::Context;
 use crate::rated::Rated;
 use crate::rated_bags::RatedBags;
@@ -121,6 +123,34 @@ impl Features {
     /// Training ratings of each movie, by dense row.
     pub fn movie_counts(&self) -> Vec<u32> {
         self.statistics.movie_counts()
+    }
+
+    /// A hash of who is numbered how, of the statistics and of the vectors: another one
+    /// says that a model trained on these features does not fit those.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = Xxh3::new();
+        let mut words = |words: &[u32]| {
+            hash.update(&(words.len() as u64).to_le_bytes());
+            let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+            hash.update(&bytes.collect::<Vec<u8>>());
+        };
+        let (mean, deviation) = self.rating_scale();
+        words(self.users.ids());
+        words(self.movies.ids());
+        words(&self.user_counts());
+        words(&self.movie_counts());
+        words(&self.statistics.last_seen);
+        words(&[mean.to_bits(), deviation.to_bits()]);
+        for modality in &self.modalities {
+            words(modality.row_of_movie());
+            for vector in modality.values().chunks(modality.width().max(1)) {
+                let bits = vector.iter().map(|x| u32::from(x.to_bits()));
+                words(&bits.collect::<Vec<u32>>());
+            }
+        }
+        let context = self.context.as_ref().map(|context| &context.config);
+        hash.update(format!("{:?}{context:?}", self.genre_names).as_bytes());
+        hash.digest()
     }
 
     /// A batch of training rows; each row's own rating is left out of its

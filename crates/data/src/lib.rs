@@ -100,6 +100,6 @@ pub use side_files::{Poster, Summary, read_posters, read_summaries};
 pub use split::{DropReason, Dropped, Split};
 pub use statistics::{DENSE_FEATURES, MOVIE_FEATURES};
 pub use stream::RatingsStream;
-pub use streamed_dataset::StreamedDataset;
+pub use streamed_dataset::{RandomSplit, StreamedDataset};
 pub use tag_bags::MovieTags;
 pub use training_data::{TestUser, TrainingData};

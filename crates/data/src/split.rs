@@ -16,6 +16,8 @@ use crate::{Error, IdMap, Ratings, Result};
 pub struct Split {
     /// Rows to train on, ascending.
     pub train: Vec<u32>,
+    /// Rows to choose by while training, an epoch or a setting, ascending.
+    pub validation: Vec<u32>,
     /// Rows held out, ascending.
     pub test: Vec<u32>,
     /// Rows used for neither, and why; a reason comes at most once.
@@ -50,8 +52,27 @@ impl Split {
         Self {
             train,
             test,
-            dropped: Vec::new(),
+            ..Self::default()
         }
+    }
+
+    /// Sets a share of the training rows, rounded up and drawn by `seed`, aside as
+    /// [validation rows](Self::validation); none may be there yet.
+    ///
+    /// # Errors
+    /// A share that is not strictly between 0 and 1, or that leaves a side empty.
+    ///
+    /// ```
+    /// let split = mmdlrm_data::Split::random(10, 0.2, 42)?.with_validation(0.25, 42)?;
+    /// assert_eq!((split.train.len(), split.validation.len(), split.test.len()), (6, 2, 2));
+    /// # Ok::<(), mmdlrm_data::Error>(())
+    /// ```
+    pub fn with_validation(mut self, share: f64, seed: u64) -> Result<Self> {
+        let mut sampler = Sampler::of_validation(self.train.len(), share, seed)?;
+        let (validation, train) = self.train.iter().partition(|_| sampler.next());
+        self.validation = validation;
+        self.train = train;
+        Ok(self)
     }
 
     /// Holds out a share `test_share` of `ratings` rows, rounded up, drawn by
@@ -287,6 +308,7 @@ impl Split {
         match self
             .train
             .iter()
+            .chain(&self.validation)
             .chain(&self.test)
             .chain(self.dropped.iter().flat_map(|dropped| &dropped.rows))
             .find(|&&row| row as usize >= ratings)

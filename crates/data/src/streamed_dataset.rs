@@ -15,42 +15,63 @@ use crate::{
 /// Bytes of a rating in a scratch file.
 const RATED_BYTES: usize = 16;
 
+/// Which ratings on disk are held out, and which validated on: all are drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RandomSplit {
+    /// Share held out.
+    pub test_share: f64,
+    /// Share of the others that are validated on.
+    pub validation_share: Option<f64>,
+    /// Seed of the draw.
+    pub seed: u64,
+}
+
+impl Default for RandomSplit {
+    /// 20 % held out by seed 42, none validated on.
+    fn default() -> Self {
+        Self {
+            test_share: 0.2,
+            validation_share: None,
+            seed: 42,
+        }
+    }
+}
+
 /// Ratings on disk with a random split, and the [`Features`] of its training
 /// rows.
 ///
 /// Gives the same batches as a [`Dataset`](crate::Dataset) of the same ratings
-/// with [`Split::random`](crate::Split::random), and holds none of them: each
+/// with [`Split::random`](crate::Split::random) and, where rows are validated on,
+/// [`Split::with_validation`](crate::Split::with_validation), and holds none of them: each
 /// epoch sends the training rows to a scratch file in random buckets, 16 bytes
 /// a rating, and reads these back one by one. Memory is that of the users, the
 /// movies and some tens of megabytes.
 pub struct StreamedDataset {
     features: Arc<Features>,
     ratings: Arc<RatingsStream>,
-    sampler: Sampler,
+    parts: Parts,
     scratch: PathBuf,
 }
 
 impl StreamedDataset {
-    /// Holds out a share `test_share` of the ratings, drawn by `seed`, and fits
-    /// the statistics on the others. Scratch files, which have no name, are
-    /// made in the folder `scratch`.
+    /// Draws what is held out and fits the statistics on the training rows. Scratch
+    /// files, which have no name, are made in the folder `scratch`.
     ///
     /// # Errors
     /// A share that leaves a side empty, or ratings that can no longer be read.
     pub fn new(
         movielens: StreamedMovieLens,
-        test_share: f64,
-        seed: u64,
+        split: RandomSplit,
         modalities: Vec<Modality>,
         scratch: &Path,
     ) -> Result<Self> {
         let StreamedMovieLens {
             movies, ratings, ..
         } = movielens;
-        let sampler = Sampler::new(ratings.len(), test_share, seed)?;
+        let parts = Parts::new(ratings.len(), split)?;
         let users = ratings.users().clone();
         let features = Features::fit(users, &movies, modalities, |take| {
-            for_each_of(&ratings, sampler.clone(), Part::Train, |rated| {
+            for_each_of(&ratings, parts.clone(), Part::Train, |rated| {
                 take(rated);
                 Ok(())
             })
@@ -58,8 +79,21 @@ impl StreamedDataset {
         Ok(Self {
             features: Arc::new(features),
             ratings: Arc::new(ratings),
-            sampler,
+            parts,
             scratch: scratch.to_owned(),
+        })
+    }
+
+    fn held_batches(&self, size: usize, part: Part) -> Batches {
+        let (ratings, parts) = (Arc::clone(&self.ratings), self.parts.clone());
+        Batches::new(&self.features, Purpose::Held, move |take| {
+            let mut cut = Cut::new(size);
+            let mut give = |rated| take(rated).then_some(()).ok_or(Stop::Dropped);
+            let fed = for_each_of(&ratings, parts, part, |rated| cut.push(rated, &mut give));
+            match fed.and_then(|()| cut.finish(give)) {
+                Err(Stop::Failed(error)) => Err(error),
+                Err(Stop::Dropped) | Ok(()) => Ok(()),
+            }
         })
     }
 }
@@ -70,48 +104,53 @@ impl TrainingData for StreamedDataset {
     }
 
     fn training_rows(&self) -> usize {
-        self.ratings.len() - self.sampler.wanted()
+        self.ratings.len() - self.validation_rows() - self.test_rows()
+    }
+
+    fn validation_rows(&self) -> usize {
+        self.parts.validation.as_ref().map_or(0, Sampler::wanted)
     }
 
     fn test_rows(&self) -> usize {
-        self.sampler.wanted()
+        self.parts.test.wanted()
     }
 
-    fn training_batches(&self, size: usize, seed: u64) -> Batches {
+    fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches {
         let shuffle = Shuffle::new(self.training_rows(), seed);
-        let (ratings, sampler) = (Arc::clone(&self.ratings), self.sampler.clone());
+        let (ratings, parts) = (Arc::clone(&self.ratings), self.parts.clone());
         let scratch = self.scratch.clone();
-        Batches::new(&self.features, Purpose::Train { seed }, move |take| {
+        let purpose = Purpose::Train { seed, first };
+        Batches::new(&self.features, purpose, move |take| {
             let mut scattered = Scattered::new(shuffle, &scratch)?;
             let mut cut = Cut::new(CHUNK);
-            for_each_of(&ratings, sampler, Part::Train, |rated| {
+            for_each_of(&ratings, parts, Part::Train, |rated| {
                 cut.push(rated, |chunk| scattered.send(&chunk))
             })?;
             cut.finish(|chunk| scattered.send(&chunk))?;
-            scattered.hand_out(size, take)
+            let mut to_pass = first;
+            scattered.hand_out(size, &mut |rows| {
+                if to_pass > 0 {
+                    to_pass -= 1;
+                    return true;
+                }
+                take(rows)
+            })
         })
     }
 
+    fn validation_batches(&self, size: usize) -> Batches {
+        self.held_batches(size, Part::Validation)
+    }
+
     fn test_batches(&self, size: usize) -> Batches {
-        let (ratings, sampler) = (Arc::clone(&self.ratings), self.sampler.clone());
-        Batches::new(&self.features, Purpose::Test, move |take| {
-            let mut cut = Cut::new(size);
-            let mut give = |rated| take(rated).then_some(()).ok_or(Stop::Dropped);
-            let fed = for_each_of(&ratings, sampler, Part::Test, |rated| {
-                cut.push(rated, &mut give)
-            });
-            match fed.and_then(|()| cut.finish(give)) {
-                Err(Stop::Failed(error)) => Err(error),
-                Err(Stop::Dropped) | Ok(()) => Ok(()),
-            }
-        })
+        self.held_batches(size, Part::Test)
     }
 
     fn for_each_test_user<E: From<Error>>(
         &self,
         mut take: impl FnMut(TestUser) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut sampler = self.sampler.clone();
+        let mut parts = self.parts.clone();
         let mut current = OneUser::default();
         self.ratings.for_each::<E>(|rated| {
             for rated in rated {
@@ -127,10 +166,10 @@ impl TrainingData for StreamedDataset {
                     }
                     current.user = rated.user;
                 }
-                if sampler.next() {
-                    current.held_out.push((rated.movie, rated.stars));
-                } else {
-                    current.trained.push(rated.movie);
+                match parts.next() {
+                    Part::Test => current.held_out.push((rated.movie, rated.stars)),
+                    Part::Validation => current.validated.push(rated.movie),
+                    Part::Train => current.trained.push(rated.movie),
                 }
             }
             Ok(())
@@ -144,6 +183,7 @@ impl TrainingData for StreamedDataset {
 struct OneUser {
     user: u32,
     trained: Vec<u32>,
+    validated: Vec<u32>,
     held_out: Vec<(u32, f32)>,
 }
 
@@ -154,10 +194,12 @@ impl OneUser {
             take(TestUser {
                 user: self.user,
                 trained: &self.trained,
+                validated: &self.validated,
                 held_out: &self.held_out,
             })?;
         }
         self.trained.clear();
+        self.validated.clear();
         self.held_out.clear();
         Ok(())
     }
@@ -176,25 +218,56 @@ impl From<Error> for Stop {
     }
 }
 
-/// Which rows are wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Train,
+    Validation,
     Test,
 }
 
-/// Hands out the training rows, or the held-out ones, in the order of the file.
+/// Says of one row after the other which part it belongs to.
+#[derive(Clone)]
+struct Parts {
+    test: Sampler,
+    validation: Option<Sampler>,
+}
+
+impl Parts {
+    fn new(ratings: usize, split: RandomSplit) -> Result<Self> {
+        let test = Sampler::new(ratings, split.test_share, split.seed)?;
+        let others = ratings - test.wanted();
+        let validation = split.validation_share.map(|share| {
+            // Of the rows that are not held out, one after the other.
+            Sampler::of_validation(others, share, split.seed)
+        });
+        Ok(Self {
+            test,
+            validation: validation.transpose()?,
+        })
+    }
+
+    fn next(&mut self) -> Part {
+        if self.test.next() {
+            Part::Test
+        } else if self.validation.as_mut().is_some_and(Sampler::next) {
+            Part::Validation
+        } else {
+            Part::Train
+        }
+    }
+}
+
+/// Hands out the rows of a part in the order of the file.
 fn for_each_of<E: From<Error>>(
     ratings: &RatingsStream,
-    mut sampler: Sampler,
+    mut parts: Parts,
     part: Part,
     mut take: impl FnMut(&[Rated]) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut chosen = Vec::new();
     ratings.for_each(|rated| {
         chosen.clear();
-        let of_test = part == Part::Test;
-        chosen.extend(rated.iter().filter(|_| sampler.next() == of_test));
+        chosen.extend(rated.iter().filter(|_| parts.next() == part));
         take(&chosen)
     })
 }
@@ -350,14 +423,30 @@ mod tests {
         generate::write(&dir, &config, |_| {}).unwrap();
         let movielens = MovieLens::open(&dir).unwrap();
         let split = Split::random(movielens.ratings.len(), 0.2, 5).unwrap();
+        let split = split.with_validation(0.1, 5).unwrap();
         let memory = Dataset::new(&movielens, split, Vec::new()).unwrap();
         let streamed = OpenOptions::default().open_streamed(&dir).unwrap();
-        let streamed = StreamedDataset::new(streamed, 0.2, 5, Vec::new(), folder.path()).unwrap();
+        let split = RandomSplit {
+            test_share: 0.2,
+            validation_share: Some(0.1),
+            seed: 5,
+        };
+        let streamed = StreamedDataset::new(streamed, split, Vec::new(), folder.path()).unwrap();
         assert_eq!(streamed.training_rows(), memory.training_rows());
         let all = |batches: Batches| -> Vec<Batch> { batches.map(Result::unwrap).collect() };
         assert_eq!(
             all(streamed.training_batches(1000, 9)),
             all(memory.training_batches(1000, 9))
+        );
+        let (later, whole) = (
+            all(streamed.training_batches_from(1000, 9, 3)),
+            all(memory.training_batches(1000, 9)),
+        );
+        assert_eq!(later, whole[3..]);
+        assert_eq!(later, all(memory.training_batches_from(1000, 9, 3)));
+        assert_eq!(
+            all(streamed.validation_batches(999)),
+            all(memory.validation_batches(999))
         );
         assert_eq!(
             all(streamed.test_batches(999)),

@@ -8,6 +8,8 @@ pub struct TestUser<'a> {
     pub user: u32,
     /// Dense rows of the movies that the user rated in the training set.
     pub trained: &'a [u32],
+    /// The same of the validation set.
+    pub validated: &'a [u32],
     /// Dense row and stars of each held-out rating.
     pub held_out: &'a [(u32, f32)],
 }
@@ -24,13 +26,24 @@ pub trait TrainingData {
     /// Number of training rows.
     fn training_rows(&self) -> usize;
 
+    /// Number of validation rows.
+    fn validation_rows(&self) -> usize;
+
     /// Number of held-out rows.
     fn test_rows(&self) -> usize;
 
     /// Batches of `size` training rows (the last may be smaller), in an order
     /// drawn by `seed`, every order being equally likely. They are built ahead
     /// on threads of their own.
-    fn training_batches(&self, size: usize, seed: u64) -> Batches;
+    fn training_batches(&self, size: usize, seed: u64) -> Batches {
+        self.training_batches_from(size, seed, 0)
+    }
+
+    /// The same batches without the `first` first, which are not built.
+    fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches;
+
+    /// Batches of `size` validation rows, in the order of the file.
+    fn validation_batches(&self, size: usize) -> Batches;
 
     /// Batches of `size` held-out rows, in the order of the file.
     fn test_batches(&self, size: usize) -> Batches;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use mmdlrm_data::generate::GeneratorConfig;
 use mmdlrm_data::{ContextConfig, Duplicates, UnknownMovies};
 use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts, Pooling};
-use mmdlrm_train::{NextItemTrainConfig, OptimizerConfig, Preset, TrainConfig};
+use mmdlrm_train::{CheckpointConfig, NextItemTrainConfig, OptimizerConfig, Preset, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -47,6 +47,9 @@ pub struct ExperimentConfig {
     pub encoders: EncoderConfig,
     /// Which ratings are held out.
     pub split: SplitConfig,
+    /// Share of the training ratings, drawn by `seed`, that is set aside to choose the
+    /// best epoch by; `None` takes the last.
+    pub validation: Option<f64>,
     /// Which model is trained.
     pub preset: Preset,
     /// What batches carry for the preset `best`; others take no notice.
@@ -57,6 +60,8 @@ pub struct ExperimentConfig {
     pub seed: u64,
     /// How the model is trained.
     pub train: TrainConfig,
+    /// When the run is kept, so that it can be gone on with.
+    pub checkpoints: CheckpointConfig,
     /// How the model of [`Experiment::rank`](crate::Experiment::rank) is trained,
     /// in place of `preset` and `train`.
     pub next_item: NextItemTrainConfig,
@@ -178,6 +183,7 @@ impl Default for ExperimentConfig {
                 test_share: 0.2,
                 seed: 42,
             },
+            validation: None,
             preset: Preset::Mmdlrm,
             context: ContextConfig::default(),
             dim: 64,
@@ -191,6 +197,7 @@ impl Default for ExperimentConfig {
                 },
                 ..TrainConfig::default()
             },
+            checkpoints: CheckpointConfig::default(),
             next_item: NextItemTrainConfig::default(),
             device: "cpu".to_owned(),
             long_texts: LongTexts::Truncate,
@@ -243,6 +250,14 @@ impl ExperimentConfig {
     pub fn validate(&self) -> Result<()> {
         self.train.validate()?;
         self.next_item.validate()?;
+        self.checkpoints.validate()?;
+        if self.train.patience.is_some() && self.validation.is_none() {
+            return Err(Error::Setting {
+                setting: "train.patience",
+                value: format!("{:?}", self.train.patience),
+                rule: "only a validation share can tell when to end",
+            });
+        }
         if self.dim == 0 {
             return Err(Error::Setting {
                 setting: "dim",

@@ -1,14 +1,17 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mmdlrm_data::{
-    Candidates, Dataset, Genome, Modality, MovieLens, Movies, OpenOptions, Split, StreamedDataset,
-    StreamedMovieLens, TrainingData, generate, read_posters, read_summaries,
+    Candidates, Dataset, Genome, Modality, MovieLens, Movies, OpenOptions, RandomSplit, Split,
+    StreamedDataset, StreamedMovieLens, TrainingData, generate, read_posters, read_summaries,
 };
 use mmdlrm_encoders::{Device, LoadOptions};
 use mmdlrm_model::Dlrm;
-use mmdlrm_train::{EpochMetrics, Preset, RunFolder, TrainConfig, train, train_on};
-use serde::Serialize;
+use mmdlrm_train::{Checkpoint, EpochMetrics, Preset, RunFolder, Session, train, train_on};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::measure::measure;
 use crate::modalities::{Modalities, ModalityEncoder};
@@ -37,8 +40,28 @@ pub struct Experiment {
     config: ExperimentConfig,
     release: Release,
     encoder: Option<ModalityEncoder>,
-    run: RunFolder,
+    run: Run,
     seconds: Seconds,
+}
+
+/// What an experiment learns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Task {
+    /// Ratings: [`Experiment::run`].
+    #[default]
+    Rate,
+    /// What each user watches next: [`Experiment::rank`].
+    Rank,
+}
+
+/// The folder of a run, and how it goes on.
+pub(crate) struct Run {
+    pub folder: RunFolder,
+    /// Whether it is gone on with, and what it learns then.
+    resumed: Option<Task>,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 /// Everything read and encoded.
@@ -47,7 +70,7 @@ pub(crate) struct Prepared {
     pub release: Release,
     pub modalities: Vec<Modality>,
     pub inputs: Inputs,
-    pub run: RunFolder,
+    pub run: Run,
     pub seconds: Seconds,
 }
 
@@ -56,28 +79,76 @@ pub(crate) enum Release {
     Whole(MovieLens, Split),
     Streamed {
         movielens: StreamedMovieLens,
-        test_share: f64,
-        seed: u64,
+        split: RandomSplit,
     },
 }
 
 /// `config.json` of a run.
 #[derive(Serialize)]
-pub(crate) struct RunConfig<'a, M> {
+struct RunConfig<'a, M> {
     version: &'static str,
+    task: Task,
     experiment: &'a ExperimentConfig,
-    model: &'a M,
+    /// `None` until the data are read.
+    model: Option<&'a M>,
     threads: usize,
 }
 
-impl<'a, M> RunConfig<'a, M> {
-    pub fn new(experiment: &'a ExperimentConfig, model: &'a M) -> Self {
-        Self {
+/// What is read back of it.
+#[derive(Deserialize)]
+struct SavedConfig {
+    #[serde(default)]
+    task: Task,
+    experiment: ExperimentConfig,
+}
+
+impl Run {
+    /// Writes `config.json`.
+    pub fn write_config<M: Serialize>(
+        &self,
+        task: Task,
+        experiment: &ExperimentConfig,
+        model: Option<&M>,
+    ) -> Result<()> {
+        Ok(self.folder.write_config(&RunConfig {
             version: env!("CARGO_PKG_VERSION"),
+            task,
             experiment,
             model,
             threads: rayon::current_num_threads(),
+        })?)
+    }
+
+    /// How training begins or goes on: from the newest checkpoint that is whole, with
+    /// the figures of the epochs before it in `metrics.jsonl` and no others.
+    pub fn session<M: Serialize + DeserializeOwned>(
+        &self,
+        config: &ExperimentConfig,
+        observer: &mut dyn Observer,
+    ) -> Result<Session<'_, M>> {
+        let checkpoints = self.folder.checkpoints(config.checkpoints);
+        let mut session = Session {
+            checkpoints: Some(checkpoints.clone()),
+            stop: self.stop.as_deref(),
+            ..Session::default()
+        };
+        if self.resumed.is_none() {
+            return Ok(session);
         }
+        let latest = checkpoints.latest()?;
+        for (path, reason) in &latest.damaged {
+            let path = path.display();
+            observer.note(&format!("{path} is damaged and passed over: {reason}"));
+        }
+        let progress = latest.checkpoint.as_ref().map(|it| &it.progress);
+        self.folder
+            .restart_metrics(progress.map_or(&[][..], |progress| &progress.epochs))?;
+        observer.note(&match progress {
+            None => "no checkpoint to go on from: training begins anew".to_owned(),
+            Some(progress) => format!("training goes on after step {}", progress.step),
+        });
+        session.resumed = latest.checkpoint;
+        Ok(session)
     }
 }
 
@@ -89,6 +160,56 @@ impl Experiment {
     /// # Errors
     /// The first thing that cannot be used.
     pub fn new(config: ExperimentConfig) -> Result<Self> {
+        Self::open(config, |config| {
+            Ok(Run {
+                folder: RunFolder::create(&config.out)?,
+                resumed: None,
+                stop: None,
+            })
+        })
+    }
+
+    /// Goes on with the run in `folder`, by its own configuration: training from its
+    /// newest checkpoint, to the same model as if it had never stopped; what
+    /// [`Self::task`] says comes then. Paths in the configuration hold from the folder
+    /// in which the run was begun.
+    ///
+    /// # Errors
+    /// A folder without a run or with another one at work, or the first thing that
+    /// cannot be used.
+    pub fn resume(folder: impl Into<PathBuf>) -> Result<Self> {
+        let folder = RunFolder::open(folder)?;
+        let saved: SavedConfig = folder.read_config()?;
+        let config = ExperimentConfig {
+            out: folder.path().to_owned(),
+            ..saved.experiment
+        };
+        Self::open(config, |_| {
+            Ok(Run {
+                folder,
+                resumed: Some(saved.task),
+                stop: None,
+            })
+        })
+    }
+
+    /// What a run that is gone on with learns.
+    pub fn task(&self) -> Option<Task> {
+        self.run.resumed
+    }
+
+    /// Lets training end, with a checkpoint and
+    /// [`mmdlrm_train::Error::Stopped`], when `stop` becomes true.
+    #[must_use]
+    pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.run.stop = Some(stop);
+        self
+    }
+
+    fn open(
+        config: ExperimentConfig,
+        run: impl FnOnce(&ExperimentConfig) -> Result<Run>,
+    ) -> Result<Self> {
         config.validate()?;
         let start = Instant::now();
         let options = LoadOptions::default()
@@ -119,7 +240,7 @@ impl Experiment {
                 &folder,
             )?)
         };
-        let run = RunFolder::create(&config.out)?;
+        let run = run(&config)?;
         let seconds = Seconds {
             read: start.elapsed().as_secs_f64(),
             ..Seconds::default()
@@ -146,7 +267,7 @@ impl Experiment {
             inputs,
             run,
             seconds,
-        } = self.prepare(observer)?;
+        } = self.prepare(Task::Rate, observer)?;
         // The dataset holds what training needs: the tables, which go, are half
         // a gigabyte for 25 million ratings.
         match release {
@@ -158,20 +279,16 @@ impl Experiment {
                 }
                 train_and_measure(&data, &config, inputs, seconds, &run, observer)
             }
-            Release::Streamed {
-                movielens,
-                test_share,
-                seed,
-            } => {
-                let scratch = run.path();
-                let data = StreamedDataset::new(movielens, test_share, seed, modalities, scratch)?;
+            Release::Streamed { movielens, split } => {
+                let scratch = run.folder.path();
+                let data = StreamedDataset::new(movielens, split, modalities, scratch)?;
                 train_and_measure(&data, &config, inputs, seconds, &run, observer)
             }
         }
     }
 
     /// Encodes.
-    pub(crate) fn prepare(self, observer: &mut dyn Observer) -> Result<Prepared> {
+    pub(crate) fn prepare(self, task: Task, observer: &mut dyn Observer) -> Result<Prepared> {
         let Self {
             config,
             release,
@@ -179,6 +296,7 @@ impl Experiment {
             run,
             mut seconds,
         } = self;
+        run.write_config::<()>(task, &config, None)?;
         let start = Instant::now();
         let movies = release.movies().index();
         let mut modalities = match &mut encoder {
@@ -220,8 +338,11 @@ impl Release {
             options.cache = Some(beside(&config.out).join("ratings-cache"));
             return Ok(Self::Streamed {
                 movielens: options.open_streamed(dir)?,
-                test_share: *test_share,
-                seed: *seed,
+                split: RandomSplit {
+                    test_share: *test_share,
+                    validation_share: config.validation,
+                    seed: *seed,
+                },
             });
         }
         let movielens = options.open(dir)?;
@@ -243,7 +364,11 @@ impl Release {
                 Candidates::read(path, &movielens).and_then(|it| it.split(&movielens))
             }
         };
-        Ok(Self::Whole(movielens, split?))
+        let mut split = split?;
+        if let Some(share) = config.validation {
+            split = split.with_validation(share, config.seed)?;
+        }
+        Ok(Self::Whole(movielens, split))
     }
 
     fn movies(&self) -> &Movies {
@@ -281,12 +406,12 @@ fn train_and_measure(
     config: &ExperimentConfig,
     inputs: Inputs,
     mut seconds: Seconds,
-    run: &RunFolder,
+    run: &Run,
     observer: &mut dyn Observer,
 ) -> Result<Report> {
     let features = data.features();
     let mut model = Dlrm::new(config.preset.config(features, config.dim), config.seed)?;
-    run.write_config(&RunConfig::new(config, model.config()))?;
+    run.write_config(Task::Rate, config, Some(model.config()))?;
     let inputs = Inputs {
         train_ratings: data.training_rows(),
         users: features.users().len(),
@@ -296,9 +421,9 @@ fn train_and_measure(
     };
     let start = Instant::now();
     let device = mmdlrm_encoders::device(&config.device)?;
-    train_model(&device, &mut model, data, &config.train, run, observer)?;
+    train_model(&device, &mut model, data, config, run, observer)?;
     seconds.train = start.elapsed().as_secs_f64();
-    measure(&model, data, inputs, seconds, run, observer)
+    measure(&model, data, inputs, seconds, &run.folder, observer)
 }
 
 /// Trains, keeping the figures and the model of each epoch in the run folder.
@@ -306,25 +431,33 @@ fn train_model(
     device: &Device,
     model: &mut Dlrm,
     data: &impl TrainingData,
-    config: &TrainConfig,
-    run: &RunFolder,
+    config: &ExperimentConfig,
+    run: &Run,
     observer: &mut dyn Observer,
 ) -> Result<()> {
+    let session = run.session(config, observer)?;
+    let (folder, config) = (&run.folder, &config.train);
     let rows = data.training_rows() * config.epochs;
     observer.begin(Stage::Train, rows as u64);
+    if let Some(Checkpoint { progress, .. }) = &session.resumed {
+        let done = progress.rows_done(data.training_rows(), config.batch_size);
+        observer.advance(done as u64);
+    }
     // Both callbacks tell the same observer.
     let observer = std::cell::RefCell::new(observer);
     let on_step = |rows| observer.borrow_mut().advance(rows as u64);
     let on_epoch = |metrics: &EpochMetrics, model: &Dlrm| {
-        run.append_metrics(metrics)?;
-        run.write_model(&model.to_safetensors()?)?;
+        folder.append_metrics(metrics)?;
+        folder.write_model(&model.to_safetensors()?)?;
         observer.borrow_mut().epoch(metrics);
         Ok(())
     };
     match device {
-        Device::Cpu => train(model, data, config, on_step, on_epoch)?,
-        device => train_on(device, model, data, config, on_step, on_epoch)?,
+        Device::Cpu => train(model, data, config, session, on_step, on_epoch)?,
+        device => train_on(device, model, data, config, session, on_step, on_epoch)?,
     }
+    // The best epoch's need not be the last's.
+    folder.write_model(&model.to_safetensors()?)?;
     observer.borrow_mut().end();
     Ok(())
 }

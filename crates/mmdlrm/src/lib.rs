@@ -48,7 +48,7 @@ mod report;
 
 pub use config::{Clip, EncoderConfig, ExperimentConfig, Source, SplitConfig};
 pub use error::{Error, Result};
-pub use experiment::Experiment;
+pub use experiment::{Experiment, Task};
 pub use modalities::{Encoders, Modalities, ModalityEncoder};
 pub use observer::{Observer, Silent, Stage};
 pub use rank::RankingReport;

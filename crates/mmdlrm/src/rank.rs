@@ -8,11 +8,11 @@ use mmdlrm_data::{Candidates, MovieLens};
 use mmdlrm_metrics::{PerUser, Protocol, TopK, ndcg_at_k};
 use mmdlrm_model::NextItem;
 use mmdlrm_train::{
-    CandidateScore, NextItemData, NextItemEpoch, score_candidates, train_next_item,
+    CandidateScore, Checkpoint, NextItemData, NextItemEpoch, score_candidates, train_next_item,
 };
 use serde::Serialize;
 
-use crate::experiment::{Prepared, Release, RunConfig};
+use crate::experiment::{Prepared, Release, Task};
 use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES};
 use crate::report::{Inputs, RANKING_CUT_OFF, Seconds};
 use crate::{Error, Experiment, Observer, Result, SplitConfig, Stage};
@@ -99,7 +99,7 @@ impl Experiment {
             inputs,
             run,
             mut seconds,
-        } = self.prepare(observer)?;
+        } = self.prepare(Task::Rank, observer)?;
         let (SplitConfig::Candidates(path), Release::Whole(movielens, split)) =
             (&config.split, release)
         else {
@@ -109,11 +109,18 @@ impl Experiment {
                 rule: "ranking needs a file of candidates",
             });
         };
+        if config.validation.is_some() {
+            return Err(Error::Setting {
+                setting: "validation",
+                value: format!("{:?}", config.validation),
+                rule: "a model of what comes next takes its last epoch",
+            });
+        }
         let start = Instant::now();
         let candidates = Candidates::read(path, &movielens)?;
         let data = NextItemData::new(&movielens, &split, &candidates, &modalities)?;
         let mut model = data.model(config.dim, config.seed)?;
-        run.write_config(&RunConfig::new(&config, model.config()))?;
+        run.write_config(Task::Rank, &config, Some(model.config()))?;
         let sequences = data.sequences();
         let inputs = Inputs {
             train_ratings: sequences.len(),
@@ -122,17 +129,23 @@ impl Experiment {
             parameters: model.parameters().len(),
             ..inputs
         };
-        let rows = sequences.places(0).len() * config.next_item.epochs;
-        observer.begin(Stage::Train, rows as u64);
+        let session = run.session(&config, observer)?;
+        let (folder, train) = (&run.folder, &config.next_item);
+        let rows = sequences.places(0).len();
+        observer.begin(Stage::Train, (rows * train.epochs) as u64);
+        if let Some(Checkpoint { progress, .. }) = &session.resumed {
+            observer.advance(progress.rows_done(rows, train.batch_size) as u64);
+        }
         let told = RefCell::new(&mut *observer);
         let on_step = |rows| told.borrow_mut().advance(rows as u64);
         let on_epoch = |metrics: &NextItemEpoch, model: &NextItem| {
-            run.append_metrics(metrics)?;
-            run.write_model(&model.to_safetensors()?)?;
+            folder.append_metrics(metrics)?;
+            folder.write_model(&model.to_safetensors()?)?;
             told.borrow_mut().next_item_epoch(metrics);
             Ok(())
         };
-        train_next_item(&mut model, &data, &config.next_item, on_step, on_epoch)?;
+        train_next_item(&mut model, &data, train, session, on_step, on_epoch)?;
+        folder.write_model(&model.to_safetensors()?)?;
         observer.end();
         seconds.train = start.elapsed().as_secs_f64();
 
@@ -144,7 +157,7 @@ impl Experiment {
             item.map_or(0.0, |item| f64::from(counts[item as usize]))
         };
         let mut scored_users: Vec<CandidateScore> = Vec::new();
-        run.write_candidates(|write| {
+        folder.write_candidates(|write| {
             score_candidates(&model, &data, &candidates, |scored| {
                 scored_users.extend_from_slice(scored);
                 write(scored)
@@ -174,9 +187,9 @@ impl Experiment {
             within_a_minute: within_a_minute(&movielens, &split.test, &split.train),
             inputs,
             seconds,
-            out: run.path().to_owned(),
+            out: folder.path().to_owned(),
         };
-        run.append_metrics(&FinalMetrics {
+        folder.append_metrics(&FinalMetrics {
             r#final: true,
             report: &report,
         })?;

@@ -1,8 +1,11 @@
 //! Steps on a device of candle's.
 
+use std::borrow::Cow;
+
 use candle_core::{Tensor, Var};
 use mmdlrm_model::{Batch, DeviceDlrm, DeviceGradients, Dlrm, Loss};
 
+use crate::checkpoint::{Checkpoint, Tensors};
 use crate::optimizer::{
     ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, Rule, adam_corrections, dense_rule, rule,
 };
@@ -93,6 +96,39 @@ impl DeviceOptimizer {
             for (all, new) in state.iter().zip(&new_state) {
                 write_rows(all, rows, new)?;
             }
+        }
+        Ok(())
+    }
+
+    /// The tensors of its state, with their names.
+    fn named(&self) -> impl Iterator<Item = (String, &Tensor)> {
+        let named = |of: String, tensors: &'_ [Tensor]| {
+            let numbers = 0..tensors.len();
+            numbers
+                .map(move |number| format!("{of}.{number}"))
+                .collect()
+        };
+        let dense: Vec<String> = named("optimizer.dense".to_owned(), &self.dense);
+        let tables = self.tables.iter().enumerate();
+        let tables = tables.flat_map(move |(number, state)| {
+            let names: Vec<String> = named(format!("optimizer.table.{number}"), state);
+            names.into_iter().zip(state)
+        });
+        dense.into_iter().zip(&self.dense).chain(tables)
+    }
+
+    /// Takes over the state that a checkpoint kept.
+    fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()> {
+        self.step = checkpoint.progress.step;
+        let loaded = self.named().map(|(name, tensor)| {
+            let mut values = vec![0f32; tensor.elem_count()];
+            checkpoint.load(&name, &mut values)?;
+            Ok(Tensor::from_vec(values, tensor.shape(), tensor.device())?)
+        });
+        let mut loaded = loaded.collect::<Result<Vec<_>>>()?.into_iter();
+        let tables = self.tables.iter_mut().flatten();
+        for (tensor, kept) in self.dense.iter_mut().chain(tables).zip(&mut loaded) {
+            *tensor = kept;
         }
         Ok(())
     }
@@ -216,5 +252,18 @@ impl Stepper for DeviceStepper<'_> {
     fn model(&mut self) -> Result<&Dlrm> {
         self.model.copy_to(self.host)?;
         Ok(self.host)
+    }
+
+    fn optimizer(&self) -> Result<Tensors<'_>> {
+        let named = self.optimizer.named();
+        let values = named.map(|(name, tensor)| {
+            let values = tensor.flatten_all()?.to_vec1()?;
+            Ok((name, Cow::Owned(values)))
+        });
+        values.collect()
+    }
+
+    fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()> {
+        self.optimizer.restore(checkpoint)
     }
 }

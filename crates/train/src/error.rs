@@ -46,6 +46,28 @@ pub enum Error {
     #[cfg(feature = "candle")]
     #[error("the device failed: {0}")]
     Device(Box<candle_core::Error>),
+    /// A run that was asked to stop, and can be gone on with.
+    #[error("stopped after step {step}; go on with the run (--resume) when you like")]
+    Stopped {
+        /// Steps taken.
+        step: u64,
+    },
+    /// A checkpoint that cannot be used.
+    #[error("cannot use the checkpoint {}: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A file or folder could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// A file or folder could not be written.
     #[error("cannot write {}: {source}; check the folder, its permissions and the free space", path.display())]
     Write {
@@ -53,6 +75,32 @@ pub enum Error {
         path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
+    },
+    /// A `config.json` that is not one of a run.
+    #[error("{} is not the configuration of a run: {source}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What the JSON reader said.
+        source: serde_json::Error,
+    },
+    /// A folder that another run is at work in.
+    #[error("another run is at work in {}; wait for it, or name another folder", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that holds a run that is not over.
+    #[error("{} holds a run that stopped before its end; go on with it (--resume), or remove the folder to begin anew", path.display())]
+    Unfinished {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that holds no run.
+    #[error("{} holds no run: it has no config.json", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
     },
     /// A folder that holds something else than a run.
     #[error("{} holds a {file} but no run; name another folder, so that nothing there is lost", path.display())]

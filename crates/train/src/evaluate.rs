@@ -1,4 +1,4 @@
-use mmdlrm_data::{Batch, Features, HIGHEST_RATING, LOWEST_RATING, TrainingData};
+use mmdlrm_data::{Batch, Batches, Features, HIGHEST_RATING, LOWEST_RATING, TrainingData};
 use mmdlrm_metrics::{PerUser, ndcg_at_k};
 use mmdlrm_model::{Dlrm, Items, Predictor};
 use rayon::prelude::*;
@@ -37,6 +37,27 @@ pub struct RatedPrediction {
 pub fn predict_test(
     model: &Dlrm,
     data: &impl TrainingData,
+    take: impl FnMut(&[RatedPrediction]) -> Result<()>,
+) -> Result<()> {
+    predict(model, data, data.test_batches(ROWS_AT_A_TIME), take)
+}
+
+/// The same for the validation rows.
+///
+/// # Errors
+/// As [`predict_test`].
+pub fn predict_validation(
+    model: &Dlrm,
+    data: &impl TrainingData,
+    take: impl FnMut(&[RatedPrediction]) -> Result<()>,
+) -> Result<()> {
+    predict(model, data, data.validation_batches(ROWS_AT_A_TIME), take)
+}
+
+fn predict(
+    model: &Dlrm,
+    data: &impl TrainingData,
+    batches: Batches,
     mut take: impl FnMut(&[RatedPrediction]) -> Result<()>,
 ) -> Result<()> {
     let features = data.features();
@@ -44,7 +65,7 @@ pub fn predict_test(
     let (users, movies) = (features.users().ids(), features.movies().ids());
     let predictor = Predictor::new(model, &wiring.vectors())?;
     let (mut predictions, mut rated) = (Vec::new(), Vec::new());
-    for batch in data.test_batches(ROWS_AT_A_TIME) {
+    for batch in batches {
         let batch = batch?;
         wiring.with(&batch, |input| predictor.predict(input, &mut predictions))?;
         finish(features, &batch, &mut predictions);
@@ -66,7 +87,7 @@ pub fn predict_test(
 }
 
 /// nDCG@`k` over the whole catalogue: for each user with held-out ratings, all
-/// movies outside the user's training set are ranked by predicted score; the
+/// movies outside the user's training and validation sets are ranked by predicted score; the
 /// relevance of a movie is its held-out rating, 0 where there is none; the
 /// mean is over users. `on_user` is called as each user is done.
 ///
@@ -108,7 +129,7 @@ pub fn rank_catalogue(
     data.for_each_test_user(|test| {
         waiting.push(Waiting {
             user: test.user,
-            trained: test.trained.to_vec(),
+            known: [test.trained, test.validated].concat(),
             held_out: test.held_out.to_vec(),
         });
         if waiting.len() == USERS_AT_A_TIME {
@@ -123,19 +144,19 @@ pub fn rank_catalogue(
 /// A user who waits to be ranked for.
 struct Waiting {
     user: u32,
-    trained: Vec<u32>,
+    known: Vec<u32>,
     held_out: Vec<(u32, f32)>,
 }
 
 impl Waiting {
-    /// nDCG of all movies but those in the user's training set.
+    /// nDCG of all movies but those in the user's training and validation sets.
     fn ndcg(&self, scores: &[f32], k: usize) -> Result<f64> {
         let mut relevance = vec![0f32; scores.len()];
         for &(movie, stars) in &self.held_out {
             relevance[movie as usize] = stars;
         }
         let mut seen = vec![false; scores.len()];
-        for &movie in &self.trained {
+        for &movie in &self.known {
             seen[movie as usize] = true;
         }
         let unseen = |values: &[f32]| -> Vec<f32> {

@@ -5,12 +5,13 @@
 //! [`train`] runs the loop: batches from the data crate, gradients from the
 //! model crate, steps from an [`Optimizer`]. [`predict_test`] and
 //! [`rank_catalogue`] measure on the held-out rows, and a [`RunFolder`] keeps
-//! what a run leaves behind. [`Preset`] names model configurations.
+//! what a run leaves behind. With a [`Session`], a run that is killed goes on from its
+//! last [`Checkpoint`], to the same parameters. [`Preset`] names model configurations.
 //!
 //! ```
 //! use mmdlrm_data::{Dataset, MovieLens, Split, TrainingData, generate};
 //! use mmdlrm_model::Dlrm;
-//! use mmdlrm_train::{Preset, TrainConfig, predict_test, train};
+//! use mmdlrm_train::{Preset, Session, TrainConfig, predict_test, train};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path().join("sample");
@@ -21,7 +22,7 @@
 //!
 //! let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 16), 42)?;
 //! let config = TrainConfig { epochs: 2, batch_size: 64, ..TrainConfig::default() };
-//! train(&mut model, &dataset, &config, |_rows| {}, |epoch, _model| {
+//! train(&mut model, &dataset, &config, Session::default(), |_rows| {}, |epoch, _model| {
 //!     println!("{}: {:.4}", epoch.epoch, epoch.train_loss);
 //!     Ok(())
 //! })?;
@@ -35,23 +36,29 @@
 //! ```
 #![deny(missing_docs)]
 
+mod checkpoint;
+mod checkpoints;
 #[cfg(feature = "candle")]
 mod device;
 mod error;
 mod evaluate;
+mod files;
 mod input;
 mod next_item;
 mod optimizer;
 mod preset;
 mod run_folder;
 mod schedule;
+mod session;
 mod stepper;
 mod trainer;
 
+pub use checkpoint::{Checkpoint, Progress};
+pub use checkpoints::{CheckpointConfig, Checkpoints, Latest};
 #[cfg(feature = "candle")]
 pub use device::DeviceOptimizer;
 pub use error::{Error, Result};
-pub use evaluate::{RatedPrediction, predict_test, rank_catalogue};
+pub use evaluate::{RatedPrediction, predict_test, predict_validation, rank_catalogue};
 pub use next_item::{
     CandidateScore, NextItemData, NextItemEpoch, NextItemTrainConfig, score_candidates,
     train_next_item,
@@ -60,6 +67,7 @@ pub use optimizer::{Algorithm, Optimizer, OptimizerConfig};
 pub use preset::Preset;
 pub use run_folder::RunFolder;
 pub use schedule::{Decay, Schedule};
+pub use session::Session;
 #[cfg(feature = "candle")]
 pub use trainer::train_on;
 pub use trainer::{EpochMetrics, TrainConfig, train};

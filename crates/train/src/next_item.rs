@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::time::Instant;
 
 use mmdlrm_data::{Candidates, ItemFeatures, Modality, MovieLens, Nearness, Sequences, Split};
@@ -5,9 +6,12 @@ use mmdlrm_model::{
     ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients, PairFeatures,
 };
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
+use crate::checkpoint::Progress;
 use crate::optimizer::DenseAdam;
-use crate::{Decay, Error, Result, Schedule};
+use crate::session::fingerprint;
+use crate::{Decay, Error, Result, Schedule, Session};
 
 /// Ratings of a history that are looked at.
 const LONGEST: usize = 100;
@@ -17,6 +21,9 @@ const MOMENTS: usize = 24;
 const LENGTHS: usize = 24;
 /// Users that are ranked at once.
 const USERS: usize = 512;
+
+/// Name of the parameters in a checkpoint.
+const PARAMETERS: &str = "parameters";
 
 /// How a [`NextItem`] is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -182,6 +189,29 @@ impl NextItemData {
         self.nearness.sequences()
     }
 
+    /// A hash of all of it.
+    fn fingerprint(&self) -> u64 {
+        let sequences = self.sequences();
+        let mut hash = Xxh3::new();
+        let mut add = |words: &mut dyn Iterator<Item = u32>| {
+            for word in words {
+                hash.update(&word.to_le_bytes());
+            }
+        };
+        add(&mut sequences.users().ids().iter().copied());
+        add(&mut sequences.catalogue().ids().iter().copied());
+        for user in 0..sequences.users().len() as u32 {
+            let sequence = sequences.of(user);
+            add(&mut [sequence.items.len() as u32].into_iter());
+            add(&mut sequence.items.iter().copied());
+            add(&mut sequence.stars.iter().map(|stars| stars.to_bits()));
+            add(&mut sequence.timestamps.iter().copied());
+        }
+        add(&mut self.offsets.iter().chain(&self.rows).copied());
+        add(&mut self.vectors.iter().map(|x| x.to_bits()));
+        hash.digest()
+    }
+
     fn inputs(&self) -> ItemInputs<'_> {
         ItemInputs {
             offsets: &self.offsets,
@@ -290,81 +320,112 @@ impl PairFeatures for Examples<'_> {
 }
 
 /// Trains `model` to tell what each user rates next, among all movies of the
-/// catalogue. `on_step` gets the number of ratings of each step as it ends,
-/// `on_epoch` the figures of each epoch and the model as it stands.
+/// catalogue. `session` says whether the run goes on from a checkpoint and writes some.
+/// `on_step` gets the number of ratings of each step as it ends, `on_epoch` the figures
+/// of each epoch and the model as it stands.
 ///
 /// The same configuration and data give the same model, to the bit, on any number
-/// of threads.
+/// of threads, and however often the run was stopped and gone on with.
 ///
 /// # Errors
-/// Settings that make no sense, a model that does not fit the data, a loss that
-/// diverges, or whatever `on_epoch` returns.
+/// Settings that make no sense, a model that does not fit the data, a checkpoint of
+/// another run, a loss that diverges, [`Error::Stopped`], or whatever `on_epoch`
+/// returns.
 pub fn train_next_item(
     model: &mut NextItem,
     data: &NextItemData,
     config: &NextItemTrainConfig,
+    mut session: Session<NextItemEpoch>,
     mut on_step: impl FnMut(usize),
     mut on_epoch: impl FnMut(&NextItemEpoch, &NextItem) -> Result<()>,
 ) -> Result<()> {
     config.validate()?;
     let rows = data.sequences().places(0).len();
+    let fingerprint = fingerprint(&(config, model.config()), data.fingerprint())?;
+    let mut progress = session.begin(fingerprint)?;
+    let mut optimizer = DenseAdam::new(model.parameters().len());
+    if let Some(checkpoint) = session.resumed.take() {
+        checkpoint.load(PARAMETERS, model.parameters_mut())?;
+        optimizer.restore(&checkpoint)?;
+    }
+    let keep = |model: &NextItem, optimizer: &DenseAdam, progress: &Progress<NextItemEpoch>| {
+        let mut tensors = optimizer.state();
+        let parameters = Cow::Borrowed(model.parameters());
+        tensors.push((PARAMETERS.to_owned(), parameters));
+        session.keep(progress, tensors)
+    };
+    let mut gradients = NextItemGradients::default();
     let steps = (rows.div_ceil(config.batch_size) * config.epochs) as u64;
     let schedule = Schedule {
         warmup_steps: steps / 10,
         decay: Decay::Cosine,
     };
-    let mut optimizer = DenseAdam::new(model.parameters().len());
-    let mut gradients = NextItemGradients::default();
-    let mut step = 0;
-    for epoch in 1..=config.epochs {
-        let start = Instant::now();
-        let mut sum = 0.0;
+    while progress.epochs.len() < config.epochs {
+        let mut since = Instant::now();
+        let epoch = progress.epoch();
         let order = config
             .seed
             .wrapping_mul(0x9E37_79B9_7F4A_7C15)
             .wrapping_add(epoch as u64);
-        for batch in data.sequences().places(order).chunks(config.batch_size) {
-            let examples = batch
-                .iter()
-                .map(|&(user, place)| data.example(user, place as usize));
-            let examples = Examples {
-                data,
-                examples: examples.collect(),
-            };
-            let next = |example: &Example| data.sequences().of(example.user).items[example.place];
-            let views = examples.views(next);
-            let draw = config.seed.rotate_left(32) ^ step;
-            let loss = model.gradients(&data.inputs(), &views, &examples, draw, &mut gradients)?;
+        let places = data.sequences().places(order);
+        let done = progress.steps_of_epoch * config.batch_size;
+        for batch in places[done.min(rows)..].chunks(config.batch_size) {
+            if progress.steps_of_epoch > 0 && session.is_due(progress.step) {
+                progress.seconds += since.elapsed().as_secs_f64();
+                since = Instant::now();
+                keep(model, &optimizer, &progress)?;
+            }
+            let draw = config.seed.rotate_left(32) ^ progress.step;
+            let loss = next_item_gradients(model, data, batch, draw, &mut gradients)?;
+            let rate = config.learning_rate * schedule.factor(progress.step, steps);
+            progress.step += 1;
+            progress.steps_of_epoch += 1;
             if !loss.is_finite() {
                 return Err(Error::Diverged {
                     loss,
-                    step: step + 1,
+                    step: progress.step,
                     epoch,
                     parameter: "scores".to_owned(),
                     value: f32::NAN,
                 });
             }
-            sum += loss * views.len() as f64;
-            let rate = config.learning_rate * schedule.factor(step, steps);
-            optimizer.step(
-                model.parameters_mut(),
-                &gradients.values,
-                rate,
-                config.weight_decay,
-            );
-            step += 1;
+            progress.add(loss, batch.len());
+            let parameters = model.parameters_mut();
+            optimizer.step(parameters, &gradients.values, rate, config.weight_decay);
             on_step(batch.len());
         }
-        let seconds = start.elapsed().as_secs_f64();
+        let seconds = progress.seconds + since.elapsed().as_secs_f64();
         let metrics = NextItemEpoch {
             epoch,
-            train_loss: sum / rows as f64,
+            train_loss: progress.loss_sum / rows as f64,
             seconds,
             samples_per_s: rows as f64 / seconds,
         };
+        progress.end_epoch(metrics.clone());
         on_epoch(&metrics, model)?;
+        keep(model, &optimizer, &progress)?;
     }
     Ok(())
+}
+
+/// Gradients of the mean loss at the places of a batch, which is returned.
+fn next_item_gradients(
+    model: &NextItem,
+    data: &NextItemData,
+    batch: &[(u32, u32)],
+    draw: u64,
+    gradients: &mut NextItemGradients,
+) -> Result<f64> {
+    let examples = batch
+        .iter()
+        .map(|&(user, place)| data.example(user, place as usize));
+    let examples = Examples {
+        data,
+        examples: examples.collect(),
+    };
+    let next = |example: &Example| data.sequences().of(example.user).items[example.place];
+    let views = examples.views(next);
+    Ok(model.gradients(&data.inputs(), &views, &examples, draw, gradients)?)
 }
 
 /// Scores every candidate of every user, after all training ratings; `write` gets

@@ -1,8 +1,11 @@
+use std::borrow::Cow;
+
 use mmdlrm_kernels::{prefetch, vectorize};
 use mmdlrm_model::{Batch, Dlrm, Gradients, Loss, RowGradients};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::{Checkpoint, Tensors};
 use crate::{Error, Result};
 
 /// Rows that one thread updates without asking for help.
@@ -139,6 +142,24 @@ impl Optimizer {
         })
     }
 
+    /// Names and numbers of its state.
+    pub(crate) fn state(&self) -> Tensors<'_> {
+        let dense = ("optimizer.dense".to_owned(), Cow::Borrowed(&*self.dense));
+        let tables = self.tables.iter().enumerate();
+        let tables = tables.map(|(number, state)| (table_state(number), Cow::Borrowed(&**state)));
+        std::iter::once(dense).chain(tables).collect()
+    }
+
+    /// Takes over the state that a checkpoint kept.
+    pub(crate) fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()> {
+        self.step = checkpoint.progress.step;
+        checkpoint.load("optimizer.dense", &mut self.dense)?;
+        for (number, state) in self.tables.iter_mut().enumerate() {
+            checkpoint.load(&table_state(number), state)?;
+        }
+        Ok(())
+    }
+
     /// Learns from a batch: [gradients](Dlrm::gradients) and a [step](Self::step),
     /// where the loss is finite. Returns that loss; `factor` scales both learning
     /// rates.
@@ -204,6 +225,10 @@ impl Optimizer {
             });
         });
     }
+}
+
+fn table_state(number: usize) -> String {
+    format!("optimizer.table.{number}")
 }
 
 /// Mean of squares, in partial sums that fill a vector register.
@@ -280,6 +305,17 @@ impl DenseAdam {
             state: vec![0.0; Rule::Adam.state_width(parameters)],
             step: 0,
         }
+    }
+
+    /// Names and numbers of its state.
+    pub fn state(&self) -> Tensors<'_> {
+        vec![("optimizer".to_owned(), Cow::Borrowed(&*self.state))]
+    }
+
+    /// Takes over the state that a checkpoint kept.
+    pub fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()> {
+        self.step = checkpoint.progress.step;
+        checkpoint.load("optimizer", &mut self.state)
     }
 
     pub fn step(&mut self, x: &mut [f32], gradients: &[f32], rate: f64, weight_decay: f64) {

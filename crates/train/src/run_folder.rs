@@ -1,39 +1,48 @@
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use crate::{CandidateScore, Error, RatedPrediction, Result};
+use crate::files::{write_error, write_whole};
+use crate::{CandidateScore, CheckpointConfig, Checkpoints, Error, RatedPrediction, Result};
 
 const CONFIG: &str = "config.json";
 const METRICS: &str = "metrics.jsonl";
 const MODEL: &str = "model.safetensors";
 const PREDICTIONS: &str = "predictions.parquet";
 const CANDIDATES: &str = "candidates.parquet";
+const CHECKPOINTS: &str = "checkpoints";
+const LOCK: &str = ".lock";
 /// In the order they are removed: as long as one is left, so is the mark of a
 /// run.
 const FILES: [&str; 5] = [CONFIG, MODEL, PREDICTIONS, CANDIDATES, METRICS];
 
 /// What a run leaves behind, in one folder: `config.json`, `metrics.jsonl`,
-/// `model.safetensors`, and `predictions.parquet` or `candidates.parquet`.
+/// `model.safetensors`, `predictions.parquet` or `candidates.parquet`, and
+/// `checkpoints`.
 ///
 /// Files are written beside and renamed, so that each is whole or absent;
-/// `metrics.jsonl` grows by whole lines.
-#[derive(Debug, Clone)]
+/// `metrics.jsonl` grows by whole lines. As long as a `RunFolder` is held, no other,
+/// in this process or another, can be made of the same folder.
+#[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// The operating system forgets the lock with the process, however that ends.
+    _lock: File,
 }
 
 impl RunFolder {
     /// Makes the folder, or takes one that holds a run and forgets that run.
     ///
     /// # Errors
-    /// A folder that cannot be made or written, or that holds files of these
-    /// names and no run: a model's `config.json`, say.
+    /// A folder that cannot be made or written; that holds files of these names and
+    /// no run: a model's `config.json`, say; in which another run is at work; or that
+    /// holds the checkpoints of a run that is not over.
     ///
     /// ```
     /// # let parent = tempfile::tempdir()?;
@@ -50,6 +59,14 @@ impl RunFolder {
         {
             return Err(Error::Taken { path, file: taken });
         }
+        let lock = lock(&path)?;
+        let checkpoints = path.join(CHECKPOINTS);
+        if checkpoints.exists() {
+            if !is_over(&path.join(METRICS))? {
+                return Err(Error::Unfinished { path });
+            }
+            std::fs::remove_dir_all(&checkpoints).map_err(write_error(&checkpoints))?;
+        }
         for name in FILES {
             let file = path.join(name);
             match std::fs::remove_file(&file) {
@@ -60,9 +77,40 @@ impl RunFolder {
             }
         }
         // Found out now, not after hours of training.
-        let run = Self { path };
-        run.write(METRICS, |_| Ok(()))?;
+        let run = Self { path, _lock: lock };
+        run.restart_metrics::<()>(&[])?;
         Ok(run)
+    }
+
+    /// Takes a folder that holds a run, to go on with it or to look at it.
+    ///
+    /// # Errors
+    /// A folder without a run, or in which another is at work.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        if !path.join(CONFIG).exists() {
+            return Err(Error::NoRun { path });
+        }
+        let lock = lock(&path)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Reads `config.json`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that holds something else.
+    pub fn read_config<T: DeserializeOwned>(&self) -> Result<T> {
+        let path = self.path.join(CONFIG);
+        let bytes = std::fs::read(&path).map_err(|source| Error::Read {
+            path: path.clone(),
+            source,
+        })?;
+        serde_json::from_slice(&bytes).map_err(|source| Error::Config { path, source })
+    }
+
+    /// Its checkpoints.
+    pub fn checkpoints(&self, config: CheckpointConfig) -> Checkpoints {
+        Checkpoints::new(self.path.join(CHECKPOINTS), config)
     }
 
     /// Where the folder is.
@@ -77,7 +125,20 @@ impl RunFolder {
     pub fn write_config<T: Serialize + ?Sized>(&self, config: &T) -> Result<()> {
         let mut json = serde_json::to_vec_pretty(config)?;
         json.push(b'\n');
-        self.write(CONFIG, |file| Ok(file.write_all(&json)?))
+        self.write(CONFIG, &json)
+    }
+
+    /// Writes `metrics.jsonl` anew, with a line each of `metrics`.
+    ///
+    /// # Errors
+    /// A folder that can no longer be written.
+    pub fn restart_metrics<T: Serialize>(&self, metrics: &[T]) -> Result<()> {
+        let mut lines = Vec::new();
+        for metrics in metrics {
+            serde_json::to_writer(&mut lines, metrics)?;
+            lines.push(b'\n');
+        }
+        self.write(METRICS, &lines)
     }
 
     /// Adds a line to `metrics.jsonl`.
@@ -101,7 +162,7 @@ impl RunFolder {
     /// # Errors
     /// A folder that can no longer be written.
     pub fn write_model(&self, safetensors: &[u8]) -> Result<()> {
-        self.write(MODEL, |file| Ok(file.write_all(safetensors)?))
+        self.write(MODEL, safetensors)
     }
 
     /// Writes `predictions.parquet`: `userId` and `movieId` (`Int64`), `rating`
@@ -142,40 +203,60 @@ impl RunFolder {
             path: path.clone(),
             source,
         };
-        let beside = self.path.join(format!(".{name}.partial"));
-        let file = File::create(&beside).map_err(write_error(&path))?;
-        let handle = file.try_clone().map_err(write_error(&path))?;
-        let schema = table(&[]).map_err(parquet_error)?.schema();
-        let mut writer = ArrowWriter::try_new(handle, schema, None).map_err(parquet_error)?;
-        fill(&mut |rows| {
-            table(rows)
-                .and_then(|table| writer.write(&table))
-                .map_err(parquet_error)
-        })?;
-        writer.close().map_err(parquet_error)?;
-        file.sync_all()
-            .and_then(|()| std::fs::rename(&beside, &path))
-            .map_err(write_error(&path))
+        write_whole(&path, |beside| {
+            let file = File::create(beside).map_err(write_error(&path))?;
+            let schema = table(&[]).map_err(parquet_error)?.schema();
+            let mut writer = ArrowWriter::try_new(file, schema, None).map_err(parquet_error)?;
+            fill(&mut |rows| {
+                table(rows)
+                    .and_then(|table| writer.write(&table))
+                    .map_err(parquet_error)
+            })?;
+            writer.close().map_err(parquet_error)?;
+            Ok(())
+        })
     }
 
-    /// Writes a file beside its place and renames it there.
-    fn write(
-        &self,
-        name: &str,
-        fill: impl FnOnce(
-            &mut File,
-        ) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Result<()> {
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
-        let beside = self.path.join(format!(".{name}.partial"));
-        let written = || -> std::io::Result<()> {
-            let mut file = File::create(&beside)?;
-            fill(&mut file).map_err(std::io::Error::other)?;
-            file.sync_all()?;
-            std::fs::rename(&beside, &path)
-        };
-        written().map_err(write_error(&path))
+        write_whole(&path, |beside| {
+            std::fs::write(beside, bytes).map_err(write_error(&path))
+        })
     }
+}
+
+/// Locks the folder, or says that somebody else has.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.map_err(write_error(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Busy {
+            path: folder.to_owned(),
+        }),
+        // A file system without locks: nobody can know.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) => Err(write_error(&path)(error)),
+    }
+}
+
+/// Whether the last line of the metrics is a final one.
+fn is_over(metrics: &Path) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Line {
+        #[serde(default)]
+        r#final: bool,
+    }
+    let lines = match std::fs::read_to_string(metrics) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        lines => lines.map_err(|source| Error::Read {
+            path: metrics.to_owned(),
+            source,
+        })?,
+    };
+    let last = lines.lines().next_back().map(serde_json::from_str::<Line>);
+    Ok(matches!(last, Some(Ok(Line { r#final: true }))))
 }
 
 fn predictions_table(rated: &[RatedPrediction]) -> parquet::errors::Result<RecordBatch> {
@@ -207,11 +288,6 @@ fn floats(values: impl Iterator<Item = f64>) -> ArrayRef {
     Arc::new(Float64Array::from_iter_values(values))
 }
 
-fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
-    let path = path.to_owned();
-    move |source| Error::Write { path, source }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,10 +300,46 @@ mod tests {
         let run = RunFolder::create(path).unwrap();
         run.append_metrics(&1).unwrap();
         run.write_config(&2).unwrap();
+        drop(run);
         RunFolder::create(path).unwrap();
         assert!(!path.join(CONFIG).exists());
         assert_eq!(std::fs::read(path.join(METRICS)).unwrap(), b"");
         assert!(path.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_folder_is_of_one_run_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(folder.path()).unwrap();
+        run.write_config(&1).unwrap();
+        for second in [RunFolder::create(run.path()), RunFolder::open(run.path())] {
+            assert!(matches!(second, Err(Error::Busy { .. })));
+        }
+        drop(run);
+        let run = RunFolder::open(folder.path()).unwrap();
+        assert_eq!(run.read_config::<u32>().unwrap(), 1);
+    }
+
+    #[test]
+    fn a_run_with_checkpoints_is_replaced_only_when_it_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(folder.path()).unwrap();
+        run.append_metrics(&serde_json::json!({"epoch": 1}))
+            .unwrap();
+        let checkpoints = folder.path().join(CHECKPOINTS);
+        std::fs::create_dir(&checkpoints).unwrap();
+        drop(run);
+        let error = RunFolder::create(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::Unfinished { .. }), "{error}");
+        let run = RunFolder {
+            path: folder.path().to_owned(),
+            _lock: lock(folder.path()).unwrap(),
+        };
+        run.append_metrics(&serde_json::json!({"final": true}))
+            .unwrap();
+        drop(run);
+        RunFolder::create(folder.path()).unwrap();
+        assert!(!checkpoints.exists());
     }
 
     #[test]

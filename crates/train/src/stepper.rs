@@ -1,5 +1,6 @@
 use mmdlrm_model::{Batch, Dlrm, Gradients, Loss};
 
+use crate::checkpoint::{Checkpoint, Tensors};
 use crate::{Optimizer, Result};
 
 /// Where steps are taken.
@@ -13,6 +14,13 @@ pub(crate) trait Stepper {
 
     /// The model as it stands.
     fn model(&mut self) -> Result<&Dlrm>;
+
+    /// Names and numbers of the optimiser's state.
+    fn optimizer(&self) -> Result<Tensors<'_>>;
+
+    /// Takes over the optimiser's state and the number of steps of a checkpoint; the
+    /// model has its parameters already.
+    fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()>;
 }
 
 /// Steps on the CPU.
@@ -55,5 +63,15 @@ impl Stepper for CpuStepper<'_> {
 
     fn model(&mut self) -> Result<&Dlrm> {
         Ok(self.model)
+    }
+
+    fn optimizer(&self) -> Result<Tensors<'_>> {
+        Ok(self.optimizer.state())
+    }
+
+    fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()> {
+        // Dropout depends on the step.
+        self.gradients.step = checkpoint.progress.step;
+        self.optimizer.restore(checkpoint)
     }
 }

@@ -4,13 +4,15 @@ use std::time::Instant;
 
 use mmdlrm_data::{Batch, TrainingData};
 use mmdlrm_metrics::Regression;
-use mmdlrm_model::{Dlrm, Loss};
+use mmdlrm_model::{Dlrm, Loss, Parameters};
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::predict_test;
+use crate::checkpoint::{Checkpoint, Progress, Tensors};
+use crate::evaluate::{RatedPrediction, predict_test, predict_validation};
 use crate::input::Wiring;
+use crate::session::{fingerprint, of_data};
 use crate::stepper::{CpuStepper, Stepper};
-use crate::{Error, Optimizer, OptimizerConfig, Result, Schedule};
+use crate::{Error, Optimizer, OptimizerConfig, Result, Schedule, Session};
 
 /// How a model is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,9 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     /// How the learning rate moves.
     pub schedule: Schedule,
+    /// Epochs without a better one, on the validation rows, after which training ends;
+    /// `None` for never.
+    pub patience: Option<usize>,
 }
 
 impl Default for TrainConfig {
@@ -39,6 +44,7 @@ impl Default for TrainConfig {
             loss: Loss::Mse,
             optimizer: OptimizerConfig::default(),
             schedule: Schedule::default(),
+            patience: None,
         }
     }
 }
@@ -49,7 +55,11 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Setting`] for the first value that makes no sense.
     pub fn validate(&self) -> Result<()> {
-        let counts = [("epochs", self.epochs), ("batch_size", self.batch_size)];
+        let counts = [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("patience", self.patience.unwrap_or(1)),
+        ];
         for (setting, value) in counts {
             if value == 0 {
                 let rule = "it must be 1 or more";
@@ -73,42 +83,58 @@ pub struct EpochMetrics {
     /// Mean loss over the training rows while they were learned from, on
     /// normalised ratings.
     pub train_loss: f64,
-    /// Root mean squared error on the held-out rows after the epoch, in
-    /// stars. It is shown, and nothing is chosen by it.
-    pub test_rmse: f64,
+    /// Root mean squared error on the validation rows after the epoch, in stars; `None`
+    /// where there are none. The epoch with the least is kept.
+    pub validation_rmse: Option<f64>,
+    /// The same on the held-out rows. It is shown, and nothing is chosen by it.
+    pub test_rmse: Option<f64>,
     /// Seconds of training, without the evaluation.
     pub seconds: f64,
     /// Training rows a second.
     pub samples_per_s: f64,
 }
 
-/// Trains `model` on the training rows of `data`. `on_step` gets the number
-/// of rows of each step as it ends, `on_epoch` the figures of each epoch and
-/// the model as it stands.
+/// Trains `model` on the training rows of `data`. `session` says whether the run goes on
+/// from a checkpoint and writes some. `on_step` gets the number of rows of each step as
+/// it ends, `on_epoch` the figures of each epoch and the model as it stands.
+///
+/// With validation rows, the model ends with the parameters of the epoch that has the
+/// least error on them, and training ends early where the configuration's `patience`
+/// says so.
 ///
 /// The same configuration and data give the same model, to the bit, on any number
-/// of threads.
+/// of threads, and however often the run was stopped and gone on with.
 ///
 /// # Errors
-/// Settings that make no sense, a model that does not fit the data, a loss
-/// that diverges, or whatever `on_epoch` returns.
+/// Settings that make no sense, a model that does not fit the data, a checkpoint of
+/// another run, a loss that diverges, [`Error::Stopped`], or whatever `on_epoch`
+/// returns.
 pub fn train(
     model: &mut Dlrm,
     data: &impl TrainingData,
     config: &TrainConfig,
+    session: Session<EpochMetrics>,
     on_step: impl FnMut(usize),
     on_epoch: impl FnMut(&EpochMetrics, &Dlrm) -> Result<()>,
 ) -> Result<()> {
     config.validate()?;
     let wiring = Wiring::new(model.config(), data.features())?;
+    let mut run = Run::begin(model, data, config, &wiring, session)?;
     let optimizer = Optimizer::new(config.optimizer.clone(), model)?;
-    let stepper = CpuStepper::new(model, optimizer, config.loss);
-    run(stepper, &wiring, data, config, on_step, on_epoch)
+    run.go(
+        CpuStepper::new(model, optimizer, config.loss),
+        on_step,
+        on_epoch,
+    )?;
+    run.restore_best(model);
+    Ok(())
 }
 
 /// As [`train`], on a device of candle's: the parameters go there at the
 /// beginning and come back after each epoch; in between they stay, and losses
 /// are looked at every hundred steps. On a CPU, [`train`] is far quicker.
+///
+/// Dropout there is drawn by the device, anew in a run that is gone on with.
 ///
 /// # Errors
 /// As [`train`], and a device that fails.
@@ -118,6 +144,7 @@ pub fn train_on(
     model: &mut Dlrm,
     data: &impl TrainingData,
     config: &TrainConfig,
+    session: Session<EpochMetrics>,
     on_step: impl FnMut(usize),
     on_epoch: impl FnMut(&EpochMetrics, &Dlrm) -> Result<()>,
 ) -> Result<()> {
@@ -125,9 +152,10 @@ pub fn train_on(
 
     config.validate()?;
     let wiring = Wiring::new(model.config(), data.features())?;
+    let mut run = Run::begin(model, data, config, &wiring, session)?;
     if !device.is_cpu() {
         // Of dropout; candle's CPU cannot be seeded.
-        device.set_seed(config.seed)?;
+        device.set_seed(config.seed.wrapping_add(run.progress.step))?;
     }
     let on_device = mmdlrm_model::DeviceDlrm::new(model, &wiring.vectors(), device)?;
     let stepper = DeviceStepper {
@@ -137,65 +165,245 @@ pub fn train_on(
         loss: config.loss,
         unseen: Vec::new(),
     };
-    run(stepper, &wiring, data, config, on_step, on_epoch)
+    run.go(stepper, on_step, on_epoch)?;
+    run.restore_best(model);
+    Ok(())
 }
 
-fn run(
-    mut stepper: impl Stepper,
-    wiring: &Wiring,
-    data: &impl TrainingData,
-    config: &TrainConfig,
-    mut on_step: impl FnMut(usize),
-    mut on_epoch: impl FnMut(&EpochMetrics, &Dlrm) -> Result<()>,
-) -> Result<()> {
-    let rows = data.training_rows();
-    let total_steps = (rows.div_ceil(config.batch_size) * config.epochs) as u64;
-    let (mut step, mut seen_steps) = (0, 0);
-    for epoch in 1..=config.epochs {
-        let start = Instant::now();
-        let mut losses = EpochLoss::default();
+/// A run of the loop.
+struct Run<'a, D> {
+    data: &'a D,
+    config: &'a TrainConfig,
+    wiring: &'a Wiring<'a>,
+    session: Session<'a, EpochMetrics>,
+    progress: Progress<EpochMetrics>,
+    /// Parameters of the best epoch, where there are validation rows.
+    best: Option<Parameters>,
+    /// Rows of the steps whose losses have not been seen yet.
+    unseen: VecDeque<usize>,
+    /// When the epoch at hand began, or was gone on with.
+    since: Instant,
+}
+
+impl<'a, D: TrainingData> Run<'a, D> {
+    /// At its beginning, or where its checkpoint says; `model` gets the parameters of
+    /// that moment.
+    fn begin(
+        model: &mut Dlrm,
+        data: &'a D,
+        config: &'a TrainConfig,
+        wiring: &'a Wiring<'a>,
+        mut session: Session<'a, EpochMetrics>,
+    ) -> Result<Self> {
+        if config.patience.is_some() && data.validation_rows() == 0 {
+            return Err(Error::Setting {
+                setting: "patience",
+                value: format!("{:?}", config.patience),
+                rule: "only validation rows can tell when to end, and there are none",
+            });
+        }
+        let rows = [
+            data.training_rows(),
+            data.validation_rows(),
+            data.test_rows(),
+        ];
+        let of_data = of_data(data.features(), rows);
+        let fingerprint = fingerprint(&(config, model.config()), of_data)?;
+        let progress = session.begin(fingerprint)?;
+        let mut best = None;
+        if let Some(checkpoint) = &session.resumed {
+            load_parameters(checkpoint, model.parameters_mut())?;
+            if let (Some(_), Some(checkpoints)) = (best_epoch(&progress), &session.checkpoints) {
+                let mut parameters = model.parameters().clone();
+                load_parameters(&checkpoints.best::<EpochMetrics>()?, &mut parameters)?;
+                best = Some(parameters);
+            }
+        }
+        Ok(Self {
+            data,
+            config,
+            wiring,
+            session,
+            progress,
+            best,
+            unseen: VecDeque::new(),
+            since: Instant::now(),
+        })
+    }
+
+    fn go(
+        &mut self,
+        mut stepper: impl Stepper,
+        mut on_step: impl FnMut(usize),
+        mut on_epoch: impl FnMut(&EpochMetrics, &Dlrm) -> Result<()>,
+    ) -> Result<()> {
+        if let Some(checkpoint) = self.session.resumed.take() {
+            stepper.restore(&checkpoint)?;
+        }
+        while !self.is_over() {
+            self.epoch(&mut stepper, &mut on_step)?;
+            let metrics = self.measure(stepper.model()?)?;
+            tracing::debug!(?metrics, "epoch");
+            self.progress.end_epoch(metrics.clone());
+            self.keep_best(stepper.model()?)?;
+            // First what can be read, then what makes sure that it is not written again.
+            on_epoch(&metrics, stepper.model()?)?;
+            self.keep(&mut stepper)?;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let epochs = self.progress.epochs.len();
+        let since_best = best_epoch(&self.progress).map_or(0, |best| epochs - 1 - best);
+        let patience = self.config.patience;
+        epochs >= self.config.epochs || patience.is_some_and(|patience| since_best >= patience)
+    }
+
+    /// Takes the steps that are left of the epoch at hand.
+    fn epoch(&mut self, stepper: &mut impl Stepper, on_step: &mut impl FnMut(usize)) -> Result<()> {
+        let (data, wiring, config) = (self.data, self.wiring, self.config);
+        self.since = Instant::now();
+        let steps = data.training_rows().div_ceil(config.batch_size);
+        let all_steps = (steps * config.epochs) as u64;
         // Each epoch has an order of its own.
         let order_seed = config
             .seed
             .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .wrapping_add(epoch as u64);
-        let mut check = |stepper: &mut dyn Stepper, losses: &mut EpochLoss, all: bool| {
-            for loss in stepper.losses(all)? {
-                seen_steps += 1;
-                if !loss.is_finite() {
-                    return Err(diverged(stepper.model()?, loss, seen_steps, epoch));
-                }
-                losses.add(loss);
-            }
-            Ok(())
-        };
-        for batch in data.training_batches(config.batch_size, order_seed) {
+            .wrapping_add(self.progress.epoch() as u64);
+        let done = self.progress.steps_of_epoch;
+        for batch in data.training_batches_from(config.batch_size, order_seed, done) {
             let batch = batch?;
-            losses.batch_sizes.push_back(batch.len());
-            let factor = config.schedule.factor(step, total_steps);
+            self.unseen.push_back(batch.len());
+            let factor = config.schedule.factor(self.progress.step, all_steps);
             let targets = beyond_base(&batch);
             wiring.with(&batch, |input| stepper.step(input, &targets, factor))?;
-            step += 1;
-            check(&mut stepper, &mut losses, false)?;
+            self.progress.step += 1;
+            self.progress.steps_of_epoch += 1;
+            self.see_losses(stepper, false)?;
             on_step(batch.len());
+            let is_last = self.progress.steps_of_epoch == steps;
+            if !is_last && self.session.is_due(self.progress.step) {
+                self.keep(stepper)?;
+            }
         }
-        check(&mut stepper, &mut losses, true)?;
-        let seconds = start.elapsed().as_secs_f64();
-        let train_loss = losses.sum / rows as f64;
+        self.see_losses(stepper, true)?;
+        self.spend_time();
+        // The last step may have been one too many: nobody should keep it then.
         let model = stepper.model()?;
-        // Its last step may have been one too many: nobody should keep it then.
         if !model.extreme_parameter().1.is_finite() {
-            return Err(diverged(model, train_loss, step, epoch));
+            return Err(self.diverged(model, f64::NAN));
         }
-        let metrics = EpochMetrics {
-            epoch,
-            train_loss,
-            test_rmse: test_rmse(model, data)?,
+        Ok(())
+    }
+
+    fn see_losses(&mut self, stepper: &mut impl Stepper, all: bool) -> Result<()> {
+        for loss in stepper.losses(all)? {
+            if !loss.is_finite() {
+                return Err(self.diverged(stepper.model()?, loss));
+            }
+            let rows = self.unseen.pop_front().unwrap_or(0);
+            self.progress.add(loss, rows);
+        }
+        Ok(())
+    }
+
+    fn spend_time(&mut self) {
+        self.progress.seconds += self.since.elapsed().as_secs_f64();
+        self.since = Instant::now();
+    }
+
+    /// The figures of the epoch at hand.
+    fn measure(&self, model: &Dlrm) -> Result<EpochMetrics> {
+        let rows = self.data.training_rows() as f64;
+        let seconds = self.progress.seconds;
+        let (mut validation, mut test) = (Regression::default(), Regression::default());
+        predict_validation(model, self.data, |rated| add(&mut validation, rated))?;
+        predict_test(model, self.data, |rated| add(&mut test, rated))?;
+        Ok(EpochMetrics {
+            epoch: self.progress.epoch(),
+            train_loss: self.progress.loss_sum / rows,
+            validation_rmse: validation.rmse(),
+            test_rmse: test.rmse(),
             seconds,
-            samples_per_s: rows as f64 / seconds,
-        };
-        tracing::debug!(?metrics, "epoch");
-        on_epoch(&metrics, model)?;
+            samples_per_s: rows / seconds,
+        })
+    }
+
+    /// Keeps the parameters of the epoch that has just ended, if none is better.
+    fn keep_best(&mut self, model: &Dlrm) -> Result<()> {
+        if best_epoch(&self.progress).is_some_and(|best| best + 1 == self.progress.epochs.len()) {
+            self.best = Some(model.parameters().clone());
+            if let Some(checkpoints) = &self.session.checkpoints {
+                checkpoints.save_best(&self.progress, parameter_tensors(model.parameters()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_best(&mut self, model: &mut Dlrm) {
+        if let Some(best) = self.best.take() {
+            *model.parameters_mut() = best;
+        }
+    }
+
+    /// Writes a checkpoint.
+    fn keep(&mut self, stepper: &mut impl Stepper) -> Result<()> {
+        self.see_losses(stepper, true)?;
+        if self.progress.steps_of_epoch > 0 {
+            self.spend_time();
+        }
+        let parameters = stepper.model()?.parameters().clone();
+        let mut tensors = parameter_tensors(&parameters);
+        tensors.extend(stepper.optimizer()?);
+        self.session.keep(&self.progress, tensors)
+    }
+
+    fn diverged(&self, model: &Dlrm, loss: f64) -> Error {
+        let (parameter, value) = model.extreme_parameter();
+        Error::Diverged {
+            loss,
+            step: self.progress.step - self.unseen.len() as u64 + 1,
+            epoch: self.progress.epoch(),
+            parameter,
+            value,
+        }
+    }
+}
+
+fn parameter_tensors(parameters: &Parameters) -> Tensors<'_> {
+    let dense = (
+        "parameters.dense".to_owned(),
+        Cow::Borrowed(&*parameters.dense),
+    );
+    let tables = parameters.tables.iter();
+    let tables = tables.map(|table| (table_name(&table.name), Cow::Borrowed(&*table.values)));
+    std::iter::once(dense).chain(tables).collect()
+}
+
+fn load_parameters<M>(checkpoint: &Checkpoint<M>, parameters: &mut Parameters) -> Result<()> {
+    checkpoint.load("parameters.dense", &mut parameters.dense)?;
+    for table in &mut parameters.tables {
+        checkpoint.load(&table_name(&table.name), &mut table.values)?;
+    }
+    Ok(())
+}
+
+fn table_name(table: &str) -> String {
+    format!("parameters.{table}")
+}
+
+/// The epoch with the least error on the validation rows, from 0; the first of equals.
+fn best_epoch(progress: &Progress<EpochMetrics>) -> Option<usize> {
+    let errors = progress.epochs.iter().enumerate();
+    let errors = errors.filter_map(|(epoch, metrics)| Some((metrics.validation_rmse?, epoch)));
+    let best = errors.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.map(|(_, epoch)| epoch)
+}
+
+fn add(errors: &mut Regression, rated: &[RatedPrediction]) -> Result<()> {
+    for rated in rated {
+        errors.add(rated.prediction, rated.rating);
     }
     Ok(())
 }
@@ -207,40 +415,4 @@ fn beyond_base(batch: &Batch) -> Cow<'_, [f32]> {
     }
     let pairs = batch.stars.iter().zip(&batch.base);
     Cow::Owned(pairs.map(|(stars, base)| stars - base).collect())
-}
-
-/// The losses of an epoch, which may come later than their batches.
-#[derive(Default)]
-struct EpochLoss {
-    batch_sizes: VecDeque<usize>,
-    sum: f64,
-}
-
-impl EpochLoss {
-    fn add(&mut self, loss: f64) {
-        let rows = self.batch_sizes.pop_front().unwrap_or(0);
-        self.sum += loss * rows as f64;
-    }
-}
-
-fn diverged(model: &Dlrm, loss: f64, step: u64, epoch: usize) -> Error {
-    let (parameter, value) = model.extreme_parameter();
-    Error::Diverged {
-        loss,
-        step,
-        epoch,
-        parameter,
-        value,
-    }
-}
-
-fn test_rmse(model: &Dlrm, data: &impl TrainingData) -> Result<f64> {
-    let mut regression = Regression::default();
-    predict_test(model, data, |rated| {
-        for rated in rated {
-            regression.add(rated.prediction, rated.rating);
-        }
-        Ok(())
-    })?;
-    Ok(regression.rmse().unwrap_or(f64::NAN))
 }

@@ -1,0 +1,230 @@
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::View;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::files::{write_error, write_whole};
+use crate::{Error, Result};
+
+/// Keys of the file's metadata: where the run stood, as JSON, and the hash of that
+/// and of all tensors.
+const PROGRESS_KEY: &str = "mmdlrm_progress";
+const HASH_KEY: &str = "mmdlrm_xxh3";
+
+/// How far a run has come. All that is drawn (the order of the rows, what is dropped)
+/// depends on seeds and on these numbers, so that they are the random state too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Progress<M> {
+    /// Of the configuration, the shape of the model and the data.
+    pub fingerprint: String,
+    /// Steps taken.
+    pub step: u64,
+    /// Of those, steps of the epoch at hand.
+    pub steps_of_epoch: usize,
+    /// Sum of the losses of the rows of the epoch at hand.
+    pub loss_sum: f64,
+    /// Seconds spent in the epoch at hand.
+    pub seconds: f64,
+    /// The figures of each epoch that is over.
+    pub epochs: Vec<M>,
+}
+
+impl<M> Progress<M> {
+    pub(crate) fn new(fingerprint: String) -> Self {
+        Self {
+            fingerprint,
+            step: 0,
+            steps_of_epoch: 0,
+            loss_sum: 0.0,
+            seconds: 0.0,
+            epochs: Vec::new(),
+        }
+    }
+
+    /// Rows that were learned from, where an epoch has `rows` and a step `batch_size`.
+    pub fn rows_done(&self, rows: usize, batch_size: usize) -> usize {
+        self.epochs.len() * rows + (self.steps_of_epoch * batch_size).min(rows)
+    }
+
+    /// The epoch at hand, from 1.
+    pub(crate) fn epoch(&self) -> usize {
+        self.epochs.len() + 1
+    }
+
+    /// Ends the epoch at hand.
+    pub(crate) fn end_epoch(&mut self, metrics: M) {
+        self.epochs.push(metrics);
+        self.steps_of_epoch = 0;
+        self.loss_sum = 0.0;
+        self.seconds = 0.0;
+    }
+
+    pub(crate) fn add(&mut self, loss: f64, rows: usize) {
+        self.loss_sum += loss * rows as f64;
+    }
+}
+
+/// A moment of a run, from which it can be gone on with as if it had never stopped.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint<M> {
+    /// How far the run had come.
+    pub progress: Progress<M>,
+    tensors: HashMap<String, Vec<f32>>,
+}
+
+/// Names and numbers of what a checkpoint keeps.
+pub(crate) type Tensors<'a> = Vec<(String, Cow<'a, [f32]>)>;
+
+impl<M: DeserializeOwned> Checkpoint<M> {
+    /// Reads a file that [`write`] wrote.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub(crate) fn read(path: &Path) -> std::result::Result<Self, String> {
+        let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+        Self::parse(&bytes)
+    }
+
+    fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
+        let not_whole = |error: safetensors::SafeTensorError| error.to_string();
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(not_whole)?;
+        let entries = metadata.metadata().as_ref();
+        let entry = |key| entries.and_then(|entries| entries.get(key));
+        let (Some(progress), Some(hash)) = (entry(PROGRESS_KEY), entry(HASH_KEY)) else {
+            return Err("it is no checkpoint".to_owned());
+        };
+        let file = SafeTensors::deserialize(bytes).map_err(not_whole)?;
+        let mut stored: Vec<(String, TensorView)> = file.tensors();
+        stored.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let views = stored.iter().map(|(name, tensor)| (name, tensor));
+        if self::hash(progress, views) != *hash {
+            return Err("its content does not have the hash that it was written with".to_owned());
+        }
+        let progress = serde_json::from_str(progress).map_err(|error| error.to_string())?;
+        let tensors = stored.into_iter().map(|(name, tensor)| {
+            let numbers = tensor.data().as_chunks().0.iter();
+            (
+                name,
+                numbers.map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+            )
+        });
+        Ok(Self {
+            progress,
+            tensors: tensors.collect(),
+        })
+    }
+}
+
+impl<M> Checkpoint<M> {
+    /// Copies the numbers called `name` into `out`.
+    pub(crate) fn load(&self, name: &str, out: &mut [f32]) -> Result<()> {
+        match self.tensors.get(name) {
+            Some(values) if values.len() == out.len() => {
+                out.copy_from_slice(values);
+                Ok(())
+            }
+            found => Err(Error::Mismatch(format!(
+                "the checkpoint has {} numbers of {name}, the run {}",
+                found.map_or(0, Vec::len),
+                out.len()
+            ))),
+        }
+    }
+
+    /// Refuses a checkpoint of another run.
+    pub(crate) fn check(&self, fingerprint: &str) -> Result<()> {
+        if self.progress.fingerprint == fingerprint {
+            return Ok(());
+        }
+        Err(Error::Mismatch(
+            "the checkpoint is of other settings, another model or other data; go on with \
+             those it was made with, or begin a run in another folder"
+                .to_owned(),
+        ))
+    }
+}
+
+/// Writes a checkpoint, whole, as a safetensors file.
+pub(crate) fn write<M: Serialize>(
+    path: &Path,
+    progress: &Progress<M>,
+    mut tensors: Tensors,
+) -> Result<()> {
+    let progress = serde_json::to_string(progress)?;
+    tensors.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let views: Vec<(&String, Numbers)> = tensors
+        .iter()
+        .map(|(name, values)| (name, Numbers::new(values)))
+        .collect();
+    let metadata = HashMap::from([
+        (
+            HASH_KEY.to_owned(),
+            hash(&progress, views.iter().map(|(name, view)| (*name, view))),
+        ),
+        (PROGRESS_KEY.to_owned(), progress),
+    ]);
+    write_whole(path, |beside| {
+        safetensors::serialize_to_file(views, Some(metadata), beside).map_err(|error| {
+            let source = match error {
+                safetensors::SafeTensorError::IoError(source) => source,
+                other => std::io::Error::other(other),
+            };
+            write_error(path)(source)
+        })
+    })
+}
+
+/// Numbers in a file, in little-endian order.
+struct Numbers<'a> {
+    values: &'a [f32],
+    shape: [usize; 1],
+}
+
+impl<'a> Numbers<'a> {
+    fn new(values: &'a [f32]) -> Self {
+        Self {
+            values,
+            shape: [values.len()],
+        }
+    }
+}
+
+impl View for Numbers<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let bytes = self.values.iter().flat_map(|x| x.to_le_bytes());
+        Cow::Owned(bytes.collect())
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.values)
+    }
+}
+
+/// Of all that a checkpoint says; tensors in the order of their names.
+fn hash<'a, V: View + 'a>(
+    progress: &str,
+    tensors: impl Iterator<Item = (&'a String, &'a V)>,
+) -> String {
+    let mut hash = Xxh3::new();
+    hash.update(progress.as_bytes());
+    for (name, tensor) in tensors {
+        hash.update(name.as_bytes());
+        hash.update(format!("{:?} {:?}", tensor.dtype(), tensor.shape()).as_bytes());
+        hash.update(&tensor.data());
+    }
+    format!("{:032x}", hash.digest128())
+}

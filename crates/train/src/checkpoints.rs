@@ -1,0 +1,244 @@
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{Tensors, write};
+use crate::files::write_error;
+use crate::{Checkpoint, Error, Progress, Result};
+
+/// When a run is kept, and how much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// Steps from one checkpoint to the next; 0 for none between epochs.
+    pub every_steps: u64,
+    /// The latest so many are kept, beside the best.
+    pub keep: usize,
+}
+
+impl Default for CheckpointConfig {
+    /// Every 2,000 steps, two of them: one to fall back to.
+    fn default() -> Self {
+        Self {
+            every_steps: 2000,
+            keep: 2,
+        }
+    }
+}
+
+impl CheckpointConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for the first value that makes no sense.
+    pub fn validate(&self) -> Result<()> {
+        if self.keep == 0 {
+            return Err(Error::Setting {
+                setting: "checkpoints.keep",
+                value: "0".to_owned(),
+                rule: "it must be 1 or more, and 2 to have one to fall back to",
+            });
+        }
+        Ok(())
+    }
+}
+
+const EXTENSION: &str = ".safetensors";
+const BEST: &str = "best.safetensors";
+
+/// The checkpoints of a run, in a folder of their own: `step-000000002000.safetensors`
+/// and so on, and `best.safetensors` where a run validates.
+///
+/// Each is written beside its place, flushed to the disk and renamed, with a hash of its
+/// content; the oldest go when there are more than are to be kept.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    config: CheckpointConfig,
+}
+
+/// What [`Checkpoints::latest`] found.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Latest<M> {
+    /// The newest that can be used.
+    pub checkpoint: Option<Checkpoint<M>>,
+    /// Newer ones that cannot, and why.
+    pub damaged: Vec<(PathBuf, String)>,
+}
+
+impl Checkpoints {
+    /// In `folder`, which is made when the first is written.
+    pub fn new(folder: impl Into<PathBuf>, config: CheckpointConfig) -> Self {
+        Self {
+            folder: folder.into(),
+            config,
+        }
+    }
+
+    /// The newest checkpoint that is whole; damaged ones are passed over.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn latest<M: DeserializeOwned>(&self) -> Result<Latest<M>> {
+        let mut damaged = Vec::new();
+        for path in self.paths(is_step)?.into_iter().rev() {
+            match Checkpoint::read(&path) {
+                Ok(checkpoint) => {
+                    let checkpoint = Some(checkpoint);
+                    return Ok(Latest {
+                        checkpoint,
+                        damaged,
+                    });
+                }
+                Err(why) => damaged.push((path, why)),
+            }
+        }
+        let checkpoint = None;
+        Ok(Latest {
+            checkpoint,
+            damaged,
+        })
+    }
+
+    /// Whether a checkpoint is due after `step` steps.
+    pub(crate) fn is_due(&self, step: u64) -> bool {
+        self.config.every_steps > 0 && step.is_multiple_of(self.config.every_steps)
+    }
+
+    /// Writes a checkpoint and forgets the oldest.
+    pub(crate) fn save<M: Serialize>(
+        &self,
+        progress: &Progress<M>,
+        tensors: Tensors,
+    ) -> Result<()> {
+        let name = format!("step-{:012}{EXTENSION}", progress.step);
+        write(&self.place(&name)?, progress, tensors)?;
+        let mut old = self.paths(is_step)?;
+        old.truncate(old.len().saturating_sub(self.config.keep));
+        // Of a run that was killed while it wrote.
+        old.extend(self.paths(is_partial)?);
+        for path in old {
+            std::fs::remove_file(&path).map_err(write_error(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the best epoch's.
+    pub(crate) fn save_best<M: Serialize>(
+        &self,
+        progress: &Progress<M>,
+        tensors: Tensors,
+    ) -> Result<()> {
+        write(&self.place(BEST)?, progress, tensors)
+    }
+
+    /// The best epoch's.
+    pub(crate) fn best<M: DeserializeOwned>(&self) -> Result<Checkpoint<M>> {
+        let path = self.folder.join(BEST);
+        Checkpoint::read(&path).map_err(|reason| Error::Checkpoint { path, reason })
+    }
+
+    fn place(&self, name: &str) -> Result<PathBuf> {
+        std::fs::create_dir_all(&self.folder).map_err(write_error(&self.folder))?;
+        Ok(self.folder.join(name))
+    }
+
+    /// Files whose name is wanted; checkpoints of steps come the oldest first.
+    fn paths(&self, is_wanted: fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+        let read_error = |source| Error::Read {
+            path: self.folder.clone(),
+            source,
+        };
+        let entries = match std::fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(read_error)?,
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(read_error)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if is_wanted(&name) {
+                paths.push(path);
+            }
+        }
+        // Step numbers are of one width.
+        paths.sort_unstable();
+        Ok(paths)
+    }
+}
+
+fn is_step(name: &str) -> bool {
+    name.starts_with("step-") && name.ends_with(EXTENSION)
+}
+
+fn is_partial(name: &str) -> bool {
+    name.starts_with(".step-")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    fn progress(step: u64) -> Progress<u32> {
+        Progress {
+            step,
+            loss_sum: 0.1 + 0.2,
+            epochs: vec![7],
+            ..Progress::new("of this run".to_owned())
+        }
+    }
+
+    fn tensors(value: f32) -> Tensors<'static> {
+        let numbers = |length| Cow::Owned(vec![value; length]);
+        vec![("b".to_owned(), numbers(3)), ("a".to_owned(), numbers(1))]
+    }
+
+    #[test]
+    fn a_checkpoint_comes_back_to_the_bit_and_the_last_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path(), CheckpointConfig::default());
+        assert_eq!(checkpoints.latest::<u32>().unwrap().checkpoint, None);
+        for step in [8, 9, 10] {
+            let value = f32::from_bits(0x7fc0_1234) * step as f32;
+            checkpoints.save(&progress(step), tensors(value)).unwrap();
+        }
+        checkpoints.save(&progress(11), tensors(0.1)).unwrap();
+        let latest = checkpoints.latest::<u32>().unwrap();
+        assert_eq!(latest.damaged, []);
+        let found = latest.checkpoint.unwrap();
+        assert_eq!(found.progress, progress(11));
+        let mut numbers = [0.0; 3];
+        found.load("b", &mut numbers).unwrap();
+        assert_eq!(numbers, [0.1; 3]);
+        assert!(found.load("b", &mut [0.0; 2]).is_err());
+        assert!(found.load("c", &mut [0.0; 2]).is_err());
+        assert!(found.check("of another run").is_err());
+        assert_eq!(checkpoints.paths(is_step).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_passed_over_wherever_the_damage_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path(), CheckpointConfig::default());
+        checkpoints.save(&progress(1), tensors(1.0)).unwrap();
+        checkpoints.save(&progress(2), tensors(2.0)).unwrap();
+        let newest = checkpoints.paths(is_step).unwrap().pop().unwrap();
+        let whole = std::fs::read(&newest).unwrap();
+        let damages = (0..whole.len()).map(|at| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            bytes
+        });
+        let cuts = (0..whole.len()).map(|length| whole[..length].to_vec());
+        for bytes in damages.chain(cuts) {
+            std::fs::write(&newest, bytes).unwrap();
+            let latest = checkpoints.latest::<u32>().unwrap();
+            assert_eq!(latest.damaged.len(), 1);
+            assert_eq!(latest.checkpoint.unwrap().progress.step, 1);
+        }
+    }
+}

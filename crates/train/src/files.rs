@@ -1,0 +1,49 @@
+//! Files that are whole or absent.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// The place beside `path` where its new content is written first.
+pub(crate) fn beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.partial"))
+}
+
+/// Lets `fill` write a file beside its place, and renames it there once it is on
+/// the disk: whenever the machine stops, `path` is as it was or as it should be.
+pub(crate) fn write_whole(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let beside = beside(path);
+    let written = fill(&beside).and_then(|()| {
+        File::open(&beside)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::rename(&beside, path))
+            .and_then(|()| sync_parent(path))
+            .map_err(write_error(path))
+    });
+    if written.is_err() {
+        // On a full disk, what is there of it is in the way.
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
+}
+
+/// A rename is on the disk when its folder is.
+#[cfg(unix)]
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => File::open(parent)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_parent(_path: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::Write { path, source }
+}

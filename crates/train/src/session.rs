@@ -1,0 +1,109 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mmdlrm_data::Features;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::checkpoint::Tensors;
+use crate::{Checkpoint, Checkpoints, Error, Progress, Result};
+
+/// What makes a run survive: where its checkpoints go, the one it goes on from, and who
+/// may stop it. The default has none of them.
+///
+/// `M` is what an epoch comes to, [`EpochMetrics`](crate::EpochMetrics) or
+/// [`NextItemEpoch`](crate::NextItemEpoch).
+///
+/// ```
+/// use std::sync::atomic::AtomicBool;
+///
+/// use mmdlrm_train::{CheckpointConfig, Checkpoints, EpochMetrics, Session};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let stop = AtomicBool::new(false); // set by a handler of signals, say
+/// let checkpoints = Checkpoints::new(folder.path(), CheckpointConfig::default());
+/// let latest = checkpoints.latest()?;
+/// for (path, reason) in &latest.damaged {
+///     eprintln!("passed over {}: {reason}", path.display());
+/// }
+/// let session: Session<EpochMetrics> = Session {
+///     resumed: latest.checkpoint,
+///     checkpoints: Some(checkpoints),
+///     stop: Some(&stop),
+/// };
+/// # Ok::<(), mmdlrm_train::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Session<'a, M> {
+    /// Where checkpoints go, after every so many steps and every epoch.
+    pub checkpoints: Option<Checkpoints>,
+    /// The moment to go on from, to the same parameters as if the run had not stopped.
+    pub resumed: Option<Checkpoint<M>>,
+    /// When it becomes true the run writes a checkpoint and ends with
+    /// [`Error::Stopped`].
+    pub stop: Option<&'a AtomicBool>,
+}
+
+impl<M> Default for Session<'_, M> {
+    fn default() -> Self {
+        Self {
+            checkpoints: None,
+            resumed: None,
+            stop: None,
+        }
+    }
+}
+
+impl<M: Serialize + DeserializeOwned> Session<'_, M> {
+    /// Where the run begins: at its beginning, or where the checkpoint says, if that
+    /// is of the same run.
+    pub(crate) fn begin(&mut self, fingerprint: String) -> Result<Progress<M>>
+    where
+        M: Clone,
+    {
+        match &self.resumed {
+            None => Ok(Progress::new(fingerprint)),
+            Some(checkpoint) => {
+                checkpoint.check(&fingerprint)?;
+                Ok(checkpoint.progress.clone())
+            }
+        }
+    }
+
+    /// Whether a checkpoint is to be written between epochs.
+    pub(crate) fn is_due(&self, step: u64) -> bool {
+        let checkpoints = self.checkpoints.as_ref();
+        self.is_stopped() || checkpoints.is_some_and(|checkpoints| checkpoints.is_due(step))
+    }
+
+    /// Writes a checkpoint, if any are wanted, and ends a run that is to stop.
+    pub(crate) fn keep(&self, progress: &Progress<M>, tensors: Tensors) -> Result<()> {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.save(progress, tensors)?;
+        }
+        match self.is_stopped() {
+            true => Err(Error::Stopped {
+                step: progress.step,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+}
+
+/// Tells one run from another: by its configuration, its model's and its data.
+pub(crate) fn fingerprint(settings: &impl Serialize, data: u64) -> Result<String> {
+    let settings = serde_json::to_vec(settings)?;
+    Ok(format!("{:032x}-{data:016x}", xxh3_128(&settings)))
+}
+
+/// Of the data that a model for ratings learns from.
+pub(crate) fn of_data(features: &Features, rows: [usize; 3]) -> u64 {
+    let rows = rows.map(|rows| rows as u64);
+    rows.iter().fold(features.fingerprint(), |hash, rows| {
+        hash.rotate_left(17) ^ rows
+    })
+}

@@ -1,0 +1,266 @@
+//! Runs that are killed, stopped, crowded out or robbed of their disk.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use mmdlrm::data::generate::{self, GeneratorConfig};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::support::{self, metrics};
+use crate::{run_in, text};
+
+const KILLS: usize = 10;
+
+/// Ratings enough for a run of a second or two; the preset draws what it drops.
+const TRAIN: [&str; 17] = [
+    "--data",
+    "data",
+    "--preset",
+    "best",
+    "--epochs",
+    "2",
+    "--dim",
+    "8",
+    "--batch-size",
+    "64",
+    "--validation",
+    "0.1",
+    "--checkpoint-steps",
+    "20",
+    "--keep-checkpoints",
+    "3",
+    "--out",
+];
+
+fn data(dir: &Path) {
+    let config = GeneratorConfig {
+        users: 200,
+        movies: 300,
+        ratings: 20_000,
+        seed: 3,
+        contents: false,
+    };
+    generate::write(&dir.join("data"), &config, |_| {}).unwrap();
+}
+
+fn start(dir: &Path, arguments: &[&str]) -> Child {
+    Command::new(support::program("train_ml25m"))
+        .current_dir(dir)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn train_in<'a>(out: &'a str) -> Vec<&'a str> {
+    TRAIN.iter().copied().chain([out]).collect()
+}
+
+/// Names of the checkpoints of a run, the newest last.
+fn steps(run: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(run.join("checkpoints"));
+    let names = entries.into_iter().flatten();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name.starts_with("step-")).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Starts a run and waits for its first checkpoint.
+fn start_and_wait_for_a_checkpoint(dir: &Path, out: &str) -> Child {
+    let mut child = start(dir, &train_in(out));
+    while steps(&dir.join(out)).is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "ended too soon");
+        sleep(Duration::from_millis(1));
+    }
+    child
+}
+
+fn read(dir: &Path, name: &str) -> Vec<u8> {
+    std::fs::read(dir.join(name)).unwrap()
+}
+
+#[test]
+fn a_run_killed_at_ten_random_moments_ends_with_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    data(dir);
+    let begun = Instant::now();
+    let output = run_in(dir, &train_in("straight"));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let whole = begun.elapsed();
+
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    let (mut arguments, mut in_training) = (train_in("killed"), 0);
+    for _ in 0..KILLS {
+        let mut child = start(dir, &arguments);
+        sleep(whole.mul_f64(random.random_range(0.05..0.9)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let run = dir.join("killed");
+        in_training += usize::from(!steps(&run).is_empty());
+        if run.join("config.json").exists() {
+            arguments = vec!["--resume", "killed"];
+        }
+    }
+    assert!(in_training > 3, "{in_training} kills after a checkpoint");
+    let output = run_in(dir, &["--resume", "killed"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for file in ["model.safetensors", "predictions.parquet"] {
+        let (killed, straight) = (dir.join("killed"), dir.join("straight"));
+        assert!(read(&killed, file) == read(&straight, file), "{file}");
+    }
+    let figures = |run: &str| -> Vec<_> {
+        let lines = metrics(&dir.join(run)).into_iter();
+        lines
+            .map(|line| {
+                (
+                    line["train_loss"].clone(),
+                    line["validation_rmse"].clone(),
+                    line["rmse"].clone(),
+                )
+            })
+            .collect()
+    };
+    assert_eq!(figures("killed"), figures("straight"));
+}
+
+#[test]
+fn a_signal_ends_the_run_with_a_checkpoint_to_go_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    data(dir);
+    for signal in ["INT", "TERM"] {
+        let out = format!("run-{signal}");
+        let child = start_and_wait_for_a_checkpoint(dir, &out);
+        let sent = Command::new("kill")
+            .args(["-s", signal, &child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("--resume"), "{stderr}");
+        let output = run_in(dir, &["--resume", &out]);
+        let stderr = text(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        assert!(stderr.contains("training goes on after step"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_the_one_before_it_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    data(dir);
+    assert!(run_in(dir, &train_in("straight")).status.success());
+    let mut child = start_and_wait_for_a_checkpoint(dir, "run");
+    let run = dir.join("run");
+    while steps(&run).len() < 2 {
+        sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let newest = steps(&run).pop().unwrap();
+    let path = run.join("checkpoints").join(&newest);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    std::fs::write(&path, bytes).unwrap();
+    let output = run_in(dir, &["--resume", "run"]);
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains(&format!("{newest} is damaged and passed over")),
+        "{stderr}"
+    );
+    assert!(
+        read(&dir.join("run"), "model.safetensors")
+            == read(&dir.join("straight"), "model.safetensors")
+    );
+}
+
+#[test]
+fn a_second_run_in_the_folder_is_refused_and_an_unfinished_one_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    data(dir);
+    let mut first = start_and_wait_for_a_checkpoint(dir, "run");
+    for arguments in [train_in("run"), vec!["--resume", "run"]] {
+        let stderr = text(&run_in(dir, &arguments).stderr);
+        assert!(stderr.contains("another run is at work in run"), "{stderr}");
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let stderr = text(&run_in(dir, &train_in("run")).stderr);
+    assert!(
+        stderr.contains("stopped before its end") && stderr.contains("--resume"),
+        "{stderr}"
+    );
+    let stderr = text(&run_in(dir, &["--resume", "data"]).stderr);
+    assert!(stderr.contains("data holds no run"), "{stderr}");
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_leaves_the_last_checkpoint_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    data(dir);
+    assert!(run_in(dir, &train_in("straight")).status.success());
+    let mut child = start_and_wait_for_a_checkpoint(dir, "run");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // No file may grow to the size of a checkpoint.
+    let program = support::program("train_ml25m");
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 16; exec '{}' --resume run",
+        program.display()
+    );
+    let output = Command::new("bash")
+        .current_dir(dir)
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("cannot write run/checkpoints/step-"),
+        "{stderr}"
+    );
+    let output = run_in(dir, &["--resume", "run"]);
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(!stderr.contains("damaged"), "{stderr}");
+    assert!(
+        read(&dir.join("run"), "model.safetensors")
+            == read(&dir.join("straight"), "model.safetensors")
+    );
+}
+
+#[test]
+fn ratings_that_are_gone_when_the_run_goes_on_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    data(dir);
+    let mut child = start_and_wait_for_a_checkpoint(dir, "run");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::rename(dir.join("data/ratings.csv"), dir.join("elsewhere.csv")).unwrap();
+    let stderr = text(&run_in(dir, &["--resume", "run"]).stderr);
+    assert!(
+        stderr.contains("data") && stderr.contains("ratings"),
+        "{stderr}"
+    );
+    // Others in their place are not what the run had learned from.
+    let others = std::fs::read_to_string(dir.join("elsewhere.csv")).unwrap();
+    let fewer = &others[..others.trim_end().rfind('\n').unwrap() + 1];
+    std::fs::write(dir.join("data/ratings.csv"), fewer).unwrap();
+    let stderr = text(&run_in(dir, &["--resume", "run"]).stderr);
+    assert!(stderr.contains("other data"), "{stderr}");
+    std::fs::rename(dir.join("elsewhere.csv"), dir.join("data/ratings.csv")).unwrap();
+    assert!(run_in(dir, &["--resume", "run"]).status.success());
+}
