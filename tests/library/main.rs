@@ -15,6 +15,7 @@ mod hub;
 mod modalities;
 mod next_item;
 mod ranking;
+mod recommend;
 mod shared_bags;
 mod survive;
 mod training;

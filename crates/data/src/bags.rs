@@ -49,6 +49,12 @@ impl Bags {
         &mut self.ids[self.offsets[row] as usize..self.offsets[row + 1] as usize]
     }
 
+    /// Adds a bag behind the last.
+    pub(crate) fn push(&mut self, ids: &[u32]) {
+        self.ids.extend_from_slice(ids);
+        self.offsets.push(self.ids.len() as u32);
+    }
+
     /// Number of bags.
     pub fn len(&self) -> usize {
         self.offsets.len() - 1

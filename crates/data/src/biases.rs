@@ -96,6 +96,20 @@ impl Biases {
         }
     }
 
+    /// Adds a movie that nobody has rated.
+    pub fn add_movie(&mut self) {
+        self.movies.push(Sums::default());
+        self.movie_biases.push(0.0);
+    }
+
+    /// The same for other users, as far as rows are predicted.
+    pub fn for_users(self, histories: &RatedBags) -> Self {
+        Self {
+            users: deviations(self.mean, histories, &self.movie_biases),
+            ..self
+        }
+    }
+
     /// A rating of the user less mean and movie's bias.
     pub fn of_history(&self, movie: u32, stars: f32) -> f64 {
         f64::from(stars) - self.mean - self.movie_biases[movie as usize]

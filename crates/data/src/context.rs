@@ -6,7 +6,7 @@ use crate::biases::Bias;
 use crate::gaussian_process::{GaussianProcess, Points, Traits};
 use crate::neighbours::Neighbours;
 use crate::rated::Rated;
-use crate::rated_bags::{RatedBag, RatedBags};
+use crate::rated_bags::{Owner, RatedBag, RatedBags};
 use crate::{Bags, Batch, BatchBags, Error, Result};
 
 /// Samples of the batch that bags are made to fit, and the ratings that it should
@@ -107,6 +107,36 @@ impl Context {
             longest,
             process,
             neighbours,
+        }
+    }
+
+    /// With a movie more, that nobody has rated.
+    pub fn with_movie(self, year: f32, genres: &[u32]) -> Self {
+        let process = self.process;
+        Self {
+            neighbours: self.neighbours.with_movie(year),
+            process: process.map(|process| process.with_movie(Traits::new(year, genres))),
+            ..self
+        }
+    }
+
+    /// For one other user, with these ratings.
+    pub fn for_user(self, ratings: &[Rated]) -> Self {
+        let ratings = ratings.iter().map(|rated| Rated {
+            user: 0,
+            timestamp: self.neighbours.time(rated.timestamp),
+            ..*rated
+        });
+        let histories = RatedBags::new(Owner::User, 1, ratings);
+        let neighbours = self.neighbours.for_users(histories);
+        let Neighbours {
+            histories, biases, ..
+        } = &neighbours;
+        let process = self.process;
+        Self {
+            process: process.map(|process| process.for_users(histories, biases)),
+            neighbours,
+            ..self
         }
     }
 
@@ -242,7 +272,6 @@ fn affordable(sides: &[&RatedBags]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rated_bags::Owner;
 
     /// The longest bags where each of so many users rated all of 1,000 movies.
     fn longest(users: u32) -> u32 {

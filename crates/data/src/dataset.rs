@@ -106,6 +106,12 @@ impl Dataset {
         &self.split
     }
 
+    /// The movies of all that each user rated, held out or not, by dense rows.
+    pub fn all_rated(&self) -> Bags {
+        let pairs = self.rated.iter().map(|rated| (rated.user, rated.movie));
+        Bags::from_pairs(self.features.users().len(), pairs)
+    }
+
     /// A row of the ratings.
     ///
     /// # Panics

@@ -67,9 +67,11 @@ impl Factors {
         }
     }
 
-    /// Factors of a movie that know nothing of the user's stars.
+    /// Factors of a movie that know nothing of the user's stars; 0 of a movie that is
+    /// new.
     pub fn of(&self, user: u32, movie: u32) -> &Vector {
-        &self.of_group[group(user)][movie as usize]
+        let factors = self.of_group[group(user)].get(movie as usize);
+        factors.unwrap_or(&[0.0; DIM])
     }
 }
 

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -6,7 +7,7 @@ use crate::context::Context;
 use crate::rated::Rated;
 use crate::rated_bags::RatedBags;
 use crate::statistics::{DENSE_FEATURES, Statistics, WIDTH};
-use crate::{Bags, Batch, ContextConfig, IdMap, Modality, Movies, Result};
+use crate::{Bags, Batch, ContextConfig, Error, IdMap, Modality, Movies, Result};
 
 /// What is known of users and movies: their numbers, genres, modalities, and
 /// statistics of the training rows. Turns ratings into [`Batch`]es.
@@ -17,8 +18,19 @@ pub struct Features {
     genre_names: Vec<String>,
     genres: Bags,
     statistics: Statistics,
-    modalities: Vec<Modality>,
+    modalities: Arc<Vec<Modality>>,
     context: Option<Context>,
+}
+
+/// A movie that nobody has rated yet.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NewMovie {
+    /// Year of release.
+    pub year: Option<i32>,
+    /// Names of its genres, of [`Features::genre_names`].
+    pub genres: Vec<String>,
+    /// For each modality that it has the name and the vector, as the encoder made it.
+    pub vectors: Vec<(String, Vec<f32>)>,
 }
 
 impl Features {
@@ -45,9 +57,72 @@ impl Features {
             genre_names,
             genres,
             statistics,
-            modalities,
+            modalities: Arc::new(modalities),
             context: None,
         })
+    }
+
+    /// The same movies for one user who is new, the only one, with these ratings; their
+    /// [`Rated::user`] is not read.
+    pub fn for_new_user(&self, ratings: &[Rated]) -> Self {
+        let context = self.context.clone();
+        Self {
+            users: IdMap::from_ids([0]),
+            statistics: self.statistics.for_user(ratings),
+            context: context.map(|context| context.for_user(ratings)),
+            movies: self.movies.clone(),
+            genre_names: self.genre_names.clone(),
+            genres: self.genres.clone(),
+            modalities: Arc::clone(&self.modalities),
+        }
+    }
+
+    /// The same users and movies and a new one, behind the last row of
+    /// [`Self::movies`], which does not name it. The vectors of the others are left out:
+    /// the batches are to be of the new movie alone.
+    ///
+    /// # Errors
+    /// A genre that no other movie has, or a vector of no modality or of another width.
+    pub fn with_new_movie(&self, movie: &NewMovie) -> Result<Self> {
+        let genre = |name: &String| {
+            let found = self.genre_names.binary_search(name);
+            found.map(|genre| genre as u32).map_err(|_| {
+                let rule = "it must be the genre of some movie of the catalogue";
+                Error::setting("genre", name, rule)
+            })
+        };
+        let mut genres: Vec<u32> = movie.genres.iter().map(genre).collect::<Result<_>>()?;
+        genres.sort_unstable();
+        genres.dedup();
+        if let Some((name, _)) = movie
+            .vectors
+            .iter()
+            .find(|(name, _)| self.modalities.iter().all(|it| it.name() != name))
+        {
+            let rule = "it must be one of those that the model was trained with";
+            return Err(Error::setting("modality", name, rule));
+        }
+        let modalities = self.modalities.iter().map(|modality| {
+            let own = movie
+                .vectors
+                .iter()
+                .find(|(name, _)| name == modality.name());
+            modality.of_new_movie(own.map(|(_, vector)| vector.as_slice()))
+        });
+        let modalities = modalities.collect::<Result<_>>()?;
+        let mut features = self.clone();
+        features.modalities = Arc::new(modalities);
+        features.statistics.add_movie(movie.year);
+        features.genres.push(&genres);
+        let year = features
+            .statistics
+            .years
+            .last()
+            .copied()
+            .unwrap_or_default();
+        let context = features.context.take();
+        features.context = context.map(|context| context.with_movie(year, &genres));
+        Ok(features)
     }
 
     /// Gives batches a context from the training rows.
@@ -125,6 +200,19 @@ impl Features {
         self.statistics.movie_counts()
     }
 
+    /// When a user rated last in the training set; [`Self::latest`] of one who did not.
+    ///
+    /// # Panics
+    /// Where the user is no dense row.
+    pub fn last_seen(&self, user: u32) -> u32 {
+        self.statistics.last_seen[user as usize]
+    }
+
+    /// When anybody rated last in the training set.
+    pub fn latest(&self) -> u32 {
+        self.statistics.last_seen.iter().copied().max().unwrap_or(0)
+    }
+
     /// A hash of who is numbered how, of the statistics and of the vectors: another one
     /// says that a model trained on these features does not fit those.
     pub fn fingerprint(&self) -> u64 {
@@ -141,7 +229,7 @@ impl Features {
         words(&self.movie_counts());
         words(&self.statistics.last_seen);
         words(&[mean.to_bits(), deviation.to_bits()]);
-        for modality in &self.modalities {
+        for modality in self.modalities.iter() {
             words(modality.row_of_movie());
             for vector in modality.values().chunks(modality.width().max(1)) {
                 let bits = vector.iter().map(|x| u32::from(x.to_bits()));
@@ -251,7 +339,7 @@ impl Features {
             batch.genre_ids.extend_from_slice(self.genres.row(movie));
             batch.genre_offsets.push(batch.genre_ids.len() as u32);
         }
-        for modality in &self.modalities {
+        for modality in self.modalities.iter() {
             let rows = modality.row_of_movie();
             let of_movies = batch.movies.iter().map(|&movie| rows[movie as usize]);
             batch.modality_rows.push(of_movies.collect());

@@ -7,6 +7,7 @@
 //! user's own stars, which are left to decide alone.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use mmdlrm_kernels::{add_scaled, dot, exp, vectorize};
 use rayon::prelude::*;
@@ -75,11 +76,11 @@ impl Traits {
 #[derive(Clone)]
 pub(crate) struct GaussianProcess {
     traits: Vec<Traits>,
-    factors: Factors,
+    factors: Arc<Factors>,
     /// Whether times are looked at.
     times: bool,
     /// `K⁻¹d`, a number a training rating in the order of the histories.
-    weights: Vec<f32>,
+    weights: Arc<Vec<f32>>,
 }
 
 impl GaussianProcess {
@@ -91,13 +92,24 @@ impl GaussianProcess {
         traits: Vec<Traits>,
         times: bool,
     ) -> Self {
-        let mut process = Self {
+        let process = Self {
             traits,
-            factors: Factors::fit(histories, audiences, biases),
+            factors: Arc::new(Factors::fit(histories, audiences, biases)),
             times,
-            weights: vec![0.0; histories.ratings()],
+            weights: Arc::default(),
         };
-        let mut weights = std::mem::take(&mut process.weights);
+        process.for_users(histories, biases)
+    }
+
+    /// With a movie more, that nobody has rated.
+    pub fn with_movie(mut self, traits: Traits) -> Self {
+        self.traits.push(traits);
+        self
+    }
+
+    /// The same process for other users, whose stars its factors have not seen.
+    pub fn for_users(self, histories: &RatedBags, biases: &Biases) -> Self {
+        let mut weights = vec![0.0; histories.ratings()];
         let mut rest = weights.as_mut_slice();
         let mut users = Vec::with_capacity(histories.len());
         for user in 0..histories.len() as u32 {
@@ -108,10 +120,12 @@ impl GaussianProcess {
         let scratch = || (Points::default(), Cholesky::default());
         let users = users.into_par_iter();
         users.for_each_init(scratch, |scratch, (user, weights)| {
-            process.fit_user(histories.row(user), user, biases, scratch, weights);
+            self.fit_user(histories.row(user), user, biases, scratch, weights);
         });
-        process.weights = weights;
-        process
+        Self {
+            weights: Arc::new(weights),
+            ..self
+        }
     }
 
     fn fit_user(

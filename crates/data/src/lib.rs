@@ -84,7 +84,7 @@ pub use candidates::{Candidates, UserCandidates};
 pub use context::ContextConfig;
 pub use dataset::Dataset;
 pub use error::{Error, Result};
-pub use features::Features;
+pub use features::{Features, NewMovie};
 pub use genome::Genome;
 pub use ids::IdMap;
 pub use modality::Modality;

@@ -1,6 +1,8 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
+use crate::{Error, Result};
+
 /// Vectors of one modality (posters, plots, …), one a movie that has it.
 ///
 /// A movie's vector is found through [`row_of_movie`](Self::row_of_movie), so
@@ -14,6 +16,14 @@ pub struct Modality {
     width: usize,
     values: Vec<f16>,
     row_of_movie: Vec<u32>,
+    standard: Standard,
+}
+
+/// What is subtracted from vectors, and what they are divided by then.
+#[derive(Debug, Clone, PartialEq)]
+struct Standard {
+    mean: Vec<f32>,
+    length: f32,
 }
 
 impl Modality {
@@ -51,15 +61,34 @@ impl Modality {
                 values.extend_from_slice(vector);
             }
         }
-        standardise(&mut values, width);
-        let mut halves = vec![f16::ZERO; values.len()];
-        halves.convert_from_f32_slice(&values);
+        let standard = Standard::fit(&values, width);
         Self {
             name: name.to_owned(),
             width,
-            values: halves,
+            values: standard.apply(values),
             row_of_movie,
+            standard,
         }
+    }
+
+    /// The vector of a movie behind the last, standardised as the others, which are left
+    /// out.
+    pub(crate) fn of_new_movie(&self, vector: Option<&[f32]>) -> Result<Self> {
+        let mut row_of_movie = vec![Self::MISSING; self.row_of_movie.len() + 1];
+        if let (Some(vector), Some(row)) = (vector, row_of_movie.last_mut()) {
+            if vector.len() != self.width {
+                let rule = "it must have the width of the modality's others";
+                return Err(Error::setting("numbers of a vector", vector.len(), rule));
+            }
+            *row = 0;
+        }
+        Ok(Self {
+            name: self.name.clone(),
+            width: self.width,
+            values: self.standard.apply(vector.unwrap_or_default().to_vec()),
+            row_of_movie,
+            standard: self.standard.clone(),
+        })
     }
 
     /// Name of the modality, `"image"` or `"text"`.
@@ -88,27 +117,39 @@ impl Modality {
     }
 }
 
-fn standardise(values: &mut [f32], width: usize) {
-    let Some(rows) = values.len().checked_div(width).filter(|&rows| rows > 0) else {
-        return;
-    };
-    let mut mean = vec![0f64; width];
-    for row in values.chunks_exact(width) {
-        mean.iter_mut()
-            .zip(row)
-            .for_each(|(sum, &x)| *sum += f64::from(x));
-    }
-    mean.iter_mut().for_each(|sum| *sum /= rows as f64);
-    let mut squares = 0f64;
-    for row in values.chunks_exact_mut(width) {
-        for (x, mean) in row.iter_mut().zip(&mean) {
-            *x -= *mean as f32;
-            squares += f64::from(*x).powi(2);
+impl Standard {
+    /// Of `[rows, width]`.
+    fn fit(values: &[f32], width: usize) -> Self {
+        let rows = values.len().checked_div(width).unwrap_or(0);
+        let mut mean = vec![0f64; width];
+        for row in values.chunks_exact(width.max(1)) {
+            mean.iter_mut()
+                .zip(row)
+                .for_each(|(sum, &x)| *sum += f64::from(x));
+        }
+        let mean = mean.iter().map(|sum| (sum / rows.max(1) as f64) as f32);
+        let mean: Vec<f32> = mean.collect();
+        let mut squares = 0f64;
+        for row in values.chunks_exact(width.max(1)) {
+            let centred = row.iter().zip(&mean).map(|(x, mean)| f64::from(x - mean));
+            squares += centred.map(|x| x * x).sum::<f64>();
+        }
+        let length = (squares / rows.max(1) as f64).sqrt() as f32;
+        Self {
+            mean,
+            length: if length > 0.0 { length } else { 1.0 },
         }
     }
-    let length = (squares / rows as f64).sqrt() as f32;
-    if length > 0.0 {
-        values.iter_mut().for_each(|x| *x /= length);
+
+    fn apply(&self, mut values: Vec<f32>) -> Vec<f16> {
+        for row in values.chunks_exact_mut(self.mean.len().max(1)) {
+            row.iter_mut()
+                .zip(&self.mean)
+                .for_each(|(x, mean)| *x = (*x - mean) / self.length);
+        }
+        let mut halves = vec![f16::ZERO; values.len()];
+        halves.convert_from_f32_slice(&values);
+        halves
     }
 }
 
@@ -126,5 +167,13 @@ mod tests {
         );
         assert_eq!(modality.present(), 2);
         assert_eq!(modality.values(), [-1.0, 0.0, 1.0, 0.0].map(f16::from_f32));
+        let new = modality.of_new_movie(Some(&[14.0, 14.0])).unwrap();
+        assert_eq!(new.values(), [1.0, 1.0].map(f16::from_f32));
+        assert_eq!(
+            new.row_of_movie(),
+            [[Modality::MISSING; 4].as_slice(), &[0]].concat()
+        );
+        assert_eq!(modality.of_new_movie(None).unwrap().present(), 0);
+        assert!(modality.of_new_movie(Some(&[1.0])).is_err());
     }
 }

@@ -3,6 +3,8 @@
 //! and in how well the movie is liked, and the movie's other ratings near in
 //! time.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use crate::biases::{Bias, Biases};
@@ -79,8 +81,8 @@ const OF_TIME: [&str; 24] = [
 /// Training ratings by user and by movie, and the features that they give.
 #[derive(Clone)]
 pub(crate) struct Neighbours {
-    pub histories: RatedBags,
-    pub audiences: RatedBags,
+    pub histories: Arc<RatedBags>,
+    pub audiences: Arc<RatedBags>,
     pub biases: Biases,
     names: Vec<&'static str>,
     /// Year of each movie; the mean of those known where it is not.
@@ -128,8 +130,8 @@ impl Neighbours {
         let mut neighbours = Self {
             latest: latest.max().unwrap_or(0),
             scale: vec![(0.0, 1.0); names.len()],
-            histories,
-            audiences,
+            histories: Arc::new(histories),
+            audiences: Arc::new(audiences),
             biases,
             names,
             years,
@@ -137,6 +139,22 @@ impl Neighbours {
         };
         neighbours.scale = neighbours.fit_scale();
         neighbours
+    }
+
+    /// With a movie more, that nobody has rated.
+    pub fn with_movie(mut self, year: f32) -> Self {
+        self.years.push(year);
+        self.biases.add_movie();
+        self
+    }
+
+    /// For other users, whose ratings are not in the audiences.
+    pub fn for_users(self, histories: RatedBags) -> Self {
+        Self {
+            biases: self.biases.for_users(&histories),
+            histories: Arc::new(histories),
+            ..self
+        }
     }
 
     /// Names of the features.

@@ -74,10 +74,7 @@ impl RatedBags {
         }
     }
 
-    /// The bag of a dense row.
-    ///
-    /// # Panics
-    /// Where there is no such row.
+    /// The bag of a dense row; an empty one of a row that is new.
     pub fn row(&self, row: u32) -> RatedBag<'_> {
         let entries = self.span(row);
         RatedBag {
@@ -90,7 +87,10 @@ impl RatedBags {
     /// Where the bag of a dense row stands in the list of all bags' ratings.
     pub(crate) fn span(&self, row: u32) -> Range<usize> {
         let row = row as usize;
-        self.offsets[row] as usize..self.offsets[row + 1] as usize
+        match self.offsets.get(row..row + 2) {
+            Some(span) => span[0] as usize..span[1] as usize,
+            None => self.ids.len()..self.ids.len(),
+        }
     }
 
     /// Number of ratings in all.
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(histories.row(0).ids, [1, 0, 2]);
         assert_eq!(histories.row(0).stars, [5.0, 1.0, 4.0]);
         assert_eq!(histories.row(0).timestamps, [7, 9, 9]);
-        assert!(histories.row(2).is_empty());
+        assert!(histories.row(2).is_empty() && histories.row(3).is_empty());
         let audiences = RatedBags::new(Owner::Movie, 3, rows.into_iter());
         assert_eq!(audiences.row(2).ids, [1, 0]);
         assert_eq!(audiences.row(0).len(), 1);

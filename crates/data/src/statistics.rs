@@ -161,6 +161,35 @@ impl Statistics {
         Ok(statistics)
     }
 
+    /// Adds a movie that nobody has rated; of an unknown year, it has the mean of those
+    /// known.
+    pub fn add_movie(&mut self, year: Option<i32>) {
+        let known = self.years.iter().map(|&year| f64::from(year));
+        let mean = known.sum::<f64>() / self.years.len().max(1) as f64;
+        self.years
+            .push(year.map_or(mean as f32, |year| year as f32));
+        self.movies.push(Deviation::default());
+    }
+
+    /// The same for one other user, with these ratings.
+    pub fn for_user(&self, ratings: &[Rated]) -> Self {
+        let latest = self.last_seen.iter().copied().max().unwrap_or(0);
+        let mut user = Deviation::default();
+        for rated in ratings {
+            user.add(f64::from(rated.stars) - self.mean);
+        }
+        let times = || ratings.iter().map(|rated| rated.timestamp);
+        Self {
+            users: vec![user],
+            last_seen: vec![times().max().unwrap_or(latest)],
+            first_seen: vec![times().min().unwrap_or(latest)],
+            movies: self.movies.clone(),
+            years: self.years.clone(),
+            logs: self.logs.clone(),
+            ..*self
+        }
+    }
+
     /// Training ratings of each user.
     pub fn user_counts(&self) -> Vec<u32> {
         self.users.iter().map(|it| it.count as u32).collect()

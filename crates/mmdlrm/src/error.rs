@@ -15,6 +15,12 @@ pub enum Error {
     /// From training, measuring or writing.
     #[error(transparent)]
     Train(#[from] mmdlrm_train::Error),
+    /// A raw user id that the data lack.
+    #[error("there is no user {0}")]
+    UnknownUser(u32),
+    /// A raw movie id that the data lack.
+    #[error("there is no movie {0}")]
+    UnknownMovie(u32),
     /// A setting that makes no sense.
     #[error("{setting} is {value}, but {rule}")]
     Setting {

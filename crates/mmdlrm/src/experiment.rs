@@ -1,13 +1,10 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use mmdlrm_data::{
-    Candidates, Dataset, Genome, Modality, MovieLens, Movies, OpenOptions, RandomSplit, Split,
-    StreamedDataset, StreamedMovieLens, TrainingData, generate, read_posters, read_summaries,
-};
-use mmdlrm_encoders::{Device, LoadOptions};
+use mmdlrm_data::{Dataset, Modality, StreamedDataset, TrainingData};
+use mmdlrm_encoders::Device;
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{Checkpoint, EpochMetrics, Preset, RunFolder, Session, train, train_on};
 use serde::de::DeserializeOwned;
@@ -15,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::measure;
 use crate::modalities::{Modalities, ModalityEncoder};
-use crate::report::{Inputs, LeftOutRatings, Report, Seconds};
-use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
+use crate::report::{Inputs, Report, Seconds};
+use crate::sources::{Release, Sources};
+use crate::{ExperimentConfig, Observer, Result, Stage};
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
 ///
@@ -74,15 +72,6 @@ pub(crate) struct Prepared {
     pub seconds: Seconds,
 }
 
-/// A release, its ratings in memory or on disk.
-pub(crate) enum Release {
-    Whole(MovieLens, Split),
-    Streamed {
-        movielens: StreamedMovieLens,
-        split: RandomSplit,
-    },
-}
-
 /// `config.json` of a run.
 #[derive(Serialize)]
 struct RunConfig<'a, M> {
@@ -96,10 +85,10 @@ struct RunConfig<'a, M> {
 
 /// What is read back of it.
 #[derive(Deserialize)]
-struct SavedConfig {
+pub(crate) struct SavedConfig {
     #[serde(default)]
-    task: Task,
-    experiment: ExperimentConfig,
+    pub task: Task,
+    pub experiment: ExperimentConfig,
 }
 
 impl Run {
@@ -212,34 +201,9 @@ impl Experiment {
     ) -> Result<Self> {
         config.validate()?;
         let start = Instant::now();
-        let options = LoadOptions::default()
-            .with_device(mmdlrm_encoders::device(&config.device)?)
-            .with_long_texts(config.long_texts);
-        let (data, posters_csv, summaries_csv) = locate(&config)?;
-        let release = Release::open(&data, &config)?;
-        let (mut posters, mut summaries) = (Vec::new(), Vec::new());
-        if let Some(path) = posters_csv {
-            posters = read_posters(&path, Some(release.movies()))?;
-        }
-        if let Some(path) = summaries_csv {
-            summaries = read_summaries(&path, Some(release.movies()))?;
-        }
-        if !config.preset.uses_modalities() {
-            posters.clear();
-            summaries.clear();
-        }
-        let encoder = if posters.is_empty() && summaries.is_empty() {
-            None
-        } else {
-            let folder = beside(&config.out);
-            Some(ModalityEncoder::open(
-                &config.encoders,
-                &options,
-                posters,
-                summaries,
-                &folder,
-            )?)
-        };
+        let Sources {
+            release, encoder, ..
+        } = Sources::open(&config)?;
         let run = run(&config)?;
         let seconds = Seconds {
             read: start.elapsed().as_secs_f64(),
@@ -326,81 +290,6 @@ impl Experiment {
     }
 }
 
-impl Release {
-    fn open(dir: &Path, config: &ExperimentConfig) -> Result<Self> {
-        let mut options = OpenOptions {
-            unknown_movies: config.unknown_movies,
-            duplicates: config.duplicates,
-            genome: config.genome,
-            ..OpenOptions::default()
-        };
-        if let (true, SplitConfig::Random { test_share, seed }) = (config.stream, &config.split) {
-            options.cache = Some(beside(&config.out).join("ratings-cache"));
-            return Ok(Self::Streamed {
-                movielens: options.open_streamed(dir)?,
-                split: RandomSplit {
-                    test_share: *test_share,
-                    validation_share: config.validation,
-                    seed: *seed,
-                },
-            });
-        }
-        let movielens = options.open(dir)?;
-        let ratings = &movielens.ratings;
-        let split = match &config.split {
-            SplitConfig::Random { test_share, seed } => {
-                Split::random(ratings.len(), *test_share, *seed)
-            }
-            SplitConfig::Temporal { test_share } => Split::temporal(ratings, *test_share),
-            SplitConfig::LeaveLastOut { count } => Split::leave_last_out(ratings, *count),
-            SplitConfig::ColdUsers { test_share, seed } => {
-                Split::cold_users(ratings, *test_share, *seed)
-            }
-            SplitConfig::ColdMovies { test_share, seed } => {
-                Split::cold_movies(ratings, *test_share, *seed)
-            }
-            SplitConfig::TestRows(path) => Split::from_test_rows(path, ratings),
-            SplitConfig::Candidates(path) => {
-                Candidates::read(path, &movielens).and_then(|it| it.split(&movielens))
-            }
-        };
-        let mut split = split?;
-        if let Some(share) = config.validation {
-            split = split.with_validation(share, config.seed)?;
-        }
-        Ok(Self::Whole(movielens, split))
-    }
-
-    fn movies(&self) -> &Movies {
-        match self {
-            Self::Whole(movielens, _) => &movielens.movies,
-            Self::Streamed { movielens, .. } => &movielens.movies,
-        }
-    }
-
-    fn left_out(&self) -> LeftOutRatings {
-        let (left_out, by_split) = match self {
-            Self::Whole(movielens, split) => {
-                let dropped = split.dropped.iter().map(|dropped| dropped.rows.len());
-                (&movielens.left_out, dropped.sum())
-            }
-            Self::Streamed { movielens, .. } => (movielens.ratings.left_out(), 0),
-        };
-        LeftOutRatings {
-            of_unknown_movies: left_out.of_unknown_movies,
-            duplicates: left_out.duplicates,
-            by_split,
-        }
-    }
-
-    fn genome(&self) -> Option<&Genome> {
-        match self {
-            Self::Whole(movielens, _) => movielens.genome.as_ref(),
-            Self::Streamed { movielens, .. } => movielens.genome.as_ref(),
-        }
-    }
-}
-
 fn train_and_measure(
     data: &impl TrainingData,
     config: &ExperimentConfig,
@@ -460,31 +349,4 @@ fn train_model(
     folder.write_model(&model.to_safetensors()?)?;
     observer.borrow_mut().end();
     Ok(())
-}
-
-/// Paths of the MovieLens folder, the posters and the plots; the sample is
-/// written where it is not there yet.
-fn locate(config: &ExperimentConfig) -> Result<(PathBuf, Option<PathBuf>, Option<PathBuf>)> {
-    match &config.source {
-        Source::Folder {
-            data,
-            posters,
-            summaries,
-        } => Ok((data.clone(), posters.clone(), summaries.clone())),
-        Source::Sample(sample) => {
-            let dir = beside(&config.out).join("sample-data");
-            generate::write(&dir, sample, |_| {})?;
-            let posters = dir.join("posters.csv");
-            let summaries = dir.join("summaries.csv");
-            Ok((dir, Some(posters), Some(summaries)))
-        }
-    }
-}
-
-/// The folder that the run's folder is in.
-fn beside(out: &Path) -> PathBuf {
-    match out.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }

@@ -44,7 +44,9 @@ mod measure;
 mod modalities;
 mod observer;
 mod rank;
+mod recommend;
 mod report;
+mod sources;
 
 pub use config::{Clip, EncoderConfig, ExperimentConfig, Source, SplitConfig};
 pub use error::{Error, Result};
@@ -52,6 +54,9 @@ pub use experiment::{Experiment, Task};
 pub use modalities::{Encoders, Modalities, ModalityEncoder};
 pub use observer::{Observer, Silent, Stage};
 pub use rank::RankingReport;
+pub use recommend::{
+    Catalogue, Fan, Movie, Newcomer, Query, Reason, Recommendation, Recommender, Similar,
+};
 pub use report::{
     FEW_RATINGS, GroupError, Inputs, LeftOutRatings, RANKING_CUT_OFF, Report, Seconds,
 };

@@ -12,9 +12,10 @@ use mmdlrm_train::{
 };
 use serde::Serialize;
 
-use crate::experiment::{Prepared, Release, Task};
+use crate::experiment::{Prepared, Task};
 use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES};
 use crate::report::{Inputs, RANKING_CUT_OFF, Seconds};
+use crate::sources::Release;
 use crate::{Error, Experiment, Observer, Result, SplitConfig, Stage};
 
 /// Seconds after the rating before, within which a rating belongs to the same

@@ -1,5 +1,6 @@
+use crate::input::same;
 use crate::layout::Layout;
-use crate::{DlrmConfig, Parameters, Result, Segment};
+use crate::{Compression, DlrmConfig, Error, Parameters, Result, Segment, Table};
 
 /// The deep learning recommendation model (Naumov et al., 2019) with towers
 /// for further modalities.
@@ -80,6 +81,71 @@ impl Dlrm {
         self.layout.segments(&self.config)
     }
 
+    /// The model with `rows` rows in the table called `table`: the first of those it has,
+    /// and zeros behind them. For users or items that it was not trained with.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where there is no such table, or one that is compressed or has
+    /// learned weights.
+    pub fn with_rows(mut self, table: &str, rows: usize) -> Result<Self> {
+        let (number, stored) = self.plain_table(table)?;
+        self.config.tables[number].rows = rows;
+        self.config.validate()?;
+        self.layout = Layout::new(&self.config);
+        let Table { dim, values, .. } = &mut self.parameters.tables[stored];
+        values.resize(rows * *dim, 0.0);
+        Ok(self)
+    }
+
+    /// Row `row` of the table called `table`.
+    ///
+    /// # Errors
+    /// As [`Self::with_rows`]; a row that there is not.
+    pub fn row(&self, table: &str, row: usize) -> Result<&[f32]> {
+        let (_, stored) = self.plain_table(table)?;
+        let Table { dim, values, .. } = &self.parameters.tables[stored];
+        let (dim, rows) = (*dim, values.len() / *dim);
+        let values = values.chunks_exact(dim).nth(row);
+        values.ok_or_else(|| no_row(table, row, rows))
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// As [`Self::row`]; values of another length.
+    pub fn set_row(&mut self, table: &str, row: usize, new: &[f32]) -> Result<()> {
+        let (_, stored) = self.plain_table(table)?;
+        let Table { dim, values, .. } = &mut self.parameters.tables[stored];
+        same("the row", new.len(), *dim)?;
+        let rows = values.len() / *dim;
+        let old = values.chunks_exact_mut(*dim).nth(row);
+        old.ok_or_else(|| no_row(table, row, rows))?
+            .copy_from_slice(new);
+        Ok(())
+    }
+
+    /// Numbers of a table in the configuration and among those that are stored, where
+    /// its rows are stored as they are.
+    fn plain_table(&self, name: &str) -> Result<(usize, usize)> {
+        let config_error = |rule: &str| Error::Config {
+            setting: "table".to_owned(),
+            value: name.to_owned(),
+            rule: rule.to_owned(),
+        };
+        let mut tables = self.config.tables.iter();
+        let number = tables.position(|table| table.name == name);
+        let number = number.ok_or_else(|| config_error("the model has no table of that name"))?;
+        let lookup = &self.layout.lookups[number];
+        let is_plain = lookup.is_plain()
+            && lookup.tables.len() == 1
+            && lookup.weights.is_none()
+            && self.config.tables[number].compression == Compression::None;
+        match is_plain {
+            true => Ok((number, lookup.tables.start)),
+            false => Err(config_error("its rows are not stored as they are")),
+        }
+    }
+
     /// Name and value of the parameter furthest from 0; NaN is further than any
     /// other. Whether a model is still sound shows here.
     pub fn extreme_parameter(&self) -> (String, f32) {
@@ -98,6 +164,15 @@ impl Dlrm {
             .chain(tables)
             .max_by(|(_, a), (_, b)| key(*a).total_cmp(&key(*b)))
             .unwrap_or_default()
+    }
+}
+
+fn no_row(table: &str, row: usize, rows: usize) -> Error {
+    Error::OutOfRange {
+        table: table.to_owned(),
+        value: row as u32,
+        position: 0,
+        rows,
     }
 }
 

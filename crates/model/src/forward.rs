@@ -191,29 +191,52 @@ impl Run<'_> {
     /// Runs samples `range` of a checked batch through the model;
     /// `piece.top.last_output()` is one number a sample.
     pub fn forward_piece(&self, range: Range<usize>, piece: &mut Piece) {
+        self.fill_top_input(range.clone(), piece);
+        let dropout = self.dropout.map(|dropout| dropout.from(range.start));
+        let mut top = std::mem::take(&mut piece.top);
+        self.forward_top(self.top_input(piece), range.len(), &mut top, dropout);
+        piece.top = top;
+    }
+
+    /// From samples `range` to what the top MLP reads.
+    pub fn fill_top_input(&self, range: Range<usize>, piece: &mut Piece) {
         self.fill_rows(range.clone(), piece);
         self.interact(piece);
+        if self.model.layout.wide.is_some() {
+            self.widen(range, piece);
+        }
+    }
+
+    /// What the top MLP reads, `[piece, top_width]`.
+    pub fn top_input<'p>(&self, piece: &'p Piece) -> &'p [f32] {
+        match self.model.layout.wide {
+            Some(_) => &piece.widened,
+            None => &piece.interacted,
+        }
+    }
+
+    /// Runs `rows` rows of what the top MLP reads through it, and the wide layer beside
+    /// it: `buffers.last_output()` is one number a row.
+    pub fn forward_top(
+        &self,
+        input: &[f32],
+        rows: usize,
+        buffers: &mut MlpBuffers,
+        dropout: Option<Dropout>,
+    ) {
         let Dlrm {
             layout, parameters, ..
         } = self.model;
-        let dropout = self.dropout.map(|dropout| dropout.from(range.start));
-        if layout.wide.is_some() {
-            self.widen(range.clone(), piece);
-        }
-        let input = match layout.wide {
-            Some(_) => &piece.widened,
-            None => &piece.interacted,
-        };
         layout.top.forward(
             &self.packed.top,
             &parameters.dense,
             copy_rows(input, layout.top_width),
-            range.len(),
-            &mut piece.top,
+            rows,
+            buffers,
             dropout,
         );
         if let Some(wide) = &layout.wide {
-            wide.add_to_one(&parameters.dense, input, piece.top.last_output_mut());
+            wide.add_to_one(&parameters.dense, input, buffers.last_output_mut());
         }
     }
 

@@ -1,15 +1,19 @@
 //! Predictions of pairs.
 
+use std::borrow::{Borrow, BorrowMut};
+
 use rayon::prelude::*;
 
 use crate::forward::{PIECE, Packed, Piece, Run};
 use crate::input::same;
 use crate::per_thread::PerThread;
+use crate::shared_bags::SharedSums;
 use crate::towers::Towered;
 use crate::{Batch, Dlrm, Result, Vectors};
 
 /// A model whose parameters do not change meanwhile, ready to predict batch
-/// after batch: each vector of each modality has gone through its tower, once.
+/// after batch: each vector of each modality has gone through its tower, once. `M` is the
+/// model, or a reference to it.
 ///
 /// ```
 /// use mmdlrm_model::{Batch, Dlrm, DlrmConfig, ModalityConfig, ModalityInput, Predictor};
@@ -31,8 +35,8 @@ use crate::{Batch, Dlrm, Result, Vectors};
 /// # Ok::<(), mmdlrm_model::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Predictor<'a> {
-    model: &'a Dlrm,
+pub struct Predictor<M> {
+    model: M,
     packed: Packed,
     towered: Vec<Towered>,
     /// Numbers of each modality's vectors.
@@ -40,14 +44,15 @@ pub struct Predictor<'a> {
     pieces: PerThread<Piece>,
 }
 
-impl<'a> Predictor<'a> {
+impl<M: Borrow<Dlrm>> Predictor<M> {
     /// Takes all `vectors`, one list a modality in the order of the
     /// configuration, through their towers.
     ///
     /// # Errors
     /// Vectors that do not fit the configuration.
-    pub fn new(model: &'a Dlrm, vectors: &[Vectors]) -> Result<Self> {
-        let modalities = &model.config.modalities;
+    pub fn new(model: M, vectors: &[Vectors]) -> Result<Self> {
+        let own: &Dlrm = model.borrow();
+        let modalities = &own.config.modalities;
         same("the list of modalities", vectors.len(), modalities.len())?;
         for (vectors, modality) in vectors.iter().zip(modalities) {
             let whole = vectors.len() / modality.width * modality.width;
@@ -58,13 +63,13 @@ impl<'a> Predictor<'a> {
             )?;
         }
         let mut packed = Packed::default();
-        packed.pack(&model.layout, &model.parameters.dense);
+        packed.pack(&own.layout, &own.parameters.dense);
         let buffers = PerThread::new();
         let towered = vectors
             .iter()
             .enumerate()
             .map(|(number, &vectors)| {
-                let run = model.tower_run(vectors, &packed, number);
+                let run = own.tower_run(vectors, &packed, number);
                 let mut towered = Towered::default();
                 if !run.tower.mlp.layers.is_empty() {
                     towered.take_all(vectors.len() / modalities[number].width);
@@ -90,12 +95,28 @@ impl<'a> Predictor<'a> {
     /// A batch that does not fit the configuration, or vectors of another
     /// number.
     pub fn predict(&self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
-        let samples = batch.check(&self.model.config)?;
+        let samples = self.check(batch)?;
+        let mut sums = Vec::new();
+        self.model().pool_shared(batch, None, &mut sums);
+        predictions.resize(samples, 0.0);
+        self.run(batch, &sums).predict(predictions, &self.pieces);
+        Ok(())
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Dlrm {
+        self.model.borrow()
+    }
+
+    /// The number of samples of a batch that fits.
+    pub(crate) fn check(&self, batch: &Batch) -> Result<usize> {
+        let config = &self.model().config;
+        let samples = batch.check(config)?;
         for ((input, &length), modality) in batch
             .modalities
             .iter()
             .zip(&self.lengths)
-            .zip(&self.model.config.modalities)
+            .zip(&config.modalities)
         {
             same(
                 &format!("vectors of {}", modality.name),
@@ -103,20 +124,30 @@ impl<'a> Predictor<'a> {
                 length,
             )?;
         }
-        let mut sums = Vec::new();
-        self.model.pool_shared(batch, None, &mut sums);
-        let run = Run {
-            model: self.model,
+        Ok(samples)
+    }
+
+    pub(crate) fn run<'r>(&'r self, batch: &'r Batch<'r>, sums: &'r [SharedSums]) -> Run<'r> {
+        Run {
+            model: self.model(),
             packed: &self.packed,
             batch,
             towered: &self.towered,
-            sums: &sums,
+            sums,
             dropout: None,
             only: None,
-        };
-        predictions.resize(samples, 0.0);
-        run.predict(predictions, &self.pieces);
-        Ok(())
+        }
+    }
+}
+
+impl<M: BorrowMut<Dlrm>> Predictor<M> {
+    /// Writes a row of the table called `table`; what was computed of the towers still
+    /// holds.
+    ///
+    /// # Errors
+    /// As [`Dlrm::set_row`].
+    pub fn set_row(&mut self, table: &str, row: usize, values: &[f32]) -> Result<()> {
+        self.model.borrow_mut().set_row(table, row, values)
     }
 }
 

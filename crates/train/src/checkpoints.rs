@@ -18,10 +18,10 @@ pub struct CheckpointConfig {
 }
 
 impl Default for CheckpointConfig {
-    /// Every 2,000 steps, two of them: one to fall back to.
+    /// Every 10,000 steps, two of them: one to fall back to.
     fn default() -> Self {
         Self {
-            every_steps: 2000,
+            every_steps: 10_000,
             keep: 2,
         }
     }

@@ -1,10 +1,9 @@
-use mmdlrm_data::{Batch, Batches, Features, HIGHEST_RATING, LOWEST_RATING, TrainingData};
+use mmdlrm_data::{Batches, TrainingData};
 use mmdlrm_metrics::{PerUser, ndcg_at_k};
-use mmdlrm_model::{Dlrm, Items, Predictor};
+use mmdlrm_model::Dlrm;
 use rayon::prelude::*;
 
-use crate::input::Wiring;
-use crate::{Error, Result};
+use crate::{Error, Result, Scorer};
 
 /// Held-out rows that are predicted at a time.
 const ROWS_AT_A_TIME: usize = 16_384;
@@ -61,14 +60,12 @@ fn predict(
     mut take: impl FnMut(&[RatedPrediction]) -> Result<()>,
 ) -> Result<()> {
     let features = data.features();
-    let wiring = Wiring::new(model.config(), features)?;
     let (users, movies) = (features.users().ids(), features.movies().ids());
-    let predictor = Predictor::new(model, &wiring.vectors())?;
+    let scorer = Scorer::new(model, features.clone())?;
     let (mut predictions, mut rated) = (Vec::new(), Vec::new());
     for batch in batches {
         let batch = batch?;
-        wiring.with(&batch, |input| predictor.predict(input, &mut predictions))?;
-        finish(features, &batch, &mut predictions);
+        scorer.predict(&batch, &mut predictions)?;
         rated.clear();
         for (row, &prediction) in predictions.iter().enumerate() {
             let (user, movie) = (batch.users[row], batch.movies[row]);
@@ -78,7 +75,7 @@ fn predict(
                 user,
                 movie,
                 rating: f64::from(batch.stars[row]),
-                prediction: f64::from(prediction.clamp(LOWEST_RATING, HIGHEST_RATING)),
+                prediction: f64::from(prediction),
             });
         }
         take(&rated)?;
@@ -104,15 +101,15 @@ pub fn rank_catalogue(
     mut on_user: impl FnMut(),
 ) -> Result<PerUser> {
     let features = data.features();
-    let wiring = Wiring::new(model.config(), features)?;
     let mut ranking = PerUser::default();
     if features.users().is_empty() || features.movies().is_empty() {
         return Ok(ranking);
     }
-    let mut scorer = CatalogueScorer::new(model, &wiring, features)?;
+    let scorer = Scorer::new(model, features.clone())?;
+    let mut scores = Vec::new();
     let mut rank = |waiting: &mut Vec<Waiting>| {
         let users: Vec<u32> = waiting.iter().map(|user| user.user).collect();
-        let scores = scorer.score(&users)?;
+        scorer.score(&users, &mut scores)?;
         let of_users = scores.par_chunks_exact(features.movies().len());
         let found: Vec<f64> = of_users
             .zip(waiting.par_iter())
@@ -168,81 +165,5 @@ impl Waiting {
                 .collect()
         };
         Ok(ndcg_at_k(&unseen(&relevance), &unseen(scores), k)?)
-    }
-}
-
-/// From what a model says beyond biases to stars, those of a Gaussian process mixed
-/// in where there is one.
-fn finish(features: &Features, batch: &Batch, predictions: &mut [f32]) {
-    let pairs = predictions.iter_mut().zip(&batch.base);
-    pairs.for_each(|(prediction, base)| *prediction += base);
-    let share = features.process_share();
-    let pairs = predictions.iter_mut().zip(&batch.process);
-    pairs.for_each(|(prediction, process)| *prediction += share * (process - *prediction));
-}
-
-/// Scores all movies for users.
-struct CatalogueScorer<'a> {
-    model: &'a Dlrm,
-    wiring: &'a Wiring<'a>,
-    features: &'a Features,
-    method: Method<'a>,
-    catalogue: Batch,
-    scores: Vec<f32>,
-    of_user: Vec<f32>,
-}
-
-enum Method<'a> {
-    /// For scores that factor into users and items.
-    Factored(Items),
-    PairByPair(Predictor<'a>),
-}
-
-impl<'a> CatalogueScorer<'a> {
-    fn new(model: &'a Dlrm, wiring: &'a Wiring<'a>, features: &'a Features) -> Result<Self> {
-        let catalogue = features.catalogue_batch(0);
-        let method = if model.config().pair_inputs().is_empty() {
-            Method::Factored(wiring.with(&catalogue, |input| model.items(input))?)
-        } else {
-            Method::PairByPair(Predictor::new(model, &wiring.vectors())?)
-        };
-        Ok(Self {
-            model,
-            wiring,
-            features,
-            method,
-            catalogue,
-            scores: Vec::new(),
-            of_user: Vec::new(),
-        })
-    }
-
-    /// `[users, movies]`.
-    fn score(&mut self, users: &[u32]) -> Result<&[f32]> {
-        let Self {
-            model,
-            wiring,
-            features,
-            method,
-            catalogue,
-            scores,
-            of_user,
-        } = self;
-        match method {
-            Method::Factored(items) => {
-                let users = features.users_batch(users);
-                wiring.with(&users, |users| model.score_items(items, users, scores))?;
-            }
-            Method::PairByPair(predictor) => {
-                scores.clear();
-                for &user in users {
-                    features.retarget(catalogue, user);
-                    wiring.with(catalogue, |input| predictor.predict(input, of_user))?;
-                    finish(features, catalogue, of_user);
-                    scores.extend_from_slice(of_user);
-                }
-            }
-        }
-        Ok(scores)
     }
 }

@@ -3,9 +3,11 @@ use mmdlrm_model::{Bags, DlrmConfig, ModalityInput, SharedBags, Vectors};
 
 use crate::{Error, Result};
 
-/// The name of a model's table of users, movies and genres.
-pub(crate) const USER_TABLE: &str = "user";
-pub(crate) const MOVIE_TABLE: &str = "movie";
+/// The name of a model's table of users, …
+pub const USER_TABLE: &str = "user";
+/// … of movies …
+pub const MOVIE_TABLE: &str = "movie";
+/// … and of genres.
 pub(crate) const GENRE_TABLE: &str = "genre";
 /// Tables of the movies that the user rated and of the users who rated the movie,
 /// as they are and times the residuals of their ratings.

@@ -49,6 +49,7 @@ mod optimizer;
 mod preset;
 mod run_folder;
 mod schedule;
+mod scorer;
 mod session;
 mod stepper;
 mod trainer;
@@ -59,6 +60,7 @@ pub use checkpoints::{CheckpointConfig, Checkpoints, Latest};
 pub use device::DeviceOptimizer;
 pub use error::{Error, Result};
 pub use evaluate::{RatedPrediction, predict_test, predict_validation, rank_catalogue};
+pub use input::{MOVIE_TABLE, USER_TABLE};
 pub use next_item::{
     CandidateScore, NextItemData, NextItemEpoch, NextItemTrainConfig, score_candidates,
     train_next_item,
@@ -67,6 +69,7 @@ pub use optimizer::{Algorithm, Optimizer, OptimizerConfig};
 pub use preset::Preset;
 pub use run_folder::RunFolder;
 pub use schedule::{Decay, Schedule};
+pub use scorer::Scorer;
 pub use session::Session;
 #[cfg(feature = "candle")]
 pub use trainer::train_on;

@@ -100,12 +100,30 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be read, or that holds something else.
     pub fn read_config<T: DeserializeOwned>(&self) -> Result<T> {
-        let path = self.path.join(CONFIG);
-        let bytes = std::fs::read(&path).map_err(|source| Error::Read {
-            path: path.clone(),
-            source,
-        })?;
+        Self::config_of(&self.path)
+    }
+
+    /// Reads the `config.json` of the run in `folder`, whoever is at work there.
+    ///
+    /// # Errors
+    /// As [`Self::read_config`]; a folder without one.
+    pub fn config_of<T: DeserializeOwned>(folder: &Path) -> Result<T> {
+        let path = folder.join(CONFIG);
+        if !path.exists() {
+            let path = folder.to_owned();
+            return Err(Error::NoRun { path });
+        }
+        let bytes = read(&path)?;
         serde_json::from_slice(&bytes).map_err(|source| Error::Config { path, source })
+    }
+
+    /// Reads the `model.safetensors` of the run in `folder`, for
+    /// [`Dlrm::from_safetensors`](mmdlrm_model::Dlrm::from_safetensors).
+    ///
+    /// # Errors
+    /// A file that cannot be read: before the first epoch is over there is none.
+    pub fn model_of(folder: &Path) -> Result<Vec<u8>> {
+        read(&folder.join(MODEL))
     }
 
     /// Its checkpoints.
@@ -223,6 +241,13 @@ impl RunFolder {
             std::fs::write(beside, bytes).map_err(write_error(&path))
         })
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Locks the folder, or says that somebody else has.

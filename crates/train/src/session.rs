@@ -31,7 +31,7 @@ use crate::{Checkpoint, Checkpoints, Error, Progress, Result};
 ///     checkpoints: Some(checkpoints),
 ///     stop: Some(&stop),
 /// };
-/// # Ok::<(), mmdlrm_train::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Session<'a, M> {

@@ -409,7 +409,7 @@ fn add(errors: &mut Regression, rated: &[RatedPrediction]) -> Result<()> {
 }
 
 /// What the model learns: the stars, or what biases leave of them.
-fn beyond_base(batch: &Batch) -> Cow<'_, [f32]> {
+pub(crate) fn beyond_base(batch: &Batch) -> Cow<'_, [f32]> {
     if batch.base.is_empty() {
         return Cow::Borrowed(&batch.stars);
     }

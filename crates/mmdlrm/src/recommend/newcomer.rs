@@ -1,0 +1,75 @@
+//! Movies that nobody has rated.
+
+use mmdlrm_data::{NewMovie, Rated};
+use mmdlrm_encoders::Kind;
+use mmdlrm_model::top_k;
+use mmdlrm_train::Scorer;
+
+use super::{Fan, Newcomer, Recommender};
+use crate::{Error, Result};
+
+impl Recommender {
+    /// The users who would like a new movie best, each at the time of their last training
+    /// rating.
+    ///
+    /// # Errors
+    /// A poster that cannot be used, a poster or plot where the model looks at none, or a
+    /// genre that no movie has.
+    pub fn fans(&self, movie: &Newcomer, count: usize) -> Result<Vec<Fan>> {
+        let mut vectors = Vec::new();
+        if let Some(poster) = &movie.poster {
+            vectors.push((Kind::Image.name().to_owned(), self.embed_poster(poster)?));
+        }
+        if let Some(plot) = movie.plot.as_deref().filter(|plot| !plot.trim().is_empty()) {
+            vectors.push((Kind::Text.name().to_owned(), self.embed_plot(plot)?));
+        }
+        let movie = NewMovie {
+            year: movie.year,
+            genres: movie.genres.clone(),
+            vectors,
+        };
+        let features = self.features().with_new_movie(&movie)?;
+        let row = features.movies().len() as u32;
+        let users = 0..features.users().len() as u32;
+        let rows: Vec<Rated> = users
+            .map(|user| Rated {
+                user,
+                movie: row,
+                stars: 0.0,
+                timestamp: features.last_seen(user),
+            })
+            .collect();
+        let batch = features.test_batch(&rows);
+        let scorer = Scorer::new(self.scorer.model(), features)?;
+        let mut stars = Vec::new();
+        scorer.predict(&batch, &mut stars)?;
+        let best = top_k(&stars, count, &[]).into_iter();
+        let fans = best.map(|(user, stars)| Fan {
+            user_id: self.user_ids()[user as usize],
+            stars,
+        });
+        Ok(fans.collect())
+    }
+
+    fn embed_poster(&self, bytes: &[u8]) -> Result<Vec<f32>> {
+        let encoder = self.encoders.as_ref().and_then(|it| it.images.as_deref());
+        let encoder = encoder.ok_or_else(|| not_looked_at("poster"))?;
+        let vectors = encoder.encode_images(&[encoder.prepare_image(bytes)?])?;
+        Ok(vectors.into_iter().next().unwrap_or_default())
+    }
+
+    fn embed_plot(&self, plot: &str) -> Result<Vec<f32>> {
+        let encoder = self.encoders.as_ref().and_then(|it| it.texts.as_deref());
+        let encoder = encoder.ok_or_else(|| not_looked_at("plot"))?;
+        let vectors = encoder.encode_texts(&[plot])?;
+        Ok(vectors.into_iter().next().unwrap_or_default())
+    }
+}
+
+fn not_looked_at(what: &'static str) -> Error {
+    Error::Setting {
+        setting: what,
+        value: "given".to_owned(),
+        rule: "the model was trained without any",
+    }
+}

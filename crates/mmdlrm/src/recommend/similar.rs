@@ -1,0 +1,68 @@
+//! Movies that the model takes to be alike.
+
+use mmdlrm_kernels::{add_scaled, dot};
+use mmdlrm_model::top_k;
+use rayon::prelude::*;
+
+use super::{Recommender, Similar};
+use crate::Result;
+
+/// A vector of length 1 a movie: what the model knows of it, the mean of all taken off.
+pub(super) struct Directions {
+    width: usize,
+    values: Vec<f32>,
+}
+
+impl Directions {
+    /// Of `[movies, width]`.
+    fn new(mut values: Vec<f32>, movies: usize) -> Self {
+        let width = values.len().checked_div(movies).unwrap_or(0).max(1);
+        let mut mean = vec![0.0; width];
+        for row in values.chunks_exact(width) {
+            add_scaled(&mut mean, row, 1.0 / movies as f32);
+        }
+        values.par_chunks_exact_mut(width).for_each(|row| {
+            add_scaled(row, &mean, -1.0);
+            let length = dot(row, row).sqrt();
+            if length > 0.0 {
+                row.iter_mut().for_each(|x| *x /= length);
+            }
+        });
+        Self { width, values }
+    }
+
+    fn row(&self, movie: u32) -> &[f32] {
+        let start = movie as usize * self.width;
+        self.values.get(start..start + self.width).unwrap_or(&[])
+    }
+}
+
+impl Recommender {
+    /// The movies that are most like another, as far as the model knows: by ratings,
+    /// genres, posters and plots, whichever it looks at.
+    ///
+    /// # Errors
+    /// A movie that there is not.
+    pub fn similar(&self, movie_id: u32, count: usize) -> Result<Vec<Similar>> {
+        let movie = self.catalogue.row(movie_id)?;
+        let directions = self.directions()?;
+        let own = directions.row(movie);
+        let rows = directions.values.par_chunks_exact(directions.width);
+        let cosines: Vec<f32> = rows.map(|row| dot(own, row)).collect();
+        let nearest = top_k(&cosines, count, &[movie]).into_iter();
+        let similar = nearest.map(|(row, cosine)| Similar {
+            movie_id: self.catalogue.ids()[row as usize],
+            cosine,
+        });
+        Ok(similar.collect())
+    }
+
+    fn directions(&self) -> Result<&Directions> {
+        if let Some(directions) = self.directions.get() {
+            return Ok(directions);
+        }
+        let vectors = self.scorer.movie_vectors()?;
+        let directions = Directions::new(vectors, self.catalogue.ids().len());
+        Ok(self.directions.get_or_init(|| directions))
+    }
+}

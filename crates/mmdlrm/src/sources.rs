@@ -1,0 +1,162 @@
+//! What an experiment reads: ratings, posters, plots, and what encodes them.
+
+use std::path::{Path, PathBuf};
+
+use mmdlrm_data::{
+    Candidates, Genome, MovieLens, Movies, OpenOptions, Poster, RandomSplit, Split,
+    StreamedMovieLens, generate, read_posters, read_summaries,
+};
+use mmdlrm_encoders::LoadOptions;
+
+use crate::modalities::ModalityEncoder;
+use crate::report::LeftOutRatings;
+use crate::{ExperimentConfig, Result, Source, SplitConfig};
+
+/// Read, and not yet encoded.
+pub(crate) struct Sources {
+    pub release: Release,
+    /// Where there is something to encode that the model looks at.
+    pub encoder: Option<ModalityEncoder>,
+    /// All of them, whether the model looks at them or not.
+    pub posters: Vec<Poster>,
+}
+
+impl Sources {
+    /// Reads everything that the configuration names.
+    pub fn open(config: &ExperimentConfig) -> Result<Self> {
+        let options = LoadOptions::default()
+            .with_device(mmdlrm_encoders::device(&config.device)?)
+            .with_long_texts(config.long_texts);
+        let (data, posters_csv, summaries_csv) = locate(config)?;
+        let release = Release::open(&data, config)?;
+        let (mut posters, mut summaries) = (Vec::new(), Vec::new());
+        if let Some(path) = posters_csv {
+            posters = read_posters(&path, Some(release.movies()))?;
+        }
+        if let Some(path) = summaries_csv {
+            summaries = read_summaries(&path, Some(release.movies()))?;
+        }
+        let looks = config.preset.uses_modalities();
+        let encoder = (looks && !(posters.is_empty() && summaries.is_empty())).then(|| {
+            let folder = beside(&config.out);
+            let encoders = &config.encoders;
+            ModalityEncoder::open(encoders, &options, posters.clone(), summaries, &folder)
+        });
+        Ok(Self {
+            release,
+            encoder: encoder.transpose()?,
+            posters,
+        })
+    }
+}
+
+/// A release, its ratings in memory or on disk.
+pub(crate) enum Release {
+    Whole(MovieLens, Split),
+    Streamed {
+        movielens: StreamedMovieLens,
+        split: RandomSplit,
+    },
+}
+
+impl Release {
+    pub fn open(dir: &Path, config: &ExperimentConfig) -> Result<Self> {
+        let mut options = OpenOptions {
+            unknown_movies: config.unknown_movies,
+            duplicates: config.duplicates,
+            genome: config.genome,
+            ..OpenOptions::default()
+        };
+        if let (true, SplitConfig::Random { test_share, seed }) = (config.stream, &config.split) {
+            options.cache = Some(beside(&config.out).join("ratings-cache"));
+            return Ok(Self::Streamed {
+                movielens: options.open_streamed(dir)?,
+                split: RandomSplit {
+                    test_share: *test_share,
+                    validation_share: config.validation,
+                    seed: *seed,
+                },
+            });
+        }
+        let movielens = options.open(dir)?;
+        let ratings = &movielens.ratings;
+        let split = match &config.split {
+            SplitConfig::Random { test_share, seed } => {
+                Split::random(ratings.len(), *test_share, *seed)
+            }
+            SplitConfig::Temporal { test_share } => Split::temporal(ratings, *test_share),
+            SplitConfig::LeaveLastOut { count } => Split::leave_last_out(ratings, *count),
+            SplitConfig::ColdUsers { test_share, seed } => {
+                Split::cold_users(ratings, *test_share, *seed)
+            }
+            SplitConfig::ColdMovies { test_share, seed } => {
+                Split::cold_movies(ratings, *test_share, *seed)
+            }
+            SplitConfig::TestRows(path) => Split::from_test_rows(path, ratings),
+            SplitConfig::Candidates(path) => {
+                Candidates::read(path, &movielens).and_then(|it| it.split(&movielens))
+            }
+        };
+        let mut split = split?;
+        if let Some(share) = config.validation {
+            split = split.with_validation(share, config.seed)?;
+        }
+        Ok(Self::Whole(movielens, split))
+    }
+
+    pub fn movies(&self) -> &Movies {
+        match self {
+            Self::Whole(movielens, _) => &movielens.movies,
+            Self::Streamed { movielens, .. } => &movielens.movies,
+        }
+    }
+
+    pub fn left_out(&self) -> LeftOutRatings {
+        let (left_out, by_split) = match self {
+            Self::Whole(movielens, split) => {
+                let dropped = split.dropped.iter().map(|dropped| dropped.rows.len());
+                (&movielens.left_out, dropped.sum())
+            }
+            Self::Streamed { movielens, .. } => (movielens.ratings.left_out(), 0),
+        };
+        LeftOutRatings {
+            of_unknown_movies: left_out.of_unknown_movies,
+            duplicates: left_out.duplicates,
+            by_split,
+        }
+    }
+
+    pub fn genome(&self) -> Option<&Genome> {
+        match self {
+            Self::Whole(movielens, _) => movielens.genome.as_ref(),
+            Self::Streamed { movielens, .. } => movielens.genome.as_ref(),
+        }
+    }
+}
+
+/// Paths of the MovieLens folder, the posters and the plots; the sample is
+/// written where it is not there yet.
+fn locate(config: &ExperimentConfig) -> Result<(PathBuf, Option<PathBuf>, Option<PathBuf>)> {
+    match &config.source {
+        Source::Folder {
+            data,
+            posters,
+            summaries,
+        } => Ok((data.clone(), posters.clone(), summaries.clone())),
+        Source::Sample(sample) => {
+            let dir = beside(&config.out).join("sample-data");
+            generate::write(&dir, sample, |_| {})?;
+            let posters = dir.join("posters.csv");
+            let summaries = dir.join("summaries.csv");
+            Ok((dir, Some(posters), Some(summaries)))
+        }
+    }
+}
+
+/// The folder that the run's folder is in.
+fn beside(out: &Path) -> PathBuf {
+    match out.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
