@@ -63,7 +63,8 @@ fn the_best_unseen_movies_come_first_with_the_stars_of_a_prediction_and_reasons(
             ..Query::default()
         };
         let found = recommender.recommend(user, &query).unwrap();
-        let seen = recommender.seen_by(user).unwrap();
+        let rated = recommender.rated_by(user).unwrap();
+        let seen: Vec<u32> = rated.into_iter().map(|(movie, _)| movie).collect();
         assert_eq!(found.len() + seen.len(), 120, "{preset:?}");
         assert!(found.iter().all(|movie| !seen.contains(&movie.movie_id)));
         assert!(found.windows(2).all(|pair| pair[0].score >= pair[1].score));

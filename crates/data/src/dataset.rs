@@ -106,10 +106,10 @@ impl Dataset {
         &self.split
     }
 
-    /// The movies of all that each user rated, held out or not, by dense rows.
-    pub fn all_rated(&self) -> Bags {
-        let pairs = self.rated.iter().map(|rated| (rated.user, rated.movie));
-        Bags::from_pairs(self.features.users().len(), pairs)
+    /// All that each user rated, held out or not, by dense row. Collected at each call.
+    pub fn all_rated(&self) -> RatedBags {
+        let users = self.features.users().len();
+        RatedBags::new(Owner::User, users, self.rated.iter().copied())
     }
 
     /// A row of the ratings.

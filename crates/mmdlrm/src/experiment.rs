@@ -11,10 +11,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::measure;
-use crate::modalities::{Modalities, ModalityEncoder};
 use crate::report::{Inputs, Report, Seconds};
 use crate::sources::{Release, Sources};
-use crate::{ExperimentConfig, Observer, Result, Stage};
+use crate::{Error, ExperimentConfig, Observer, Result, Stage};
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
 ///
@@ -36,8 +35,7 @@ use crate::{ExperimentConfig, Observer, Result, Stage};
 /// ```
 pub struct Experiment {
     config: ExperimentConfig,
-    release: Release,
-    encoder: Option<ModalityEncoder>,
+    sources: Sources,
     run: Run,
     seconds: Seconds,
 }
@@ -52,6 +50,20 @@ pub enum Task {
     Rate,
     /// What each user watches next: [`Experiment::rank`].
     Rank,
+}
+
+impl Task {
+    /// Refuses a run of another task.
+    pub(crate) fn must_be(self, wanted: Self) -> Result<()> {
+        if self == wanted {
+            return Ok(());
+        }
+        Err(Error::Setting {
+            setting: "task of the run",
+            value: format!("{self:?}"),
+            rule: "only a model of ratings can be asked",
+        })
+    }
 }
 
 /// The folder of a run, and how it goes on.
@@ -201,9 +213,7 @@ impl Experiment {
     ) -> Result<Self> {
         config.validate()?;
         let start = Instant::now();
-        let Sources {
-            release, encoder, ..
-        } = Sources::open(&config)?;
+        let sources = Sources::open(&config)?;
         let run = run(&config)?;
         let seconds = Seconds {
             read: start.elapsed().as_secs_f64(),
@@ -211,8 +221,7 @@ impl Experiment {
         };
         Ok(Self {
             config,
-            release,
-            encoder,
+            sources,
             run,
             seconds,
         })
@@ -255,21 +264,16 @@ impl Experiment {
     pub(crate) fn prepare(self, task: Task, observer: &mut dyn Observer) -> Result<Prepared> {
         let Self {
             config,
-            release,
-            mut encoder,
+            mut sources,
             run,
             mut seconds,
         } = self;
         run.write_config::<()>(task, &config, None)?;
         let start = Instant::now();
-        let movies = release.movies().index();
-        let mut modalities = match &mut encoder {
-            None => Modalities::default(),
-            Some(encoder) => encoder.encode(&movies, observer)?,
-        };
-        if let Some(genome) = release.genome() {
-            modalities.list.push(genome.modality(&movies));
-        }
+        let modalities = sources.encode(observer)?;
+        let Sources {
+            release, encoder, ..
+        } = sources;
         seconds.encode = start.elapsed().as_secs_f64();
         let inputs = Inputs {
             encoder: encoder.and_then(|encoder| encoder.name()),

@@ -39,6 +39,7 @@ pub use mmdlrm_train as train;
 
 mod config;
 mod error;
+mod evaluate;
 mod experiment;
 mod measure;
 mod modalities;

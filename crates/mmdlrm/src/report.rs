@@ -110,7 +110,8 @@ pub struct LeftOutRatings {
     pub of_unknown_movies: usize,
     /// Of a pair of user and movie that has another rating.
     pub duplicates: usize,
-    /// By the split: of users who have too few.
+    /// By the split: of users who have too few, or, where a saved run is evaluated, those
+    /// that it learned from.
     pub by_split: usize,
 }
 
@@ -192,7 +193,7 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "left out: {of_unknown_movies} ratings of unknown movies, {duplicates} duplicates, \
-                 {by_split} of users with too few"
+                 {by_split} by the split"
             )?;
         }
         if let Some(encoder) = &self.inputs.encoder {

@@ -8,9 +8,9 @@ use mmdlrm_data::{
 };
 use mmdlrm_encoders::LoadOptions;
 
-use crate::modalities::ModalityEncoder;
+use crate::modalities::{Modalities, ModalityEncoder};
 use crate::report::LeftOutRatings;
-use crate::{ExperimentConfig, Result, Source, SplitConfig};
+use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig};
 
 /// Read, and not yet encoded.
 pub(crate) struct Sources {
@@ -48,6 +48,19 @@ impl Sources {
             posters,
         })
     }
+
+    /// Encodes what the store lacks; the genome, where it is used, is a modality more.
+    pub fn encode(&mut self, observer: &mut dyn Observer) -> Result<Modalities> {
+        let movies = self.release.movies().index();
+        let mut modalities = match &mut self.encoder {
+            None => Modalities::default(),
+            Some(encoder) => encoder.encode(&movies, observer)?,
+        };
+        if let Some(genome) = self.release.genome() {
+            modalities.list.push(genome.modality(&movies));
+        }
+        Ok(modalities)
+    }
 }
 
 /// A release, its ratings in memory or on disk.
@@ -79,25 +92,7 @@ impl Release {
             });
         }
         let movielens = options.open(dir)?;
-        let ratings = &movielens.ratings;
-        let split = match &config.split {
-            SplitConfig::Random { test_share, seed } => {
-                Split::random(ratings.len(), *test_share, *seed)
-            }
-            SplitConfig::Temporal { test_share } => Split::temporal(ratings, *test_share),
-            SplitConfig::LeaveLastOut { count } => Split::leave_last_out(ratings, *count),
-            SplitConfig::ColdUsers { test_share, seed } => {
-                Split::cold_users(ratings, *test_share, *seed)
-            }
-            SplitConfig::ColdMovies { test_share, seed } => {
-                Split::cold_movies(ratings, *test_share, *seed)
-            }
-            SplitConfig::TestRows(path) => Split::from_test_rows(path, ratings),
-            SplitConfig::Candidates(path) => {
-                Candidates::read(path, &movielens).and_then(|it| it.split(&movielens))
-            }
-        };
-        let mut split = split?;
+        let mut split = split_of(&movielens, &config.split)?;
         if let Some(share) = config.validation {
             split = split.with_validation(share, config.seed)?;
         }
@@ -132,6 +127,29 @@ impl Release {
             Self::Streamed { movielens, .. } => movielens.genome.as_ref(),
         }
     }
+}
+
+/// What is held out.
+pub(crate) fn split_of(movielens: &MovieLens, config: &SplitConfig) -> Result<Split> {
+    let ratings = &movielens.ratings;
+    let split = match config {
+        SplitConfig::Random { test_share, seed } => {
+            Split::random(ratings.len(), *test_share, *seed)
+        }
+        SplitConfig::Temporal { test_share } => Split::temporal(ratings, *test_share),
+        SplitConfig::LeaveLastOut { count } => Split::leave_last_out(ratings, *count),
+        SplitConfig::ColdUsers { test_share, seed } => {
+            Split::cold_users(ratings, *test_share, *seed)
+        }
+        SplitConfig::ColdMovies { test_share, seed } => {
+            Split::cold_movies(ratings, *test_share, *seed)
+        }
+        SplitConfig::TestRows(path) => Split::from_test_rows(path, ratings),
+        SplitConfig::Candidates(path) => {
+            Candidates::read(path, movielens).and_then(|it| it.split(movielens))
+        }
+    };
+    Ok(split?)
 }
 
 /// Paths of the MovieLens folder, the posters and the plots; the sample is

@@ -9,7 +9,7 @@ mod similar;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use mmdlrm_data::{Bags, Dataset, Features, Rated, TrainingData};
+use mmdlrm_data::{Dataset, Features, Rated, RatedBags, TrainingData};
 use mmdlrm_model::{Dlrm, top_k};
 use mmdlrm_train::{MOVIE_TABLE, Preset, RunFolder, Scorer, USER_TABLE};
 
@@ -17,7 +17,7 @@ pub use catalogue::{Catalogue, Movie};
 pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
 
 use crate::experiment::{SavedConfig, Task};
-use crate::modalities::{Encoders, Modalities};
+use crate::modalities::Encoders;
 use crate::sources::{Release, Sources};
 use crate::{Error, ExperimentConfig, Observer, Result};
 
@@ -59,7 +59,7 @@ pub struct Recommender {
     /// The same model with one user, for those who are new: each in turn.
     visitors: Option<Mutex<Scorer<Dlrm>>>,
     /// All that each user rated, held out or not, by dense rows.
-    seen: Bags,
+    rated: RatedBags,
     encoders: Option<Encoders>,
     /// Vectors of the movies, for [`Self::similar`]; made when first needed.
     directions: OnceLock<similar::Directions>,
@@ -74,13 +74,7 @@ impl Recommender {
     pub fn load(folder: impl AsRef<Path>, observer: &mut dyn Observer) -> Result<Self> {
         let folder = folder.as_ref();
         let saved: SavedConfig = RunFolder::config_of(folder)?;
-        if saved.task != Task::Rate {
-            return Err(Error::Setting {
-                setting: "task",
-                value: format!("{:?}", saved.task),
-                rule: "only a model of ratings can be asked",
-            });
-        }
+        saved.task.must_be(Task::Rate)?;
         let config = ExperimentConfig {
             out: folder.to_owned(),
             // The features are the same, and histories are needed.
@@ -88,28 +82,22 @@ impl Recommender {
             ..saved.experiment
         };
         let model = Dlrm::from_safetensors(&RunFolder::model_of(folder)?)?;
+        let mut sources = Sources::open(&config)?;
+        let modalities = sources.encode(observer)?;
         let Sources {
             release,
-            mut encoder,
+            encoder,
             posters,
-        } = Sources::open(&config)?;
+        } = sources;
         let Release::Whole(movielens, split) = release else {
             unreachable!("ratings are streamed only where that is asked for")
         };
-        let movies = movielens.movies.index();
-        let mut modalities = match &mut encoder {
-            None => Modalities::default(),
-            Some(encoder) => encoder.encode(&movies, observer)?,
-        };
-        if let Some(genome) = &movielens.genome {
-            modalities.list.push(genome.modality(&movies));
-        }
         let mut data = Dataset::new(&movielens, split, modalities.list)?;
         if config.preset == Preset::Best {
             data = data.with_context(config.context)?;
         }
         let features = data.features().clone();
-        let seen = data.all_rated();
+        let rated = data.all_rated();
         let model = with_room_for_a_movie(model, &features)?;
         let visitors = match has_table(&model, USER_TABLE) {
             true => {
@@ -123,7 +111,7 @@ impl Recommender {
             catalogue: Catalogue::new(&movielens.movies, posters),
             scorer: Scorer::new(model, features)?,
             visitors,
-            seen,
+            rated,
             encoders: encoder.map(|encoder| encoder.into_encoders()),
             directions: OnceLock::new(),
             config,
@@ -145,15 +133,18 @@ impl Recommender {
         self.features().users().ids()
     }
 
-    /// What a user has rated, in the training set or not: raw movie ids.
+    /// What a user has rated, in the training set or not, the oldest first: raw movie id
+    /// and stars.
     ///
     /// # Errors
     /// A user that there is not.
-    pub fn seen_by(&self, user_id: u32) -> Result<Vec<u32>> {
-        let seen = self.seen.row(self.user(user_id)?).iter();
-        Ok(seen
-            .map(|&movie| self.catalogue.ids()[movie as usize])
-            .collect())
+    pub fn rated_by(&self, user_id: u32) -> Result<Vec<(u32, f32)>> {
+        let rated = self.rated.row(self.user(user_id)?);
+        let ids = rated
+            .ids
+            .iter()
+            .map(|&it| self.catalogue.ids()[it as usize]);
+        Ok(ids.zip(rated.stars.iter().copied()).collect())
     }
 
     /// The movies that a user would like best.
@@ -164,7 +155,7 @@ impl Recommender {
         let user = self.user(user_id)?;
         let mut scores = Vec::new();
         self.scorer.score(&[user], &mut scores)?;
-        let best = self.best(&scores, self.seen.row(user), query)?;
+        let best = self.best(&scores, self.rated.row(user).ids, query)?;
         self.explained(&self.scorer, self.features(), user, best, query)
     }
 

@@ -110,14 +110,21 @@ fn side(name: &str) -> (&str, bool) {
     }
 }
 
+fn suits(what: &str) -> &'static str {
+    match what {
+        "its genres" | "its tags" => "suit",
+        _ => "suits",
+    }
+}
+
 fn words(part: &Part, name: &str) -> String {
     let Some(second) = &part.second else {
         return side(&part.first).0.to_owned();
     };
     let ((first, first_is_yours), (second, second_is_yours)) = (side(&part.first), side(second));
     match (first_is_yours, second_is_yours) {
-        (true, false) => format!("{second} suits {first}"),
-        (false, true) => format!("{first} suits {second}"),
+        (true, false) => format!("{second} {} {first}", suits(second)),
+        (false, true) => format!("{first} {} {second}", suits(first)),
         (true, true) => format!("{first} alone"),
         (false, false) if first == second => format!("{first} ({name})"),
         (false, false) => format!("{first} together with {second}"),
