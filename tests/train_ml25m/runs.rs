@@ -105,7 +105,7 @@ fn the_report_says_what_was_left_out() {
         "leave-last-out",
     ]);
     let report = text(&output.stdout);
-    let expected = "left out: 1 ratings of unknown movies, 1 duplicates, 1 of users with too few";
+    let expected = "left out: 1 ratings of unknown movies, 1 duplicates, 1 by the split";
     assert!(
         report.contains(expected),
         "{report} {}",

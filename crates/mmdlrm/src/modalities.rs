@@ -2,14 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use mmdlrm_data::{IdMap, Modality, Poster, Summary};
+use mmdlrm_encoders::Error::StoreInUse;
 use mmdlrm_encoders::{
     BertEncoder, ClipEncoder, EmbeddingStore, Encoded, ImageEncoder, Kind, LoadOptions, LongTexts,
     ResNetEncoder, TextEncoder, encode_posters, encode_summaries,
 };
 
 use crate::{Clip, EncoderConfig, Observer, Result, Stage};
+
+/// How long a store that is in use is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The encoders of posters and plots, each loaded only if there is something for it
 /// to encode.
@@ -76,6 +82,25 @@ impl Encoders {
         }
     }
 
+    /// Opens the store of what they embed. One that is in use is waited for: those who
+    /// find all in it that they need have it for a moment.
+    fn open_store(&self, path: &Path) -> Result<EmbeddingStore> {
+        let start = Instant::now();
+        loop {
+            let mut store = EmbeddingStore::builder(path);
+            if let Some(encoder) = &self.images {
+                store = store.images(encoder.as_ref());
+            }
+            if let Some(encoder) = &self.texts {
+                store = store.texts(encoder.as_ref());
+            }
+            match store.open() {
+                Err(StoreInUse { .. }) if start.elapsed() < PATIENCE => sleep(PATIENCE / 100),
+                opened => return Ok(opened?),
+            }
+        }
+    }
+
     /// Tells one pair of models from another.
     fn hash(&self) -> String {
         let images = self.images.as_deref();
@@ -130,17 +155,10 @@ impl ModalityEncoder {
             LongTexts::Chunk => "-chunked",
         };
         let name = format!("embeddings-{}{windows}.parquet", encoders.hash());
-        let mut store = EmbeddingStore::builder(folder.join(name));
-        if let Some(encoder) = &encoders.images {
-            store = store.images(encoder.as_ref());
-        }
-        if let Some(encoder) = &encoders.texts {
-            store = store.texts(encoder.as_ref());
-        }
         Ok(Self {
             posters,
             summaries,
-            store: store.open()?,
+            store: encoders.open_store(&folder.join(name))?,
             encoders,
         })
     }

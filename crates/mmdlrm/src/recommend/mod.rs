@@ -118,6 +118,20 @@ impl Recommender {
         })
     }
 
+    /// Computes what would otherwise be computed for the first who ask.
+    ///
+    /// # Errors
+    /// As [`Self::recommend`].
+    pub fn warm_up(&self) -> Result<()> {
+        if let (Some(&user), Some(&movie)) = (self.user_ids().first(), self.catalogue.ids().first())
+        {
+            self.recommend(user, &Query::default())?;
+            self.recommend_to_visitor(&[(movie, mmdlrm_data::HIGHEST_RATING)], &Query::default())?;
+            self.similar(movie, 1)?;
+        }
+        Ok(())
+    }
+
     /// The configuration of the run.
     pub fn config(&self) -> &ExperimentConfig {
         &self.config

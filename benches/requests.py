@@ -1,0 +1,44 @@
+"""Asks a server of examples/serve at a steady rate, whether it keeps up or not, and
+prints how long answers took. Standard library alone.
+
+    python3 benches/requests.py http://127.0.0.1:3000 --rate 50 --seconds 60
+"""
+
+import argparse
+import json
+import random
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+parser = argparse.ArgumentParser()
+parser.add_argument("server")
+parser.add_argument("--rate", type=float, default=50)
+parser.add_argument("--seconds", type=float, default=60)
+parser.add_argument("--path", default="/api/users/{user}/recommendations?count=10")
+args = parser.parse_args()
+
+with urllib.request.urlopen(args.server + "/api/info") as answer:
+    low, high = json.load(answer)["user_ids"]
+users = random.Random(1)
+paths = [args.path.format(user=users.randint(low, high)) for _ in range(int(args.rate * args.seconds))]
+
+
+def ask(number):
+    due = start + number / args.rate
+    time.sleep(max(0, due - time.perf_counter()))
+    with urllib.request.urlopen(args.server + paths[number]) as answer:
+        answer.read()
+    # From when it was due: a server that falls behind is not spared the waiting.
+    return 1000 * (time.perf_counter() - due)
+
+
+with ThreadPoolExecutor(64) as pool:
+    start = time.perf_counter()
+    took = sorted(pool.map(ask, range(len(paths))))
+
+at = lambda share: took[min(len(took) - 1, int(share * len(took)))]
+print(
+    f"requests={len(took)} per_s={len(took) / (time.perf_counter() - start):.1f} "
+    f"p50_ms={at(0.5):.2f} p90_ms={at(0.9):.2f} p99_ms={at(0.99):.2f} max_ms={took[-1]:.2f}"
+)

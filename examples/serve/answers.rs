@@ -1,0 +1,272 @@
+//! What is asked and answered, as JSON.
+
+use mmdlrm::{Fan, Movie, Query, Recommendation, Recommender, Similar};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::error::ApiError;
+
+/// Answers to one question, at most.
+const MOST: usize = 100;
+/// Ratings of a visitor, at most.
+const MOST_RATINGS: usize = 500;
+
+#[derive(Serialize, ToSchema)]
+pub struct MovieInfo {
+    pub id: u32,
+    title: String,
+    year: Option<i32>,
+    genres: Vec<String>,
+    /// Where its poster is, if it has one.
+    poster: Option<String>,
+}
+
+impl MovieInfo {
+    pub fn new(recommender: &Recommender, movie: &Movie) -> Self {
+        let poster = recommender.catalogue().poster(movie.id);
+        Self {
+            id: movie.id,
+            title: movie.title.clone(),
+            year: movie.year,
+            genres: movie.genres.clone(),
+            poster: poster.map(|_| format!("/posters/{}", movie.id)),
+        }
+    }
+
+    pub fn by_id(recommender: &Recommender, movie_id: u32) -> Result<Self, ApiError> {
+        Ok(Self::new(
+            recommender,
+            recommender.catalogue().movie(movie_id)?,
+        ))
+    }
+}
+
+/// What there is to ask about.
+#[derive(Serialize, ToSchema)]
+pub struct Info {
+    movies: usize,
+    users: usize,
+    /// Lowest and highest user id.
+    user_ids: (u32, u32),
+    genres: Vec<String>,
+    preset: String,
+}
+
+impl Info {
+    pub fn new(recommender: &Recommender) -> Self {
+        let users = recommender.user_ids();
+        let end = |user: Option<&u32>| user.copied().unwrap_or_default();
+        Self {
+            movies: recommender.catalogue().ids().len(),
+            users: users.len(),
+            user_ids: (end(users.first()), end(users.last())),
+            genres: recommender.catalogue().genres().to_vec(),
+            preset: format!("{:?}", recommender.config().preset),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Recommended {
+    movie: MovieInfo,
+    /// Stars that would be given, from 0.5 to 5.
+    stars: f32,
+    /// The strongest first.
+    reasons: Vec<Because>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Because {
+    /// The part of the model: `history × audience`.
+    part: String,
+    /// The same in words.
+    words: String,
+    /// Stars that it makes more than for an average movie.
+    stars: f32,
+}
+
+impl Recommended {
+    pub fn all(
+        recommender: &Recommender,
+        found: Vec<Recommendation>,
+    ) -> Result<Vec<Self>, ApiError> {
+        let answers = found.into_iter().map(|found| {
+            let stars = found.stars();
+            let reasons = found.reasons.into_iter().map(|reason| Because {
+                part: reason.part,
+                words: reason.words,
+                stars: reason.stars,
+            });
+            Ok(Self {
+                movie: MovieInfo::by_id(recommender, found.movie_id)?,
+                stars,
+                reasons: reasons.collect(),
+            })
+        });
+        answers.collect()
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Alike {
+    movie: MovieInfo,
+    /// 1 is the same, 0 has nothing in common.
+    cosine: f32,
+}
+
+impl Alike {
+    pub fn all(recommender: &Recommender, similar: &[Similar]) -> Result<Vec<Self>, ApiError> {
+        let answers = similar.iter().map(|similar| {
+            Ok(Self {
+                movie: MovieInfo::by_id(recommender, similar.movie_id)?,
+                cosine: similar.cosine,
+            })
+        });
+        answers.collect()
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct FanInfo {
+    user_id: u32,
+    /// Stars that would be given, from 0.5 to 5.
+    stars: f32,
+}
+
+impl From<Fan> for FanInfo {
+    fn from(fan: Fan) -> Self {
+        Self {
+            user_id: fan.user_id,
+            stars: fan.stars,
+        }
+    }
+}
+
+/// A prediction.
+#[derive(Serialize, ToSchema)]
+pub struct Stars {
+    /// From 0.5 to 5.
+    pub stars: f32,
+}
+
+/// Which movies are wanted, and how many.
+#[derive(Debug, Deserialize, IntoParams, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Wish {
+    /// From 1 to 100.
+    count: usize,
+    /// Any of these, separated by commas.
+    genres: Option<String>,
+    /// The earliest year.
+    from: Option<i32>,
+    /// The latest year.
+    to: Option<i32>,
+    /// Those that the user has rated too.
+    seen: bool,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            count: 10,
+            genres: None,
+            from: None,
+            to: None,
+            seen: false,
+        }
+    }
+}
+
+impl Wish {
+    pub fn query(&self) -> Result<Query, ApiError> {
+        let genres = self.genres.iter().flat_map(|genres| genres.split(','));
+        let genres = genres.map(|genre| genre.trim().to_owned());
+        let years = (self.from.is_some() || self.to.is_some())
+            .then(|| self.from.unwrap_or(i32::MIN)..=self.to.unwrap_or(i32::MAX));
+        Ok(Query {
+            count: checked(self.count)?,
+            genres: genres.filter(|genre| !genre.is_empty()).collect(),
+            years,
+            unseen_only: !self.seen,
+            ..Query::default()
+        })
+    }
+}
+
+/// How many.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Count {
+    /// From 1 to 100.
+    count: usize,
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        Self { count: 10 }
+    }
+}
+
+impl Count {
+    pub fn checked(&self) -> Result<usize, ApiError> {
+        checked(self.count)
+    }
+}
+
+/// Words of a title, and how many movies.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Find {
+    /// Words of the title.
+    pub title: String,
+    /// From 1 to 100.
+    #[serde(default)]
+    count: Option<usize>,
+}
+
+impl Find {
+    pub fn checked(&self) -> Result<usize, ApiError> {
+        checked(self.count.unwrap_or(10))
+    }
+}
+
+pub fn checked(count: usize) -> Result<usize, ApiError> {
+    match count {
+        1..=MOST => Ok(count),
+        _ => Err(ApiError::bad(format!(
+            "count is {count}, but must be 1 to {MOST}"
+        ))),
+    }
+}
+
+/// Somebody new, by some ratings.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Visitor {
+    ratings: Vec<RatingOf>,
+    /// Which movies are wanted.
+    #[serde(default)]
+    pub wish: Wish,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RatingOf {
+    movie: u32,
+    /// From 0.5 to 5.
+    stars: f32,
+}
+
+impl Visitor {
+    pub fn ratings(&self) -> Result<Vec<(u32, f32)>, ApiError> {
+        if self.ratings.len() > MOST_RATINGS {
+            let error = format!("no more than {MOST_RATINGS} ratings at once");
+            return Err(ApiError::bad(error));
+        }
+        let ratings = self.ratings.iter();
+        Ok(ratings.map(|rating| (rating.movie, rating.stars)).collect())
+    }
+}
