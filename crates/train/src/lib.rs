@@ -52,6 +52,7 @@ mod schedule;
 mod scorer;
 mod session;
 mod stepper;
+mod tensorboard;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, Progress};

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{write_error, write_whole};
+use crate::tensorboard;
 use crate::{CandidateScore, CheckpointConfig, Checkpoints, Error, RatedPrediction, Result};
 
 const CONFIG: &str = "config.json";
@@ -16,15 +17,26 @@ const METRICS: &str = "metrics.jsonl";
 const MODEL: &str = "model.safetensors";
 const PREDICTIONS: &str = "predictions.parquet";
 const CANDIDATES: &str = "candidates.parquet";
+/// TensorBoard finds files by the `tfevents` in their names.
+const EVENTS: &str = "events.out.tfevents.mmdlrm";
+const REPORT: &str = "report.html";
 const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = ".lock";
 /// In the order they are removed: as long as one is left, so is the mark of a
 /// run.
-const FILES: [&str; 5] = [CONFIG, MODEL, PREDICTIONS, CANDIDATES, METRICS];
+const FILES: [&str; 7] = [
+    CONFIG,
+    MODEL,
+    PREDICTIONS,
+    CANDIDATES,
+    EVENTS,
+    REPORT,
+    METRICS,
+];
 
 /// What a run leaves behind, in one folder: `config.json`, `metrics.jsonl`,
-/// `model.safetensors`, `predictions.parquet` or `candidates.parquet`, and
-/// `checkpoints`.
+/// `model.safetensors`, `predictions.parquet` or `candidates.parquet`, `report.html`,
+/// events for TensorBoard, and `checkpoints`.
 ///
 /// Files are written beside and renamed, so that each is whole or absent;
 /// `metrics.jsonl` grows by whole lines. As long as a `RunFolder` is held, no other,
@@ -146,32 +158,63 @@ impl RunFolder {
         self.write(CONFIG, &json)
     }
 
-    /// Writes `metrics.jsonl` anew, with a line each of `metrics`.
+    /// Writes `metrics.jsonl` and the events anew, with a line each of `metrics`.
     ///
     /// # Errors
     /// A folder that can no longer be written.
     pub fn restart_metrics<T: Serialize>(&self, metrics: &[T]) -> Result<()> {
-        let mut lines = Vec::new();
+        let (mut lines, mut events) = (Vec::new(), tensorboard::head());
         for metrics in metrics {
             serde_json::to_writer(&mut lines, metrics)?;
             lines.push(b'\n');
+            events.extend(tensorboard::scalars(&serde_json::to_value(metrics)?));
         }
+        self.write(EVENTS, &events)?;
         self.write(METRICS, &lines)
     }
 
-    /// Adds a line to `metrics.jsonl`.
+    /// The lines of `metrics.jsonl` that are of this kind: those of epochs, say.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn read_metrics<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        let bytes = read(&self.path.join(METRICS))?;
+        let lines = bytes.split(|&byte| byte == b'\n');
+        Ok(lines
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect())
+    }
+
+    /// Writes `report.html`.
+    ///
+    /// # Errors
+    /// A folder that can no longer be written.
+    pub fn write_report(&self, html: &str) -> Result<()> {
+        self.write(REPORT, html.as_bytes())
+    }
+
+    /// Adds a line to `metrics.jsonl`, and its numbers to the events that TensorBoard
+    /// shows.
     ///
     /// # Errors
     /// A folder that can no longer be written.
     pub fn append_metrics<T: Serialize>(&self, metrics: &T) -> Result<()> {
         let mut line = serde_json::to_vec(metrics)?;
         line.push(b'\n');
-        let path = self.path.join(METRICS);
+        self.append(METRICS, &line)?;
+        self.append(
+            EVENTS,
+            &tensorboard::scalars(&serde_json::to_value(metrics)?),
+        )
+    }
+
+    fn append(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
         File::options()
             .append(true)
             .create(true)
             .open(&path)
-            .and_then(|mut file| file.write_all(&line))
+            .and_then(|mut file| file.write_all(bytes))
             .map_err(write_error(&path))
     }
 
