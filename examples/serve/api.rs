@@ -132,7 +132,7 @@ async fn work<T: Send + 'static>(
 }
 
 async fn page() -> Response {
-    let policy = "default-src 'none'; img-src 'self' blob:; connect-src 'self'; \
+    let policy = "default-src 'none'; img-src 'self' blob: data:; connect-src 'self'; \
                   style-src 'unsafe-inline'; script-src 'unsafe-inline'";
     let headers = [(header::CONTENT_SECURITY_POLICY, policy)];
     (headers, Html(include_str!("page.html"))).into_response()

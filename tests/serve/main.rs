@@ -8,26 +8,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-
-/// A server that dies with the test.
-struct Server {
-    process: Child,
-    address: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+use support::server::Server;
 
 /// A run on the made-up sample, made once.
 fn run() -> &'static std::path::Path {
@@ -41,25 +29,19 @@ fn run() -> &'static std::path::Path {
     folder.path()
 }
 
-impl Server {
-    fn start() -> Self {
-        let mut process = Command::new(support::program("serve"))
-            .current_dir(run())
-            .args(["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let stdout = process.stdout.as_mut().unwrap();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://");
-        let address = address.unwrap_or_else(|| panic!("it did not start: {line}"));
-        Self {
-            address: address.to_owned(),
-            process,
-        }
-    }
+fn start() -> Server {
+    Server::start(run())
+}
 
+/// Asks.
+trait Ask {
+    fn raw(&self, request: &[u8]) -> (u16, String);
+    fn get(&self, path: &str) -> (u16, String);
+    fn post(&self, path: &str, kind: &str, body: &[u8]) -> (u16, String);
+    fn json(&self, path: &str) -> Value;
+}
+
+impl Ask for Server {
     /// Status and body of what is written as it stands.
     fn raw(&self, request: &[u8]) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
@@ -120,7 +102,7 @@ const FORM: &str = "multipart/form-data; boundary=x";
 
 #[test]
 fn questions_are_answered_with_titles_stars_and_reasons() {
-    let server = Server::start();
+    let server = start();
     assert_eq!(server.get("/health"), (200, "ok".to_owned()));
     let info = server.json("/api/info");
     assert_eq!(info["movies"], 1200);
@@ -191,7 +173,7 @@ fn questions_are_answered_with_titles_stars_and_reasons() {
 
 #[test]
 fn the_page_the_description_the_metrics_and_the_posters_are_there() {
-    let server = Server::start();
+    let server = start();
     let (status, page) = server.get("/");
     assert!(status == 200 && page.contains("What to watch"));
     let description = server.json("/openapi.json");
@@ -223,7 +205,7 @@ fn the_page_the_description_the_metrics_and_the_posters_are_there() {
 
 #[test]
 fn what_is_wrong_is_said_with_a_status_of_4xx_and_the_server_goes_on() {
-    let server = Server::start();
+    let server = start();
     let json = "application/json";
     let movie = server.json("/api/movies?title=the")[0]["id"].clone();
     let too_good = json!({"ratings": [{"movie": movie, "stars": 1e30}]}).to_string();
@@ -360,7 +342,7 @@ fn what_is_wrong_is_said_with_a_status_of_4xx_and_the_server_goes_on() {
 
 #[test]
 fn a_signal_lets_what_was_asked_be_answered_and_ends_the_server() {
-    let mut server = Server::start();
+    let mut server = start();
     let path = "/api/users/1/recommendations?count=100";
     let asked: Vec<TcpStream> = (0..20)
         .map(|_| {
@@ -397,6 +379,6 @@ fn what_cannot_be_served_is_said_at_the_start() {
         support::text(&output.stderr)
     };
     assert!(refused(&["--run", "runs/nowhere"]).contains("holds no run"));
-    let server = Server::start();
+    let server = start();
     assert!(refused(&["--listen", &server.address]).contains("cannot listen on"));
 }

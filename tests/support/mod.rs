@@ -1,6 +1,8 @@
 //! What several integration tests need.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod server;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -56,7 +56,7 @@ fn start(dir: &Path, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-fn train_in<'a>(out: &'a str) -> Vec<&'a str> {
+fn train_in(out: &str) -> Vec<&str> {
     TRAIN.iter().copied().chain([out]).collect()
 }
 

@@ -213,9 +213,11 @@ impl TrainingData for Dataset {
                 let rows = validation.row(user).iter();
                 validated.clear();
                 validated.extend(rows.map(|&row| self.rating(row).movie));
+                let trained = self.user_histories().row(user);
                 take(TestUser {
                     user,
-                    trained: self.user_histories().row(user).ids,
+                    trained: trained.ids,
+                    trained_stars: trained.stars,
                     validated: &validated,
                     held_out: &held_out,
                 })?;

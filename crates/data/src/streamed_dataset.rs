@@ -169,7 +169,10 @@ impl TrainingData for StreamedDataset {
                 match parts.next() {
                     Part::Test => current.held_out.push((rated.movie, rated.stars)),
                     Part::Validation => current.validated.push(rated.movie),
-                    Part::Train => current.trained.push(rated.movie),
+                    Part::Train => {
+                        current.trained.push(rated.movie);
+                        current.trained_stars.push(rated.stars);
+                    }
                 }
             }
             Ok(())
@@ -183,6 +186,7 @@ impl TrainingData for StreamedDataset {
 struct OneUser {
     user: u32,
     trained: Vec<u32>,
+    trained_stars: Vec<f32>,
     validated: Vec<u32>,
     held_out: Vec<(u32, f32)>,
 }
@@ -194,11 +198,13 @@ impl OneUser {
             take(TestUser {
                 user: self.user,
                 trained: &self.trained,
+                trained_stars: &self.trained_stars,
                 validated: &self.validated,
                 held_out: &self.held_out,
             })?;
         }
         self.trained.clear();
+        self.trained_stars.clear();
         self.validated.clear();
         self.held_out.clear();
         Ok(())
@@ -458,13 +464,11 @@ mod tests {
     fn test_users(data: &impl TrainingData) -> Vec<String> {
         let mut users = Vec::new();
         let take = |it: TestUser| {
-            let mut trained = it.trained.to_vec();
+            let trained = it.trained.iter().zip(it.trained_stars);
+            let mut trained: Vec<String> = trained.map(|rated| format!("{rated:?}")).collect();
             trained.sort_unstable();
-            let it = TestUser {
-                trained: &trained,
-                ..it
-            };
-            users.push(format!("{it:?}"));
+            let (user, held_out, validated) = (it.user, it.held_out, it.validated);
+            users.push(format!("{user} {trained:?} {validated:?} {held_out:?}"));
             Ok::<_, Error>(())
         };
         data.for_each_test_user(take).unwrap();

@@ -8,6 +8,8 @@ pub struct TestUser<'a> {
     pub user: u32,
     /// Dense rows of the movies that the user rated in the training set.
     pub trained: &'a [u32],
+    /// The stars of each of them.
+    pub trained_stars: &'a [f32],
     /// The same of the validation set.
     pub validated: &'a [u32],
     /// Dense row and stars of each held-out rating.

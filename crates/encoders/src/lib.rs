@@ -60,5 +60,6 @@ pub use device::{device, dtype};
 pub use encode::{Encoded, Failed, encode_posters, encode_summaries};
 pub use encoder::{Identity, ImageEncoder, LoadOptions, LongTexts, TextEncoder};
 pub use error::{Error, Result};
+pub use picture::thumbnail;
 pub use resnet::ResNetEncoder;
 pub use store::{EmbeddingStore, Kind, Precision, StoreBuilder};

@@ -21,6 +21,12 @@ pub enum Error {
     /// A raw movie id that the data lack.
     #[error("there is no movie {0}")]
     UnknownMovie(u32),
+    /// `report.html` could not be made.
+    #[error("cannot make report.html: {0}")]
+    Page(String),
+    /// Something that cannot be written as JSON.
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
     /// A setting that makes no sense.
     #[error("{setting} is {value}, but {rule}")]
     Setting {

@@ -10,9 +10,10 @@ use mmdlrm_train::{Preset, RunFolder};
 
 use crate::experiment::{SavedConfig, Task};
 use crate::measure::measure;
-use crate::report::{Inputs, Report, Seconds};
+use crate::page::{Page, people};
+use crate::report::{Inputs, MissingModality, Report, Seconds};
 use crate::sources::{Release, Sources, split_of};
-use crate::{Error, Experiment, ExperimentConfig, Observer, Result, SplitConfig};
+use crate::{Catalogue, Error, Experiment, ExperimentConfig, Observer, Result, SplitConfig};
 
 impl Experiment {
     /// Measures the model of the run in `folder` on the ratings that `split` holds out, or
@@ -61,6 +62,7 @@ impl Experiment {
         }
         let split = Split::new(own.train, test);
         let mut data = Dataset::new(&movielens, split, modalities.list)?;
+        let catalogue = Catalogue::new(&movielens.movies, sources.posters);
         drop(movielens);
         if config.preset == Preset::Best {
             data = data.with_context(config.context)?;
@@ -70,6 +72,7 @@ impl Experiment {
             users: data.features().users().len(),
             movies: data.features().movies().len(),
             parameters: model.parameters().len(),
+            missing: MissingModality::of(data.features()),
             left_out: crate::LeftOutRatings {
                 by_split: known.len(),
                 ..left_out
@@ -85,6 +88,9 @@ impl Experiment {
             read: start.elapsed().as_secs_f64(),
             ..Seconds::default()
         };
-        measure(&model, &data, inputs, seconds, &run, observer)
+        let report = measure(&model, &data, inputs, seconds, &run, observer)?;
+        let people = people(&model, &data, &catalogue)?;
+        run.write_report(&Page::of_ratings(&config, &report, &[], people)?.html()?)?;
+        Ok(report)
     }
 }

@@ -11,9 +11,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::measure;
-use crate::report::{Inputs, Report, Seconds};
+use crate::page::{Page, people};
+use crate::report::{Inputs, MissingModality, Report, Seconds};
 use crate::sources::{Release, Sources};
-use crate::{Error, ExperimentConfig, Observer, Result, Stage};
+use crate::{Catalogue, Error, ExperimentConfig, Observer, Result, Stage};
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
 ///
@@ -78,6 +79,7 @@ pub(crate) struct Run {
 pub(crate) struct Prepared {
     pub config: ExperimentConfig,
     pub release: Release,
+    pub catalogue: Catalogue,
     pub modalities: Vec<Modality>,
     pub inputs: Inputs,
     pub run: Run,
@@ -236,6 +238,7 @@ impl Experiment {
         let Prepared {
             config,
             release,
+            catalogue,
             modalities,
             inputs,
             run,
@@ -250,12 +253,12 @@ impl Experiment {
                 if config.preset == Preset::Best {
                     data = data.with_context(config.context)?;
                 }
-                train_and_measure(&data, &config, inputs, seconds, &run, observer)
+                train_and_measure(&data, &config, &catalogue, inputs, seconds, &run, observer)
             }
             Release::Streamed { movielens, split } => {
                 let scratch = run.folder.path();
                 let data = StreamedDataset::new(movielens, split, modalities, scratch)?;
-                train_and_measure(&data, &config, inputs, seconds, &run, observer)
+                train_and_measure(&data, &config, &catalogue, inputs, seconds, &run, observer)
             }
         }
     }
@@ -272,8 +275,11 @@ impl Experiment {
         let start = Instant::now();
         let modalities = sources.encode(observer)?;
         let Sources {
-            release, encoder, ..
+            release,
+            encoder,
+            posters,
         } = sources;
+        let catalogue = Catalogue::new(release.movies(), posters);
         seconds.encode = start.elapsed().as_secs_f64();
         let inputs = Inputs {
             encoder: encoder.and_then(|encoder| encoder.name()),
@@ -286,6 +292,7 @@ impl Experiment {
         Ok(Prepared {
             config,
             release,
+            catalogue,
             modalities: modalities.list,
             inputs,
             run,
@@ -297,6 +304,7 @@ impl Experiment {
 fn train_and_measure(
     data: &impl TrainingData,
     config: &ExperimentConfig,
+    catalogue: &Catalogue,
     inputs: Inputs,
     mut seconds: Seconds,
     run: &Run,
@@ -310,13 +318,19 @@ fn train_and_measure(
         users: features.users().len(),
         movies: features.movies().len(),
         parameters: model.parameters().len(),
+        missing: MissingModality::of(features),
         ..inputs
     };
     let start = Instant::now();
     let device = mmdlrm_encoders::device(&config.device)?;
     train_model(&device, &mut model, data, config, run, observer)?;
     seconds.train = start.elapsed().as_secs_f64();
-    measure(&model, data, inputs, seconds, &run.folder, observer)
+    let folder = &run.folder;
+    let report = measure(&model, data, inputs, seconds, folder, observer)?;
+    let epochs: Vec<EpochMetrics> = folder.read_metrics()?;
+    let people = people(&model, data, catalogue)?;
+    folder.write_report(&Page::of_ratings(config, &report, &epochs, people)?.html()?)?;
+    Ok(report)
 }
 
 /// Trains, keeping the figures and the model of each epoch in the run folder.

@@ -44,6 +44,7 @@ mod experiment;
 mod measure;
 mod modalities;
 mod observer;
+mod page;
 mod rank;
 mod recommend;
 mod report;
@@ -54,10 +55,12 @@ pub use error::{Error, Result};
 pub use experiment::{Experiment, Task};
 pub use modalities::{Encoders, Modalities, ModalityEncoder};
 pub use observer::{Observer, Silent, Stage};
+pub use page::Density;
 pub use rank::RankingReport;
 pub use recommend::{
     Catalogue, Fan, Movie, Newcomer, Query, Reason, Recommendation, Recommender, Similar,
 };
 pub use report::{
-    FEW_RATINGS, GroupError, Inputs, LeftOutRatings, RANKING_CUT_OFF, Report, Seconds,
+    FEW_RATINGS, GroupError, GroupNdcg, Inputs, LeftOutRatings, MissingModality, RANKING_CUT_OFF,
+    Report, Seconds,
 };

@@ -9,7 +9,8 @@ use mmdlrm_model::Dlrm;
 use mmdlrm_train::{RatedPrediction, RunFolder, predict_test, rank_catalogue};
 use serde::Serialize;
 
-use crate::report::{FEW_RATINGS, GroupError, Inputs, RANKING_CUT_OFF, Report, Seconds};
+use crate::page::Density;
+use crate::report::{FEW_RATINGS, GroupError, GroupNdcg, Inputs, RANKING_CUT_OFF, Report, Seconds};
 use crate::{Observer, Result, Stage};
 
 /// The last line of `metrics.jsonl`.
@@ -42,6 +43,7 @@ pub(crate) fn measure(
     let (mut all, mut few) = (Regression::default(), Regression::default());
     let mut by_movie_ratings: Breakdown<Regression> = Breakdown::new(&MOVIE_GROUPS);
     let mut by_user_ratings: Breakdown<Regression> = Breakdown::new(&USER_GROUPS);
+    let mut density = Density::default();
     let mut by_modality = ByModality::new(data.features().modalities());
     // In order: the interval is to be the same whenever it is computed.
     let mut users: BTreeMap<u32, Regression> = BTreeMap::new();
@@ -50,6 +52,7 @@ pub(crate) fn measure(
             for rated in rated {
                 let (prediction, rating) = (rated.prediction, rated.rating);
                 all.add(prediction, rating);
+                density.add(prediction, rating);
                 users.entry(rated.user).or_default().add(prediction, rating);
                 let of_movie = movie_counts[rated.movie as usize];
                 if of_movie <= FEW_RATINGS {
@@ -66,7 +69,11 @@ pub(crate) fn measure(
 
     let start = Instant::now();
     observer.begin(Stage::Rank, users.len() as u64);
-    let ranking = rank_catalogue(model, data, RANKING_CUT_OFF, || observer.advance(1))?;
+    let mut ndcg_by_user: Breakdown<PerUser> = Breakdown::new(&USER_GROUPS);
+    let ranking = rank_catalogue(model, data, RANKING_CUT_OFF, |user, ndcg| {
+        ndcg_by_user.at(user_counts[user as usize].into()).add(ndcg);
+        observer.advance(1);
+    })?;
     observer.end();
     seconds.rank = start.elapsed().as_secs_f64();
 
@@ -82,6 +89,15 @@ pub(crate) fn measure(
         by_movie_ratings: errors("movie", &by_movie_ratings),
         by_user_ratings: errors("user", &by_user_ratings),
         by_modality: by_modality.errors(),
+        ndcg_by_user_ratings: ndcg_by_user
+            .groups()
+            .map(|(ratings, ndcg)| GroupNdcg {
+                group: format!("user with {ratings} training ratings"),
+                users: ndcg.users(),
+                ndcg: ndcg.mean(),
+            })
+            .collect(),
+        density,
         ranking_protocol: Protocol::FullCatalogue.to_string(),
         ndcg_interval: interval(&ranking),
         mse: all.mse().unwrap_or(f64::NAN),

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::experiment::{Prepared, Task};
 use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES};
+use crate::page::Page;
 use crate::report::{Inputs, RANKING_CUT_OFF, Seconds};
 use crate::sources::Release;
 use crate::{Error, Experiment, Observer, Result, SplitConfig, Stage};
@@ -100,6 +101,7 @@ impl Experiment {
             inputs,
             run,
             mut seconds,
+            ..
         } = self.prepare(Task::Rank, observer)?;
         let (SplitConfig::Candidates(path), Release::Whole(movielens, split)) =
             (&config.split, release)
@@ -194,6 +196,8 @@ impl Experiment {
             r#final: true,
             report: &report,
         })?;
+        let epochs: Vec<NextItemEpoch> = folder.read_metrics()?;
+        folder.write_report(&Page::of_ranking(&config, &report, &epochs)?.html()?)?;
         Ok(report)
     }
 }

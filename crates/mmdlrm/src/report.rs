@@ -1,8 +1,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use mmdlrm_data::Features;
 use mmdlrm_metrics::Regression;
 use serde::Serialize;
+
+use crate::page::Density;
 
 /// Training ratings up to which a movie counts as rated by few.
 pub const FEW_RATINGS: u32 = 5;
@@ -46,6 +49,11 @@ pub struct Report {
     pub ranking_protocol: String,
     /// 95 % confidence interval of [`Self::ndcg_at_10`], likewise.
     pub ndcg_interval: Option<(f64, f64)>,
+    /// [`Self::ndcg_at_10`] by the training ratings of the user.
+    pub ndcg_by_user_ratings: Vec<GroupNdcg>,
+    /// Held-out ratings by what was given and what was predicted.
+    #[serde(skip)]
+    pub density: Density,
     /// Mean nDCG@10 over those users, the held-out rating as graded relevance.
     pub ndcg_at_10: f64,
     /// The rest: what went in.
@@ -78,6 +86,41 @@ impl GroupError {
     }
 }
 
+/// How well a group of users is ranked for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct GroupNdcg {
+    /// Which: `user with 50–199 training ratings`.
+    pub group: String,
+    /// Users in it.
+    pub users: u64,
+    /// Mean nDCG@10; `None` of none.
+    pub ndcg: Option<f64>,
+}
+
+/// Movies without a vector of a modality.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct MissingModality {
+    /// Its name.
+    pub modality: String,
+    /// How many they are.
+    pub movies: usize,
+}
+
+impl MissingModality {
+    /// Of each modality.
+    pub(crate) fn of(features: &Features) -> Vec<Self> {
+        let movies = features.movies().len();
+        let modalities = features.modalities().iter();
+        let missing = modalities.map(|modality| Self {
+            modality: modality.name().to_owned(),
+            movies: movies - modality.present(),
+        });
+        missing.collect()
+    }
+}
+
 /// What went into a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -100,6 +143,8 @@ pub struct Inputs {
     pub broken_posters: usize,
     /// Movies with a plot.
     pub summaries: usize,
+    /// Movies without a vector, of each modality.
+    pub missing: Vec<MissingModality>,
 }
 
 /// Ratings of the release that are used neither to learn from nor to test on.
@@ -137,7 +182,7 @@ impl fmt::Display for Report {
             users,
             movies,
             ..
-        } = self.inputs;
+        } = &self.inputs;
         writeln!(f, "| test metric | value | over |")?;
         writeln!(f, "| --- | ---: | --- |")?;
         let ratings = format!("{} held-out ratings", self.test_ratings);

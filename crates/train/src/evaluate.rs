@@ -86,7 +86,8 @@ fn predict(
 /// nDCG@`k` over the whole catalogue: for each user with held-out ratings, all
 /// movies outside the user's training and validation sets are ranked by predicted score; the
 /// relevance of a movie is its held-out rating, 0 where there is none; the
-/// mean is over users. `on_user` is called as each user is done.
+/// mean is over users. `on_user` gets each user, by dense row, and nDCG as they are
+/// computed.
 ///
 /// What depends on the movies alone is computed once, what depends on the user
 /// alone once a user; a model with inputs that describe pairs predicts pair by
@@ -98,7 +99,7 @@ pub fn rank_catalogue(
     model: &Dlrm,
     data: &impl TrainingData,
     k: usize,
-    mut on_user: impl FnMut(),
+    mut on_user: impl FnMut(u32, f64),
 ) -> Result<PerUser> {
     let features = data.features();
     let mut ranking = PerUser::default();
@@ -115,9 +116,9 @@ pub fn rank_catalogue(
             .zip(waiting.par_iter())
             .map(|(scores, user)| user.ndcg(scores, k))
             .collect::<Result<_>>()?;
-        for ndcg in found {
+        for (waiting, ndcg) in waiting.iter().zip(found) {
             ranking.add(ndcg);
-            on_user();
+            on_user(waiting.user, ndcg);
         }
         waiting.clear();
         Ok::<_, Error>(())

@@ -31,7 +31,7 @@ pub struct Movie {
 }
 
 impl Catalogue {
-    pub(super) fn new(table: &Movies, posters: Vec<Poster>) -> Self {
+    pub(crate) fn new(table: &Movies, posters: Vec<Poster>) -> Self {
         let rows = table.index();
         let mut movies: Vec<Movie> = (0..table.len())
             .map(|row| Movie {

@@ -105,7 +105,7 @@ fn side(name: &str) -> (&str, bool) {
         "text" => ("its plot", false),
         "genome" => ("its tags", false),
         "audience" | "rated_audience" => ("who rated it", false),
-        Part::FEATURES => ("how it is rated, and when", false),
+        Part::FEATURES => ("how and when it is rated", false),
         other => (other, false),
     }
 }
@@ -127,6 +127,6 @@ fn words(part: &Part, name: &str) -> String {
         (false, true) => format!("{first} {} {second}", suits(first)),
         (true, true) => format!("{first} alone"),
         (false, false) if first == second => format!("{first} ({name})"),
-        (false, false) => format!("{first} together with {second}"),
+        (false, false) => format!("{first}, with {second}"),
     }
 }

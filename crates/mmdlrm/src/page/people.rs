@@ -1,0 +1,143 @@
+//! Ten users with what they liked and what is recommended.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mmdlrm_data::TrainingData;
+use mmdlrm_encoders::thumbnail;
+use mmdlrm_model::{Dlrm, top_k};
+use mmdlrm_train::Scorer;
+
+use crate::{Catalogue, Result};
+
+const PEOPLE: usize = 10;
+/// Movies of each kind.
+const FILMS: usize = 5;
+/// Pixels of a poster's height; it is shown half as high where screens are fine.
+const POSTER_HEIGHT: u32 = 240;
+/// Bytes of a picture that is opened.
+const LARGEST_POSTER: u64 = 20 << 20;
+
+pub(crate) struct Person {
+    pub user_id: u32,
+    /// Training ratings.
+    pub ratings: usize,
+    pub liked: Vec<Film>,
+    pub recommended: Vec<Film>,
+}
+
+pub(crate) struct Film {
+    pub title: String,
+    /// As a `data:` address.
+    pub poster: Option<String>,
+    pub stars: String,
+    /// What the user gave, where that was held out.
+    pub gave: Option<String>,
+}
+
+/// A user while the page is made.
+struct Chosen {
+    trained: Vec<(u32, f32)>,
+    known: Vec<u32>,
+    held_out: Vec<(u32, f32)>,
+}
+
+/// Ten users with held-out ratings, from the one with the fewest training ratings of ten
+/// to the one with the most.
+pub(crate) fn people(
+    model: &Dlrm,
+    data: &impl TrainingData,
+    catalogue: &Catalogue,
+) -> Result<Vec<Person>> {
+    let chosen = choose(data)?;
+    let scorer = Scorer::new(model, data.features().clone())?;
+    let movies = data.features().movies().len();
+    let users: Vec<u32> = chosen.keys().copied().collect();
+    let mut scores = Vec::new();
+    scorer.score(&users, &mut scores)?;
+    let mut people = Vec::new();
+    let of_users = scores.chunks_exact(movies.max(1));
+    for ((&user, chosen), scores) in chosen.iter().zip(of_users) {
+        let film =
+            |movie: u32, stars: f32, gave: Option<f32>| Film::new(catalogue, movie, stars, gave);
+        let mut liked = chosen.trained.clone();
+        // Of movies as much liked the one rated last.
+        liked.reverse();
+        liked.sort_by(|a, b| b.1.total_cmp(&a.1));
+        liked.truncate(FILMS);
+        let best = top_k(scores, FILMS, &chosen.known);
+        let gave = |movie: u32| {
+            let mut held_out = chosen.held_out.iter();
+            held_out.find(|it| it.0 == movie).map(|it| it.1)
+        };
+        people.push(Person {
+            user_id: data.features().users().ids()[user as usize],
+            ratings: chosen.trained.len(),
+            liked: liked
+                .iter()
+                .map(|&(movie, stars)| film(movie, stars, None))
+                .collect(),
+            recommended: best
+                .iter()
+                .map(|&(movie, stars)| film(movie, stars, gave(movie)))
+                .collect(),
+        });
+    }
+    people.sort_by_key(|person| person.ratings);
+    Ok(people)
+}
+
+fn choose(data: &impl TrainingData) -> Result<BTreeMap<u32, Chosen>> {
+    let counts = data.features().user_counts();
+    let mut users = Vec::new();
+    data.for_each_test_user(|test| {
+        users.push(test.user);
+        Ok::<_, mmdlrm_data::Error>(())
+    })?;
+    users.sort_by_key(|&user| (counts[user as usize], user));
+    let places = (0..PEOPLE).map(|place| (2 * place + 1) * users.len() / (2 * PEOPLE));
+    let wanted: Vec<u32> = places
+        .filter_map(|place| users.get(place).copied())
+        .collect();
+    let mut chosen = BTreeMap::new();
+    data.for_each_test_user(|test| {
+        if wanted.contains(&test.user) {
+            let trained = test.trained.iter().zip(test.trained_stars);
+            let of_user = Chosen {
+                trained: trained.map(|(&movie, &stars)| (movie, stars)).collect(),
+                known: [test.trained, test.validated].concat(),
+                held_out: test.held_out.to_vec(),
+            };
+            chosen.insert(test.user, of_user);
+        }
+        Ok::<_, mmdlrm_data::Error>(())
+    })?;
+    Ok(chosen)
+}
+
+impl Film {
+    fn new(catalogue: &Catalogue, row: u32, stars: f32, gave: Option<f32>) -> Self {
+        let movie = &catalogue.movies()[row as usize];
+        let year = movie
+            .year
+            .map_or(String::new(), |year| format!(" ({year})"));
+        let stars = stars.clamp(mmdlrm_data::LOWEST_RATING, mmdlrm_data::HIGHEST_RATING);
+        Self {
+            title: format!("{}{year}", movie.title),
+            poster: poster(catalogue, movie.id),
+            stars: format!("{stars:.1}"),
+            gave: gave.map(|stars| format!("{stars:.1}")),
+        }
+    }
+}
+
+/// A picture that cannot be used is none.
+fn poster(catalogue: &Catalogue, movie_id: u32) -> Option<String> {
+    let path = catalogue.poster(movie_id)?;
+    if std::fs::metadata(path).ok()?.len() > LARGEST_POSTER {
+        return None;
+    }
+    let jpeg = thumbnail(&std::fs::read(path).ok()?, POSTER_HEIGHT).ok()?;
+    Some(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)))
+}

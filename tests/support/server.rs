@@ -1,0 +1,41 @@
+//! A server of the example `serve`.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::program;
+
+/// A server that dies with the test.
+pub struct Server {
+    pub process: Child,
+    pub address: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Server {
+    /// Serves the run in `runs/sample` of a folder, on a free port.
+    pub fn start(folder: &Path) -> Self {
+        let mut process = Command::new(program("serve"))
+            .current_dir(folder)
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = process.stdout.as_mut().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://");
+        let address = address.unwrap_or_else(|| panic!("it did not start: {line}"));
+        Self {
+            address: address.to_owned(),
+            process,
+        }
+    }
+}
