@@ -32,9 +32,9 @@ impl Server {
         let stdout = process.stdout.as_mut().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://");
-        let address = address.unwrap_or_else(|| panic!("it did not start: {line}"));
+        assert!(address.is_some(), "it did not start: {line}");
         Self {
-            address: address.to_owned(),
+            address: address.unwrap().to_owned(),
             process,
         }
     }

@@ -32,6 +32,7 @@
 //! assert_eq!(seen, 240);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
 mod bags;
@@ -103,3 +104,7 @@ pub use stream::RatingsStream;
 pub use streamed_dataset::{RandomSplit, StreamedDataset};
 pub use tag_bags::MovieTags;
 pub use training_data::{TestUser, TrainingData};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

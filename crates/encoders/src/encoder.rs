@@ -43,6 +43,24 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Of an encoder of one's own, that computes in `f32`. `hash` is to be another
+    /// whenever a vector would be: a version, or a hash of weights and settings.
+    ///
+    /// ```
+    /// let identity = mmdlrm_encoders::Identity::new("letters", "a to z, version 1");
+    /// assert_eq!(identity.dtype, "f32");
+    /// ```
+    pub fn new(model: &str, hash: &str) -> Self {
+        Self {
+            model: model.to_owned(),
+            revision: None,
+            pooling: String::new(),
+            preprocessing: String::new(),
+            dtype: "f32".to_owned(),
+            hash: hash.to_owned(),
+        }
+    }
+
     /// Whether vectors of both can stand side by side: all is equal but the
     /// name, which may be another folder's.
     pub fn same_vectors(&self, other: &Self) -> bool {

@@ -34,6 +34,7 @@
 //! On a CPU transformers run in this crate's own code, in f32: see
 //! `docs/benchmarks.md` for what that is worth. In other number types and on
 //! GPUs (features `cuda`, `cudnn`, `metal`) they run by candle's operations.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
 mod bert;
@@ -63,3 +64,7 @@ pub use error::{Error, Result};
 pub use picture::thumbnail;
 pub use resnet::ResNetEncoder;
 pub use store::{EmbeddingStore, Kind, Precision, StoreBuilder};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -36,6 +36,7 @@
 //! panels.multiply(rows, 2, (&mut out, 3), relu, &mut Vec::new());
 //! assert_eq!(out, [1.5, 2.5, 3.5, 3.5, 0.0, 0.0]);
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
 mod elementary;
@@ -56,3 +57,7 @@ pub use panels::{Finish, Panels, copy_rows, store};
 pub use prefetch::prefetch;
 pub use vectorize::vectorize;
 pub use vectors::{add_scaled, dot};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

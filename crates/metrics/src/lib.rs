@@ -29,6 +29,7 @@
 //! assert!((ndcg.mean().unwrap() - 0.9430).abs() < 1e-4);
 //! # Ok::<(), mmdlrm_metrics::Error>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
 mod breakdown;
@@ -50,3 +51,7 @@ pub use per_user::PerUser;
 pub use protocol::Protocol;
 pub use regression::Regression;
 pub use top_k::TopK;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -29,6 +29,7 @@
 //! assert!(report.rmse > 0.0 && report.ndcg_at_10 > 0.0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
 pub use mmdlrm_data as data;
@@ -64,3 +65,7 @@ pub use report::{
     FEW_RATINGS, GroupError, GroupNdcg, Inputs, LeftOutRatings, MissingModality, RANKING_CUT_OFF,
     Report, Seconds,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -37,6 +37,7 @@
 //! assert!(after < before);
 //! # Ok::<(), mmdlrm_model::Error>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
 mod config;
@@ -88,3 +89,7 @@ pub use parameters::{Parameters, Segment, Table};
 pub use predict::Predictor;
 pub use ranking::{Items, top_k};
 pub use shared_bags::SharedBags;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -34,6 +34,7 @@
 //! assert_eq!(predicted, 60);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 
 mod checkpoint;
@@ -75,3 +76,7 @@ pub use session::Session;
 #[cfg(feature = "candle")]
 pub use trainer::train_on;
 pub use trainer::{EpochMetrics, TrainConfig, train};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

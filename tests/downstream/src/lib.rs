@@ -1,0 +1,9 @@
+//! The programs in the guides, compiled and run.
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/modality.md")]
+struct BringYourOwnModality;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/from-pytorch.md")]
+struct FromPytorch;
