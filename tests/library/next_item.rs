@@ -3,13 +3,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mmdlrm::data::generate;
 use mmdlrm::model::{
     Error, ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients,
     NoPairFeatures, PairFeatures, RecencyBag,
 };
-use mmdlrm::{Experiment, ExperimentConfig, RankingReport, Silent, Source, SplitConfig};
+use mmdlrm::{
+    Experiment, ExperimentConfig, Observer, RankingReport, Silent, Source, SplitConfig, Stage, Task,
+};
 
 use crate::support::shared;
 
@@ -275,7 +279,14 @@ fn shapes_that_make_no_sense_are_refused() {
 /// its moment changed by `spoil`; the bytes of `candidates.parquet`.
 fn candidates(spoil: impl Fn(&str, &str) -> (String, String)) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("sample");
+    let report = rank(made_up(folder.path(), spoil));
+    assert_eq!(report.users, 40);
+    fs::read(folder.path().join("run/candidates.parquet")).unwrap()
+}
+
+/// Writes the folder; the run is to be beside it.
+fn made_up(folder: &Path, spoil: impl Fn(&str, &str) -> (String, String)) -> ExperimentConfig {
+    let dir = folder.join("sample");
     let generator = generate::GeneratorConfig {
         users: 40,
         movies: 60,
@@ -292,15 +303,13 @@ fn candidates(spoil: impl Fn(&str, &str) -> (String, String)) -> Vec<u8> {
             summaries: None,
         },
         split: SplitConfig::Candidates(dir.join("candidates.csv")),
-        out: folder.path().join("run"),
+        out: folder.join("run"),
         dim: 8,
         ..ExperimentConfig::default()
     };
     config.next_item.epochs = 2;
     config.next_item.batch_size = 100;
-    let report = rank(config);
-    assert_eq!(report.users, 40);
-    fs::read(folder.path().join("run/candidates.parquet")).unwrap()
+    config
 }
 
 fn rank(config: ExperimentConfig) -> RankingReport {
@@ -345,6 +354,54 @@ fn scores_do_not_depend_on_held_out_ratings_to_the_bit() {
         ("0.5".to_owned(), (moment / 3 * 2).to_string())
     });
     assert!(honest == noisy);
+}
+
+/// Asks a run to stop after so many rows of each start.
+struct Stopping {
+    stop: Arc<AtomicBool>,
+    left: i64,
+}
+
+impl Observer for Stopping {
+    fn begin(&mut self, _stage: Stage, _total: u64) {}
+
+    fn advance(&mut self, done: u64) {
+        self.left -= done as i64;
+        self.stop.store(self.left <= 0, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_ranking_run_that_is_stopped_again_and_again_ends_with_the_same_bytes() {
+    let as_it_is = |stars: &str, moment: &str| (stars.to_owned(), moment.to_owned());
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [straight, mut stopped] = folders.each_ref().map(|it| made_up(it.path(), as_it_is));
+    rank(straight.clone());
+    stopped.checkpoints.every_steps = 2;
+    let mut experiment = Experiment::new(stopped.clone()).unwrap();
+    let mut stops = 0;
+    loop {
+        let stop = Arc::new(AtomicBool::new(false));
+        let done_before = 250 * stops;
+        let mut observer = Stopping {
+            stop: Arc::clone(&stop),
+            left: done_before + 250,
+        };
+        match experiment.stop_when(stop).rank(&mut observer) {
+            Ok(_) => break,
+            Err(error) => assert!(error.to_string().contains("stopped after step"), "{error}"),
+        }
+        stops += 1;
+        experiment = Experiment::resume(&stopped.out).unwrap();
+        assert_eq!(experiment.task(), Some(Task::Rank));
+    }
+    assert!(stops > 3, "{stops}");
+    for file in ["model.safetensors", "candidates.parquet"] {
+        let read = |config: &ExperimentConfig| fs::read(config.out.join(file)).unwrap();
+        assert!(read(&straight) == read(&stopped), "{file}");
+    }
+    let report = fs::read_to_string(stopped.out.join("report.html")).unwrap();
+    assert!(report.contains("Hit rate@10") && report.contains("<svg"));
 }
 
 /// The best peer there has a hit rate of 0.620 and an nDCG of 0.389, and half of the

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ask;
 mod bad_input;
 mod runs;
 mod survive;

@@ -42,6 +42,9 @@ fn a_run_leaves_behind_what_it_promises() {
     for (user, movie, rating, _) in &rows {
         assert!(ratings.contains(&format!("\n{user},{movie},{rating:.1},")));
     }
+    for file in ["report.html", "events.out.tfevents.mmdlrm", "checkpoints"] {
+        assert!(run.join(file).exists(), "{file}");
+    }
     let model = std::fs::read(run.join("model.safetensors")).unwrap();
     mmdlrm::model::Dlrm::from_safetensors(&model).unwrap();
 }

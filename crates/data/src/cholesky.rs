@@ -37,7 +37,7 @@ impl Cholesky {
                         *coefficient = above[row];
                     }
                     let own = &mut own[row..n];
-                    subtract_rows(own, &scratch[..row], &above[row.min(above.len())..], n);
+                    subtract_rows(own, &scratch[..row], &above[row..], n);
                     let scale = own[0].sqrt().recip();
                     own.iter_mut().for_each(|x| *x *= scale);
                 }

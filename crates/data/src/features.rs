@@ -309,9 +309,8 @@ impl Features {
             let rows: Vec<Rated> = rows.collect();
             return context.retarget(&rows, catalogue);
         }
-        for features in catalogue.dense.chunks_exact_mut(WIDTH) {
-            self.statistics.fill_user(user, timestamp, features);
-        }
+        self.statistics
+            .fill_user(user, timestamp, &mut catalogue.dense);
     }
 
     fn batch(&self, rows: &[Rated], draw: Option<u64>) -> Batch {

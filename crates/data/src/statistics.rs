@@ -209,18 +209,24 @@ impl Statistics {
         }
     }
 
-    /// Overwrites those features of a row outside the training set that do not
-    /// depend on its movie.
-    pub fn fill_user(&self, user: u32, timestamp: u32, out: &mut [f32]) {
+    /// Overwrites those features of rows outside the training set, all of one user at
+    /// one time, that do not depend on their movies.
+    pub fn fill_user(&self, user: u32, timestamp: u32, rows: &mut [f32]) {
         let by_user = self.users[user as usize];
         let of_user = [
             (USER_MEAN, by_user.mean()),
             (USER_COUNT, self.log_count(by_user)),
         ];
         let of_time = (TIME..).zip(self.time(user, timestamp));
-        for (column, raw) in of_user.into_iter().chain(of_time) {
+        let standardised = of_user.into_iter().chain(of_time).map(|(column, raw)| {
             let (mean, inverse) = self.scale[column];
-            out[column] = ((raw - mean) * inverse) as f32;
+            (column, ((raw - mean) * inverse) as f32)
+        });
+        let standardised: Vec<(usize, f32)> = standardised.collect();
+        for row in rows.chunks_exact_mut(WIDTH) {
+            for &(column, value) in &standardised {
+                row[column] = value;
+            }
         }
     }
 

@@ -4,16 +4,15 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use mmdlrm_data::{Dataset, Split, TrainingData};
-use mmdlrm_model::Dlrm;
-use mmdlrm_train::{Preset, RunFolder};
+use mmdlrm_data::{Split, TrainingData};
+use mmdlrm_train::RunFolder;
 
-use crate::experiment::{SavedConfig, Task};
 use crate::measure::measure;
 use crate::page::{Page, people};
-use crate::report::{Inputs, MissingModality, Report, Seconds};
-use crate::sources::{Release, Sources, split_of};
-use crate::{Catalogue, Error, Experiment, ExperimentConfig, Observer, Result, SplitConfig};
+use crate::report::{Inputs, LeftOutRatings, MissingModality, Report, Seconds};
+use crate::saved::SavedRun;
+use crate::sources::{dataset, split_of};
+use crate::{Catalogue, Error, Experiment, Observer, Result, SplitConfig};
 
 impl Experiment {
     /// Measures the model of the run in `folder` on the ratings that `split` holds out, or
@@ -30,22 +29,16 @@ impl Experiment {
         out: impl Into<PathBuf>,
         observer: &mut dyn Observer,
     ) -> Result<Report> {
-        let folder = folder.as_ref();
         let start = Instant::now();
-        let saved: SavedConfig = RunFolder::config_of(folder)?;
-        saved.task.must_be(Task::Rate)?;
-        let config = ExperimentConfig {
-            out: folder.to_owned(),
-            stream: false,
-            ..saved.experiment
-        };
-        let model = Dlrm::from_safetensors(&RunFolder::model_of(folder)?)?;
-        let mut sources = Sources::open(&config)?;
-        let modalities = sources.encode(observer)?;
-        let left_out = sources.release.left_out();
-        let Release::Whole(movielens, own) = sources.release else {
-            unreachable!("ratings are streamed only where that is asked for")
-        };
+        let SavedRun {
+            config,
+            model,
+            movielens,
+            split: own,
+            modalities,
+            posters,
+            encoder,
+        } = SavedRun::load(folder.as_ref(), observer)?;
         let wanted = match split {
             None => own.test.clone(),
             Some(split) => split_of(&movielens, split)?.test,
@@ -60,27 +53,28 @@ impl Experiment {
                 rule: "it holds out nothing that the run has not learned from",
             });
         }
-        let split = Split::new(own.train, test);
-        let mut data = Dataset::new(&movielens, split, modalities.list)?;
-        let catalogue = Catalogue::new(&movielens.movies, sources.posters);
-        drop(movielens);
-        if config.preset == Preset::Best {
-            data = data.with_context(config.context)?;
-        }
+        let catalogue = Catalogue::new(&movielens.movies, posters);
+        let left_out = LeftOutRatings {
+            by_split: known.len(),
+            ..LeftOutRatings::of(&movielens.left_out)
+        };
+        let data = dataset(
+            &config,
+            movielens,
+            Split::new(own.train, test),
+            modalities.list,
+        )?;
         let inputs = Inputs {
             train_ratings: data.training_rows(),
             users: data.features().users().len(),
             movies: data.features().movies().len(),
             parameters: model.parameters().len(),
             missing: MissingModality::of(data.features()),
-            left_out: crate::LeftOutRatings {
-                by_split: known.len(),
-                ..left_out
-            },
+            left_out,
             posters: modalities.posters,
             broken_posters: modalities.broken_posters,
             summaries: modalities.summaries,
-            encoder: sources.encoder.and_then(|encoder| encoder.name()),
+            encoder: encoder.and_then(|encoder| encoder.name()),
         };
         let run = RunFolder::create(out)?;
         run.write_config(&config)?;

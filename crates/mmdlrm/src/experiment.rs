@@ -3,18 +3,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use mmdlrm_data::{Dataset, Modality, StreamedDataset, TrainingData};
+use mmdlrm_data::{Modality, StreamedDataset, TrainingData};
 use mmdlrm_encoders::Device;
 use mmdlrm_model::Dlrm;
-use mmdlrm_train::{Checkpoint, EpochMetrics, Preset, RunFolder, Session, train, train_on};
+use mmdlrm_train::{Checkpoint, EpochMetrics, RunFolder, Session, train, train_on};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::measure;
 use crate::page::{Page, people};
 use crate::report::{Inputs, MissingModality, Report, Seconds};
-use crate::sources::{Release, Sources};
-use crate::{Catalogue, Error, ExperimentConfig, Observer, Result, Stage};
+use crate::sources::{Release, Sources, dataset};
+use crate::{Catalogue, ExperimentConfig, Observer, Result, Stage};
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
 ///
@@ -51,20 +51,6 @@ pub enum Task {
     Rate,
     /// What each user watches next: [`Experiment::rank`].
     Rank,
-}
-
-impl Task {
-    /// Refuses a run of another task.
-    pub(crate) fn must_be(self, wanted: Self) -> Result<()> {
-        if self == wanted {
-            return Ok(());
-        }
-        Err(Error::Setting {
-            setting: "task of the run",
-            value: format!("{self:?}"),
-            rule: "only a model of ratings can be asked",
-        })
-    }
 }
 
 /// The folder of a run, and how it goes on.
@@ -244,15 +230,9 @@ impl Experiment {
             run,
             seconds,
         } = self.prepare(Task::Rate, observer)?;
-        // The dataset holds what training needs: the tables, which go, are half
-        // a gigabyte for 25 million ratings.
         match release {
             Release::Whole(movielens, split) => {
-                let mut data = Dataset::new(&movielens, split, modalities)?;
-                drop(movielens);
-                if config.preset == Preset::Best {
-                    data = data.with_context(config.context)?;
-                }
+                let data = dataset(&config, movielens, split, modalities)?;
                 train_and_measure(&data, &config, &catalogue, inputs, seconds, &run, observer)
             }
             Release::Streamed { movielens, split } => {

@@ -49,6 +49,7 @@ mod page;
 mod rank;
 mod recommend;
 mod report;
+mod saved;
 mod sources;
 
 pub use config::{Clip, EncoderConfig, ExperimentConfig, Source, SplitConfig};

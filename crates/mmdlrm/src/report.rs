@@ -1,7 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use mmdlrm_data::Features;
+use mmdlrm_data::{Features, LeftOut};
 use mmdlrm_metrics::Regression;
 use serde::Serialize;
 
@@ -158,6 +158,17 @@ pub struct LeftOutRatings {
     /// By the split: of users who have too few, or, where a saved run is evaluated, those
     /// that it learned from.
     pub by_split: usize,
+}
+
+impl LeftOutRatings {
+    /// By the policies on what a release should not have.
+    pub(crate) fn of(left_out: &LeftOut) -> Self {
+        Self {
+            of_unknown_movies: left_out.of_unknown_movies,
+            duplicates: left_out.duplicates,
+            by_split: 0,
+        }
+    }
 }
 
 /// Seconds of each stage.

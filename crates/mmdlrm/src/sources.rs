@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use mmdlrm_data::{
-    Candidates, Genome, MovieLens, Movies, OpenOptions, Poster, RandomSplit, Split,
-    StreamedMovieLens, generate, read_posters, read_summaries,
+    Candidates, Dataset, Genome, Modality, MovieLens, Movies, OpenOptions, Poster, RandomSplit,
+    Split, StreamedMovieLens, generate, read_posters, read_summaries,
 };
 use mmdlrm_encoders::LoadOptions;
+use mmdlrm_train::Preset;
 
 use crate::modalities::{Modalities, ModalityEncoder};
 use crate::report::LeftOutRatings;
@@ -115,9 +116,8 @@ impl Release {
             Self::Streamed { movielens, .. } => (movielens.ratings.left_out(), 0),
         };
         LeftOutRatings {
-            of_unknown_movies: left_out.of_unknown_movies,
-            duplicates: left_out.duplicates,
             by_split,
+            ..LeftOutRatings::of(left_out)
         }
     }
 
@@ -126,6 +126,22 @@ impl Release {
             Self::Whole(movielens, _) => movielens.genome.as_ref(),
             Self::Streamed { movielens, .. } => movielens.genome.as_ref(),
         }
+    }
+}
+
+/// Ratings in memory as the configuration's preset wants them. The tables go: they are
+/// half a gigabyte for 25 million ratings.
+pub(crate) fn dataset(
+    config: &ExperimentConfig,
+    movielens: MovieLens,
+    split: Split,
+    modalities: Vec<Modality>,
+) -> Result<Dataset> {
+    let data = Dataset::new(&movielens, split, modalities)?;
+    drop(movielens);
+    match config.preset {
+        Preset::Best => Ok(data.with_context(config.context)?),
+        _ => Ok(data),
     }
 }
 

@@ -9,16 +9,16 @@ mod similar;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use mmdlrm_data::{Dataset, Features, Rated, RatedBags, TrainingData};
+use mmdlrm_data::{Features, Rated, RatedBags, TrainingData};
 use mmdlrm_model::{Dlrm, top_k};
-use mmdlrm_train::{MOVIE_TABLE, Preset, RunFolder, Scorer, USER_TABLE};
+use mmdlrm_train::{MOVIE_TABLE, Scorer, USER_TABLE};
 
 pub use catalogue::{Catalogue, Movie};
 pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
 
-use crate::experiment::{SavedConfig, Task};
 use crate::modalities::Encoders;
-use crate::sources::{Release, Sources};
+use crate::saved::SavedRun;
+use crate::sources::dataset;
 use crate::{Error, ExperimentConfig, Observer, Result};
 
 /// A trained model that answers: what a user would like and why, what is like a movie,
@@ -72,30 +72,17 @@ impl Recommender {
     /// A folder without a run that predicts ratings, or whose training has not ended an
     /// epoch; data that are gone, or others than it was trained on.
     pub fn load(folder: impl AsRef<Path>, observer: &mut dyn Observer) -> Result<Self> {
-        let folder = folder.as_ref();
-        let saved: SavedConfig = RunFolder::config_of(folder)?;
-        saved.task.must_be(Task::Rate)?;
-        let config = ExperimentConfig {
-            out: folder.to_owned(),
-            // The features are the same, and histories are needed.
-            stream: false,
-            ..saved.experiment
-        };
-        let model = Dlrm::from_safetensors(&RunFolder::model_of(folder)?)?;
-        let mut sources = Sources::open(&config)?;
-        let modalities = sources.encode(observer)?;
-        let Sources {
-            release,
-            encoder,
+        let SavedRun {
+            config,
+            model,
+            movielens,
+            split,
+            modalities,
             posters,
-        } = sources;
-        let Release::Whole(movielens, split) = release else {
-            unreachable!("ratings are streamed only where that is asked for")
-        };
-        let mut data = Dataset::new(&movielens, split, modalities.list)?;
-        if config.preset == Preset::Best {
-            data = data.with_context(config.context)?;
-        }
+            encoder,
+        } = SavedRun::load(folder.as_ref(), observer)?;
+        let catalogue = Catalogue::new(&movielens.movies, posters);
+        let data = dataset(&config, movielens, split, modalities.list)?;
         let features = data.features().clone();
         let rated = data.all_rated();
         let model = with_room_for_a_movie(model, &features)?;
@@ -108,7 +95,7 @@ impl Recommender {
             false => None,
         };
         Ok(Self {
-            catalogue: Catalogue::new(&movielens.movies, posters),
+            catalogue,
             scorer: Scorer::new(model, features)?,
             visitors,
             rated,

@@ -1,0 +1,115 @@
+//! The examples `recommend` and `evaluate` on a run, as a person types them.
+
+use crate::support::{self, metrics};
+use crate::{Folder, text};
+
+/// A folder with a run in it.
+fn trained() -> Folder {
+    let folder = Folder::new();
+    let output = folder.run(&[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    folder
+}
+
+#[track_caller]
+fn answer(folder: &Folder, arguments: &[&str]) -> String {
+    let mut all = vec!["--run", "runs/test"];
+    all.extend(arguments);
+    let output = support::run(folder.dir.path(), "recommend", &all);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn every_question_is_answered_in_a_terminal() {
+    let folder = trained();
+    let movies = folder.read("data/movies.csv");
+    let (id, rest) = movies.lines().nth(1).unwrap().split_once(',').unwrap();
+    let title = rest.trim_start_matches('"').split(" (").next().unwrap();
+    let user = folder
+        .read("data/ratings.csv")
+        .lines()
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    let user = user.split(',').next().unwrap();
+
+    let found = answer(&folder, &["user", user, "--count", "3"]);
+    assert_eq!(found.matches('[').count(), 3, "{found}");
+    assert!(found.contains("      +"), "no reasons: {found}");
+    let all = answer(&folder, &["user", user, "--count", "100", "--seen"]);
+    assert!(
+        all.matches('[').count()
+            > answer(&folder, &["user", user, "--count", "100"])
+                .matches('[')
+                .count()
+    );
+    let visitor = answer(&folder, &["visitor", &format!("{id}=4.5"), "--count", "2"]);
+    assert_eq!(visitor.matches('[').count(), 2, "{visitor}");
+    assert_eq!(
+        answer(&folder, &["similar", id, "--count", "4"])
+            .lines()
+            .count(),
+        4
+    );
+    assert!(answer(&folder, &["find", title]).contains(title));
+    let fans = answer(
+        &folder,
+        &["fans", "--plot", "robot", "--year", "1999", "--count", "5"],
+    );
+    assert_eq!(fans.matches("user ").count(), 5, "{fans}");
+}
+
+#[test]
+fn questions_that_make_no_sense_are_refused_in_a_line() {
+    let folder = trained();
+    for (arguments, part) in [
+        (vec!["user", "0"], "no user 0"),
+        (vec!["visitor", "1:5"], "MOVIE=STARS"),
+        (vec!["visitor", "999999=5"], "no movie 999999"),
+        (vec!["user", "1", "--years", "1990"], "FROM-TO"),
+        (vec!["fans", "--poster", "nowhere.jpg"], "nowhere.jpg"),
+        (vec!["--run", "data", "similar", "1"], "holds no run"),
+    ] {
+        let mut all = vec!["--run", "runs/test"];
+        if arguments[0] == "--run" {
+            all.clear();
+        }
+        all.extend(&arguments);
+        let output = support::run(folder.dir.path(), "recommend", &all);
+        let stderr = text(&output.stderr);
+        assert!(matches!(output.status.code(), Some(1 | 2)), "{stderr}");
+        assert!(stderr.contains(part), "{stderr}");
+    }
+}
+
+#[test]
+fn a_saved_run_is_measured_again_and_on_other_ratings() {
+    let folder = trained();
+    let evaluate = |arguments: &[&str]| {
+        let output = support::run(folder.dir.path(), "evaluate", arguments);
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let (code, _, stderr) = evaluate(&["runs/test"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let last = |run: &str| metrics(&folder.path(run)).pop().unwrap();
+    let (run, again) = (last("runs/test"), last("runs/test/evaluation"));
+    for figure in ["rmse", "mae", "ndcg_at_10", "test_ratings"] {
+        assert_eq!(run[figure], again[figure], "{figure}");
+    }
+    assert!(folder.path("runs/test/evaluation/report.html").exists());
+
+    // What the run learned from is no test: only what neither split trains on is left.
+    let (code, table, stderr) = evaluate(&["runs/test", "--split", "temporal", "--out", "later"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(table.contains("by the split"), "{table}");
+    let later = last("later")["test_ratings"].as_u64().unwrap();
+    assert!(later > 0 && later < 60, "{later}");
+    let (code, _, stderr) = evaluate(&["data"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("data holds no run"), "{stderr}");
+}
