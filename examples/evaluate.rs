@@ -2,11 +2,12 @@
 
 mod progress;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use mmdlrm::{Error, Experiment, Report, SplitConfig};
+use mmdlrm::metrics::Regression;
+use mmdlrm::{Error, Experiment, Recommender, Report, SplitConfig};
 use progress::Progress;
 
 /// Measure a saved run.
@@ -32,13 +33,22 @@ struct Args {
     /// CSV of userId,movieId: measure on these ratings, less what the run learned from
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
     test_rows: Option<PathBuf>,
+    /// Measure on users that the run has not seen at all (--split cold-users), as somebody
+    /// new: by their first so many ratings, on those from the 21st on
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["split", "test_rows", "out"], value_parser = clap::value_parser!(u64).range(..=20))]
+    visitors: Option<u64>,
     /// Folder for predictions and figures [default: evaluation, in the run's]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let args = Args::parse();
+    let measured = match args.visitors {
+        Some(given) => visitors(&args.run, given as usize),
+        None => run(&args).map(|report| report.to_string()),
+    };
+    match measured {
         Ok(report) => {
             println!("{report}");
             ExitCode::SUCCESS
@@ -48,6 +58,38 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ratings that a visitor may give; what comes after them is predicted.
+const GIVEN: usize = 20;
+/// Ratings that there must be to predict.
+const LEFT: usize = 5;
+
+/// Errors on users that the run has not seen, each known by the first `given` ratings.
+fn visitors(run: &Path, given: usize) -> Result<String, Error> {
+    let recommender = Recommender::load(run, &mut Progress::new())?;
+    let (mut errors, mut users) = (Regression::default(), 0);
+    for &user in recommender.user_ids() {
+        let rated = recommender.rated_by(user)?;
+        if recommender.trained_on(user)? > 0 || rated.len() < GIVEN + LEFT {
+            continue;
+        }
+        users += 1;
+        let movies: Vec<u32> = rated[GIVEN..].iter().map(|rated| rated.0).collect();
+        let stars = recommender.predict_for_visitor(&rated[..given], &movies)?;
+        for (predicted, (_, stars)) in stars.iter().zip(&rated[GIVEN..]) {
+            errors.add(f64::from(*predicted), f64::from(*stars));
+        }
+    }
+    let rmse = errors.rmse().ok_or_else(|| Error::Setting {
+        setting: "split of the run",
+        value: format!("{:?}", recommender.config().split),
+        rule: "it must hold out users whole: --split cold-users",
+    })?;
+    Ok(format!(
+        "RMSE {rmse:.4} on {} ratings of {users} users, {given} given by each",
+        errors.count()
+    ))
 }
 
 fn run(args: &Args) -> Result<Report, Error> {

@@ -11,12 +11,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::App;
 use clap::Parser;
 use mmdlrm::{Recommender, Silent};
 use tokio::net::TcpListener;
 use tokio::signal;
+
+/// How long requests may take to be answered once the server is to stop.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Serve a trained model over HTTP.
 #[derive(Parser)]
@@ -77,4 +81,10 @@ async fn stopped() {
     #[cfg(not(unix))]
     drop(interrupted.await);
     eprintln!("stopping when all requests are answered");
+    // One who never finishes asking holds nothing up for ever.
+    std::thread::spawn(|| {
+        std::thread::sleep(PATIENCE);
+        eprintln!("stopping with requests unanswered");
+        std::process::exit(1);
+    });
 }

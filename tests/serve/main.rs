@@ -372,6 +372,22 @@ fn a_signal_lets_what_was_asked_be_answered_and_ends_the_server() {
 }
 
 #[test]
+fn one_who_never_finishes_asking_does_not_keep_the_server_for_ever() {
+    let mut server = start();
+    let mut slow = TcpStream::connect(&server.address).unwrap();
+    slow.write_all(b"POST /api/visitors HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
+        .unwrap();
+    assert_eq!(server.get("/health").0, 200);
+    let sent = Command::new("kill")
+        .arg(server.process.id().to_string())
+        .status();
+    assert!(sent.unwrap().success());
+    let begun = Instant::now();
+    server.process.wait().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
 fn what_cannot_be_served_is_said_at_the_start() {
     let refused = |arguments: &[&str]| {
         let output = support::run(run(), "serve", arguments);

@@ -109,6 +109,9 @@ fn a_saved_run_is_measured_again_and_on_other_ratings() {
     assert!(table.contains("by the split"), "{table}");
     let later = last("later")["test_ratings"].as_u64().unwrap();
     assert!(later > 0 && later < 60, "{later}");
+    let (code, _, stderr) = evaluate(&["runs/test", "--visitors", "5"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("cold-users"), "{stderr}");
     let (code, _, stderr) = evaluate(&["data"]);
     assert_eq!(code, Some(1));
     assert!(stderr.contains("data holds no run"), "{stderr}");

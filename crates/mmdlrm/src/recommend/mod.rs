@@ -134,6 +134,15 @@ impl Recommender {
         self.features().users().ids()
     }
 
+    /// How many of a user's ratings the model was trained on.
+    ///
+    /// # Errors
+    /// A user that there is not.
+    pub fn trained_on(&self, user_id: u32) -> Result<u32> {
+        let user = self.user(user_id)? as usize;
+        Ok(self.features().user_counts()[user])
+    }
+
     /// What a user has rated, in the training set or not, the oldest first: raw movie id
     /// and stars.
     ///
