@@ -303,8 +303,8 @@ fn train_and_measure(
     };
     let start = Instant::now();
     let device = mmdlrm_encoders::device(&config.device)?;
-    train_model(&device, &mut model, data, config, run, observer)?;
-    seconds.train = start.elapsed().as_secs_f64();
+    let before = train_model(&device, &mut model, data, config, run, observer)?;
+    seconds.train = before + start.elapsed().as_secs_f64();
     let folder = &run.folder;
     let report = measure(&model, data, inputs, seconds, folder, observer)?;
     let epochs: Vec<EpochMetrics> = folder.read_metrics()?;
@@ -313,7 +313,8 @@ fn train_and_measure(
     Ok(report)
 }
 
-/// Trains, keeping the figures and the model of each epoch in the run folder.
+/// Trains, keeping the figures and the model of each epoch in the run folder. Returns
+/// the seconds that were spent before the run was gone on with.
 fn train_model(
     device: &Device,
     model: &mut Dlrm,
@@ -321,14 +322,16 @@ fn train_model(
     config: &ExperimentConfig,
     run: &Run,
     observer: &mut dyn Observer,
-) -> Result<()> {
+) -> Result<f64> {
     let session = run.session(config, observer)?;
     let (folder, config) = (&run.folder, &config.train);
     let rows = data.training_rows() * config.epochs;
     observer.begin(Stage::Train, rows as u64);
+    let mut before = 0.0;
     if let Some(Checkpoint { progress, .. }) = &session.resumed {
         let done = progress.rows_done(data.training_rows(), config.batch_size);
         observer.advance(done as u64);
+        before = progress.spent(|epoch: &EpochMetrics| epoch.seconds);
     }
     // Both callbacks tell the same observer.
     let observer = std::cell::RefCell::new(observer);
@@ -346,5 +349,5 @@ fn train_model(
     // The best epoch's need not be the last's.
     folder.write_model(&model.to_safetensors()?)?;
     observer.borrow_mut().end();
-    Ok(())
+    Ok(before)
 }

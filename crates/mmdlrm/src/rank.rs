@@ -138,6 +138,7 @@ impl Experiment {
         observer.begin(Stage::Train, (rows * train.epochs) as u64);
         if let Some(Checkpoint { progress, .. }) = &session.resumed {
             observer.advance(progress.rows_done(rows, train.batch_size) as u64);
+            seconds.train = progress.spent(|epoch: &NextItemEpoch| epoch.seconds);
         }
         let told = RefCell::new(&mut *observer);
         let on_step = |rows| told.borrow_mut().advance(rows as u64);
@@ -150,7 +151,7 @@ impl Experiment {
         train_next_item(&mut model, &data, train, session, on_step, on_epoch)?;
         folder.write_model(&model.to_safetensors()?)?;
         observer.end();
-        seconds.train = start.elapsed().as_secs_f64();
+        seconds.train += start.elapsed().as_secs_f64();
 
         let start = Instant::now();
         let (mut ranked, mut popularity) = (Ranked::default(), Ranked::default());

@@ -52,6 +52,11 @@ impl<M> Progress<M> {
         self.epochs.len() * rows + (self.steps_of_epoch * batch_size).min(rows)
     }
 
+    /// Seconds of training, those of an epoch being `seconds`.
+    pub fn spent(&self, seconds: impl Fn(&M) -> f64) -> f64 {
+        self.seconds + self.epochs.iter().map(seconds).sum::<f64>()
+    }
+
     /// The epoch at hand, from 1.
     pub(crate) fn epoch(&self) -> usize {
         self.epochs.len() + 1

@@ -53,7 +53,7 @@ pub enum Error {
         step: u64,
     },
     /// A checkpoint that cannot be used.
-    #[error("cannot use the checkpoint {}: {reason}", path.display())]
+    #[error("cannot use the checkpoint {}: {reason}; remove the run's folder to begin anew", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
