@@ -3,8 +3,9 @@
 //!
 //! [`Experiment`] does the whole job: it reads a MovieLens folder and what
 //! lies beside it, encodes posters and plots with CLIP, BERT or ResNet, trains, measures on
-//! ratings it never saw, and leaves a run folder behind. Its parts are crates
-//! of their own, re-exported here:
+//! ratings it never saw, and leaves a run folder behind. A run that was stopped goes on
+//! with [`Experiment::resume`]; one that is over answers through a [`Recommender`]. The
+//! parts are crates of their own, re-exported here:
 //!
 //! | module | what it is for |
 //! | --- | --- |

@@ -83,7 +83,8 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     /// How much of each prediction each of the model's [parts](Dlrm::parts) makes,
     /// `[batch, parts]` in the unit of the targets: how far the prediction falls when
     /// the part is what it is on average over `background`, the rest being left as it
-    /// is. What parts make together is not among it, so that they need not add up.
+    /// is (occlusion: Zeiler and Fergus, 2014). What parts make together is not among it, so
+    /// that they need not add up.
     ///
     /// # Errors
     /// As [`Self::predict`]; an empty background.
