@@ -197,8 +197,8 @@ impl<M: BorrowMut<Dlrm>> Scorer<M> {
     /// Learns a user who is new, the only one of `features`
     /// ([`Features::for_new_user`]), from their `ratings`: finds the row `e` of the table
     /// of users, which must have one row alone, with the least `Σ (r − p(e))² + 300·‖e‖²`
-    /// in stars, everything else being left as it is (folding in: Sarwar et al., 2002). A model without such a table
-    /// has nothing to learn: it knows users by their ratings.
+    /// in stars, everything else being left as it is (folding in: Sarwar et al., 2002). A
+    /// model without such a table has nothing to learn: it knows users by their ratings.
     ///
     /// # Errors
     /// A model that does not fit the features.
