@@ -1,6 +1,7 @@
 //! Measures a saved run on the ratings it held out, or on others.
 
 mod progress;
+mod splits;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,6 +10,7 @@ use clap::Parser;
 use mmdlrm::metrics::Regression;
 use mmdlrm::{Error, Experiment, Recommender, Report, SplitConfig};
 use progress::Progress;
+use splits::split;
 
 /// Measure a saved run.
 #[derive(Parser)]
@@ -19,7 +21,7 @@ struct Args {
     run: PathBuf,
     /// Measure on what this would hold out, less what the run learned from [default: what
     /// the run held out]
-    #[arg(long, value_parser = ["random", "temporal", "leave-last-out", "cold-users", "cold-movies"])]
+    #[arg(long, value_parser = splits::NAMES)]
     split: Option<String>,
     /// Share of the ratings, users or movies held out
     #[arg(long, default_value_t = 0.2, value_name = "SHARE", requires = "split")]
@@ -93,17 +95,10 @@ fn visitors(run: &Path, given: usize) -> Result<String, Error> {
 }
 
 fn run(args: &Args) -> Result<Report, Error> {
-    let (test_share, seed) = (args.test_share, args.seed);
     let named = args.test_rows.clone().map(SplitConfig::TestRows);
-    let split = named.or(args.split.as_deref().map(|split| match split {
-        "temporal" => SplitConfig::Temporal { test_share },
-        "leave-last-out" => SplitConfig::LeaveLastOut {
-            count: args.leave_out,
-        },
-        "cold-users" => SplitConfig::ColdUsers { test_share, seed },
-        "cold-movies" => SplitConfig::ColdMovies { test_share, seed },
-        _ => SplitConfig::Random { test_share, seed },
-    }));
+    let drawn = args.split.as_deref();
+    let drawn = drawn.map(|name| split(name, args.test_share, args.leave_out, args.seed));
+    let split = named.or(drawn);
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| args.run.join("evaluation"));
     Experiment::evaluate(&args.run, split.as_ref(), out, &mut Progress::new())

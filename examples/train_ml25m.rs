@@ -9,6 +9,7 @@ mod long_texts;
 mod models;
 mod policies;
 mod progress;
+mod splits;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use mmdlrm::{Error, Experiment, ExperimentConfig, Source, SplitConfig, Task};
 use models::Models;
 use policies::Policies;
 use progress::Progress;
+use splits::split;
 
 /// Train a multimodal DLRM on a MovieLens folder, posters and plot summaries.
 #[derive(Parser)]
@@ -53,9 +55,7 @@ struct Args {
     #[arg(long, default_value = "mmdlrm", value_parser = preset_names())]
     preset: String,
     /// How ratings are held out when --test-rows names none
-    #[arg(long, default_value = "random", value_parser = [
-        "random", "temporal", "leave-last-out", "cold-users", "cold-movies"
-    ])]
+    #[arg(long, default_value = "random", value_parser = splits::NAMES)]
     split: String,
     /// Share of the ratings (with --split cold-users or cold-movies of those)
     /// held out
@@ -233,19 +233,10 @@ fn config(args: Args) -> ExperimentConfig {
             summaries: args.summaries,
         },
     };
-    let (test_share, seed) = (args.test_share, args.seed);
     let named = args.candidates.map(SplitConfig::Candidates);
     let named = named.or(args.test_rows.map(SplitConfig::TestRows));
-    config.split = match (named, args.split.as_str()) {
-        (Some(split), _) => split,
-        (None, "temporal") => SplitConfig::Temporal { test_share },
-        (None, "leave-last-out") => SplitConfig::LeaveLastOut {
-            count: args.leave_out,
-        },
-        (None, "cold-users") => SplitConfig::ColdUsers { test_share, seed },
-        (None, "cold-movies") => SplitConfig::ColdMovies { test_share, seed },
-        (None, _) => SplitConfig::Random { test_share, seed },
-    };
+    config.split =
+        named.unwrap_or_else(|| split(&args.split, args.test_share, args.leave_out, args.seed));
     config.validation = args.validation;
     config.train.patience = args.patience;
     config.checkpoints = CheckpointConfig {

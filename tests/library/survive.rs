@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mmdlrm::data::{ContextConfig, Dataset, MovieLens, Split, TrainingData, generate};
+use mmdlrm::data::{ContextConfig, Dataset, Split, TrainingData};
 use mmdlrm::model::{Dlrm, Parameters};
 use mmdlrm::train::{
     Algorithm, CheckpointConfig, Checkpoints, EpochMetrics, Error, OptimizerConfig, Preset,
@@ -14,17 +14,7 @@ use mmdlrm::train::{
 /// Ratings to train, validate and test on, with histories and audiences for the preset
 /// `best`.
 fn dataset(with_context: bool) -> Dataset {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("sample");
-    let config = generate::GeneratorConfig {
-        users: 60,
-        movies: 80,
-        ratings: 2000,
-        seed: 9,
-        contents: false,
-    };
-    generate::write(&dir, &config, |_| {}).unwrap();
-    let movielens = MovieLens::open(&dir).unwrap();
+    let movielens = crate::training::movielens();
     let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
     let split = split.with_validation(0.1, 42).unwrap();
     let dataset = Dataset::new(&movielens, split, Vec::new()).unwrap();

@@ -2,7 +2,7 @@ use mmdlrm::data::{Dataset, MovieLens, Split, TrainingData, generate};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{Algorithm, OptimizerConfig, Preset, Session, TrainConfig, train};
 
-pub fn dataset() -> Dataset {
+pub fn movielens() -> MovieLens {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("sample");
     let config = generate::GeneratorConfig {
@@ -13,7 +13,11 @@ pub fn dataset() -> Dataset {
         contents: true,
     };
     generate::write(&dir, &config, |_| {}).unwrap();
-    let movielens = MovieLens::open(&dir).unwrap();
+    MovieLens::open(&dir).unwrap()
+}
+
+pub fn dataset() -> Dataset {
+    let movielens = movielens();
     let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
     Dataset::new(&movielens, split, Vec::new()).unwrap()
 }

@@ -80,6 +80,13 @@ fn start_and_wait_for_a_checkpoint(dir: &Path, out: &str) -> Child {
     child
 }
 
+/// Leaves a run behind that was killed after its first checkpoint.
+fn kill_after_a_checkpoint(dir: &Path, out: &str) {
+    let mut child = start_and_wait_for_a_checkpoint(dir, out);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 fn read(dir: &Path, name: &str) -> Vec<u8> {
     std::fs::read(dir.join(name)).unwrap()
 }
@@ -211,9 +218,7 @@ fn a_full_disk_is_an_error_that_leaves_the_last_checkpoint_whole() {
     let dir = folder.path();
     data(dir);
     assert!(run_in(dir, &train_in("straight")).status.success());
-    let mut child = start_and_wait_for_a_checkpoint(dir, "run");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    kill_after_a_checkpoint(dir, "run");
     // No file may grow to the size of a checkpoint.
     let program = support::program("train_ml25m");
     let script = format!(
@@ -246,9 +251,7 @@ fn ratings_that_are_gone_when_the_run_goes_on_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     data(dir);
-    let mut child = start_and_wait_for_a_checkpoint(dir, "run");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    kill_after_a_checkpoint(dir, "run");
     std::fs::rename(dir.join("data/ratings.csv"), dir.join("elsewhere.csv")).unwrap();
     let stderr = text(&run_in(dir, &["--resume", "run"]).stderr);
     assert!(

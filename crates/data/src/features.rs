@@ -200,12 +200,19 @@ impl Features {
         self.statistics.movie_counts()
     }
 
-    /// When a user rated last in the training set; [`Self::latest`] of one who did not.
+    /// A row to predict, at the time of the user's last training rating
+    /// ([`Self::latest`] of a user without one): when a movie would be rated is not
+    /// known beforehand.
     ///
     /// # Panics
     /// Where the user is no dense row.
-    pub fn last_seen(&self, user: u32) -> u32 {
-        self.statistics.last_seen[user as usize]
+    pub fn unrated(&self, user: u32, movie: u32) -> Rated {
+        Rated {
+            user,
+            movie,
+            stars: 0.0,
+            timestamp: self.statistics.last_seen[user as usize],
+        }
     }
 
     /// When anybody rated last in the training set.
@@ -260,15 +267,7 @@ impl Features {
     /// (the latest of anybody's where there is none). What depends on movies is
     /// that of the first.
     pub fn users_batch(&self, users: &[u32]) -> Batch {
-        let rows: Vec<Rated> = users
-            .iter()
-            .map(|&user| Rated {
-                user,
-                movie: 0,
-                stars: 0.0,
-                timestamp: self.statistics.last_seen[user as usize],
-            })
-            .collect();
+        let rows: Vec<Rated> = users.iter().map(|&user| self.unrated(user, 0)).collect();
         let mut batch = self.batch(&rows, None);
         batch.stars.clear();
         batch
@@ -278,15 +277,8 @@ impl Features {
     /// user's last training rating (the latest of anybody's where there is
     /// none): when a movie would be rated is not known beforehand.
     pub fn catalogue_batch(&self, user: u32) -> Batch {
-        let timestamp = self.statistics.last_seen[user as usize];
-        let rows: Vec<Rated> = (0..self.movies.len() as u32)
-            .map(|movie| Rated {
-                user,
-                movie,
-                stars: 0.0,
-                timestamp,
-            })
-            .collect();
+        let movies = 0..self.movies.len() as u32;
+        let rows: Vec<Rated> = movies.map(|movie| self.unrated(user, movie)).collect();
         let mut batch = self.batch(&rows, None);
         batch.stars.clear();
         batch
@@ -300,13 +292,8 @@ impl Features {
         catalogue.users.fill(user);
         catalogue.timestamps.fill(timestamp);
         if let Some(context) = &self.context {
-            let rows = catalogue.movies.iter().map(|&movie| Rated {
-                user,
-                movie,
-                stars: 0.0,
-                timestamp,
-            });
-            let rows: Vec<Rated> = rows.collect();
+            let movies = catalogue.movies.iter();
+            let rows: Vec<Rated> = movies.map(|&movie| self.unrated(user, movie)).collect();
             return context.retarget(&rows, catalogue);
         }
         self.statistics

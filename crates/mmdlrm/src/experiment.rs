@@ -187,6 +187,10 @@ impl Experiment {
         self.run.resumed
     }
 
+    pub(crate) fn config(&self) -> &ExperimentConfig {
+        &self.config
+    }
+
     /// Lets training end, with a checkpoint and
     /// [`mmdlrm_train::Error::Stopped`], when `stop` becomes true.
     #[must_use]

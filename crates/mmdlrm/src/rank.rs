@@ -94,6 +94,13 @@ impl Experiment {
     /// Another split, a loss that diverges, or a folder that can no longer be
     /// written.
     pub fn rank(self, observer: &mut dyn Observer) -> Result<RankingReport> {
+        if let Some(share) = self.config().validation {
+            return Err(Error::Setting {
+                setting: "validation",
+                value: share.to_string(),
+                rule: "a model of what comes next takes its last epoch",
+            });
+        }
         let Prepared {
             config,
             release,
@@ -112,13 +119,6 @@ impl Experiment {
                 rule: "ranking needs a file of candidates",
             });
         };
-        if config.validation.is_some() {
-            return Err(Error::Setting {
-                setting: "validation",
-                value: format!("{:?}", config.validation),
-                rule: "a model of what comes next takes its last epoch",
-            });
-        }
         let start = Instant::now();
         let candidates = Candidates::read(path, &movielens)?;
         let data = NextItemData::new(&movielens, &split, &candidates, &modalities)?;

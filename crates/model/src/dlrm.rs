@@ -97,30 +97,23 @@ impl Dlrm {
         Ok(self)
     }
 
-    /// Row `row` of the table called `table`.
+    /// Writes row `row` of the table called `table`.
     ///
     /// # Errors
-    /// As [`Self::with_rows`]; a row that there is not.
-    pub fn row(&self, table: &str, row: usize) -> Result<&[f32]> {
-        let (_, stored) = self.plain_table(table)?;
-        let Table { dim, values, .. } = &self.parameters.tables[stored];
-        let (dim, rows) = (*dim, values.len() / *dim);
-        let values = values.chunks_exact(dim).nth(row);
-        values.ok_or_else(|| no_row(table, row, rows))
-    }
-
-    /// Writes it.
-    ///
-    /// # Errors
-    /// As [`Self::row`]; values of another length.
+    /// As [`Self::with_rows`]; a row that there is not, or values of another length.
     pub fn set_row(&mut self, table: &str, row: usize, new: &[f32]) -> Result<()> {
         let (_, stored) = self.plain_table(table)?;
         let Table { dim, values, .. } = &mut self.parameters.tables[stored];
         same("the row", new.len(), *dim)?;
         let rows = values.len() / *dim;
         let old = values.chunks_exact_mut(*dim).nth(row);
-        old.ok_or_else(|| no_row(table, row, rows))?
-            .copy_from_slice(new);
+        let old = old.ok_or_else(|| Error::OutOfRange {
+            table: table.to_owned(),
+            value: row as u32,
+            position: 0,
+            rows,
+        })?;
+        old.copy_from_slice(new);
         Ok(())
     }
 
@@ -164,15 +157,6 @@ impl Dlrm {
             .chain(tables)
             .max_by(|(_, a), (_, b)| key(*a).total_cmp(&key(*b)))
             .unwrap_or_default()
-    }
-}
-
-fn no_row(table: &str, row: usize, rows: usize) -> Error {
-    Error::OutOfRange {
-        table: table.to_owned(),
-        value: row as u32,
-        position: 0,
-        rows,
     }
 }
 

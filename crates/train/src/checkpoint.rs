@@ -62,6 +62,12 @@ impl<M> Progress<M> {
         self.epochs.len() + 1
     }
 
+    /// Seed of the order of the rows in the epoch at hand: each has one of its own.
+    pub(crate) fn order(&self, seed: u64) -> u64 {
+        seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .wrapping_add(self.epoch() as u64)
+    }
+
     /// Ends the epoch at hand.
     pub(crate) fn end_epoch(&mut self, metrics: M) {
         self.epochs.push(metrics);

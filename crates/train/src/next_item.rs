@@ -363,11 +363,7 @@ pub fn train_next_item(
     while progress.epochs.len() < config.epochs {
         let mut since = Instant::now();
         let epoch = progress.epoch();
-        let order = config
-            .seed
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .wrapping_add(epoch as u64);
-        let places = data.sequences().places(order);
+        let places = data.sequences().places(progress.order(config.seed));
         let done = progress.steps_of_epoch * config.batch_size;
         for batch in places[done.min(rows)..].chunks(config.batch_size) {
             if progress.steps_of_epoch > 0 && session.is_due(progress.step) {

@@ -84,22 +84,21 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         })?)
     }
 
-    /// How much of the scores of `rows` each part of the model makes, in stars, against
-    /// the same user's `background`: `[rows, parts]`, as [`Predictor::contributions`].
+    /// How much of the predictions of `batch` each part of the model makes, in stars,
+    /// against a `background`: `[rows, parts]`, as [`Predictor::contributions`].
     ///
     /// # Errors
     /// No background.
     pub fn contributions(
         &self,
         features: &Features,
-        rows: &[Rated],
-        background: &[Rated],
+        batch: &Batch,
+        background: &Batch,
     ) -> Result<(Vec<Part>, Vec<f32>)> {
         let wiring = self.wiring(features)?;
-        let (rows, background) = (features.test_batch(rows), features.test_batch(background));
-        let found = wiring.with(&rows, |rows| {
-            wiring.with(&background, |background| {
-                self.predictor.contributions(rows, background)
+        let found = wiring.with(batch, |batch| {
+            wiring.with(background, |background| {
+                self.predictor.contributions(batch, background)
             })
         })?;
         Ok((self.model().parts(), found))

@@ -2,7 +2,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mmdlrm_data::Features;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::checkpoint::Tensors;
@@ -54,13 +53,10 @@ impl<M> Default for Session<'_, M> {
     }
 }
 
-impl<M: Serialize + DeserializeOwned> Session<'_, M> {
+impl<M: Clone + Serialize> Session<'_, M> {
     /// Where the run begins: at its beginning, or where the checkpoint says, if that
     /// is of the same run.
-    pub(crate) fn begin(&mut self, fingerprint: String) -> Result<Progress<M>>
-    where
-        M: Clone,
-    {
+    pub(crate) fn begin(&self, fingerprint: String) -> Result<Progress<M>> {
         match &self.resumed {
             None => Ok(Progress::new(fingerprint)),
             Some(checkpoint) => {

@@ -193,7 +193,7 @@ impl<'a, D: TrainingData> Run<'a, D> {
         data: &'a D,
         config: &'a TrainConfig,
         wiring: &'a Wiring<'a>,
-        mut session: Session<'a, EpochMetrics>,
+        session: Session<'a, EpochMetrics>,
     ) -> Result<Self> {
         if config.patience.is_some() && data.validation_rows() == 0 {
             return Err(Error::Setting {
@@ -266,13 +266,9 @@ impl<'a, D: TrainingData> Run<'a, D> {
         self.since = Instant::now();
         let steps = data.training_rows().div_ceil(config.batch_size);
         let all_steps = (steps * config.epochs) as u64;
-        // Each epoch has an order of its own.
-        let order_seed = config
-            .seed
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .wrapping_add(self.progress.epoch() as u64);
+        let order = self.progress.order(config.seed);
         let done = self.progress.steps_of_epoch;
-        for batch in data.training_batches_from(config.batch_size, order_seed, done) {
+        for batch in data.training_batches_from(config.batch_size, order, done) {
             let batch = batch?;
             self.unseen.push_back(batch.len());
             let factor = config.schedule.factor(self.progress.step, all_steps);

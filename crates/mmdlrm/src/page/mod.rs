@@ -201,10 +201,6 @@ impl Page {
                 missing,
             ),
         ];
-        let interval = |interval: Option<(f64, f64)>| match interval {
-            Some((low, high)) => format!("95 % interval over users {low:.4} to {high:.4}"),
-            None => String::new(),
-        };
         let ratings = format!("{} held-out ratings", report.test_ratings);
         let figures = vec![
             Figure::new("RMSE, stars", report.rmse, interval(report.rmse_interval)),
@@ -247,10 +243,6 @@ impl Page {
             name: "training",
             points: points.collect(),
         }];
-        let interval = |interval: Option<(f64, f64)>| match interval {
-            Some((low, high)) => format!("95 % interval over users {low:.4} to {high:.4}"),
-            None => String::new(),
-        };
         let popularity = |value: f64| format!("by popularity {value:.4}");
         Ok(Self {
             title: report.out.display().to_string(),
@@ -300,6 +292,13 @@ impl Figure {
             value: format!("{value:.4}"),
             about,
         }
+    }
+}
+
+fn interval(interval: Option<(f64, f64)>) -> String {
+    match interval {
+        Some((low, high)) => format!("95 % interval over users {low:.4} to {high:.4}"),
+        None => String::new(),
     }
 }
 

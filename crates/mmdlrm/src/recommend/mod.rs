@@ -201,13 +201,8 @@ impl Recommender {
     /// A user or a movie that there is not.
     pub fn predict(&self, user_id: u32, movie_id: u32) -> Result<f32> {
         let (user, movie) = (self.user(user_id)?, self.catalogue.row(movie_id)?);
-        let row = Rated {
-            user,
-            movie,
-            stars: 0.0,
-            timestamp: self.features().last_seen(user),
-        };
         let mut predictions = Vec::new();
+        let row = self.features().unrated(user, movie);
         let batch = self.features().test_batch(&[row]);
         self.scorer.predict(&batch, &mut predictions)?;
         Ok(predictions[0])
@@ -223,15 +218,7 @@ impl Recommender {
         movie_ids: &[u32],
     ) -> Result<Vec<f32>> {
         let (features, rated) = self.visitor(ratings)?;
-        let timestamp = features.last_seen(0);
-        let row = |&id: &u32| {
-            Ok(Rated {
-                user: 0,
-                movie: self.catalogue.row(id)?,
-                stars: 0.0,
-                timestamp,
-            })
-        };
+        let row = |&id: &u32| Ok(features.unrated(0, self.catalogue.row(id)?));
         let rows: Vec<Rated> = movie_ids.iter().map(row).collect::<Result<_>>()?;
         let batch = features.test_batch(&rows);
         let mut predictions = Vec::new();

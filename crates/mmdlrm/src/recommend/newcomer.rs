@@ -31,14 +31,7 @@ impl Recommender {
         let features = self.features().with_new_movie(&movie)?;
         let row = features.movies().len() as u32;
         let users = 0..features.users().len() as u32;
-        let rows: Vec<Rated> = users
-            .map(|user| Rated {
-                user,
-                movie: row,
-                stars: 0.0,
-                timestamp: features.last_seen(user),
-            })
-            .collect();
+        let rows: Vec<Rated> = users.map(|user| features.unrated(user, row)).collect();
         let batch = features.test_batch(&rows);
         let scorer = Scorer::new(self.scorer.model(), features)?;
         let mut stars = Vec::new();

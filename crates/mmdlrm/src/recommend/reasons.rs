@@ -1,6 +1,6 @@
 //! What carries a score, in words.
 
-use mmdlrm_data::{Features, Rated};
+use mmdlrm_data::{Batch, Features, Rated};
 use mmdlrm_model::{Dlrm, Part};
 use mmdlrm_train::Scorer;
 
@@ -25,19 +25,15 @@ pub(super) fn reasons(
     if count == 0 || movies.is_empty() {
         return Ok(vec![Vec::new(); movies.len()]);
     }
-    let timestamp = features.last_seen(user);
-    let rated = |movie: u32| Rated {
-        user,
-        movie,
-        stars: 0.0,
-        timestamp,
+    let batch = |movies: &mut dyn Iterator<Item = u32>| {
+        let rows: Vec<Rated> = movies.map(|movie| features.unrated(user, movie)).collect();
+        features.test_batch(&rows)
     };
     let step = features.movies().len().div_ceil(BACKGROUND).max(1);
-    let background = (0..features.movies().len() as u32).step_by(step).map(rated);
-    let background: Vec<Rated> = background.collect();
-    let rows: Vec<Rated> = movies.iter().map(|&movie| rated(movie)).collect();
-    let (parts, found) = scorer.contributions(features, &rows, &background)?;
-    let beside = beside(features, &rows, &background);
+    let background = batch(&mut (0..features.movies().len() as u32).step_by(step));
+    let own = batch(&mut movies.iter().copied());
+    let (parts, found) = scorer.contributions(features, &own, &background)?;
+    let beside = beside(features.process_share(), &own, &background);
     let of_model = 1.0 - features.process_share();
     let movies = found.chunks_exact(parts.len().max(1)).zip(beside);
     let reasons = movies.map(|(found, beside)| {
@@ -55,17 +51,15 @@ pub(super) fn reasons(
 }
 
 /// What stands beside the model: biases, and the Gaussian process beyond them.
-fn beside(features: &Features, rows: &[Rated], background: &[Rated]) -> Vec<Vec<Reason>> {
-    let (own, others) = (features.test_batch(rows), features.test_batch(background));
+fn beside(share: f32, own: &Batch, background: &Batch) -> Vec<Vec<Reason>> {
     let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len().max(1) as f32;
-    let share = features.process_share();
-    let bias_mean = mean(&others.base);
+    let bias_mean = mean(&background.base);
     let beyond = |process: &[f32], base: &[f32]| -> Vec<f32> {
         let pairs = process.iter().zip(base);
         pairs.map(|(process, base)| process - base).collect()
     };
     let process = beyond(&own.process, &own.base);
-    let process_mean = mean(&beyond(&others.process, &others.base));
+    let process_mean = mean(&beyond(&background.process, &background.base));
     let of_row = |row: usize| {
         let bias = own.base.get(row).map(|base| Reason {
             part: BIAS.to_owned(),
@@ -79,7 +73,7 @@ fn beside(features: &Features, rows: &[Rated], background: &[Rated]) -> Vec<Vec<
         });
         bias.into_iter().chain(process).collect()
     };
-    (0..rows.len()).map(of_row).collect()
+    (0..own.len()).map(of_row).collect()
 }
 
 fn of_part(part: &Part, stars: f32) -> Reason {
