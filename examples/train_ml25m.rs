@@ -111,8 +111,8 @@ struct Args {
     device: String,
     #[command(flatten)]
     long_texts: LongTexts,
-    /// Share of the training ratings to set aside, and to take the epoch that is best
-    /// on them [default: the last epoch]
+    /// Share of the training ratings to set aside, held out as --split holds out, and to
+    /// take the epoch that is best on them [default: the last epoch]
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
     /// End after so many epochs without a better one on the validation ratings

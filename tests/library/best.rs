@@ -28,7 +28,7 @@ fn dataset(held_out: impl Fn(usize, &str) -> String, context: ContextConfig) -> 
     let path = dir.join("ratings.csv");
     let text = fs::read_to_string(&path).unwrap();
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    for &row in &split.test {
+    for &row in split.test() {
         let line = &mut lines[row as usize + 1];
         let columns: Vec<&str> = line.split(',').collect();
         let stars = held_out(row as usize, columns[2]);

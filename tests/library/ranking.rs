@@ -75,7 +75,7 @@ fn check_ranking_metric(preset: Preset) {
     for user in 0..dataset.features().users().len() as u32 {
         let held_out: Vec<(u32, f32)> = dataset
             .split()
-            .test
+            .test()
             .iter()
             .map(|&row| dataset.rating(row))
             .filter(|rated| rated.user == user)

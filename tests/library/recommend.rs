@@ -145,7 +145,7 @@ fn somebody_new_with_the_ratings_of_a_user_is_told_what_the_user_is() {
     let split = Split::random(ratings.len(), 0.2, 1).unwrap();
     let user = recommender.user_ids()[7];
     let own: Vec<(u32, f32)> = split
-        .train
+        .train()
         .iter()
         .map(|&row| row as usize)
         .filter(|&row| ratings.user_ids()[row] == user)
@@ -209,10 +209,11 @@ fn a_new_movie_is_predicted_as_one_of_the_catalogue_that_nobody_rated() {
     for (preset, close) in [(Preset::DlrmMultimodal, 1e-4), (Preset::Best, 0.05)] {
         let (recommender, config) = trained(preset, split.clone(), true);
         let movielens = ratings_of(&config);
-        let test = Split::cold_movies(&movielens.ratings, 0.2, 3).unwrap().test;
+        let split = Split::cold_movies(&movielens.ratings, 0.2, 3).unwrap();
         let data = config.out.parent().unwrap().join("sample-data");
         let plots = mmdlrm::data::read_summaries(&data.join("summaries.csv"), None).unwrap();
-        let cold = test
+        let cold = split
+            .test()
             .iter()
             .map(|&row| movielens.ratings.movie_ids()[row as usize]);
         let mut cold = cold.filter(|&id| {

@@ -16,7 +16,7 @@ use mmdlrm::train::{
 fn dataset(with_context: bool) -> Dataset {
     let movielens = crate::training::movielens();
     let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
-    let split = split.with_validation(0.1, 42).unwrap();
+    let split = split.with_validation(0.1, &movielens.ratings).unwrap();
     let dataset = Dataset::new(&movielens, split, Vec::new()).unwrap();
     match with_context {
         true => dataset.with_context(ContextConfig::default()).unwrap(),

@@ -117,7 +117,7 @@ fn predictions_do_not_see_the_labels_of_the_test_rows() {
             Ok(())
         })
         .unwrap();
-        (dataset.split().test.clone(), predictions)
+        (dataset.split().test().to_vec(), predictions)
     };
     let (test, before) = predict();
     // Every label of the test set becomes noise.

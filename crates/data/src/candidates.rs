@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use crate::text::{Dialect, TableFile};
-use crate::{Error, IdMap, MovieLens, Result, Split};
+use crate::{IdMap, MovieLens, Result, Split};
 
 /// For each of some users a movie that was held out, and movies that it competes
 /// with.
@@ -86,28 +86,14 @@ impl Candidates {
         &self.movies
     }
 
-    /// Holds out what the file holds out, and nothing else.
+    /// Holds out what the file holds out, and nothing else; each user's is taken for the
+    /// last one where [validation rows](Split::with_validation) are drawn likewise.
     ///
     /// # Errors
     /// Nothing is left to train on.
     pub fn split(&self, movielens: &MovieLens) -> Result<Split> {
         let held_out = self.rows.iter().map(|row| (row.user_id, row.movie_ids[0]));
         let held_out: HashSet<(u32, u32)> = held_out.collect();
-        let ratings = &movielens.ratings;
-        let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
-        let (mut train, mut test) = (Vec::new(), Vec::new());
-        for (row, (&user, &movie)) in (0..).zip(pairs) {
-            let side = if held_out.contains(&(user, movie)) {
-                &mut test
-            } else {
-                &mut train
-            };
-            side.push(row);
-        }
-        if train.is_empty() {
-            let rule = "some ratings must be left to train on";
-            return Err(Error::setting("number of training rows", 0, rule));
-        }
-        Ok(Split::new(train, test))
+        Split::last_pairs(&movielens.ratings, |pair| held_out.contains(&pair))
     }
 }

@@ -5,8 +5,8 @@ use crate::rated::Rated;
 use crate::rated_bags::{Owner, RatedBags};
 use crate::shuffle::Shuffle;
 use crate::{
-    Bags, Batches, ContextConfig, Features, IdMap, Modality, MovieLens, Result, Split, TestUser,
-    TrainingData,
+    Bags, Batches, ContextConfig, Error, Features, IdMap, Modality, MovieLens, Result, Split,
+    TestUser, TrainingData,
 };
 
 /// Ratings in memory with a split, and the [`Features`] of its training rows.
@@ -40,28 +40,30 @@ impl Dataset {
     /// training rows of `split`.
     ///
     /// # Errors
-    /// A split without training rows, or with rows that `movielens` lacks.
+    /// A split of other ratings, or a rating of a movie that the table of movies lacks.
     pub fn new(movielens: &MovieLens, split: Split, modalities: Vec<Modality>) -> Result<Self> {
         let ratings = &movielens.ratings;
-        split.check(ratings.len())?;
+        split.check_ratings(ratings)?;
         let users = IdMap::from_ids(ratings.user_ids().iter().copied());
         let movies = movielens.movies.index();
-        let rated: Vec<Rated> = ratings
-            .user_ids()
-            .iter()
-            .zip(ratings.movie_ids())
-            .zip(ratings.stars().iter().zip(ratings.timestamps()))
-            .filter_map(|((&user, &movie), (&stars, &timestamp))| {
-                Some(Rated {
-                    user: users.row(user)?,
-                    movie: movies.row(movie)?,
-                    stars,
-                    timestamp,
-                })
-            })
-            .collect();
+        let mut rated = Vec::with_capacity(ratings.len());
+        let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
+        let given = ratings.stars().iter().zip(ratings.timestamps());
+        for ((&user, &movie_id), (&stars, &timestamp)) in pairs.zip(given) {
+            // A row that was passed over would give all after it another number.
+            let (Some(user), Some(movie)) = (users.row(user), movies.row(movie_id)) else {
+                let rule = "the table of movies must have it";
+                return Err(Error::setting("movie of a rating", movie_id, rule));
+            };
+            rated.push(Rated {
+                user,
+                movie,
+                stars,
+                timestamp,
+            });
+        }
         let features = Features::fit(users, &movielens.movies, modalities, |take| {
-            for rows in split.train.chunks(ROWS_AT_A_TIME) {
+            for rows in split.train().chunks(ROWS_AT_A_TIME) {
                 take(&gather(&rated, rows));
             }
             Ok(())
@@ -145,7 +147,7 @@ impl Dataset {
     }
 
     fn train(&self) -> impl Iterator<Item = Rated> + Clone {
-        let rows = self.split.train.iter();
+        let rows = self.split.train().iter();
         rows.map(|&row| self.rated[row as usize])
     }
 }
@@ -164,22 +166,23 @@ impl TrainingData for Dataset {
     }
 
     fn training_rows(&self) -> usize {
-        self.split.train.len()
+        self.split.train().len()
     }
 
     fn validation_rows(&self) -> usize {
-        self.split.validation.len()
+        self.split.validation().len()
     }
 
     fn test_rows(&self) -> usize {
-        self.split.test.len()
+        self.split.test().len()
     }
 
     fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches {
         let (rated, split) = (Arc::clone(&self.rated), Arc::clone(&self.split));
         let purpose = Purpose::Train { seed, first };
         Batches::new(&self.features, purpose, move |take| {
-            let rows = Shuffle::new(split.train.len(), seed).apply(&split.train);
+            let train = split.train();
+            let rows = Shuffle::new(train.len(), seed).apply(train);
             let passed = first.saturating_mul(size).min(rows.len());
             hand_out(&rated, &rows[passed..], size, take);
             Ok(())
@@ -187,11 +190,11 @@ impl TrainingData for Dataset {
     }
 
     fn validation_batches(&self, size: usize) -> Batches {
-        self.held_batches(size, |split| &split.validation)
+        self.held_batches(size, |split| split.validation())
     }
 
     fn test_batches(&self, size: usize) -> Batches {
-        self.held_batches(size, |split| &split.test)
+        self.held_batches(size, |split| split.test())
     }
 
     fn for_each_test_user<E: From<crate::Error>>(
@@ -202,8 +205,8 @@ impl TrainingData for Dataset {
         let of_users = |rows: &[u32]| {
             Bags::from_pairs(users, rows.iter().map(|&row| (self.rating(row).user, row)))
         };
-        let by_user = of_users(&self.split.test);
-        let validation = of_users(&self.split.validation);
+        let by_user = of_users(self.split.test());
+        let validation = of_users(self.split.validation());
         let (mut held_out, mut validated) = (Vec::new(), Vec::new());
         for user in 0..users as u32 {
             let rows = by_user.row(user).iter().map(|&row| self.rating(row));
@@ -261,7 +264,8 @@ mod tests {
         )
         .unwrap();
         let movielens = MovieLens::open(folder.path()).unwrap();
-        Dataset::new(&movielens, Split::new(train, test), Vec::new()).unwrap()
+        let split = Split::new(movielens.ratings.len(), train, test).unwrap();
+        Dataset::new(&movielens, split, Vec::new()).unwrap()
     }
 
     #[test]
@@ -314,17 +318,39 @@ mod tests {
     }
 
     #[test]
-    fn a_split_that_does_not_fit_is_refused() {
+    fn a_rating_of_a_movie_that_the_table_lacks_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = |name: &str, movies| {
+            let config = crate::generate::GeneratorConfig {
+                movies,
+                ratings: 200,
+                ..crate::generate::GeneratorConfig::tiny()
+            };
+            let dir = folder.path().join(name);
+            crate::generate::write(&dir, &config, |_| {}).unwrap();
+            MovieLens::open(&dir).unwrap()
+        };
+        let (mut movielens, other) = (sample("all", 30), sample("few", 25));
+        movielens.movies = other.movies;
+        let split = Split::random(movielens.ratings.len(), 0.2, 1).unwrap();
+        let error = Dataset::new(&movielens, split, Vec::new()).err().unwrap();
+        assert!(
+            error.to_string().contains("movie of a rating is "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_split_of_other_ratings_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("sample");
         crate::generate::write(&dir, &crate::generate::GeneratorConfig::tiny(), |_| {}).unwrap();
         let movielens = MovieLens::open(&dir).unwrap();
-        for (train, test) in [
-            (vec![], vec![1]),
-            (vec![0, 300], vec![]),
-            (vec![0], vec![300]),
-        ] {
-            assert!(Dataset::new(&movielens, Split::new(train, test), Vec::new()).is_err());
-        }
+        let split = Split::new(301, vec![0, 300], vec![]).unwrap();
+        let error = Dataset::new(&movielens, split, Vec::new()).err().unwrap();
+        assert!(
+            error.to_string().contains("301 where there are 300"),
+            "{error}"
+        );
     }
 }

@@ -7,6 +7,7 @@ use crate::cache::{RatingsCache, Snapshot};
 use crate::links::read_links;
 use crate::policy::Origin;
 use crate::ratings::RatingColumns;
+use crate::split::row_numbers;
 use crate::tags::read_tags;
 use crate::text::{Dialect, locate};
 use crate::users::{UsersFormat, read_users};
@@ -194,7 +195,8 @@ impl OpenOptions {
     /// Reads the release in the folder `dir`.
     ///
     /// # Errors
-    /// As [`MovieLens::open`], and what the policies refuse.
+    /// As [`MovieLens::open`], and what the policies refuse; 2³² ratings or more, which
+    /// have to be [left on disk](Self::open_streamed).
     pub fn open(&self, dir: impl AsRef<Path>) -> Result<MovieLens> {
         let dir = dir.as_ref();
         let format = Format::of(dir);
@@ -214,6 +216,7 @@ impl OpenOptions {
             tags,
         } = side_tables?;
         let (mut columns, from_cache) = ratings?;
+        row_numbers(columns.users.len())?;
         let origin = Origin {
             path: &path,
             dialect: &dialect,

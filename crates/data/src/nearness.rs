@@ -347,7 +347,8 @@ mod tests {
         let catalogue = IdMap::from_ids(movielens.movies.ids().iter().copied());
         let rows = |keep: &dyn Fn(usize) -> bool| {
             let rows = (0..500u32).filter(|&row| keep(row as usize)).collect();
-            Sequences::new(&movielens, &Split::new(rows, Vec::new()), &catalogue)
+            let split = Split::new(movielens.ratings.len(), rows, Vec::new()).unwrap();
+            Sequences::new(&movielens, &split, &catalogue).unwrap()
         };
         let (all, some) = (rows(&|_| true), rows(&|row| !drop(row)));
         (all, some, movielens)

@@ -8,6 +8,7 @@ use arrow_array::{Float32Array, RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 use rayon::prelude::*;
 
+use crate::split::row_numbers;
 use crate::text::{Blocks, Dialect, Row, TableFile, decimal, digits, line_end};
 use crate::{Error, Result};
 
@@ -56,7 +57,7 @@ impl Ratings {
         ]))
     }
 
-    /// Number of ratings.
+    /// Number of ratings, less than 2³².
     pub fn len(&self) -> usize {
         self.table.num_rows()
     }
@@ -91,8 +92,9 @@ impl Ratings {
         self.table.column(3).as_primitive::<UInt32Type>().values()
     }
 
-    /// From columns of the same length.
+    /// From columns of the same length, less than 2³².
     pub(crate) fn from_columns(columns: RatingColumns, path: &Path) -> Result<Self> {
+        row_numbers(columns.users.len())?;
         let table = RecordBatch::try_new(
             Self::schema(),
             vec![

@@ -3,18 +3,65 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{Error, Result};
 
-/// How many of `things` a test share is.
-pub(crate) fn held_out(things: usize, share: f64) -> Result<usize> {
-    count("test share", things, share)
+/// A share of some things, and what it is held out for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    name: &'static str,
+    share: f64,
+    stream: u64,
 }
 
-fn count(name: &'static str, things: usize, share: f64) -> Result<usize> {
-    let held_out = (things as f64 * share).ceil() as usize;
-    if share > 0.0 && share < 1.0 && held_out > 0 && held_out < things {
-        return Ok(held_out);
+impl Share {
+    /// To test on.
+    pub(crate) fn of_test(share: f64) -> Self {
+        Self {
+            name: "test share",
+            share,
+            stream: TEST_STREAM,
+        }
     }
-    let rule = "it must lie between 0 and 1 and leave something on both sides";
-    Err(Error::setting(name, share, rule))
+
+    /// To choose by, from what [`Self::of_test`] left.
+    pub(crate) fn of_validation(share: f64) -> Self {
+        Self {
+            name: "validation share",
+            share,
+            stream: VALIDATION_STREAM,
+        }
+    }
+
+    /// How many of `things` it is, rounded up.
+    ///
+    /// # Errors
+    /// A share that is not strictly between 0 and 1, or that leaves a side empty.
+    pub(crate) fn count(self, things: usize) -> Result<usize> {
+        let share = self.share;
+        let count = (things as f64 * share).ceil() as usize;
+        if share > 0.0 && share < 1.0 && count > 0 && count < things {
+            return Ok(count);
+        }
+        let rule = "it must lie between 0 and 1 and leave something on both sides";
+        Err(Error::setting(self.name, share, rule))
+    }
+
+    /// Draws it.
+    ///
+    /// # Errors
+    /// As [`Self::count`].
+    pub(crate) fn sampler(self, things: usize, seed: u64) -> Result<Sampler> {
+        Ok(self.sampler_of(self.count(things)?, things, seed))
+    }
+
+    /// Draws as many as are `wanted` in its place.
+    pub(crate) fn sampler_of(self, wanted: usize, things: usize, seed: u64) -> Sampler {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(self.stream);
+        Sampler {
+            wanted: wanted as u64,
+            left: things as u64,
+            random,
+        }
+    }
 }
 
 /// Draws an exact share of things, in one go through them (Knuth, The Art of
@@ -32,27 +79,6 @@ const TEST_STREAM: u64 = u64::MAX;
 const VALIDATION_STREAM: u64 = u64::MAX - 1;
 
 impl Sampler {
-    pub(crate) fn new(things: usize, share: f64, seed: u64) -> Result<Self> {
-        let wanted = held_out(things, share)?;
-        Ok(Self::on_stream(things, wanted, seed, TEST_STREAM))
-    }
-
-    /// Of validation rows, from what a [`Self::new`] left.
-    pub(crate) fn of_validation(things: usize, share: f64, seed: u64) -> Result<Self> {
-        let wanted = count("validation share", things, share)?;
-        Ok(Self::on_stream(things, wanted, seed, VALIDATION_STREAM))
-    }
-
-    fn on_stream(things: usize, wanted: usize, seed: u64, stream: u64) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        random.set_stream(stream);
-        Self {
-            wanted: wanted as u64,
-            left: things as u64,
-            random,
-        }
-    }
-
     /// Things that are drawn in all, as long as none has been passed.
     pub(crate) fn wanted(&self) -> usize {
         self.wanted as usize

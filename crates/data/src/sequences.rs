@@ -1,7 +1,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::shuffle::Shuffle;
-use crate::{Bags, IdMap, MovieLens, Split};
+use crate::{Bags, IdMap, MovieLens, Result, Split};
 
 /// Training ratings of a catalogue's movies, user by user, the oldest first; those
 /// of one moment by movie id.
@@ -45,11 +45,16 @@ pub struct ItemFeatures {
 const YEARS: i32 = 2;
 
 impl Sequences {
-    /// Of the training rows of `split`.
-    pub fn new(movielens: &MovieLens, split: &Split, catalogue: &IdMap) -> Self {
+    /// Of the training rows of `split`; ratings of other movies than the catalogue's are
+    /// no part of them.
+    ///
+    /// # Errors
+    /// A split of other ratings.
+    pub fn new(movielens: &MovieLens, split: &Split, catalogue: &IdMap) -> Result<Self> {
         let ratings = &movielens.ratings;
+        split.check_ratings(ratings)?;
         let mut entries: Vec<(u32, u32, u32, f32)> = Vec::new();
-        for &row in &split.train {
+        for &row in split.train() {
             let row = row as usize;
             if let Some(item) = catalogue.row(ratings.movie_ids()[row]) {
                 let user = ratings.user_ids()[row];
@@ -62,14 +67,14 @@ impl Sequences {
         for user in entries.chunk_by(|a, b| a.0 == b.0) {
             offsets.push(offsets[offsets.len() - 1] + user.len());
         }
-        Self {
+        Ok(Self {
             users,
             catalogue: catalogue.clone(),
             offsets,
             items: entries.iter().map(|entry| entry.2).collect(),
             stars: entries.iter().map(|entry| entry.3).collect(),
             timestamps: entries.iter().map(|entry| entry.1).collect(),
-        }
+        })
     }
 
     /// Raw ids of the users with a sequence.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::batch::Purpose;
 use crate::rated::Rated;
-use crate::sampler::Sampler;
+use crate::sampler::{Sampler, Share};
 use crate::shuffle::{CHUNK, Shuffle};
 use crate::{
     Batches, Error, Features, Modality, RatingsStream, Result, StreamedMovieLens, TestUser,
@@ -22,7 +22,7 @@ pub struct RandomSplit {
     pub test_share: f64,
     /// Share of the others that are validated on.
     pub validation_share: Option<f64>,
-    /// Seed of the draw.
+    /// Seed of both draws.
     pub seed: u64,
 }
 
@@ -240,11 +240,11 @@ struct Parts {
 
 impl Parts {
     fn new(ratings: usize, split: RandomSplit) -> Result<Self> {
-        let test = Sampler::new(ratings, split.test_share, split.seed)?;
+        let test = Share::of_test(split.test_share).sampler(ratings, split.seed)?;
         let others = ratings - test.wanted();
         let validation = split.validation_share.map(|share| {
             // Of the rows that are not held out, one after the other.
-            Sampler::of_validation(others, share, split.seed)
+            Share::of_validation(share).sampler(others, split.seed)
         });
         Ok(Self {
             test,
@@ -429,7 +429,7 @@ mod tests {
         generate::write(&dir, &config, |_| {}).unwrap();
         let movielens = MovieLens::open(&dir).unwrap();
         let split = Split::random(movielens.ratings.len(), 0.2, 5).unwrap();
-        let split = split.with_validation(0.1, 5).unwrap();
+        let split = split.with_validation(0.1, &movielens.ratings).unwrap();
         let memory = Dataset::new(&movielens, split, Vec::new()).unwrap();
         let streamed = OpenOptions::default().open_streamed(&dir).unwrap();
         let split = RandomSplit {

@@ -47,8 +47,10 @@ pub struct ExperimentConfig {
     pub encoders: EncoderConfig,
     /// Which ratings are held out.
     pub split: SplitConfig,
-    /// Share of the training ratings, drawn by `seed`, that is set aside to choose the
-    /// best epoch by; `None` takes the last.
+    /// Share of the training ratings that is set aside to choose the best epoch by, drawn
+    /// as [`Self::split`] draws what it holds out
+    /// ([`Split::with_validation`](mmdlrm_data::Split::with_validation)); `None` takes the
+    /// last epoch.
     pub validation: Option<f64>,
     /// Which model is trained.
     pub preset: Preset,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use mmdlrm_data::{Split, TrainingData};
+use mmdlrm_data::TrainingData;
 use mmdlrm_train::RunFolder;
 
 use crate::measure::measure;
@@ -40,10 +40,11 @@ impl Experiment {
             encoder,
         } = SavedRun::load(folder.as_ref(), observer)?;
         let wanted = match split {
-            None => own.test.clone(),
-            Some(split) => split_of(&movielens, split)?.test,
+            None => own.test().to_vec(),
+            Some(split) => split_of(&movielens, split)?.test().to_vec(),
         };
-        let known: HashSet<u32> = own.train.iter().chain(&own.validation).copied().collect();
+        let known = own.train().iter().chain(own.validation());
+        let known: HashSet<u32> = known.copied().collect();
         let (known, test): (Vec<u32>, Vec<u32>) =
             wanted.iter().partition(|row| known.contains(row));
         if test.is_empty() {
@@ -58,12 +59,7 @@ impl Experiment {
             by_split: known.len(),
             ..LeftOutRatings::of(&movielens.left_out)
         };
-        let data = dataset(
-            &config,
-            movielens,
-            Split::new(own.train, test),
-            modalities.list,
-        )?;
+        let data = dataset(&config, movielens, own.with_test(test)?, modalities.list)?;
         let inputs = Inputs {
             train_ratings: data.training_rows(),
             users: data.features().users().len(),

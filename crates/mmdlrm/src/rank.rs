@@ -188,7 +188,7 @@ impl Experiment {
             ndcg_interval: interval(&ranked.ndcg),
             mrr_at_10: mean(&ranked.reciprocal),
             popularity: (mean(&popularity.hits), mean(&popularity.ndcg)),
-            within_a_minute: within_a_minute(&movielens, &split.test, &split.train),
+            within_a_minute: within_a_minute(&movielens, split.test(), split.train()),
             inputs,
             seconds,
             out: folder.path().to_owned(),

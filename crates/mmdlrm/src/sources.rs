@@ -95,7 +95,7 @@ impl Release {
         let movielens = options.open(dir)?;
         let mut split = split_of(&movielens, &config.split)?;
         if let Some(share) = config.validation {
-            split = split.with_validation(share, config.seed)?;
+            split = split.with_validation(share, &movielens.ratings)?;
         }
         Ok(Self::Whole(movielens, split))
     }
@@ -110,7 +110,7 @@ impl Release {
     pub fn left_out(&self) -> LeftOutRatings {
         let (left_out, by_split) = match self {
             Self::Whole(movielens, split) => {
-                let dropped = split.dropped.iter().map(|dropped| dropped.rows.len());
+                let dropped = split.dropped().iter().map(|dropped| dropped.rows.len());
                 (&movielens.left_out, dropped.sum())
             }
             Self::Streamed { movielens, .. } => (movielens.ratings.left_out(), 0),

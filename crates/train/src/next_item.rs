@@ -132,14 +132,14 @@ impl NextItemData {
     /// zeros.
     ///
     /// # Errors
-    /// Too many movies, or no user with two ratings of them.
+    /// Too many movies, no user with two ratings of them, or a split of other ratings.
     pub fn new(
         movielens: &MovieLens,
         split: &Split,
         candidates: &Candidates,
         modalities: &[Modality],
     ) -> Result<Self> {
-        let sequences = Sequences::new(movielens, split, candidates.movies());
+        let sequences = Sequences::new(movielens, split, candidates.movies())?;
         if sequences.places(0).is_empty() {
             return Err(Error::Setting {
                 setting: "number of training ratings of the candidates' movies",

@@ -10,6 +10,11 @@ const TRAIN: &str = "1,1,4.0,100\n1,2,3.0,200\n2,1,2.0,300\n2,3,5.0,400\n3,2,1.0
 const TEST: &str = "1,3,4.5,600\n3,1,0.5,700\n3,3,2.5,800\n";
 
 fn dataset(ratings: &str) -> (MovieLens, Dataset) {
+    dataset_with(ratings, &[])
+}
+
+/// With those of the training rows that are validated on.
+fn dataset_with(ratings: &str, validation: &[u32]) -> (MovieLens, Dataset) {
     let folder = Folder::new(&[
         (
             "movies.csv",
@@ -25,7 +30,10 @@ fn dataset(ratings: &str) -> (MovieLens, Dataset) {
         ),
     ]);
     let movielens = MovieLens::open(folder.path()).unwrap();
-    let split = Split::new((0..5).collect(), (5..8).collect());
+    let mut split = Split::new(8, (0..5).collect(), (5..8).collect()).unwrap();
+    if !validation.is_empty() {
+        split = split.with_validation_rows(validation.to_vec()).unwrap();
+    }
     let dataset = Dataset::new(&movielens, split, Vec::new()).unwrap();
     (movielens, dataset)
 }
@@ -38,12 +46,13 @@ fn batches(dataset: &Dataset) -> (Vec<Batch>, Vec<Batch>) {
     )
 }
 
-/// Everything that a model may look at, with the labels of the test rows out.
+/// Everything that a model may look at, with the labels of the held-out rows out.
 fn visible(dataset: &Dataset) -> String {
-    let (train, mut test) = batches(dataset);
-    test.iter_mut().for_each(|batch| batch.stars.clear());
+    let (train, mut held_out) = batches(dataset);
+    held_out.extend(dataset.validation_batches(2).map(Result::unwrap));
+    held_out.iter_mut().for_each(|batch| batch.stars.clear());
     format!(
-        "{train:?} {test:?} {:?} {:?} {:?} {:?}",
+        "{train:?} {held_out:?} {:?} {:?} {:?} {:?}",
         dataset.user_histories(),
         dataset.movie_audiences(),
         dataset.features().rating_scale(),
@@ -80,6 +89,23 @@ fn nothing_in_a_context_depends_on_held_out_labels() {
         let changed = TRAIN.replace(",3.0,", ",0.5,");
         let leaky = with_context(format!("{changed}{TEST}"), timestamps);
         assert_ne!(visible(&honest), visible(&leaky));
+    }
+}
+
+#[test]
+fn nothing_that_a_model_sees_depends_on_validation_labels() {
+    let noise = TRAIN.replace(",3.0,", ",0.5,").replace(",5.0,", ",1.0,");
+    for with_context in [false, true] {
+        let data = |train: &str, validation: &[u32]| {
+            let (_, data) = dataset_with(&format!("{train}{TEST}"), validation);
+            match with_context {
+                true => data.with_context(ContextConfig::default()).unwrap(),
+                false => data,
+            }
+        };
+        let seen = |train: &str, validation: &[u32]| visible(&data(train, validation));
+        assert_eq!(seen(TRAIN, &[1, 3]), seen(&noise, &[1, 3]));
+        assert_ne!(seen(TRAIN, &[1]), seen(&noise, &[1]));
     }
 }
 
@@ -163,7 +189,7 @@ fn bags_hold_about_the_share_that_is_kept_and_no_more_than_the_longest() {
             longest: Some(longest),
             ..ContextConfig::default()
         };
-        let split = Split::new((0..2000).collect(), Vec::new());
+        let split = Split::new(2000, (0..2000).collect(), Vec::new()).unwrap();
         let data = Dataset::new(&movielens, split, Vec::new()).unwrap();
         let data = data.with_context(config).unwrap();
         let first = data.training_batches(10, seed).next().unwrap();
@@ -195,8 +221,13 @@ fn bags_hold_about_the_share_that_is_kept_and_no_more_than_the_longest() {
 }
 
 #[test]
-fn tags_of_held_out_pairs_are_hidden() {
+fn tags_of_held_out_and_validation_pairs_are_hidden() {
     let (movielens, data) = dataset(&format!("{TRAIN}{TEST}"));
-    let tags = MovieTags::new(&movielens, data.split(), 1);
-    assert_eq!(tags.names(), ["old"]);
+    let tags = |split: &Split| MovieTags::new(&movielens, split, 1).unwrap();
+    assert_eq!(tags(data.split()).names(), ["old"]);
+    // Held out to test on or to choose by.
+    let split = Split::new(8, (0..8).collect(), Vec::new()).unwrap();
+    assert_eq!(tags(&split).names(), ["old", "spoiler"]);
+    let split = split.with_validation_rows(vec![7]).unwrap();
+    assert_eq!(tags(&split).names(), ["old"]);
 }
