@@ -17,5 +17,6 @@ mod next_item;
 mod ranking;
 mod recommend;
 mod shared_bags;
+mod streamed;
 mod survive;
 mod training;

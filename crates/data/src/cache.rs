@@ -5,13 +5,12 @@
 //! to. Where any of that does not fit, the text is read again.
 
 use std::fs::File;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
 
+use crate::digest::{Digest, Hashed};
 use crate::ratings::RatingColumns;
 use crate::ratings_parquet::{RatingsReader, RatingsWriter};
 use crate::text::Dialect;
@@ -92,22 +91,22 @@ impl Stamp {
 pub(crate) struct Snapshot {
     stamp: Stamp,
     settled: bool,
-    /// Its hash, where its stamp does not tell whether it is changed.
-    xxh3: Option<String>,
+    /// Of its bytes, where its stamp does not tell whether they change.
+    digest: Option<Digest>,
 }
 
 impl Snapshot {
     pub(crate) fn take(path: &Path) -> Result<Self> {
         let stamp = Stamp::of(path).map_err(Error::read(path))?;
         let settled = stamp.is_settled();
-        let xxh3 = match settled {
+        let digest = match settled {
             true => None,
-            false => Some(hash(path).map_err(Error::read(path))?.1),
+            false => Some(Digest::of_file(path).map_err(Error::read(path))?),
         };
         Ok(Self {
             stamp,
             settled,
-            xxh3,
+            digest,
         })
     }
 }
@@ -128,45 +127,43 @@ impl RatingsCache {
         self.dir.join("ratings.json")
     }
 
-    /// The ratings of `source`, if these are they.
-    pub(crate) fn load(&self, source: &Path) -> Option<RatingColumns> {
-        let rows = self.check(source)?;
-        let reader = RatingsReader::open(&self.path());
-        let columns = reader
-            .filter(|it| it.lengths().iter().sum::<usize>() == rows && rows <= u32::MAX as usize)
-            .and_then(|it| it.read_all());
-        if columns.is_none() {
-            tracing::info!(cache = %self.path().display(), "the cache cannot be decoded");
+    /// The ratings of `source`, if the cache is whole and was made from it.
+    pub(crate) fn find(&self, source: &Path) -> Option<RatingsReader> {
+        let found = self.check(source);
+        if let Err(reason) = &found {
+            tracing::info!(cache = %self.path().display(), "made anew: {reason}");
         }
-        columns
+        found.ok()
     }
 
-    /// Number of rows, if the cache is whole and was made from `source`.
-    pub(crate) fn check(&self, source: &Path) -> Option<usize> {
-        let manifest = std::fs::read(self.manifest_path()).ok()?;
-        let manifest: Option<Manifest> = serde_json::from_slice(&manifest).ok();
-        let Some(mut manifest) = manifest.filter(|it| it.format == FORMAT) else {
-            tracing::info!(cache = %self.dir.display(), "not a cache of this format");
-            return None;
-        };
-        let stamp = Stamp::of(source).ok()?;
+    /// Why there is nothing to use is told, not an error: all of it can be made anew.
+    fn check(&self, source: &Path) -> Result<RatingsReader> {
+        let bad = |problem: &str| Error::cache(&self.path())(std::io::Error::other(problem));
+        let path = self.manifest_path();
+        let manifest = std::fs::read(&path).map_err(Error::read(&path))?;
+        let mut manifest: Manifest =
+            serde_json::from_slice(&manifest).map_err(|error| Error::read(&path)(error.into()))?;
+        if manifest.format != FORMAT {
+            return Err(bad("it has another format"));
+        }
+        let stamp = Stamp::of(source).map_err(Error::read(source))?;
         if !(manifest.settled && manifest.source == stamp) {
             let alike = manifest.source.name == stamp.name && manifest.source.bytes == stamp.bytes;
-            if !alike || hash(source).ok()?.1 != manifest.source_xxh3 {
-                tracing::info!(cache = %self.dir.display(), "the cache is of another file");
-                return None;
+            let same = || Digest::of_file(source).map(|it| it.xxh3 == manifest.source_xxh3);
+            if !(alike && same().map_err(Error::read(source))?) {
+                return Err(bad("it was made of another file"));
             }
             manifest.settled = stamp.is_settled();
             manifest.source = stamp;
             // The next time needs no hash; if this fails, it does.
             let _ = self.write_manifest(&manifest);
         }
-        let found = hash(&self.path()).ok()?;
-        if found != (manifest.cache_bytes, manifest.cache_xxh3) {
-            tracing::info!(cache = %self.path().display(), "the cache is damaged");
-            return None;
-        }
-        Some(manifest.rows)
+        let digest = Digest {
+            bytes: manifest.cache_bytes,
+            xxh3: manifest.cache_xxh3,
+        };
+        let file = File::open(self.path()).map_err(Error::read(&self.path()))?;
+        RatingsReader::open(file, &self.path(), (manifest.rows, &digest))
     }
 
     /// Writes the cache of `source`, as it was when `before` was taken. Where
@@ -179,14 +176,16 @@ impl RatingsCache {
     ) -> Result<()> {
         let mut draft = self.draft()?;
         draft.writer.write_all(columns)?;
-        self.place(draft, source, before)
+        self.place(draft, source, before)?;
+        Ok(())
     }
 
-    /// Makes the cache of `source`, if it is not there, holding a part of the
-    /// rows at a time.
-    pub(crate) fn ensure(&self, source: &Path, dialect: &Dialect) -> Result<()> {
-        if self.check(source).is_some() {
-            return Ok(());
+    /// The ratings of `source`; where the cache is not there it is made, holding a
+    /// part of the rows at a time. What is read is what was verified, whoever
+    /// replaces the cache meanwhile.
+    pub(crate) fn open(&self, source: &Path, dialect: &Dialect) -> Result<RatingsReader> {
+        if let Some(reader) = self.find(source) {
+            return Ok(reader);
         }
         let before = Snapshot::take(source)?;
         let mut draft = self.draft()?;
@@ -196,7 +195,8 @@ impl RatingsCache {
             let mut write = |columns: &RatingColumns| draft.writer.write_all(columns);
             RatingColumns::stream_rows(source, dialect, &mut write)?;
         }
-        self.place(draft, source, before)
+        let (file, rows, digest) = self.place(draft, source, before)?;
+        RatingsReader::open(file, &self.path(), (rows, &digest))
     }
 
     fn draft(&self) -> Result<Draft> {
@@ -208,12 +208,18 @@ impl RatingsCache {
         Ok(Draft { file, writer })
     }
 
-    fn place(&self, draft: Draft, source: &Path, before: Snapshot) -> Result<()> {
+    /// Puts what was written in its place; a handle of it, its rows and its digest.
+    fn place(
+        &self,
+        draft: Draft,
+        source: &Path,
+        before: Snapshot,
+    ) -> Result<(File, usize, Digest)> {
         let (rows, hashed) = draft.writer.close()?;
-        let (cache_bytes, cache_xxh3) = hashed.digest();
-        let (_, source_xxh3) = hash(source).map_err(Error::read(source))?;
+        let (written, digest) = hashed.finish();
+        let of_source = Digest::of_file(source).map_err(Error::read(source))?;
         let stamp = Stamp::of(source).map_err(Error::read(source))?;
-        if stamp != before.stamp || before.xxh3.is_some_and(|before| before != source_xxh3) {
+        if stamp != before.stamp || before.digest.is_some_and(|before| before != of_source) {
             let changed = std::io::Error::other("it changed while it was read");
             return Err(Error::read(source)(changed));
         }
@@ -221,13 +227,14 @@ impl RatingsCache {
             format: FORMAT,
             settled: before.settled,
             source: stamp,
-            source_xxh3,
+            source_xxh3: of_source.xxh3,
             rows,
-            cache_bytes,
-            cache_xxh3,
+            cache_bytes: digest.bytes,
+            cache_xxh3: digest.xxh3.clone(),
         };
         place(draft.file, &self.path())?;
-        self.write_manifest(&manifest)
+        self.write_manifest(&manifest)?;
+        Ok((written, rows, digest))
     }
 
     fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
@@ -249,9 +256,10 @@ struct Draft {
 fn beside(path: &Path) -> Result<tempfile::NamedTempFile<File>> {
     tempfile::Builder::new()
         .prefix(".partial")
-        // As any file, where the default is for secrets.
+        // As any file, where the default is for secrets; to be read back.
         .make_in(path.parent().unwrap_or(Path::new(".")), |path| {
-            File::create_new(path)
+            let mut options = File::options();
+            options.read(true).write(true).create_new(true).open(path)
         })
         .map_err(Error::write(path))
 }
@@ -261,51 +269,4 @@ fn place(file: tempfile::NamedTempFile<File>, path: &Path) -> Result<()> {
     file.persist(path)
         .map_err(|error| Error::write(path)(error.error))?;
     Ok(())
-}
-
-/// Length and hash of a file.
-fn hash(path: &Path) -> std::io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; 1 << 20];
-    let mut hashed = Hashed::new(std::io::sink());
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hashed.digest()),
-            read => hashed.write_all(&buffer[..read])?,
-        }
-    }
-}
-
-/// Hashes what passes through.
-pub(crate) struct Hashed<W> {
-    inner: W,
-    bytes: u64,
-    state: Box<Xxh3>,
-}
-
-impl<W> Hashed<W> {
-    fn new(inner: W) -> Self {
-        Self {
-            inner,
-            bytes: 0,
-            state: Box::new(Xxh3::new()),
-        }
-    }
-
-    fn digest(&self) -> (u64, String) {
-        (self.bytes, format!("{:032x}", self.state.digest128()))
-    }
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.state.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.inner.flush()
-    }
 }

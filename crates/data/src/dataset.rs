@@ -140,7 +140,8 @@ impl Dataset {
 
     fn held_batches(&self, size: usize, rows: fn(&Split) -> &[u32]) -> Batches {
         let (rated, split) = (Arc::clone(&self.rated), Arc::clone(&self.split));
-        Batches::new(&self.features, Purpose::Held, move |take| {
+        let count = rows(&split).len();
+        Batches::new(&self.features, Purpose::Held, count, move |take| {
             hand_out(&rated, rows(&split), size, take);
             Ok(())
         })
@@ -180,10 +181,11 @@ impl TrainingData for Dataset {
     fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches {
         let (rated, split) = (Arc::clone(&self.rated), Arc::clone(&self.split));
         let purpose = Purpose::Train { seed, first };
-        Batches::new(&self.features, purpose, move |take| {
+        let passed = first.saturating_mul(size.max(1)).min(self.training_rows());
+        let rows = self.training_rows() - passed;
+        Batches::new(&self.features, purpose, rows, move |take| {
             let train = split.train();
             let rows = Shuffle::new(train.len(), seed).apply(train);
-            let passed = first.saturating_mul(size).min(rows.len());
             hand_out(&rated, &rows[passed..], size, take);
             Ok(())
         })

@@ -90,6 +90,26 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// A cache of ratings that is not, or no longer, what was written.
+    #[error("cannot use the cache {}: {source}; start again, and it is made anew", path.display())]
+    Cache {
+        /// The Parquet file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
+    /// Rows that are missing, or too many, where all of a part should have come.
+    #[error(
+        "{seen} {rows} came where there are {expected}; the ratings were changed while they were read, or a reader of them has a fault"
+    )]
+    Rows {
+        /// What they are.
+        rows: &'static str,
+        /// How many came.
+        seen: usize,
+        /// How many there are.
+        expected: usize,
+    },
     /// A table that Arrow could not build.
     #[error("{}: {source}", path.display())]
     Arrow {
@@ -127,6 +147,30 @@ impl Error {
         move |source| Self::Write {
             path: path.to_owned(),
             source,
+        }
+    }
+
+    /// For `map_err` on anything that reads the cache at `path`.
+    pub(crate) fn cache(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Cache {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// That all rows of a part came: for every loop over [`Batches`](crate::Batches)
+    /// whose figures are of all of them.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] where `seen` is not what was `expected`.
+    pub fn unless_all(rows: &'static str, seen: usize, expected: usize) -> Result<()> {
+        match seen == expected {
+            true => Ok(()),
+            false => Err(Self::Rows {
+                rows,
+                seen,
+                expected,
+            }),
         }
     }
 

@@ -44,6 +44,7 @@ mod candidates;
 mod cholesky;
 mod context;
 mod dataset;
+mod digest;
 #[cfg(feature = "download")]
 pub mod download;
 mod error;
@@ -77,6 +78,7 @@ mod tags;
 mod text;
 mod training_data;
 mod users;
+mod verified_file;
 
 pub use bags::Bags;
 pub use batch::{Batch, Batches};

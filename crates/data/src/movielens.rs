@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cache::{RatingsCache, Snapshot};
 use crate::links::read_links;
@@ -12,7 +13,8 @@ use crate::tags::read_tags;
 use crate::text::{Dialect, locate};
 use crate::users::{UsersFormat, read_users};
 use crate::{
-    Duplicates, Genome, IdMap, LeftOut, Movies, Ratings, RatingsStream, Result, UnknownMovies,
+    Duplicates, Error, Genome, IdMap, LeftOut, Movies, Ratings, RatingsStream, Result,
+    UnknownMovies,
 };
 
 /// How the files of a release are written.
@@ -192,6 +194,21 @@ impl OpenOptions {
         dir.join(".mmdlrm")
     }
 
+    /// A place under `folder` for the cache of the release in `dir`, and of no other:
+    /// it is named by where the ratings lie.
+    ///
+    /// # Errors
+    /// A release without ratings.
+    pub fn cache_under(folder: &Path, dir: &Path) -> Result<PathBuf> {
+        let path = locate(dir, Format::of(dir).ratings().0);
+        let path = path.canonicalize().map_err(Error::read(&path))?;
+        let release = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let place = xxh3_64(path.as_os_str().as_encoded_bytes());
+        let mut name = release.to_os_string();
+        name.push(format!("-{place:016x}"));
+        Ok(folder.join(name))
+    }
+
     /// Reads the release in the folder `dir`.
     ///
     /// # Errors
@@ -304,8 +321,11 @@ impl OpenOptions {
             return Ok((RatingColumns::read(path, dialect)?, false));
         };
         let cache = RatingsCache::new(dir);
-        if let Some(columns) = cache.load(path) {
-            return Ok((columns, true));
+        if let Some(reader) = cache.find(path) {
+            match reader.all_columns() {
+                Ok(columns) => return Ok((columns, true)),
+                Err(reason) => tracing::info!("made anew: {reason}"),
+            }
         }
         let before = Snapshot::take(path)?;
         let columns = RatingColumns::read(path, dialect)?;

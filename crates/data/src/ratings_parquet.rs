@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,20 +10,27 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type};
 use arrow_array::{ArrayRef, Float32Array, RecordBatch, UInt32Array};
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{FooterTail, RowGroupMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 
+use crate::digest::Digest;
 use crate::ratings::{RatingColumns, RatingSlices};
+use crate::verified_file::{Piece, VerifiedFile};
 use crate::{Error, Ratings, Result};
 
 /// Rows of a row group: what one thread decodes at a time.
 const ROW_GROUP: usize = 1 << 20;
+/// Bytes at the end of a Parquet file that say how long its footer is.
+const FOOTER_TAIL: u64 = 8;
 /// Rows that are decoded before they are copied out: they stay in the cache.
 const DECODED_AT_A_TIME: usize = 16 << 10;
 
@@ -126,78 +134,232 @@ fn parquet_error(error: ParquetError) -> std::io::Error {
     }
 }
 
-/// A Parquet file of ratings, its row groups read in any order.
+/// A Parquet file of ratings that is what it was written as, its row groups read
+/// in any order.
 pub(crate) struct RatingsReader {
-    path: PathBuf,
+    file: VerifiedFile,
     metadata: ArrowReaderMetadata,
-    /// Rows of each row group.
-    lengths: Vec<usize>,
+    groups: Vec<RowGroup>,
+}
+
+/// Where a row group lies, and how many rows are in it.
+struct RowGroup {
+    rows: usize,
+    bytes: Range<u64>,
+}
+
+/// The columns of a batch.
+pub(crate) struct RatingsBatch<'a> {
+    pub users: &'a [u32],
+    pub movies: &'a [u32],
+    pub stars: &'a [f32],
+    pub timestamps: &'a [u32],
 }
 
 impl RatingsReader {
-    /// `None` where the file is not of ratings.
-    pub(crate) fn open(path: &Path) -> Option<Self> {
-        let file = File::open(path).ok()?;
-        let metadata = ArrowReaderMetadata::load(&file, Default::default()).ok()?;
+    /// Verifies `file`; `path` is for messages.
+    ///
+    /// # Errors
+    /// A file that does not have the digest and the number of rows that are
+    /// `expected`, or is not of ratings.
+    pub(crate) fn open(file: File, path: &Path, expected: (usize, &Digest)) -> Result<Self> {
+        let (rows, digest) = expected;
+        let file = VerifiedFile::new(file, path, digest)?;
+        let metadata = ArrowReaderMetadata::load(&footer(&file)?, Default::default())
+            .map_err(|error| Error::cache(path)(parquet_error(error)))?;
         if metadata.schema().fields() != Ratings::schema().fields() {
-            return None;
+            return Err(file.problem("its columns are not those of ratings"));
         }
-        let groups = metadata.metadata().row_groups().iter();
-        let lengths: Vec<usize> = groups
-            .map(|group| Some(u32::try_from(group.num_rows()).ok()? as usize))
-            .collect::<Option<_>>()?;
-        Some(Self {
-            path: path.to_owned(),
+        let groups = metadata.metadata().row_groups().iter().map(RowGroup::of);
+        let groups: Option<Vec<RowGroup>> = groups.collect();
+        let reader = Self {
+            groups: groups.ok_or_else(|| file.problem("its footer makes no sense"))?,
+            file,
             metadata,
-            lengths,
-        })
+        };
+        if reader.rows() != rows {
+            let problem = "it does not have as many rows as were written";
+            return Err(reader.file.problem(problem));
+        }
+        Ok(reader)
+    }
+
+    /// The name it was opened by; another file may have it by now.
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.lengths().sum()
     }
 
     /// Rows of each row group.
-    pub(crate) fn lengths(&self) -> &[usize] {
-        &self.lengths
+    pub(crate) fn lengths(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.groups.iter().map(|group| group.rows)
     }
 
-    /// Reads row group `group` into `out`, which has as many rows.
-    pub(crate) fn read(&self, group: usize, out: RatingSlices) -> Option<()> {
-        let file = File::open(&self.path).ok()?;
+    /// The batches of row group `group`.
+    ///
+    /// # Errors
+    /// A file that can no longer be read, or that was changed.
+    pub(crate) fn batches(&self, group: usize) -> Result<GroupBatches<'_>> {
+        let RowGroup { rows, bytes } = &self.groups[group];
+        let piece = self.file.piece(bytes.clone())?;
         let batches =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+            ParquetRecordBatchReaderBuilder::new_with_metadata(piece, self.metadata.clone())
                 .with_row_groups(vec![group])
                 .with_batch_size(DECODED_AT_A_TIME)
                 .build()
-                .ok()?;
-        let mut rest = out;
-        for batch in batches {
-            rest = copy(&batch.ok()?, rest)?;
-        }
-        rest.users.is_empty().then_some(())
+                .map_err(|error| Error::cache(self.path())(parquet_error(error)))?;
+        Ok(GroupBatches {
+            batches: Some(batches),
+            rows_left: *rows,
+            path: self.path(),
+        })
+    }
+
+    /// Reads row group `group`.
+    ///
+    /// # Errors
+    /// As [`Self::batches`].
+    pub(crate) fn columns(&self, group: usize) -> Result<RatingColumns> {
+        let rows = self.groups[group].rows;
+        let mut columns = RatingColumns::zeroed(rows);
+        let mut parts = columns.parts([rows]).into_iter();
+        parts.try_for_each(|part| self.fill(group, part))?;
+        Ok(columns)
     }
 
     /// Reads all row groups, on all threads.
-    pub(crate) fn read_all(&self) -> Option<RatingColumns> {
-        let mut columns = RatingColumns::zeroed(self.lengths.iter().sum());
-        columns
-            .parts(self.lengths.iter().copied())
-            .into_par_iter()
+    ///
+    /// # Errors
+    /// As [`Self::batches`].
+    pub(crate) fn all_columns(&self) -> Result<RatingColumns> {
+        let mut columns = RatingColumns::zeroed(self.rows());
+        let parts = columns.parts(self.lengths()).into_par_iter();
+        parts
             .enumerate()
-            .map(|(group, part)| self.read(group, part))
-            .collect::<Option<()>>()?;
-        Some(columns)
+            .try_for_each(|(group, part)| self.fill(group, part))?;
+        Ok(columns)
+    }
+
+    /// Reads row group `group` into `out`, which has as many rows.
+    fn fill(&self, group: usize, out: RatingSlices) -> Result<()> {
+        let mut rest = out;
+        for batch in self.batches(group)? {
+            let batch = batch?;
+            let columns = RatingsBatch::of(&batch);
+            let (front, after) = rest.split_at(columns.users.len());
+            front.users.copy_from_slice(columns.users);
+            front.movies.copy_from_slice(columns.movies);
+            front.stars.copy_from_slice(columns.stars);
+            front.timestamps.copy_from_slice(columns.timestamps);
+            rest = after;
+        }
+        Ok(())
     }
 }
 
-/// Copies a batch to the front of `out`, and returns what comes after.
-fn copy<'a>(batch: &RecordBatch, out: RatingSlices<'a>) -> Option<RatingSlices<'a>> {
-    if batch.num_rows() > out.users.len() {
-        return None;
+/// The footer, read as anything else of the file.
+fn footer(file: &VerifiedFile) -> Result<Piece> {
+    let failed = |error| Error::cache(file.path())(parquet_error(error));
+    let tail = file.piece(file.len().saturating_sub(FOOTER_TAIL)..file.len())?;
+    let tail = tail.bytes().first_chunk().copied();
+    let tail = tail.ok_or_else(|| file.problem("it is too short"))?;
+    let length = FooterTail::try_from(tail)
+        .map_err(failed)?
+        .metadata_length() as u64;
+    file.piece(file.len().saturating_sub(FOOTER_TAIL + length)..file.len())
+}
+
+impl RowGroup {
+    /// What the footer says; `None` where that makes no sense.
+    fn of(metadata: &RowGroupMetaData) -> Option<Self> {
+        let (mut start, mut end) = (u64::MAX, 0);
+        for column in metadata.columns() {
+            let first = column.dictionary_page_offset();
+            let first = u64::try_from(first.unwrap_or(column.data_page_offset())).ok()?;
+            let length = u64::try_from(column.compressed_size()).ok()?;
+            start = start.min(first);
+            end = end.max(first.checked_add(length)?);
+        }
+        Some(Self {
+            rows: usize::try_from(metadata.num_rows()).ok()?,
+            bytes: start..end,
+        })
     }
-    let ids = |column: usize| batch.column(column).as_primitive_opt::<UInt32Type>();
-    let (front, rest) = out.split_at(batch.num_rows());
-    front.users.copy_from_slice(ids(0)?.values());
-    front.movies.copy_from_slice(ids(1)?.values());
-    let stars = batch.column(2).as_primitive_opt::<Float32Type>()?;
-    front.stars.copy_from_slice(stars.values());
-    front.timestamps.copy_from_slice(ids(3)?.values());
-    Some(rest)
+}
+
+/// The batches of a row group: as many rows as the footer says, or an error, which is
+/// the last item.
+pub(crate) struct GroupBatches<'a> {
+    batches: Option<ParquetRecordBatchReader>,
+    rows_left: usize,
+    path: &'a Path,
+}
+
+impl Iterator for GroupBatches<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let problem = match self.batches.as_mut()?.next() {
+            None if self.rows_left == 0 => return None,
+            Some(Ok(batch)) if batch.num_rows() <= self.rows_left => {
+                self.rows_left -= batch.num_rows();
+                return Some(Ok(batch));
+            }
+            Some(Err(error)) => std::io::Error::other(error),
+            Some(Ok(_)) | None => {
+                std::io::Error::other("a row group has not the rows that its footer speaks of")
+            }
+        };
+        self.batches = None;
+        Some(Err(Error::cache(self.path)(problem)))
+    }
+}
+
+impl<'a> RatingsBatch<'a> {
+    /// The columns of a batch, whose types were compared when the file was opened.
+    pub(crate) fn of(batch: &'a RecordBatch) -> Self {
+        let ids = |column: usize| batch.column(column).as_primitive::<UInt32Type>().values();
+        Self {
+            users: ids(0),
+            movies: ids(1),
+            stars: batch.column(2).as_primitive::<Float32Type>().values(),
+            timestamps: ids(3),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Hashed;
+
+    #[test]
+    fn row_groups_have_the_rows_that_their_footer_speaks_of() {
+        let columns = RatingColumns {
+            users: vec![1, 2, 3],
+            movies: vec![7; 3],
+            stars: vec![3.5; 3],
+            timestamps: vec![9; 3],
+        };
+        let path = Path::new("ratings.parquet");
+        let file = tempfile::tempfile().unwrap();
+        let mut writer = RatingsWriter::new(Hashed::new(file.try_clone().unwrap()), path).unwrap();
+        writer.write_all(&columns).unwrap();
+        let (rows, hashed) = writer.close().unwrap();
+        let digest = hashed.finish().1;
+        let open = |rows| RatingsReader::open(file.try_clone().unwrap(), path, (rows, &digest));
+        let error = open(rows + 1).err().unwrap().to_string();
+        assert!(error.contains("as many rows as were written"), "{error}");
+        let mut reader = open(rows).unwrap();
+        assert_eq!(reader.all_columns().unwrap(), columns);
+        for said in [2, 4] {
+            reader.groups[0].rows = said;
+            let error = reader.all_columns().unwrap_err().to_string();
+            assert!(error.contains("has not the rows"), "{error}");
+        }
+    }
 }

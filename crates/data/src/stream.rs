@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use rayon::prelude::*;
@@ -8,14 +8,17 @@ use crate::cache::RatingsCache;
 use crate::policy::{Origin, PassingPairs};
 use crate::rated::Rated;
 use crate::ratings::RatingColumns;
-use crate::ratings_parquet::RatingsReader;
+use crate::ratings_parquet::{RatingsBatch, RatingsReader};
 use crate::{Duplicates, Error, IdMap, LeftOut, OpenOptions, Result, UnknownMovies};
 
+/// Row groups, of 16 MiB, that are read while as many are handed out, however many
+/// threads there are: as many as keep up with whoever takes them.
+const GROUPS_AT_A_TIME: usize = 4;
+
 /// Ratings that are read from a Parquet file whenever they are needed, some row
-/// groups at a time; memory does not grow with their number.
+/// groups at a time; memory grows neither with their number nor with the threads.
 pub struct RatingsStream {
     reader: RatingsReader,
-    path: PathBuf,
     users: IdMap,
     movies: IdMap,
     rows: usize,
@@ -41,13 +44,8 @@ impl RatingsStream {
                 "ratings that are streamed can only be refused or all kept",
             ));
         }
-        let cache = RatingsCache::new(cache_dir);
-        cache.ensure(origin.path, origin.dialect)?;
-        let path = cache.path();
-        let reader = RatingsReader::open(&path).ok_or_else(|| damaged(&path))?;
         let mut stream = Self {
-            reader,
-            path,
+            reader: RatingsCache::new(cache_dir).open(origin.path, origin.dialect)?,
             users: IdMap::default(),
             movies: movies.clone(),
             rows: 0,
@@ -82,68 +80,80 @@ impl RatingsStream {
         &self.left_out
     }
 
-    /// The Parquet file.
+    /// The Parquet file, as it was named when it was opened. It is held open: where
+    /// another takes its name, the ratings stay these.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.reader.path()
     }
 
     /// Hands out all ratings in the order of the file, some at a time.
     ///
     /// # Errors
-    /// A file that can no longer be read, or whatever `take` returns.
+    /// A file that was changed or can no longer be read, or whatever `take` returns.
     pub fn for_each<E: From<Error>>(
         &self,
         mut take: impl FnMut(&[Rated]) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.for_each_group(|columns| self.rated(columns), |rated| take(&rated))
+        let mut rows = 0;
+        self.for_each_group(
+            |group| self.rated(group),
+            |rated: Vec<Rated>| {
+                rows += rated.len();
+                take(&rated)
+            },
+        )?;
+        Ok(Error::unless_all("ratings", rows, self.rows)?)
     }
 
-    fn rated(&self, columns: &RatingColumns) -> Vec<Rated> {
-        (0..columns.users.len())
-            .filter_map(|row| {
+    /// Ratings of known movies of a row group.
+    fn rated(&self, group: usize) -> Result<Vec<Rated>> {
+        let mut rated = Vec::new();
+        for batch in self.reader.batches(group)? {
+            let batch = batch?;
+            let columns = RatingsBatch::of(&batch);
+            rated.extend((0..batch.num_rows()).filter_map(|row| {
                 Some(Rated {
                     user: self.users.row(columns.users[row])?,
                     movie: self.movies.row(columns.movies[row])?,
                     stars: columns.stars[row],
                     timestamp: columns.timestamps[row],
                 })
-            })
-            .collect()
+            }));
+        }
+        Ok(rated)
     }
 
-    /// Hands out what `prepare` makes of each row group, in order. The next ones,
-    /// as many as there are threads, are read meanwhile.
+    /// Hands out what `read` makes of each row group, in order. While
+    /// [`GROUPS_AT_A_TIME`] are handed out the next as many are read, and no more.
+    /// A panic of `read` is one of the caller's thread.
     fn for_each_group<T: Send, E: From<Error>>(
         &self,
-        prepare: impl Fn(&RatingColumns) -> T + Sync,
+        read: impl Fn(usize) -> Result<T> + Sync,
         mut take: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
-        let read = |group: usize| {
-            let length = self.reader.lengths()[group];
-            let mut columns = RatingColumns::zeroed(length);
-            self.reader.read(group, columns.parts([length]).pop()?)?;
-            Some(prepare(&columns))
-        };
+        let groups: Vec<usize> = (0..self.reader.lengths().len()).collect();
+        let at_a_time = rayon::current_num_threads().min(GROUPS_AT_A_TIME);
+        let read = &read;
         let (send, receive) = sync_channel(0);
         std::thread::scope(|scope| {
-            scope.spawn(move || {
-                let groups: Vec<usize> = (0..self.reader.lengths().len()).collect();
-                for groups in groups.chunks(rayon::current_num_threads()) {
-                    let prepared: Option<Vec<T>> =
-                        groups.par_iter().map(|&group| read(group)).collect();
-                    let damaged = prepared.is_none();
+            let reading = scope.spawn(move || {
+                for groups in groups.chunks(at_a_time) {
+                    let made: Result<Vec<T>> = groups.par_iter().map(|&it| read(it)).collect();
+                    let failed = made.is_err();
                     // A closed channel means that `take` failed.
-                    if send.send(prepared).is_err() || damaged {
+                    if send.send(made).is_err() || failed {
                         break;
                     }
                 }
             });
-            for prepared in receive {
-                for prepared in prepared.ok_or_else(|| damaged(&self.path))? {
-                    take(prepared)?;
-                }
+            let taken = receive
+                .into_iter()
+                .try_for_each(|made| made?.into_iter().try_for_each(&mut take));
+            match reading.join() {
+                Ok(()) => taken,
+                // The channel was closed by a panic, not by the end of the data.
+                Err(panic) => std::panic::resume_unwind(panic),
             }
-            Ok(())
         })
     }
 
@@ -151,12 +161,11 @@ impl RatingsStream {
         let mut pairs = PassingPairs::default();
         let (mut users, mut unknown_movies) = (IdMap::default(), BTreeSet::new());
         let (mut row, mut first_unknown, mut unknown) = (0, None, 0);
-        self.for_each_group(RatingColumns::clone, |columns| {
+        let read = |group| self.reader.columns(group);
+        self.for_each_group(read, |columns: RatingColumns| {
             if options.duplicates == Duplicates::Refuse {
                 pairs.check(&columns, origin)?;
             }
-            let ids = columns.users.iter().copied();
-            users = IdMap::from_ids(users.ids().iter().copied().chain(ids));
             for &movie in &columns.movies {
                 if self.movies.row(movie).is_none() {
                     first_unknown.get_or_insert(row);
@@ -165,7 +174,12 @@ impl RatingsStream {
                 }
                 row += 1;
             }
-            Ok(())
+            // Who rated no movie that is known does not count, as in memory.
+            let pairs = columns.users.iter().zip(&columns.movies);
+            let kept = pairs.filter(|(_, movie)| self.movies.row(**movie).is_some());
+            let kept = kept.map(|(&user, _)| user);
+            users = IdMap::from_ids(users.ids().iter().copied().chain(kept));
+            Ok::<_, Error>(())
         })?;
         if let (Some(first), UnknownMovies::Refuse) = (first_unknown, options.unknown_movies) {
             return Err(origin.unknown_movie(first, unknown, unknown_movies.len()));
@@ -178,7 +192,97 @@ impl RatingsStream {
     }
 }
 
-fn damaged(path: &Path) -> Error {
-    let source = std::io::Error::other("it is damaged, or was changed while it was read");
-    Error::read(path)(source)
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::digest::Hashed;
+    use crate::ratings_parquet::RatingsWriter;
+
+    /// A rating a row group.
+    fn stream(groups: u32) -> RatingsStream {
+        let path = Path::new("ratings.parquet");
+        let file = tempfile::tempfile().unwrap();
+        let out = Hashed::new(file.try_clone().unwrap());
+        let mut writer = RatingsWriter::new(out, path).unwrap();
+        for user in 0..groups {
+            let columns = RatingColumns {
+                users: vec![user],
+                movies: vec![7],
+                stars: vec![3.5],
+                timestamps: vec![user],
+            };
+            writer.write_all(&columns).unwrap();
+        }
+        let (rows, hashed) = writer.close().unwrap();
+        let digest = hashed.finish().1;
+        RatingsStream {
+            reader: RatingsReader::open(file, path, (rows, &digest)).unwrap(),
+            users: IdMap::from_ids(0..groups),
+            movies: IdMap::from_ids([7]),
+            rows,
+            left_out: LeftOut::default(),
+        }
+    }
+
+    /// A row group in memory.
+    struct Held<'a>(&'a AtomicUsize);
+
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn row_groups_in_memory_do_not_grow_with_threads() {
+        let stream = stream(200);
+        let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let read = |group| {
+            most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            Ok((group, Held(&held)))
+        };
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(64).build();
+        let mut next = 0;
+        threads.unwrap().install(|| {
+            let take = |(group, _held): (usize, Held)| {
+                assert_eq!(group, next);
+                next += 1;
+                // Whoever reads ahead has the time to.
+                std::thread::sleep(std::time::Duration::from_micros(200));
+                Ok::<_, Error>(())
+            };
+            stream.for_each_group(read, take).unwrap();
+        });
+        assert_eq!((next, held.into_inner()), (200, 0));
+        let most = most.into_inner();
+        assert!(most <= 2 * GROUPS_AT_A_TIME, "{most} row groups at once");
+    }
+
+    #[test]
+    fn a_panic_while_row_groups_are_read_is_not_the_end_of_the_data() {
+        let stream = stream(20);
+        let read = |group: usize| {
+            assert!(group != 13, "out of paper");
+            Ok(())
+        };
+        let all = || stream.for_each_group(read, |()| Ok::<_, Error>(()));
+        let panic = catch_unwind(AssertUnwindSafe(all)).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"out of paper"));
+    }
+
+    #[test]
+    fn ratings_that_no_longer_come_are_an_error() {
+        let mut stream = stream(3);
+        stream.for_each(|_| Ok::<_, Error>(())).unwrap();
+        stream.users = IdMap::from_ids([0, 2]);
+        let error = stream.for_each(|_| Ok::<_, Error>(())).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.starts_with("2 ratings came where there are 3;"),
+            "{message}"
+        );
+    }
 }

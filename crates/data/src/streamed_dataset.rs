@@ -45,7 +45,7 @@ impl Default for RandomSplit {
 /// [`Split::with_validation`](crate::Split::with_validation), and holds none of them: each
 /// epoch sends the training rows to a scratch file in random buckets, 16 bytes
 /// a rating, and reads these back one by one. Memory is that of the users, the
-/// movies and some tens of megabytes.
+/// movies and at most 200 MiB, whatever the number of ratings and of threads.
 pub struct StreamedDataset {
     features: Arc<Features>,
     ratings: Arc<RatingsStream>,
@@ -86,7 +86,12 @@ impl StreamedDataset {
 
     fn held_batches(&self, size: usize, part: Part) -> Batches {
         let (ratings, parts) = (Arc::clone(&self.ratings), self.parts.clone());
-        Batches::new(&self.features, Purpose::Held, move |take| {
+        let rows = match part {
+            Part::Train => self.training_rows(),
+            Part::Validation => self.validation_rows(),
+            Part::Test => self.test_rows(),
+        };
+        Batches::new(&self.features, Purpose::Held, rows, move |take| {
             let mut cut = Cut::new(size);
             let mut give = |rated| take(rated).then_some(()).ok_or(Stop::Dropped);
             let fed = for_each_of(&ratings, parts, part, |rated| cut.push(rated, &mut give));
@@ -116,11 +121,13 @@ impl TrainingData for StreamedDataset {
     }
 
     fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches {
-        let shuffle = Shuffle::new(self.training_rows(), seed);
+        let rows = self.training_rows();
+        let shuffle = Shuffle::new(rows, seed);
+        let passed = first.saturating_mul(size.max(1)).min(rows);
         let (ratings, parts) = (Arc::clone(&self.ratings), self.parts.clone());
         let scratch = self.scratch.clone();
         let purpose = Purpose::Train { seed, first };
-        Batches::new(&self.features, purpose, move |take| {
+        Batches::new(&self.features, purpose, rows - passed, move |take| {
             let mut scattered = Scattered::new(shuffle, &scratch)?;
             let mut cut = Cut::new(CHUNK);
             for_each_of(&ratings, parts, Part::Train, |rated| {
@@ -473,6 +480,26 @@ mod tests {
         };
         data.for_each_test_user(take).unwrap();
         users
+    }
+
+    #[test]
+    fn ratings_beyond_32_bits_come_back_from_the_scratch_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut scattered = Scattered::new(Shuffle::new(3, 1), folder.path()).unwrap();
+        // As if so many had been written before; the file has a hole there.
+        scattered.rows = u64::from(u32::MAX) + 7;
+        let start = SeekFrom::Start(scattered.rows * RATED_BYTES as u64);
+        scattered.file.seek(start).unwrap();
+        let sent = [1, 2, 3].map(|user| crate::rated::rated(user, 7, 3.5, 9));
+        scattered.send(&sent).unwrap();
+        let mut found = Vec::new();
+        let take = &mut |rows: Vec<Rated>| {
+            found.extend(rows);
+            true
+        };
+        scattered.hand_out(2, take).unwrap();
+        found.sort_unstable_by_key(|rated| rated.user);
+        assert_eq!(found, sent);
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl Release {
             ..OpenOptions::default()
         };
         if let (true, SplitConfig::Random { test_share, seed }) = (config.stream, &config.split) {
-            options.cache = Some(beside(&config.out).join("ratings-cache"));
+            let caches = beside(&config.out).join("ratings-cache");
+            options.cache = Some(OpenOptions::cache_under(&caches, dir)?);
             return Ok(Self::Streamed {
                 movielens: options.open_streamed(dir)?,
                 split: RandomSplit {

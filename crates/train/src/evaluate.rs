@@ -32,13 +32,15 @@ pub struct RatedPrediction {
 /// a time.
 ///
 /// # Errors
-/// A model that does not fit the data, or what `take` returns.
+/// A model that does not fit the data, data of which rows are missing, or what `take`
+/// returns.
 pub fn predict_test(
     model: &Dlrm,
     data: &impl TrainingData,
     take: impl FnMut(&[RatedPrediction]) -> Result<()>,
 ) -> Result<()> {
-    predict(model, data, data.test_batches(ROWS_AT_A_TIME), take)
+    let seen = predict(model, data, data.test_batches(ROWS_AT_A_TIME), take)?;
+    all_came("held-out ratings", seen, data.test_rows())
 }
 
 /// The same for the validation rows.
@@ -50,19 +52,27 @@ pub fn predict_validation(
     data: &impl TrainingData,
     take: impl FnMut(&[RatedPrediction]) -> Result<()>,
 ) -> Result<()> {
-    predict(model, data, data.validation_batches(ROWS_AT_A_TIME), take)
+    let seen = predict(model, data, data.validation_batches(ROWS_AT_A_TIME), take)?;
+    all_came("validation ratings", seen, data.validation_rows())
 }
 
+/// A figure is of all rows, or of none.
+pub(crate) fn all_came(rows: &'static str, seen: usize, expected: usize) -> Result<()> {
+    Ok(mmdlrm_data::Error::unless_all(rows, seen, expected)?)
+}
+
+/// The number of rows that were predicted.
 fn predict(
     model: &Dlrm,
     data: &impl TrainingData,
     batches: Batches,
     mut take: impl FnMut(&[RatedPrediction]) -> Result<()>,
-) -> Result<()> {
+) -> Result<usize> {
     let features = data.features();
     let (users, movies) = (features.users().ids(), features.movies().ids());
     let scorer = Scorer::new(model, features.clone())?;
     let (mut predictions, mut rated) = (Vec::new(), Vec::new());
+    let mut seen = 0;
     for batch in batches {
         let batch = batch?;
         scorer.predict(&batch, &mut predictions)?;
@@ -78,9 +88,10 @@ fn predict(
                 prediction: f64::from(prediction),
             });
         }
+        seen += rated.len();
         take(&rated)?;
     }
-    Ok(())
+    Ok(seen)
 }
 
 /// nDCG@`k` over the whole catalogue: for each user with held-out ratings, all
@@ -94,7 +105,7 @@ fn predict(
 /// pair. Memory is that of a few users' scores, whatever the number of users.
 ///
 /// # Errors
-/// A model that does not fit the data, or `k` of 0.
+/// A model that does not fit the data, data of which rows are missing, or `k` of 0.
 pub fn rank_catalogue(
     model: &Dlrm,
     data: &impl TrainingData,
@@ -124,7 +135,9 @@ pub fn rank_catalogue(
         Ok::<_, Error>(())
     };
     let mut waiting = Vec::new();
+    let mut held_out = 0;
     data.for_each_test_user(|test| {
+        held_out += test.held_out.len();
         waiting.push(Waiting {
             user: test.user,
             known: [test.trained, test.validated].concat(),
@@ -136,6 +149,7 @@ pub fn rank_catalogue(
         Ok::<_, Error>(())
     })?;
     rank(&mut waiting)?;
+    all_came("held-out ratings", held_out, data.test_rows())?;
     Ok(ranking)
 }
 

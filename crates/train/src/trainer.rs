@@ -8,7 +8,7 @@ use mmdlrm_model::{Dlrm, Loss, Parameters};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, Progress, Tensors};
-use crate::evaluate::{RatedPrediction, predict_test, predict_validation};
+use crate::evaluate::{RatedPrediction, all_came, predict_test, predict_validation};
 use crate::input::Wiring;
 use crate::session::{fingerprint, of_data};
 use crate::stepper::{CpuStepper, Stepper};
@@ -264,12 +264,15 @@ impl<'a, D: TrainingData> Run<'a, D> {
     fn epoch(&mut self, stepper: &mut impl Stepper, on_step: &mut impl FnMut(usize)) -> Result<()> {
         let (data, wiring, config) = (self.data, self.wiring, self.config);
         self.since = Instant::now();
-        let steps = data.training_rows().div_ceil(config.batch_size);
+        let rows = data.training_rows();
+        let steps = rows.div_ceil(config.batch_size);
         let all_steps = (steps * config.epochs) as u64;
         let order = self.progress.order(config.seed);
         let done = self.progress.steps_of_epoch;
+        let mut seen = (done * config.batch_size).min(rows);
         for batch in data.training_batches_from(config.batch_size, order, done) {
             let batch = batch?;
+            seen += batch.len();
             self.unseen.push_back(batch.len());
             let factor = config.schedule.factor(self.progress.step, all_steps);
             let targets = beyond_base(&batch);
@@ -283,6 +286,7 @@ impl<'a, D: TrainingData> Run<'a, D> {
                 self.keep(stepper)?;
             }
         }
+        all_came("training ratings", seen, rows)?;
         self.see_losses(stepper, true)?;
         self.spend_time();
         // The last step may have been one too many: nobody should keep it then.

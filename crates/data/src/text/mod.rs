@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-pub(crate) use blocks::{Blocks, decimal, digits, line_end};
+pub(crate) use blocks::{Blocks, decimal, digits, line_end, read_exact_at};
 pub(crate) use rows::{Row, TableFile};
 
 use crate::{Error, Result};

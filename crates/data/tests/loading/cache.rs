@@ -1,7 +1,7 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use mmdlrm_data::{MovieLens, OpenOptions};
+use mmdlrm_data::{Error, MovieLens, OpenOptions, Rated, RatingsStream, Result};
 
 use crate::{Folder, RATINGS, good, gzip};
 
@@ -165,4 +165,89 @@ fn a_cache_that_cannot_be_written_is_done_without() {
     };
     let error = streamed.open_streamed(folder.path()).err().unwrap();
     assert!(error.to_string().contains("cannot write"), "{error}");
+}
+
+fn stream(folder: &Folder) -> RatingsStream {
+    let options = OpenOptions {
+        cache: Some(folder.file("cache")),
+        ..OpenOptions::default()
+    };
+    options.open_streamed(folder.path()).unwrap().ratings
+}
+
+fn rated(stream: &RatingsStream) -> Result<Vec<Rated>> {
+    let mut all = Vec::new();
+    stream.for_each(|rated| {
+        all.extend_from_slice(rated);
+        Ok::<_, Error>(())
+    })?;
+    Ok(all)
+}
+
+/// Two folders whose caches are of the same length, and differ in the stars alone.
+fn alike() -> [Folder; 2] {
+    let folders = [good(), good()];
+    folders[1].write("ratings.csv", RATINGS.replace("4.0", "1.0"));
+    folders
+}
+
+#[test]
+fn a_cache_that_takes_the_place_of_another_is_not_read_in_its_stead() {
+    let [folder, other] = alike();
+    let (ratings, others) = (stream(&folder), stream(&other));
+    let before = rated(&ratings).unwrap();
+    assert_ne!(before, rated(&others).unwrap());
+    std::fs::rename(parquet(&other), parquet(&folder)).unwrap();
+    assert_eq!(rated(&ratings).unwrap(), before);
+    std::fs::remove_file(parquet(&folder)).unwrap();
+    assert_eq!(rated(&ratings).unwrap(), before);
+}
+
+#[test]
+fn a_cache_that_is_written_over_after_it_was_verified_is_an_error() {
+    let [folder, other] = alike();
+    // Just made, and found again.
+    for _ in 0..2 {
+        let (ratings, _) = (stream(&folder), stream(&other));
+        let whole = std::fs::read(parquet(&folder)).unwrap();
+        let others = std::fs::read(parquet(&other)).unwrap();
+        assert!(whole != others && whole.len() == others.len());
+        std::fs::write(parquet(&folder), others).unwrap();
+        let message = rated(&ratings).unwrap_err().to_string();
+        assert!(message.contains("changed while it was in use"), "{message}");
+        std::fs::write(parquet(&folder), &whole[..20]).unwrap();
+        rated(&ratings).unwrap_err();
+        std::fs::write(parquet(&folder), whole).unwrap();
+        rated(&ratings).unwrap();
+    }
+}
+
+#[test]
+fn releases_in_folders_of_one_name_have_caches_of_their_own() {
+    let parents = [good(), good()];
+    let caches = Folder::new(&[]);
+    let [first, second] = [0, 1].map(|number| {
+        let dir = parents[number].file("ml");
+        std::fs::create_dir(&dir).unwrap();
+        for name in ["movies.csv", "ratings.csv"] {
+            std::fs::copy(parents[number].file(name), dir.join(name)).unwrap();
+        }
+        dir
+    });
+    let of = |dir: &Path| OpenOptions::cache_under(caches.path(), dir).unwrap();
+    assert_ne!(of(&first), of(&second));
+    assert_ne!(of(parents[0].path()), of(&first));
+    // However the folder is named.
+    assert_eq!(of(&first), of(&first.join("../ml")));
+    let name = of(&first)
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+    assert!(
+        name.starts_with("ml-") && of(&first).starts_with(caches.path()),
+        "{name}"
+    );
+    let missing = OpenOptions::cache_under(caches.path(), &first.join("no")).unwrap_err();
+    assert!(missing.to_string().contains("no/ratings.csv"), "{missing}");
 }
