@@ -1,9 +1,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use safetensors::View;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
@@ -180,15 +181,45 @@ pub(crate) fn write<M: Serialize>(
         ),
         (PROGRESS_KEY.to_owned(), progress),
     ]);
-    write_whole(path, |beside| {
-        safetensors::serialize_to_file(views, Some(metadata), beside).map_err(|error| {
-            let source = match error {
-                safetensors::SafeTensorError::IoError(source) => source,
-                other => std::io::Error::other(other),
-            };
-            write_error(path)(source)
-        })
+    let header = header(&views, metadata).map_err(write_error(path))?;
+    write_whole(path, |file| {
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        file.write_all(&header)
+            .and_then(|()| {
+                views
+                    .iter()
+                    .try_for_each(|(_, numbers)| file.write_all(&numbers.data()))
+            })
+            .and_then(|()| file.flush())
+            .map_err(write_error(path))
     })
+}
+
+/// What stands before the tensors in a safetensors file. The crate writes whole files,
+/// but only to a path: nobody can flush the handle that it wrote by.
+fn header(
+    views: &[(&String, Numbers)],
+    metadata: HashMap<String, String>,
+) -> std::io::Result<Vec<u8>> {
+    const LENGTH: usize = size_of::<u64>();
+    let mut end = 0;
+    let tensors = views.iter().map(|(name, view)| {
+        let start = end;
+        end += view.data_len();
+        let tensor = TensorInfo {
+            dtype: view.dtype(),
+            shape: view.shape().to_vec(),
+            data_offsets: (start, end),
+        };
+        ((*name).clone(), tensor)
+    });
+    let metadata =
+        Metadata::new(Some(metadata), tensors.collect()).map_err(std::io::Error::other)?;
+    let mut json = serde_json::to_vec(&metadata)?;
+    // The tensors begin at a multiple of eight.
+    json.resize(json.len().next_multiple_of(LENGTH), b' ');
+    let length = (json.len() as u64).to_le_bytes();
+    Ok([&length[..], &json].concat())
 }
 
 /// Numbers in a file, in little-endian order.

@@ -221,6 +221,24 @@ mod tests {
     }
 
     #[test]
+    fn a_checkpoint_is_a_safetensors_file_that_others_may_read_and_nothing_lies_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path().join("of a run"), Default::default());
+        checkpoints.save(&progress(1), tensors(1.5)).unwrap();
+        let path = checkpoints.paths(is_step).unwrap().pop().unwrap();
+        let plain = folder.path().join("plain");
+        std::fs::write(&plain, "").unwrap();
+        let permissions = |path| std::fs::metadata(path).unwrap().permissions();
+        assert_eq!(permissions(&path), permissions(&plain));
+        assert_eq!(std::fs::read_dir(&checkpoints.folder).unwrap().count(), 1);
+        let bytes = std::fs::read(&path).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(file.names().len(), 2);
+        assert_eq!(file.tensor("b").unwrap().shape(), [3]);
+        assert_eq!(file.tensor("b").unwrap().data()[4..8], 1.5f32.to_le_bytes());
+    }
+
+    #[test]
     fn a_damaged_checkpoint_is_passed_over_wherever_the_damage_is() {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = Checkpoints::new(folder.path(), CheckpointConfig::default());

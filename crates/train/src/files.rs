@@ -13,12 +13,13 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
 
 /// Lets `fill` write a file beside its place, and renames it there once it is on
 /// the disk: whenever the machine stops, `path` is as it was or as it should be.
-pub(crate) fn write_whole(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+///
+/// `fill` gets the handle that is flushed afterwards: Windows flushes by none that
+/// cannot write, and an error of the disk is told to the handle that wrote.
+pub(crate) fn write_whole(path: &Path, fill: impl FnOnce(&File) -> Result<()>) -> Result<()> {
     let beside = beside(path);
-    let written = fill(&beside).and_then(|()| {
-        File::open(&beside)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::rename(&beside, path))
+    let written = write_and_flush(&beside, path, fill).and_then(|()| {
+        std::fs::rename(&beside, path)
             .and_then(|()| sync_parent(path))
             .map_err(write_error(path))
     });
@@ -29,7 +30,18 @@ pub(crate) fn write_whole(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -
     written
 }
 
-/// A rename is on the disk when its folder is.
+/// Closes the file before it returns: Windows need not rename an open one.
+fn write_and_flush(
+    beside: &Path,
+    path: &Path,
+    fill: impl FnOnce(&File) -> Result<()>,
+) -> Result<()> {
+    let file = File::create(beside).map_err(write_error(path))?;
+    fill(&file)?;
+    file.sync_all().map_err(write_error(path))
+}
+
+/// A rename is on the disk when its folder is. Elsewhere folders cannot be flushed.
 #[cfg(unix)]
 fn sync_parent(path: &Path) -> std::io::Result<()> {
     match path.parent() {

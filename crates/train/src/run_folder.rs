@@ -264,8 +264,7 @@ impl RunFolder {
             path: path.clone(),
             source,
         };
-        write_whole(&path, |beside| {
-            let file = File::create(beside).map_err(write_error(&path))?;
+        write_whole(&path, |file| {
             let schema = table(&[]).map_err(parquet_error)?.schema();
             let mut writer = ArrowWriter::try_new(file, schema, None).map_err(parquet_error)?;
             fill(&mut |rows| {
@@ -280,8 +279,8 @@ impl RunFolder {
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
-        write_whole(&path, |beside| {
-            std::fs::write(beside, bytes).map_err(write_error(&path))
+        write_whole(&path, |mut file| {
+            file.write_all(bytes).map_err(write_error(&path))
         })
     }
 }
@@ -296,8 +295,13 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 /// Locks the folder, or says that somebody else has.
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
-    let file = File::options().create(true).append(true).open(&path);
-    let file = file.map_err(write_error(&path))?;
+    // Windows locks no file that was opened only to be appended to.
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(write_error(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Busy {
