@@ -10,7 +10,6 @@
 mod support;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -23,19 +22,14 @@ const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 /// narrower than 500.
 const WIDTHS: [u32; 2] = [1400, 500];
 
-/// Where a browser is; says so where there is none.
+/// Where a browser is.
 fn browser() -> Option<PathBuf> {
     let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
         .flat_map(|folder| NAMES.map(|name| folder.join(name)))
         .find(|program| program.is_file());
-    let browser = named.or(found);
-    if browser.is_none() {
-        // Straight to standard error: the test harness hides what macros print.
-        let _ = writeln!(std::io::stderr(), "skipped: no Chromium");
-    }
-    browser
+    support::Need::Chromium.or_skip(named.or(found))
 }
 
 /// What a page became, and what its console said.

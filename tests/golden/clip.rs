@@ -37,6 +37,14 @@ fn case() -> Option<Case> {
     let folder = shared.join("models/clip-tiny");
     let clip = ClipEncoder::load(folder.to_str().unwrap(), &LoadOptions::default()).unwrap();
     let golden: Golden = read_json(&folder.join("golden.json"));
+    // None of the loops below is over nothing.
+    assert_eq!((golden.movie_ids.len(), golden.texts.len()), (4, 4));
+    assert_eq!(golden.input_ids.len(), golden.texts.len());
+    assert_eq!(golden.text_embeds.len(), golden.texts.len());
+    assert_eq!(golden.image_embeds.len(), golden.movie_ids.len());
+    assert_eq!(golden.pixel_mean.len(), golden.movie_ids.len());
+    let first_rows = golden.pixel_first_row.iter();
+    assert!(first_rows.clone().count() == 4 && first_rows.flatten().count() > 0);
     let preprocessor: serde_json::Value = read_json(&folder.join("preprocessor_config.json"));
     let red_deviation = preprocessor["image_std"][0].as_f64().unwrap() as f32;
     let pictures = golden
@@ -157,6 +165,7 @@ fn golden_clip_pixel_embeddings_equal_transformers() {
     let golden: PixelGolden = read_json(&folder("clip-tiny-pixels.json"));
     let size = 3 * 224 * 224;
     let found = clip.encode_images(&made_up_pixels(2, size)).unwrap();
+    assert_eq!(golden.image_embeds.len(), found.len());
     for (found, expected) in found.iter().zip(&golden.image_embeds) {
         let error = relative_error(found, expected);
         assert!(error < SAME_INPUT, "{error}");

@@ -9,8 +9,6 @@ use mmdlrm::train::{Algorithm, Optimizer, OptimizerConfig};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use crate::support::shared;
-
 const ONE_PASS: f32 = 1e-5;
 const THREE_STEPS: f32 = 1e-4;
 
@@ -34,24 +32,19 @@ struct Case {
     bytes: Vec<u8>,
 }
 
-fn cases() -> Option<Vec<Case>> {
-    let folder = shared()?.join("golden");
-    let mut cases = Vec::new();
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if name.starts_with("dlrm_") && path.extension().is_some_and(|e| e == "json") {
-            let golden = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-            let bytes = std::fs::read(path.with_extension("safetensors")).unwrap();
-            cases.push(Case {
-                name,
-                golden,
-                bytes,
-            });
-        }
+const CASES: [&str; 3] = ["cat_mse_sgd", "dot_bce_sgd", "dot_itself_mse_adagrad"];
+
+fn case(name: &str) -> Case {
+    let path = crate::folder().join(format!("dlrm/dlrm_{name}.json"));
+    Case {
+        name: name.to_owned(),
+        golden: crate::read_json(&path),
+        bytes: std::fs::read(path.with_extension("safetensors")).unwrap(),
     }
-    assert!(!cases.is_empty(), "no golden DLRM in {}", folder.display());
-    Some(cases)
+}
+
+fn cases() -> [Case; 3] {
+    CASES.map(case)
 }
 
 impl Case {
@@ -169,8 +162,7 @@ fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
 
 #[test]
 fn a_pytorch_checkpoint_loads_as_the_model_it_describes() {
-    let path =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/pytorch/dlrm.pt");
+    let path = crate::folder().join("pytorch/dlrm.pt");
     let found = Dlrm::from_pytorch(&path).unwrap();
     let rows: Vec<usize> = found
         .config()
@@ -181,16 +173,9 @@ fn a_pytorch_checkpoint_loads_as_the_model_it_describes() {
     assert_eq!(rows, [50, 30, 20]);
     let dot = Interaction::Dot { itself: false };
     assert_eq!(found.config().interaction, dot);
-    let name = "dlrm_dot_bce_sgd";
-    for case in cases()
-        .unwrap_or_default()
-        .iter()
-        .filter(|case| case.name == name)
-    {
-        let mut expected = case.model();
-        assert_eq!(found.parameters(), expected.parameters());
-        expected.load_pytorch(&path).unwrap();
-    }
+    let mut expected = case("dot_bce_sgd").model();
+    assert_eq!(found.parameters(), expected.parameters());
+    expected.load_pytorch(&path).unwrap();
     let mut other = Dlrm::new(DlrmConfig::default(), 1).unwrap();
     let error = other.load_pytorch(&path).unwrap_err().to_string();
     assert!(
@@ -214,7 +199,7 @@ fn a_pytorch_checkpoint_loads_as_the_model_it_describes() {
 
 #[test]
 fn golden_dlrm_predictions_equal_meta() {
-    for case in cases().unwrap_or_default() {
+    for case in cases() {
         let mut predictions = Vec::new();
         case.with_batch(|batch, _| case.model().predict(batch, &mut predictions))
             .unwrap();
@@ -229,7 +214,7 @@ fn golden_dlrm_predictions_equal_meta() {
 
 #[test]
 fn golden_dlrm_gradients_equal_meta() {
-    for case in cases().unwrap_or_default() {
+    for case in cases() {
         let model = case.model();
         let mut gradients = Gradients::default();
         let loss = case
@@ -273,7 +258,7 @@ fn golden_dlrm_gradients_equal_meta() {
 
 #[test]
 fn golden_dlrm_weights_after_three_steps_equal_meta() {
-    for case in cases().unwrap_or_default() {
+    for case in cases() {
         let mut model = case.model();
         let config = OptimizerConfig {
             algorithm: match case.golden.optimizer.as_str() {

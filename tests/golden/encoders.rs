@@ -13,9 +13,7 @@ use crate::{read_json, relative_error};
 const EXACT: f32 = 1e-4;
 
 pub fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/golden/encoders")
-        .join(name)
+    crate::folder().join("encoders").join(name)
 }
 
 #[derive(Deserialize)]

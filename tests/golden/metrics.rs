@@ -1,8 +1,6 @@
 use mmdlrm::metrics::{Probabilities, Regression, average_precision, dcg_at_k, ndcg_at_k, roc_auc};
 use serde::Deserialize;
 
-use crate::support::shared;
-
 const TOLERANCE: f64 = 1e-9;
 
 #[derive(Deserialize)]
@@ -34,14 +32,13 @@ struct Rating {
     r2: f64,
 }
 
-fn golden() -> Option<Golden> {
-    let path = shared()?.join("golden/metrics.json");
-    Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+fn golden() -> Golden {
+    crate::read_json(&crate::folder().join("metrics.json"))
 }
 
 #[test]
 fn golden_ndcg_equals_scikit_learn() {
-    let Some(golden) = golden() else { return };
+    let golden = golden();
     assert!(!golden.ranking.is_empty());
     for case in golden.ranking {
         for (k, expected) in case.ndcg {
@@ -93,9 +90,7 @@ fn golden_ndcg_equals_scikit_learn() {
 
 #[test]
 fn golden_rating_errors_equal_scikit_learn() {
-    let Some(Golden { rating, .. }) = golden() else {
-        return;
-    };
+    let rating = golden().rating;
     let mut halves = [Regression::default(); 2];
     for (number, (&p, &y)) in rating.prediction.iter().zip(&rating.target).enumerate() {
         halves[number % 2].add(p, y);

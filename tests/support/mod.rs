@@ -1,54 +1,70 @@
 //! What several integration tests need.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test program uses a part of it"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
+mod need;
+mod programs;
 pub mod server;
 
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ExitStatus};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use safetensors::tensor::{Dtype, TensorView};
 
+pub use need::Need;
+pub use programs::{program, run};
+
 /// The folder of real data and golden values: `MMDLRM_SHARED`, or `shared`
-/// beside the workspace. Says so and returns `None` where there is none.
+/// beside the workspace.
 pub fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("MMDLRM_SHARED").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
         PathBuf::from,
     );
-    if folder.is_dir() {
-        return Some(folder);
+    Need::Shared.or_skip(folder.is_dir().then_some(folder))
+}
+
+/// Waits until a process has done what is waited for, and asserts that it is still at work.
+#[track_caller]
+pub fn wait_until(child: &mut Child, is_done: impl Fn() -> bool) {
+    const PATIENCE: Duration = Duration::from_secs(120);
+    let begun = Instant::now();
+    while !is_done() {
+        let ended = child.try_wait().unwrap();
+        assert!(ended.is_none(), "it ended too early: {ended:?}");
+        assert!(begun.elapsed() < PATIENCE, "it does not come to that");
+        sleep(Duration::from_millis(1));
     }
-    // Straight to standard error: the test harness hides what macros print.
-    let _ = writeln!(std::io::stderr(), "skipped: no shared folder");
-    None
 }
 
-/// The program of an example, which `cargo test` builds beside the tests. With
-/// `--test NAME` cargo leaves it as it was: add `--examples` then.
-pub fn program(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    let program = tests
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .join("examples")
-        .join(name);
-    assert!(program.exists(), "{} is not built", program.display());
-    program
+/// Kills a process, which must still be at work, and waits for its end.
+#[track_caller]
+pub fn kill(child: &mut Child) {
+    child.kill().unwrap();
+    assert_killed(child.wait().unwrap());
 }
 
-/// Runs an example in the folder `dir`.
-pub fn run(dir: &Path, name: &str, arguments: &[&str]) -> Output {
-    Command::new(program(name))
-        .current_dir(dir)
-        .args(arguments)
-        .output()
-        .unwrap()
+/// Asserts that a process did not come to an end by itself: a kill that came too late says
+/// nothing.
+#[track_caller]
+pub fn assert_killed(status: ExitStatus) {
+    // On Windows, what `Child::kill` has the process say.
+    let killed = if cfg!(unix) { None } else { Some(1) };
+    assert_eq!(status.code(), killed, "it had ended before it was killed");
 }
 
 pub fn text(bytes: &[u8]) -> String {
