@@ -24,6 +24,7 @@ fn scene() -> RgbImage {
 }
 
 fn assert_near(found: &[f32], expected: &[f32], most: f32) {
+    assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
         assert!((found - expected).abs() < most, "{found} {expected}");
     }
@@ -100,6 +101,7 @@ fn palettes_inks_and_progressive_pictures_have_the_colours_they_were_made_of() {
         ("progressive", PROGRESSIVE_JPEG, 4.0),
     ] {
         let found = clip().prepare_image(picture).unwrap();
+        assert_eq!(found.len(), expected.len(), "{name}");
         let most = steps / 255.0 / 0.26;
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             // Not where two colours meet.

@@ -42,6 +42,7 @@ fn check(input: &Input, config: DlrmConfig, loss: Loss, optimizer: OptimizerConf
         });
         assert_close(&[found.loss.to_scalar().unwrap()], &[expected as f32]);
         assert_close(&found.dense.to_vec1().unwrap(), &gradients.dense);
+        assert_eq!(found.tables.len(), gradients.tables.len());
         for ((rows, values), expected) in found.tables.iter().zip(&gradients.tables) {
             assert_eq!(rows.to_vec1::<u32>().unwrap(), expected.rows());
             let values: Vec<f32> = values.flatten_all().unwrap().to_vec1().unwrap();
@@ -185,7 +186,7 @@ fn a_run_on_a_device_learns_what_one_on_the_cpu_learns() {
         },
     )
     .unwrap();
-    assert_eq!(losses.len(), 2);
+    assert_eq!((losses.len(), expected_losses.len()), (2, 2));
     for (found, expected) in losses.iter().zip(expected_losses) {
         assert!((found / expected - 1.0).abs() < 1e-3, "{found} {expected}");
     }

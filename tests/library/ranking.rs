@@ -149,6 +149,7 @@ fn scores_of_all_items_equal_plain_predictions() {
                 .score_items(items.as_ref().unwrap(), input, &mut scores)
                 .unwrap();
         });
+        assert_eq!(scores.len(), users.len() * features.movies().len());
         let mut expected = Vec::new();
         for (scores, user) in scores.chunks(features.movies().len()).zip(users) {
             wide(&features.catalogue_batch(user), &mut |input| {

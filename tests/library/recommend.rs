@@ -195,6 +195,7 @@ fn a_visitor_is_learned_and_the_next_begins_anew() {
     let found = recommender
         .recommend_to_visitor(&ratings, &Query::default())
         .unwrap();
+    assert!(!found.is_empty());
     assert!(found.iter().all(|movie| !rated.contains(&movie.movie_id)));
 }
 

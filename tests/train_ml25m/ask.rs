@@ -99,6 +99,7 @@ fn a_saved_run_is_measured_again_and_on_other_ratings() {
     let last = |run: &str| metrics(&folder.path(run)).pop().unwrap();
     let (run, again) = (last("runs/test"), last("runs/test/evaluation"));
     for figure in ["rmse", "mae", "ndcg_at_10", "test_ratings"] {
+        assert!(run[figure].is_number(), "no {figure}");
         assert_eq!(run[figure], again[figure], "{figure}");
     }
     assert!(folder.path("runs/test/evaluation/report.html").exists());

@@ -36,6 +36,8 @@ const SHAPES: [(usize, usize, usize); 8] = [
 ];
 
 fn near(found: &[f32], expected: impl IntoIterator<Item = f64>) {
+    let expected: Vec<f64> = expected.into_iter().collect();
+    assert_eq!(found.len(), expected.len());
     for (&found, expected) in found.iter().zip(expected) {
         assert!(
             (f64::from(found) - expected).abs() < 1e-4,
