@@ -1,5 +1,6 @@
 use crate::input::same;
 use crate::layout::Layout;
+use crate::parameters::extreme;
 use crate::{Compression, DlrmConfig, Error, Parameters, Result, Segment, Table};
 
 /// The deep learning recommendation model (Naumov et al., 2019) with towers
@@ -142,21 +143,12 @@ impl Dlrm {
     /// Name and value of the parameter furthest from 0; NaN is further than any
     /// other. Whether a model is still sound shows here.
     pub fn extreme_parameter(&self) -> (String, f32) {
-        let key = |x: f32| if x.is_nan() { f32::INFINITY } else { x.abs() };
-        let extreme = |values: &[f32]| {
-            let further = |a: f32, &b: &f32| if a.is_nan() || key(a) >= key(b) { a } else { b };
-            values.iter().fold(0.0, further)
-        };
         let dense = self.segments().into_iter().map(|segment| {
-            let value = extreme(&self.parameters.dense[segment.range()]);
-            (segment.name, value)
+            let values = &self.parameters.dense[segment.range()];
+            (segment.name, values)
         });
         let tables = self.parameters.tables.iter();
-        let tables = tables.map(|table| (table.name.clone(), extreme(&table.values)));
-        dense
-            .chain(tables)
-            .max_by(|(_, a), (_, b)| key(*a).total_cmp(&key(*b)))
-            .unwrap_or_default()
+        extreme(dense.chain(tables.map(|table| (table.name.clone(), &*table.values))))
     }
 }
 

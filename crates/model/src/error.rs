@@ -108,6 +108,20 @@ pub enum Error {
         /// The configured output.
         output: String,
     },
+    /// A target that is no probability.
+    #[error(
+        "binary cross-entropy needs targets from {low} to {high}, but that of sample {sample} is {value}"
+    )]
+    Target {
+        /// The target.
+        value: f32,
+        /// The sample.
+        sample: usize,
+        /// The prediction that stands for a probability of 0.
+        low: f32,
+        /// The prediction that stands for a probability of 1.
+        high: f32,
+    },
     /// A file of weights that is damaged.
     #[error("the weights are not a whole safetensors file: {0}; save or copy the model again")]
     SafeTensors(#[from] safetensors::SafeTensorError),

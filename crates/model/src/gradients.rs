@@ -2,15 +2,16 @@
 //!
 //! The batch is cut into parts, each into pieces that fit a core's cache; a piece
 //! goes forwards and backwards before the next begins. Threads take parts as
-//! they come, each part has sums of its own, and these are added up in order: the
-//! same seed gives the same bits, whatever the number of threads.
+//! they come, each part has sums of its own, and these are added up in order, a
+//! [wave](crate::waves) of parts at a time: the same seed gives the same bits,
+//! whatever the number of threads, and memory does not grow with the batch.
 
 use std::ops::Range;
 
 use mmdlrm_kernels::{add_scaled, copy_rows, store};
 use rayon::prelude::*;
 
-use crate::dropout::Dropout;
+use crate::dropout::{DEFAULT_SEED, Dropout};
 use crate::embedding_bag::RowGradients;
 use crate::forward::{PIECE, Packed, Piece, Run, project};
 use crate::input::same;
@@ -18,6 +19,7 @@ use crate::mlp::{MlpBuffers, Sums};
 use crate::per_thread::PerThread;
 use crate::shared_bags::SharedSums;
 use crate::towers::Towered;
+use crate::waves::{add_in_order, wave};
 use crate::{Batch, Dlrm, Loss, ModalityInput, Result};
 
 /// Most samples of a part: some pieces, so that adding up is little work beside
@@ -25,22 +27,54 @@ use crate::{Batch, Dlrm, Loss, ModalityInput, Result};
 const PART: usize = 4 * PIECE;
 /// Most distinct vectors of a part; a tower has more parameters to add up.
 const TOWER_PART: usize = 8 * PIECE;
+/// Least parts of a wave: all of a batch of 8,192 samples, so that threads seldom wait
+/// for each other.
+const WAVE: usize = 24;
 
 /// Gradients of one batch, and the buffers they are computed in: keep one and
 /// pass it to every step.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gradients {
     /// Of [`Parameters::dense`](crate::Parameters::dense).
     pub dense: Vec<f32>,
     /// Of each of [`Parameters::tables`](crate::Parameters::tables), by the rows
     /// touched.
     pub tables: Vec<RowGradients>,
-    /// Number of the next step, which decides what dropout drops; it rises by
-    /// one with each.
+    /// Number of the next step, which with [`Self::seed`] decides what dropout
+    /// drops; it rises by one with each.
     pub step: u64,
+    /// Seed of what dropout drops; 42 by default.
+    pub seed: u64,
+    buffers: Buffers,
+}
+
+impl Default for Gradients {
+    fn default() -> Self {
+        Self::with_seed(DEFAULT_SEED)
+    }
+}
+
+impl Gradients {
+    /// For a run whose dropout is drawn by `seed`.
+    pub fn with_seed(seed: u64) -> Self {
+        Self {
+            dense: Vec::new(),
+            tables: Vec::new(),
+            step: 0,
+            seed,
+            buffers: Buffers::default(),
+        }
+    }
+}
+
+/// What is of no account once a step's gradients are computed.
+#[derive(Debug, Default)]
+struct Buffers {
+    /// Of a wave.
     parts: Vec<Part>,
-    /// Sums of parts of the distinct vectors of each modality.
     tower_parts: Vec<TowerPart>,
+    /// Sums of the tower parts of a wave.
+    tower_sums: Vec<Vec<f32>>,
     /// Gradient of the row of each sample, `[batch, row_width]`.
     rows: Vec<f32>,
     scratch: PerThread<Scratch>,
@@ -58,13 +92,11 @@ struct Part {
     loss: f64,
 }
 
-/// Sums of [`TOWER_PART`] distinct vectors of a modality.
-#[derive(Debug, Default)]
+/// [`TOWER_PART`] distinct vectors of a modality, or fewer.
+#[derive(Debug)]
 struct TowerPart {
     modality: usize,
     places: Range<usize>,
-    /// Of the tower's parameters.
-    dense: Vec<f32>,
 }
 
 /// What a thread works with.
@@ -90,20 +122,25 @@ impl Dlrm {
     ) -> Result<f64> {
         let samples = batch.check(&self.config)?;
         same("targets", targets.len(), samples)?;
-        loss.check(&self.config.output, samples)?;
+        loss.check(&self.config.output, targets)?;
         let Gradients {
             dense,
             tables,
             step,
+            seed,
+            buffers,
+        } = gradients;
+        let Buffers {
             parts,
             tower_parts,
+            tower_sums,
             rows,
             scratch,
             tower_buffers,
             towered,
             sums,
             packed,
-        } = gradients;
+        } = buffers;
         let layout = &self.layout;
         tables.resize_with(layout.tables.len(), RowGradients::default);
         scratch.fit();
@@ -128,37 +165,23 @@ impl Dlrm {
             batch,
             towered,
             sums,
-            dropout: Dropout::new(self.config.dropout, *step),
+            dropout: Dropout::new(self.config.dropout, *seed, *step),
             only: None,
         };
         *step += 1;
-        let of_part = part_size(samples, PART);
-        parts.resize_with(samples.div_ceil(of_part), Part::default);
         rows.resize(samples * layout.row_width, 0.0);
-        let tasks = rows.par_chunks_mut(of_part * layout.row_width);
-        let tasks = tasks.zip(parts.par_iter_mut()).enumerate();
-        tasks.for_each(|(number, (rows, part))| {
-            let start = number * of_part;
-            let samples = start..samples.min(start + of_part);
-            scratch.with(|scratch| run.run_part(targets, loss, samples, part, rows, scratch));
-        });
-        cut_towers(towered, tower_parts);
-        rayon::join(
-            || run.towers_backward(rows, tower_parts, tower_buffers),
-            || run.collect_rows(rows, tables),
-        );
         dense.clear();
         dense.resize(layout.dense_length, 0.0);
-        for part in parts.iter() {
-            add_scaled(&mut dense[..layout.towers_start], &part.dense, 1.0);
-        }
-        for part in tower_parts.iter() {
-            let range = layout.towers[part.modality].range();
-            add_scaled(&mut dense[range], &part.dense, 1.0);
-        }
+        let (of_rest, of_towers) = dense.split_at_mut(layout.towers_start);
+        let sum = run.run_parts(targets, loss, rows, parts, of_rest, scratch);
+        cut_towers(towered, tower_parts);
+        rayon::join(
+            || run.towers_backward(rows, tower_parts, tower_sums, tower_buffers, of_towers),
+            || run.collect_rows(rows, tables),
+        );
         self.add_l2(dense);
         // Nothing is the mean over no samples.
-        Ok(parts.iter().map(|part| part.loss).sum::<f64>() / samples.max(1) as f64)
+        Ok(sum / samples.max(1) as f64)
     }
 
     fn sort_rows(&self, batch: &Batch, tables: &mut [RowGradients]) {
@@ -182,7 +205,40 @@ impl Dlrm {
 
 impl Run<'_> {
     /// Forwards and backwards through everything but towers and tables; writes
-    /// the gradients of the samples' rows.
+    /// the gradients of the samples' rows, adds to `dense` those of the parameters
+    /// before the towers', and returns the sum of the losses.
+    fn run_parts(
+        &self,
+        targets: &[f32],
+        loss: Loss,
+        rows: &mut [f32],
+        parts: &mut Vec<Part>,
+        dense: &mut [f32],
+        scratch: &PerThread<Scratch>,
+    ) -> f64 {
+        let samples = targets.len();
+        let of_part = part_size(samples, PART);
+        let wave = wave(WAVE).min(samples.div_ceil(of_part).max(1));
+        parts.resize_with(wave, Part::default);
+        let of_rows = of_part * self.model.layout.row_width;
+        let mut sum = 0.0;
+        for (number, rows) in rows.chunks_mut(wave * of_rows).enumerate() {
+            let first = number * wave * of_part;
+            let tasks = rows.par_chunks_mut(of_rows).zip(parts.par_iter_mut());
+            tasks.enumerate().for_each(|(number, (rows, part))| {
+                let start = first + number * of_part;
+                let samples = start..samples.min(start + of_part);
+                scratch.with(|scratch| self.run_part(targets, loss, samples, part, rows, scratch));
+            });
+            let parts = &parts[..rows.len().div_ceil(of_rows)];
+            let of_parts: Vec<&[f32]> = parts.iter().map(|part| part.dense.as_slice()).collect();
+            add_in_order(dense, &of_parts);
+            parts.iter().for_each(|part| sum += part.loss);
+        }
+        sum
+    }
+
+    /// The same for a part, whose sums it writes.
     fn run_part(
         &self,
         targets: &[f32],
@@ -343,29 +399,51 @@ impl Run<'_> {
         }
     }
 
+    /// Adds to `dense` the gradients of the towers' parameters.
     fn towers_backward(
         &self,
         rows: &[f32],
-        parts: &mut [TowerPart],
+        parts: &[TowerPart],
+        sums: &mut Vec<Vec<f32>>,
+        buffers: &PerThread<MlpBuffers>,
+        dense: &mut [f32],
+    ) {
+        let layout = &self.model.layout;
+        let wave = wave(WAVE).min(parts.len().max(1));
+        sums.resize_with(wave, Vec::new);
+        for parts in parts.chunks(wave) {
+            let tasks = parts.par_iter().zip(sums.par_iter_mut());
+            tasks.for_each(|(part, sums)| self.tower_backward(rows, part, sums, buffers));
+            for (part, sums) in parts.iter().zip(&*sums) {
+                let Range { start, end } = layout.towers[part.modality].range();
+                let range = start - layout.towers_start..end - layout.towers_start;
+                add_in_order(&mut dense[range], &[sums]);
+            }
+        }
+    }
+
+    fn tower_backward(
+        &self,
+        rows: &[f32],
+        part: &TowerPart,
+        sums: &mut Vec<f32>,
         buffers: &PerThread<MlpBuffers>,
     ) {
         let layout = &self.model.layout;
-        parts.par_iter_mut().for_each(|part| {
-            let vectors = self.batch.modalities[part.modality].vectors;
-            let run = self.model.tower_run(vectors, self.packed, part.modality);
-            let columns = layout.modality_slots()[part.modality].clone();
-            let range = run.tower.range();
-            part.dense.clear();
-            part.dense.resize(range.len(), 0.0);
-            let mut sums = Sums {
-                values: &mut part.dense,
-                first: range.start,
-            };
-            let of_sample = |sample: usize| &rows[sample * layout.row_width..][columns.clone()];
-            buffers.with(|buffers| {
-                let towered = &self.towered[part.modality];
-                towered.backward(run, part.places.clone(), of_sample, buffers, &mut sums);
-            });
+        let vectors = self.batch.modalities[part.modality].vectors;
+        let run = self.model.tower_run(vectors, self.packed, part.modality);
+        let columns = layout.modality_slots()[part.modality].clone();
+        let range = run.tower.range();
+        sums.clear();
+        sums.resize(range.len(), 0.0);
+        let mut sums = Sums {
+            values: sums,
+            first: range.start,
+        };
+        let of_sample = |sample: usize| &rows[sample * layout.row_width..][columns.clone()];
+        buffers.with(|buffers| {
+            let towered = &self.towered[part.modality];
+            towered.backward(run, part.places.clone(), of_sample, buffers, &mut sums);
         });
     }
 
@@ -403,20 +481,16 @@ fn part_size(count: usize, most: usize) -> usize {
     count.div_ceil(parts).next_multiple_of(2).max(2)
 }
 
-/// Cuts the distinct vectors of all modalities into parts, whose buffers are
-/// kept.
+/// Cuts the distinct vectors of all modalities into parts.
 fn cut_towers(towered: &[Towered], parts: &mut Vec<TowerPart>) {
-    let mut count = 0;
+    parts.clear();
     for (modality, towered) in towered.iter().enumerate() {
-        let of_part = part_size(towered.distinct(), TOWER_PART);
-        for start in (0..towered.distinct()).step_by(of_part) {
-            if parts.len() == count {
-                parts.push(TowerPart::default());
-            }
-            parts[count].modality = modality;
-            parts[count].places = start..towered.distinct().min(start + of_part);
-            count += 1;
-        }
+        let distinct = towered.distinct();
+        let of_part = part_size(distinct, TOWER_PART);
+        let starts = (0..distinct).step_by(of_part);
+        parts.extend(starts.map(|start| TowerPart {
+            modality,
+            places: start..distinct.min(start + of_part),
+        }));
     }
-    parts.truncate(count);
 }

@@ -66,6 +66,7 @@ mod pytorch;
 mod ranking;
 mod shared_bags;
 mod towers;
+mod waves;
 mod weights;
 
 pub use config::{

@@ -99,7 +99,7 @@ impl LookupBuilder {
             rows: config.rows,
             dim: own,
             is_weights: false,
-            bound: (1.0 / config.rows as f32).sqrt(),
+            bound: bound(config.rows),
             lookup: number,
             row_of: RowOf::Id,
             columns: pooled.clone(),
@@ -114,7 +114,8 @@ impl LookupBuilder {
             }
             Compression::Hashed { buckets } => {
                 shape.rows = buckets;
-                shape.row_of = RowOf::Remainder(buckets as u32);
+                shape.bound = bound(buckets);
+                shape.row_of = RowOf::Remainder(id(buckets));
                 self.shapes.push(shape);
             }
             Compression::QuotientRemainder {
@@ -141,7 +142,7 @@ impl LookupBuilder {
                     columns,
                     ..shape.clone()
                 };
-                let by = collisions as u32;
+                let by = id(collisions);
                 let rows = config.rows.div_ceil(collisions);
                 self.shapes
                     .push(of("weight_q", rows, RowOf::Quotient(by), quotient));
@@ -178,6 +179,17 @@ impl LookupBuilder {
         self.row_width += width;
         self.row_width - width..self.row_width
     }
+}
+
+/// Bound of the uniform distribution that a table of so many rows is drawn from, as
+/// facebookresearch/dlrm draws it.
+fn bound(rows: usize) -> f32 {
+    (1.0 / rows as f32).sqrt()
+}
+
+/// A number of ids, which a valid configuration keeps below 2³².
+fn id(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 impl Lookup {

@@ -1,10 +1,14 @@
+use mmdlrm_kernels::vectorize;
 use serde::{Deserialize, Serialize};
 
+use crate::input::finite;
 use crate::{Error, Output, OutputActivation, Result};
 
 /// The longest logarithm that cross-entropy takes of a probability, as
 /// PyTorch's `BCELoss`.
 const LEAST_LOG: f32 = -100.0;
+/// By how much rounding may carry a target beyond 0 to 1 when it is normalised.
+const ROUNDING: f32 = 1e-6;
 
 /// What a step brings down: the mean over the batch, on normalised targets
 /// `t = (y − offset) / scale` and predictions `p = activation(z)`.
@@ -14,9 +18,10 @@ pub enum Loss {
     /// `(p − t)²`.
     #[default]
     Mse,
-    /// `−t·ln p − (1 − t)·ln(1 − p)`.
+    /// `−t·ln p − (1 − t)·ln(1 − p)`, for targets `t` from 0 to 1.
     Bce,
-    /// The same times `positive·t + negative·(1 − t)`.
+    /// The same times `positive·t + negative·(1 − t)`. Weights are 0 or more, and one
+    /// of them is above 0.
     WeightedBce {
         /// Weight of a sample of target 0.
         negative: f32,
@@ -31,17 +36,21 @@ pub enum Loss {
 }
 
 impl Loss {
-    pub(crate) fn check(self, output: &Output, samples: usize) -> Result<()> {
-        let is_bce = matches!(self, Self::Bce | Self::WeightedBce { .. });
-        if is_bce && output.activation != OutputActivation::Sigmoid {
-            return Err(Error::Loss {
-                output: format!("{:?}", output.activation),
-            });
+    /// Checks that it is defined for an output and for the targets of a batch.
+    pub(crate) fn check(self, output: &Output, targets: &[f32]) -> Result<()> {
+        finite("targets", targets, 1)?;
+        match self {
+            Self::Mse => Ok(()),
+            Self::Bce => check_probabilities(output, targets),
+            Self::WeightedBce { negative, positive } => {
+                check_weights(negative, positive)?;
+                check_probabilities(output, targets)
+            }
+            Self::Bpr if targets.len() % 2 == 1 => Err(Error::OddBatch {
+                samples: targets.len(),
+            }),
+            Self::Bpr => Ok(()),
         }
-        if self == Self::Bpr && samples % 2 == 1 {
-            return Err(Error::OddBatch { samples });
-        }
-        Ok(())
     }
 
     /// Sum of the losses of some samples, and the derivative of each by its
@@ -105,6 +114,51 @@ impl Loss {
             }
         }
     }
+}
+
+/// Cross-entropy is of probabilities: the output must be one, and targets too once they
+/// are normalised.
+fn check_probabilities(output: &Output, targets: &[f32]) -> Result<()> {
+    if output.activation != OutputActivation::Sigmoid {
+        return Err(Error::Loss {
+            output: format!("{:?}", output.activation),
+        });
+    }
+    let outside = |target: f32| {
+        let normalised = (target - output.offset) / output.scale;
+        (normalised - 0.5).abs() > 0.5 + ROUNDING
+    };
+    let found = vectorize(
+        #[inline(always)]
+        || {
+            let targets = targets.iter();
+            targets.fold(false, |found, &target| found | outside(target))
+        },
+    );
+    if !found {
+        return Ok(());
+    }
+    let sample = targets.iter().position(|&target| outside(target));
+    sample.map_or(Ok(()), |sample| {
+        Err(Error::Target {
+            value: targets[sample],
+            sample,
+            low: output.offset,
+            high: output.offset + output.scale,
+        })
+    })
+}
+
+fn check_weights(negative: f32, positive: f32) -> Result<()> {
+    let is_weight = |weight: f32| weight.is_finite() && weight >= 0.0;
+    if is_weight(negative) && is_weight(positive) && negative + positive > 0.0 {
+        return Ok(());
+    }
+    Err(Error::Config {
+        setting: "loss weights (negative, positive)".to_owned(),
+        value: format!("({negative}, {positive})"),
+        rule: "both must be finite and 0 or more, and one above 0".to_owned(),
+    })
 }
 
 #[inline]

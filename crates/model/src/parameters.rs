@@ -47,9 +47,22 @@ impl Segment {
     }
 }
 
+/// Name and value of the number furthest from 0 of some parameters with names; NaN is
+/// further than any other.
+pub(crate) fn extreme<'a>(parameters: impl Iterator<Item = (String, &'a [f32])>) -> (String, f32) {
+    let key = |x: f32| if x.is_nan() { f32::INFINITY } else { x.abs() };
+    let further = |a: f32, &b: &f32| if a.is_nan() || key(a) >= key(b) { a } else { b };
+    let extremes = parameters.map(|(name, values)| (name, values.iter().fold(0.0, further)));
+    extremes
+        .max_by(|(_, a), (_, b)| key(*a).total_cmp(&key(*b)))
+        .unwrap_or_default()
+}
+
 impl Parameters {
     /// Draws parameters as facebookresearch/dlrm does: tables uniform within
-    /// `±√(1/rows)`, weights normal with variance `2/(inputs + outputs)`,
+    /// `±√(1/rows)`, of the rows that are stored where ids are hashed and of the ids
+    /// where they are cut into quotient and remainder (of those two the bound is the
+    /// root where they are multiplied), weights normal with variance `2/(inputs + outputs)`,
     /// biases normal with variance `1/outputs`; learned weights of ids are 1,
     /// vectors of missing modalities 0.
     pub(crate) fn draw(config: &DlrmConfig, layout: &Layout, seed: u64) -> Result<Self> {
@@ -96,6 +109,19 @@ impl Parameters {
             })
             .collect::<Result<_>>()?;
         Ok(Self { dense, tables })
+    }
+
+    /// All 0, to be read from a file.
+    pub(crate) fn zeros(layout: &Layout) -> Self {
+        let tables = layout.tables.iter().map(|shape| Table {
+            name: shape.name.clone(),
+            dim: shape.dim,
+            values: vec![0.0; shape.rows * shape.dim],
+        });
+        Self {
+            dense: vec![0.0; layout.dense_length],
+            tables: tables.collect(),
+        }
     }
 
     /// Number of learned numbers.

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::{DType, Tensor, pickle};
+use candle_core::pickle::{PthTensors, TensorInfo};
+use candle_core::{DType, Tensor};
+use safetensors::Dtype;
 
 use crate::config::BottomConfig;
 use crate::weights::Stored;
@@ -28,9 +30,7 @@ impl Dlrm {
     /// A file that cannot be read, or is no such checkpoint.
     pub fn from_pytorch(path: impl AsRef<Path>) -> Result<Self> {
         let stored = read(path.as_ref())?;
-        let mut model = Self::new(describe(&stored)?, 0)?;
-        model.load_stored(stored, Vec::new())?;
-        Ok(model)
+        Self::of_stored(describe(&stored)?, stored)
     }
 
     /// Loads the parameters of a checkpoint of facebookresearch/dlrm into a model
@@ -50,26 +50,50 @@ fn read(path: &Path) -> Result<HashMap<String, Stored<'static>>> {
         source: Box::new(source),
     };
     // With the key or, where there is none, without.
-    let tensors = match pickle::read_all_with_key(path, Some(STATE_DICT)) {
-        Ok(tensors) if !tensors.is_empty() => tensors,
-        _ => pickle::read_all(path).map_err(error)?,
+    let file = match PthTensors::new(path, Some(STATE_DICT)) {
+        Ok(file) if !file.tensor_infos().is_empty() => file,
+        _ => PthTensors::new(path, None).map_err(error)?,
     };
-    let stored = |tensor: &Tensor| {
-        let tensor = tensor.to_dtype(DType::F32)?.flatten_all()?;
-        let values = tensor.to_vec1::<f32>()?;
-        Ok(values.iter().flat_map(|x| x.to_le_bytes()).collect())
-    };
-    tensors
-        .into_iter()
-        .map(|(name, tensor)| {
-            let data: Vec<u8> = stored(&tensor).map_err(error)?;
-            let stored = Stored {
-                shape: tensor.dims().to_vec(),
-                data: Cow::Owned(data),
-            };
-            Ok((name, stored))
-        })
-        .collect()
+    let length = std::fs::metadata(path).map_err(|source| error(source.into()))?;
+    check_lengths(file.tensor_infos().values(), length.len())?;
+    let names = file.tensor_infos().keys();
+    let stored = names.filter_map(|name| {
+        let tensor = file.get(name).transpose()?;
+        let stored = tensor.and_then(|tensor| stored(&tensor));
+        Some(stored.map(|stored| (name.clone(), stored)).map_err(error))
+    });
+    stored.collect()
+}
+
+/// The numbers of a tensor in single precision.
+fn stored(tensor: &Tensor) -> candle_core::Result<Stored<'static>> {
+    let values = tensor.to_dtype(DType::F32)?.flatten_all()?;
+    let values = values.to_vec1::<f32>()?;
+    let data: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    Ok(Stored {
+        dtype: Dtype::F32,
+        shape: tensor.dims().to_vec(),
+        data: Cow::Owned(data),
+    })
+}
+
+/// Refuses tensors that together are longer than their file, which PyTorch does not
+/// compress, before memory is allocated for any.
+fn check_lengths<'a>(tensors: impl Iterator<Item = &'a TensorInfo>, length: u64) -> Result<()> {
+    let mut left = u128::from(length);
+    for tensor in tensors {
+        let dims = tensor.layout.dims().iter();
+        let numbers = dims.fold(1u128, |product, &dim| product.saturating_mul(dim as u128));
+        let bytes = numbers.saturating_mul(tensor.dtype.size_in_bytes() as u128);
+        left = left.checked_sub(bytes).ok_or_else(|| {
+            Error::Weights(format!(
+                "'{}' is {:?}, which is more than the file holds",
+                tensor.name,
+                tensor.layout.dims()
+            ))
+        })?;
+    }
+    Ok(())
 }
 
 /// The configuration that has parameters of these names and shapes.

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::{Dlrm, DlrmConfig, Error, Result};
+use crate::layout::Layout;
+use crate::{Dlrm, DlrmConfig, Error, Parameters, Result};
 
 /// Key of the file's metadata under which the configuration stands as JSON.
 const CONFIG_KEY: &str = "mmdlrm_config";
@@ -46,10 +47,12 @@ impl Dlrm {
         Ok(safetensors::serialize(views, Some(metadata))?)
     }
 
-    /// The inverse of [`Self::to_safetensors`].
+    /// The inverse of [`Self::to_safetensors`]. What is allocated is no more than the
+    /// file holds.
     ///
     /// # Errors
-    /// Bytes that are not a whole safetensors file, or not of such a model.
+    /// Bytes that are not a whole safetensors file, or not of such a model; parameters
+    /// that are infinite or NaN.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self> {
         let (_, metadata) = SafeTensors::read_metadata(bytes)?;
         let config = metadata
@@ -62,9 +65,7 @@ impl Dlrm {
                 ))
             })?;
         let config: DlrmConfig = serde_json::from_str(config)?;
-        let mut model = Self::new(config, 0)?;
-        model.load_parameters(bytes)?;
-        Ok(model)
+        Self::of_stored(config, stored(bytes)?)
     }
 
     /// Loads parameters into a model of the same shape, from any safetensors
@@ -72,45 +73,105 @@ impl Dlrm {
     /// among them.
     ///
     /// # Errors
-    /// A tensor that is missing, left over, or of another shape or type, or
-    /// settings that change what the parameters mean and differ from those in
-    /// the file; all differences are listed, and nothing is loaded.
+    /// A tensor that is missing, left over, of another shape or type, or with numbers
+    /// that are infinite or NaN, or settings that change what the parameters mean and
+    /// differ from those in the file; all differences are listed, and nothing is
+    /// loaded.
     pub fn load_parameters(&mut self, bytes: &[u8]) -> Result<()> {
         let (_, metadata) = SafeTensors::read_metadata(bytes)?;
         let entries = metadata.metadata().as_ref();
-        let mut differences = match entries.and_then(|entries| entries.get(CONFIG_KEY)) {
+        let differences = match entries.and_then(|entries| entries.get(CONFIG_KEY)) {
             None => Vec::new(),
             Some(config) => self.config.differences(&serde_json::from_str(config)?),
         };
-        let file = SafeTensors::deserialize(bytes)?;
-        let mut stored = HashMap::new();
-        for (name, tensor) in file.tensors() {
-            if tensor.dtype() == Dtype::F32 {
-                let data = Cow::Borrowed(tensor.data());
-                let shape = tensor.shape().to_vec();
-                stored.insert(name, Stored { shape, data });
-            } else {
-                differences.push(format!("'{name}' is {:?}, not F32", tensor.dtype()));
-            }
-        }
-        self.load_stored(stored, differences)
+        self.load_stored(stored(bytes)?, differences)
+    }
+
+    /// The model that a configuration and its parameters make.
+    pub(crate) fn of_stored(config: DlrmConfig, stored: HashMap<String, Stored>) -> Result<Self> {
+        config.validate()?;
+        let layout = Layout::new(&config);
+        // Before anything is allocated, since it is no larger than what is stored then.
+        let tensors = layout.check_stored(&config, stored, Vec::new())?;
+        let mut model = Self {
+            parameters: Parameters::zeros(&layout),
+            layout,
+            config,
+        };
+        model.read_stored(&tensors);
+        Ok(model)
     }
 
     /// Takes all parameters from `stored`, or none and lists the differences.
     pub(crate) fn load_stored(
         &mut self,
-        mut stored: HashMap<String, Stored>,
-        mut differences: Vec<String>,
+        stored: HashMap<String, Stored>,
+        differences: Vec<String>,
     ) -> Result<()> {
-        let mut loaded = Vec::new();
-        for (name, shape, _) in self.named() {
-            match stored.remove(&name) {
-                None if differences.iter().any(|d| d.contains(&format!("'{name}'"))) => {}
-                None => differences.push(format!("'{name}' is missing")),
-                Some(tensor) if tensor.shape != shape => {
-                    differences.push(format!("'{name}' is {:?}, not {shape:?}", tensor.shape));
-                }
-                Some(tensor) => loaded.push(tensor.data),
+        let tensors = self
+            .layout
+            .check_stored(&self.config, stored, differences)?;
+        self.read_stored(&tensors);
+        Ok(())
+    }
+
+    /// Reads tensors that were checked, in their order.
+    fn read_stored(&mut self, tensors: &[Cow<[u8]>]) {
+        let segments = self.segments();
+        let (dense, tables) = tensors.split_at(segments.len());
+        for (segment, data) in segments.iter().zip(dense) {
+            read_le(data, &mut self.parameters.dense[segment.range()]);
+        }
+        for (table, data) in self.parameters.tables.iter_mut().zip(tables) {
+            read_le(data, &mut table.values);
+        }
+    }
+
+    /// Name, shape and values of every parameter: the dense segments, then the
+    /// tables.
+    fn named(&self) -> impl Iterator<Item = (String, Vec<usize>, &[f32])> {
+        let dense = self.segments().into_iter();
+        let dense = dense.map(|segment| &self.parameters.dense[segment.range()]);
+        let tables = self.parameters.tables.iter();
+        let values = dense.chain(tables.map(|table| table.values.as_slice()));
+        let shapes = self.layout.shapes(&self.config).into_iter();
+        let named = shapes.zip(values);
+        named.map(|((name, shape), values)| (name, shape, values))
+    }
+}
+
+impl Layout {
+    /// Name and shape of every parameter: the dense segments, then the tables.
+    fn shapes(&self, config: &DlrmConfig) -> Vec<(String, Vec<usize>)> {
+        let dense = self.segments(config).into_iter();
+        let dense = dense.map(|segment| (segment.name, segment.shape));
+        let tables = self.tables.iter().map(|table| {
+            let shape = match table.is_weights {
+                true => vec![table.rows],
+                false => vec![table.rows, table.dim],
+            };
+            (table.name.clone(), shape)
+        });
+        dense.chain(tables).collect()
+    }
+
+    /// The numbers of every parameter, in the order of [`Self::shapes`], where `stored`
+    /// has them all, nothing else, and there are no `differences` before.
+    fn check_stored<'a>(
+        &self,
+        config: &DlrmConfig,
+        mut stored: HashMap<String, Stored<'a>>,
+        mut differences: Vec<String>,
+    ) -> Result<Vec<Cow<'a, [u8]>>> {
+        let mut tensors = Vec::new();
+        for (name, shape) in self.shapes(config) {
+            let Some(tensor) = stored.remove(&name) else {
+                differences.push(format!("'{name}' is missing"));
+                continue;
+            };
+            match tensor.difference(&shape) {
+                Some(difference) => differences.push(format!("'{name}' {difference}")),
+                None => tensors.push(tensor.data),
             }
         }
         let mut left_over: Vec<String> = stored
@@ -119,42 +180,53 @@ impl Dlrm {
             .collect();
         left_over.sort_unstable();
         differences.append(&mut left_over);
-        if !differences.is_empty() {
-            return Err(Error::Weights(differences.join("; ")));
+        match differences.is_empty() {
+            true => Ok(tensors),
+            false => Err(Error::Weights(differences.join("; "))),
         }
-        let segments = self.segments();
-        let (dense, tables) = loaded.split_at(segments.len());
-        for (segment, data) in segments.iter().zip(dense) {
-            read_le(data, &mut self.parameters.dense[segment.range()]);
-        }
-        for (table, data) in self.parameters.tables.iter_mut().zip(tables) {
-            read_le(data, &mut table.values);
-        }
-        Ok(())
-    }
-
-    /// Name, shape and values of every parameter: the dense segments, then the
-    /// tables.
-    fn named(&self) -> impl Iterator<Item = (String, Vec<usize>, &[f32])> {
-        let dense = self.segments().into_iter().map(|segment| {
-            let values = &self.parameters.dense[segment.range()];
-            (segment.name, segment.shape, values)
-        });
-        let tables = self.layout.tables.iter().zip(&self.parameters.tables);
-        dense.chain(tables.map(|(shape, table)| {
-            let shape = match shape.is_weights {
-                true => vec![shape.rows],
-                false => vec![shape.rows, shape.dim],
-            };
-            (table.name.clone(), shape, table.values.as_slice())
-        }))
     }
 }
 
-/// A tensor of a file of weights, `f32` in little-endian order.
+/// A tensor of a file of weights, in little-endian order.
 pub(crate) struct Stored<'a> {
+    pub dtype: Dtype,
     pub shape: Vec<usize>,
     pub data: Cow<'a, [u8]>,
+}
+
+/// The tensors of a safetensors file.
+fn stored(bytes: &[u8]) -> Result<HashMap<String, Stored<'_>>> {
+    let file = SafeTensors::deserialize(bytes)?;
+    let tensors = file.iter().map(|(name, tensor)| {
+        let stored = Stored {
+            dtype: tensor.dtype(),
+            shape: tensor.shape().to_vec(),
+            data: Cow::Borrowed(tensor.data()),
+        };
+        (name.to_owned(), stored)
+    });
+    Ok(tensors.collect())
+}
+
+impl Stored<'_> {
+    /// Why these are not the numbers of a parameter of the given shape.
+    fn difference(&self, shape: &[usize]) -> Option<String> {
+        if self.dtype != Dtype::F32 {
+            return Some(format!("is {:?}, not F32", self.dtype));
+        }
+        if self.shape != shape {
+            return Some(format!("is {:?}, not {shape:?}", self.shape));
+        }
+        let mut numbers = numbers(&self.data);
+        let place = numbers.position(|x| !x.is_finite())?;
+        Some(format!("has a number at {place} that is infinite or NaN"))
+    }
+}
+
+/// Numbers in little-endian order.
+pub(crate) fn numbers(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    let numbers = bytes.as_chunks::<4>().0.iter();
+    numbers.map(|bytes| f32::from_le_bytes(*bytes))
 }
 
 impl DlrmConfig {
@@ -200,9 +272,7 @@ impl DlrmConfig {
 }
 
 fn read_le(bytes: &[u8], out: &mut [f32]) {
-    for (x, bytes) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
-        *x = f32::from_le_bytes(*bytes);
-    }
+    out.iter_mut().zip(numbers(bytes)).for_each(|(x, y)| *x = y);
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! One error for each value that makes no sense.
 
-use super::{Combine, Compression, DlrmConfig, Interaction, TableConfig};
+use std::collections::HashSet;
+
+use super::{Combine, Compression, DlrmConfig, Interaction, ModalityConfig, TableConfig};
 use crate::{Error, Result};
 
 /// The longest list of parameters that a configuration may ask for, in
 /// numbers: 2³⁵ numbers are 128 GiB.
-const MOST_PARAMETERS: usize = 1 << 35;
-/// Ids are 32-bit.
-const MOST_IDS: usize = 1 << 32;
+const MOST_PARAMETERS: u128 = 1 << 35;
+/// Ids are 32-bit, and so is their number, which ids are divided by where they share
+/// rows.
+const MOST_IDS: usize = u32::MAX as usize;
 
 impl DlrmConfig {
     /// Checks every setting.
@@ -80,9 +83,9 @@ impl DlrmConfig {
             .modalities
             .iter()
             .map(|modality| modality.name.as_str());
-        let names: Vec<&str> = tables.chain(modalities).collect();
-        for (number, name) in names.iter().enumerate() {
-            if name.is_empty() || names[..number].contains(name) {
+        let mut names = HashSet::new();
+        for name in tables.chain(modalities) {
+            if name.is_empty() || !names.insert(name) {
                 let rule = "tables and modalities need names of their own";
                 return Err(bad("name", format!("'{name}'"), rule));
             }
@@ -148,37 +151,72 @@ impl DlrmConfig {
         Ok(())
     }
 
-    /// Refuses what no machine could hold, before anything is allocated.
+    /// Refuses what no machine could hold, before anything is allocated. No number or
+    /// place of the layout is beyond the number of parameters, so that it overflows
+    /// nowhere either.
     fn check_size(&self) -> Result<()> {
-        let bottoms = self
-            .bottoms
-            .iter()
-            .map(|b| (b.columns.len(), b.layers.as_slice()));
-        let towers = self
-            .modalities
-            .iter()
-            .map(|m| (m.width, m.tower.as_slice()));
-        let mut total = 0usize;
-        let mut add = |rows: usize, columns: usize| {
-            total = total.saturating_add(rows.saturating_mul(columns));
-        };
-        for (mut input, widths) in bottoms.chain(towers) {
-            for &width in widths {
-                add(input, width);
-                input = width;
-            }
-        }
-        for table in &self.tables {
-            add(table.stored_rows(), table.dim.unwrap_or(self.dim));
-        }
-        if total > MOST_PARAMETERS {
-            return Err(bad(
-                "number of parameters",
-                total,
-                "it must stay below 2^35",
-            ));
-        }
-        Ok(())
+        let bottoms = self.bottoms.iter().map(|bottom| {
+            let columns = bottom.columns.len() as u128;
+            layers(columns, &bottom.layers)
+        });
+        let tables = self.tables.iter().map(|table| table.parameters(self.dim));
+        let towers = self.modalities.iter().map(ModalityConfig::parameters);
+        let parts = bottoms.chain(tables).chain(towers);
+        let total = parts.fold(self.top_parameters(), u128::saturating_add);
+        check_parameters(total)
+    }
+
+    /// Parameters of the top MLP and the wide layer.
+    fn top_parameters(&self) -> u128 {
+        let last = |widths: &[usize]| widths.last().map_or(0, |&width| width as u128);
+        let first: u128 = self.bottoms.iter().map(|b| last(&b.layers)).sum();
+        let direct = if self.wide { self.dense_features() } else { 0 } as u128;
+        let vectors = (self.bottoms.len() + self.tables.len() + self.modalities.len()) as u128;
+        let read = direct
+            + match self.interaction {
+                Interaction::Dot { itself } => {
+                    let others = if itself { vectors + 1 } else { vectors - 1 };
+                    first + vectors * others / 2
+                }
+                Interaction::Cat => {
+                    let modalities = self.modalities.iter().map(ModalityConfig::output_width);
+                    let modalities: u128 = modalities.map(|width| width as u128).sum();
+                    first + self.tables.len() as u128 * self.dim as u128 + modalities
+                }
+            };
+        let mut widths = self.top.clone();
+        widths.push(1);
+        let wide = if self.wide { read } else { 0 };
+        layers(read, &widths).saturating_add(wide)
+    }
+}
+
+/// Refuses more parameters than [`MOST_PARAMETERS`].
+pub(crate) fn check_parameters(total: u128) -> Result<()> {
+    if total > MOST_PARAMETERS {
+        let rule = "it must be 2^35 or less";
+        return Err(bad("number of parameters", total, rule));
+    }
+    Ok(())
+}
+
+/// Parameters of layers of the given widths; as many as can be counted where there are
+/// more.
+fn layers(mut inputs: u128, widths: &[usize]) -> u128 {
+    let mut total = 0u128;
+    for &width in widths {
+        let width = width as u128;
+        total = total.saturating_add((inputs + 1).saturating_mul(width));
+        inputs = width;
+    }
+    total
+}
+
+impl ModalityConfig {
+    /// Parameters of the tower and of what stands for a missing vector.
+    fn parameters(&self) -> u128 {
+        let missing = self.output_width() as u128;
+        layers(self.width as u128, &self.tower).saturating_add(missing)
     }
 }
 
@@ -190,7 +228,7 @@ impl TableConfig {
             return Err((
                 "rows",
                 self.rows,
-                rule("ids are 32-bit: it must be from 1 to 2^32"),
+                rule("ids are 32-bit: it must be from 1 to 2^32 - 1"),
             ));
         }
         let own = self.dim.unwrap_or(dim);
@@ -225,15 +263,23 @@ impl TableConfig {
         Ok(())
     }
 
-    /// Rows that are stored in all.
-    fn stored_rows(&self) -> usize {
-        match self.compression {
-            Compression::None => self.rows,
-            Compression::Hashed { buckets } => buckets,
+    /// Parameters of what is stored, of the projection, and of the ids' weights.
+    fn parameters(&self, dim: usize) -> u128 {
+        let own = self.dim.unwrap_or(dim) as u128;
+        let (rows, dim) = (self.rows as u128, dim as u128);
+        let stored = match self.compression {
+            Compression::None => rows,
+            Compression::Hashed { buckets } => buckets as u128,
             Compression::QuotientRemainder { collisions, .. } => {
-                self.rows.div_ceil(collisions).saturating_add(collisions)
+                rows.div_ceil(collisions as u128) + collisions as u128
             }
-        }
+        };
+        let projection = if own == dim { 0 } else { own * dim };
+        let weights = if self.learned_weights { rows } else { 0 };
+        // Ids are below 2³², own and dim below 2⁶⁴.
+        (stored * own)
+            .saturating_add(projection)
+            .saturating_add(weights)
     }
 }
 
@@ -273,7 +319,7 @@ mod tests {
     #[test]
     fn each_nonsense_value_is_named() {
         type Spoil = fn(&mut DlrmConfig);
-        let cases: [(&str, Spoil); 25] = [
+        let cases: [(&str, Spoil); 31] = [
             ("dim", |c| c.dim = 0),
             ("bottoms", |c| c.bottoms.clear()),
             ("bottoms[0].columns", |c| c.bottoms[0].columns.clear()),
@@ -326,6 +372,32 @@ mod tests {
             ("table_l2", |c| c.table_l2 = -0.1),
             ("number of parameters", |c| {
                 c.tables = table(|t| t.rows = u32::MAX as usize)
+            }),
+            ("number of parameters", |c| c.top = vec![1 << 63]),
+            ("number of parameters", |c| c.top = vec![1 << 32, 1 << 32]),
+            ("number of parameters", |c| {
+                (c.interaction, c.dim) = (Interaction::Cat, usize::MAX);
+                c.tables = table(|t| t.dim = Some(1));
+            }),
+            ("number of parameters", |c| {
+                c.interaction = Interaction::Cat;
+                c.modalities = vec![ModalityConfig::new("image", usize::MAX, Vec::new())];
+            }),
+            ("tables[0].rows", |c| {
+                c.tables = table(|t| {
+                    t.rows = 1 << 32;
+                    t.compression = Compression::Hashed { buckets: 1 << 32 };
+                });
+            }),
+            ("tables[0].rows", |c| {
+                let combine = Combine::Sum;
+                c.tables = table(|t| {
+                    t.rows = 1 << 33;
+                    t.compression = Compression::QuotientRemainder {
+                        collisions: 1 << 32,
+                        combine,
+                    };
+                });
             }),
         ];
         assert!(DlrmConfig::default().validate().is_ok());

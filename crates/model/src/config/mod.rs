@@ -1,6 +1,6 @@
 //! What a model looks like.
 
-mod checks;
+pub(crate) mod checks;
 mod tables;
 
 use serde::{Deserialize, Serialize};

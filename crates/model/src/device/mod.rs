@@ -136,7 +136,7 @@ impl DeviceDlrm {
         let config = &self.model.config;
         let samples = batch.check(config)?;
         same("targets", targets.len(), samples)?;
-        loss.check(&config.output, samples)?;
+        loss.check(&config.output, targets)?;
         let touched: Vec<Touched> = (0..self.tables.len())
             .map(|table| self.touch(batch, table))
             .collect::<Result<_>>()?;

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use crate::config::checks::check_parameters;
 use crate::{Error, Result};
 
 /// No size is more.
@@ -98,6 +99,17 @@ impl NextItemConfig {
                 return Err(bad(name, size, &format!("it must be {MOST} or less")));
             }
         }
+        let rows = [
+            2 * self.items,
+            2 * self.features,
+            self.vector,
+            self.bags.len() * self.dim,
+            self.moments,
+            self.lengths,
+        ];
+        let rows: u128 = rows.map(|rows| rows as u128).iter().sum();
+        let others = self.items as u128 + self.pair_features as u128;
+        check_parameters(rows * self.dim as u128 + others)?;
         let shares = [
             ("dropout", self.dropout),
             ("history_dropout", self.history_dropout),

@@ -6,6 +6,10 @@ use rayon::prelude::*;
 use super::forward::{Drops, Piece, Prepared};
 use super::{ItemInputs, NextItem, NextItemExample, PIECE, PairFeatures, input};
 use crate::Result;
+use crate::waves::{add_in_order, wave};
+
+/// Least pieces of a wave: all of a batch of 512 examples.
+const WAVE: usize = 8;
 
 /// Gradients of the parameters of a [`NextItem`], in their order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,30 +53,26 @@ impl NextItem {
             targets,
             user: Panels::of_transposed(weights, config.bags.len() * dim, dim),
         };
-        let pieces: Vec<(f64, Vec<f32>)> = examples
-            .par_chunks(PIECE)
-            .enumerate()
-            .map(|(number, chunk)| {
-                let place = (number * PIECE, examples.len(), step);
-                self.piece(&prepared, &down, chunk, pairs, place)
-            })
-            .collect();
         let values = &mut gradients.values;
         values.clear();
         values.resize(self.parameters.len(), 0.0);
-        // In the order of the pieces, whatever the threads.
-        const SHARE: usize = 1 << 14;
-        values
-            .par_chunks_mut(SHARE)
-            .enumerate()
-            .for_each(|(number, out)| {
-                for (_, piece) in &pieces {
-                    let piece = &piece[number * SHARE..][..out.len()];
-                    out.iter_mut().zip(piece).for_each(|(x, y)| *x += y);
-                }
-            });
+        let mut loss = 0.0;
+        let of_wave = PIECE * wave(WAVE);
+        for (number, wave) in examples.chunks(of_wave).enumerate() {
+            let first = number * of_wave;
+            let pieces: Vec<(f64, Vec<f32>)> = wave
+                .par_chunks(PIECE)
+                .enumerate()
+                .map(|(number, chunk)| {
+                    let place = (first + number * PIECE, examples.len(), step);
+                    self.piece(&prepared, &down, chunk, pairs, place)
+                })
+                .collect();
+            let of_pieces: Vec<&[f32]> = pieces.iter().map(|(_, piece)| &**piece).collect();
+            add_in_order(values, &of_pieces);
+            pieces.iter().for_each(|(of_piece, _)| loss += of_piece);
+        }
         self.hand_to_features(inputs, values);
-        let loss: f64 = pieces.iter().map(|(loss, _)| loss).sum();
         Ok(loss / examples.len().max(1) as f64)
     }
 

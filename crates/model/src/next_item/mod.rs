@@ -18,6 +18,7 @@ pub use gradients::NextItemGradients;
 pub use input::{ItemInputs, NextItemExample, NoPairFeatures, PairFeatures};
 use layout::Layout;
 
+use crate::parameters::extreme;
 use crate::{Error, Result};
 
 /// Examples that are worked on together.
@@ -118,6 +119,13 @@ impl NextItem {
     /// The same, to be changed.
     pub fn parameters_mut(&mut self) -> &mut [f32] {
         &mut self.parameters
+    }
+
+    /// Name and value of the parameter furthest from 0, as
+    /// [`Dlrm::extreme_parameter`](crate::Dlrm::extreme_parameter).
+    pub fn extreme_parameter(&self) -> (String, f32) {
+        let tensors = self.layout.tensors(&self.config).into_iter();
+        extreme(tensors.map(|(name, span, _)| (name.to_owned(), &self.parameters[span])))
     }
 
     /// Scores of all items, `[examples, items]`; what was seen is scored too.

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::{Layout, NextItem, NextItemConfig};
+use crate::weights::numbers;
 use crate::{Error, Result};
 
 /// Key of the file's metadata under which the configuration stands as JSON.
@@ -36,7 +37,8 @@ impl NextItem {
     /// The inverse of [`Self::to_safetensors`].
     ///
     /// # Errors
-    /// Bytes that are not a whole safetensors file, or not of such a model.
+    /// Bytes that are not a whole safetensors file, or not of such a model; parameters
+    /// that are infinite or NaN.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self> {
         let (_, metadata) = SafeTensors::read_metadata(bytes)?;
         let config = metadata.metadata().as_ref();
@@ -64,10 +66,16 @@ impl NextItem {
                     tensor.shape()
                 )));
             }
-            let (numbers, _) = tensor.data().as_chunks();
-            for (x, bytes) in parameters[span].iter_mut().zip(numbers) {
-                *x = f32::from_le_bytes(*bytes);
+            if let Some(place) = numbers(tensor.data()).position(|x| !x.is_finite()) {
+                return Err(Error::Weights(format!(
+                    "{name} has a number at {place} that is infinite or NaN"
+                )));
             }
+            let numbers = numbers(tensor.data());
+            parameters[span]
+                .iter_mut()
+                .zip(numbers)
+                .for_each(|(x, y)| *x = y);
         }
         Ok(Self {
             config,
