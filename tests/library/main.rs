@@ -12,6 +12,7 @@ mod best;
 mod device;
 mod gradients;
 mod hub;
+mod losses;
 mod modalities;
 mod next_item;
 mod ranking;

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mmdlrm::data::generate;
+use mmdlrm::data::{Candidates, MovieLens, generate};
 use mmdlrm::model::{
     Error, ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients,
     NoPairFeatures, PairFeatures, RecencyBag,
 };
+use mmdlrm::train::{NextItemData, NextItemTrainConfig, Session, train_next_item};
 use mmdlrm::{
     Experiment, ExperimentConfig, Observer, RankingReport, Silent, Source, SplitConfig, Stage, Task,
 };
@@ -23,6 +24,8 @@ const WIDTH: usize = 3;
 const PAIRS: usize = 2;
 /// More than one piece.
 const EXAMPLES: usize = 100;
+/// More pieces than a wave of them.
+const MANY: usize = 1500;
 
 /// From 0 to 1: a fixed jumble, which a test of derivatives needs no better than.
 fn jumble(i: usize) -> f32 {
@@ -49,6 +52,10 @@ struct Input {
 
 impl Input {
     fn new() -> Self {
+        Self::of(EXAMPLES)
+    }
+
+    fn of(examples: usize) -> Self {
         let mut offsets = vec![0];
         let mut features = Vec::new();
         for item in 0..ITEMS {
@@ -65,7 +72,7 @@ impl Input {
             offsets,
             features,
             vectors: (0..ITEMS * WIDTH).map(|i| jumble(i + 77) - 0.5).collect(),
-            histories: (0..EXAMPLES).map(history).collect(),
+            histories: (0..examples).map(history).collect(),
         }
     }
 
@@ -176,7 +183,7 @@ fn the_loss_is_the_cross_entropy_of_the_scores() {
 
 #[test]
 fn gradients_and_scores_are_the_same_bits_on_any_number_of_threads() {
-    let (model, input) = (model(), Input::new());
+    let (model, input) = (model(), Input::of(MANY));
     let of_threads = |threads| {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -189,7 +196,10 @@ fn gradients_and_scores_are_the_same_bits_on_any_number_of_threads() {
             (loss.to_bits(), gradients, scores.unwrap())
         })
     };
-    assert!(of_threads(1) == of_threads(3));
+    let one = of_threads(1);
+    for threads in [3, 12, 30] {
+        assert!(of_threads(threads) == one, "{threads} threads");
+    }
 }
 
 #[test]
@@ -342,6 +352,67 @@ fn hold_out_last(dir: &Path, spoil: impl Fn(&str, &str) -> (String, String)) {
     fs::write(dir.join("candidates.csv"), file).unwrap();
     let lines: Vec<String> = lines.iter().map(|line| line.join(",")).collect();
     fs::write(path, lines.join("\n")).unwrap();
+}
+
+/// One step, so large that no loss can tell of it: there is none after it. Parameters
+/// are then finite and scores are not, or neither is.
+#[test]
+fn a_last_step_that_goes_too_far_is_not_told_as_one_of_scores() {
+    for learning_rate in [1e30, 1e38] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = made_up(folder.path(), |stars, moment| (stars.into(), moment.into()));
+        config.next_item = NextItemTrainConfig {
+            epochs: 1,
+            batch_size: 1 << 20,
+            learning_rate,
+            weight_decay: 0.0,
+            ..NextItemTrainConfig::default()
+        };
+        let error = Experiment::new(config).unwrap().rank(&mut Silent);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("learning rate or clip gradients"), "{error}");
+        assert!(error.contains(".weight "), "{error}");
+    }
+}
+
+/// NaN in a row that no example touches shows in no loss.
+#[test]
+fn a_parameter_that_is_no_number_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    made_up(folder.path(), |stars, moment| (stars.into(), moment.into()));
+    let dir = folder.path().join("sample");
+    let movielens = MovieLens::open(&dir).unwrap();
+    let candidates = Candidates::read(&dir.join("candidates.csv"), &movielens).unwrap();
+    let split = candidates.split(&movielens).unwrap();
+    let data = NextItemData::new(&movielens, &split, &candidates, &[]).unwrap();
+    let mut model = data.model(8, 1).unwrap();
+    // Of the longest histories that are told apart, before the items' biases and the
+    // weights of pairs.
+    let behind = model.config().items + model.config().pair_features;
+    let place = model.parameters().len() - behind - 1;
+    model.parameters_mut()[place] = f32::NAN;
+    let config = NextItemTrainConfig::default();
+    let of_epoch = |_: &_, _: &NextItem| panic!("it is handed on");
+    let session = Session::default();
+    let error = train_next_item(&mut model, &data, &config, session, |_| {}, of_epoch);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("when lengths.weight had reached NaN"),
+        "{error}"
+    );
+}
+
+#[test]
+fn decay_that_takes_a_tenth_of_a_parameter_a_step_is_refused() {
+    let config = NextItemTrainConfig {
+        weight_decay: 40.0,
+        ..NextItemTrainConfig::default()
+    };
+    let error = config.validate().unwrap_err().to_string();
+    assert!(
+        error.contains("weight_decay is 40 at a learning rate of 0.003"),
+        "{error}"
+    );
 }
 
 #[test]

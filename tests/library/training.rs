@@ -1,6 +1,10 @@
 use mmdlrm::data::{Dataset, MovieLens, Split, TrainingData, generate};
+use mmdlrm::encoders::Device;
 use mmdlrm::model::Dlrm;
-use mmdlrm::train::{Algorithm, OptimizerConfig, Preset, Session, TrainConfig, train};
+use mmdlrm::train::{
+    Algorithm, CheckpointConfig, Checkpoints, Decay, Error, OptimizerConfig, Preset, Schedule,
+    Session, TrainConfig, train, train_on,
+};
 
 pub fn movielens() -> MovieLens {
     let folder = tempfile::tempdir().unwrap();
@@ -99,6 +103,144 @@ fn a_diverging_loss_stops_the_run_and_names_the_step() {
     let error = error.to_string();
     assert!(error.contains("at step 2 (epoch 1), when "), "{error}");
     assert!(error.contains("_l."), "{error}");
+}
+
+/// One step, so large that no loss can tell of it: there is none after it.
+#[test]
+fn a_last_step_that_goes_too_far_is_told_by_itself() {
+    let dataset = dataset();
+    for learning_rate in [1e25, 1e38] {
+        let config = TrainConfig {
+            epochs: 1,
+            batch_size: 1 << 20,
+            optimizer: OptimizerConfig {
+                algorithm: Algorithm::Sgd,
+                learning_rate,
+                ..OptimizerConfig::default()
+            },
+            ..TrainConfig::default()
+        };
+        let model = || Dlrm::new(Preset::Dlrm.config(dataset.features(), 8), 42).unwrap();
+        let session = Session::default;
+        let of_epoch = |_: &_, _: &Dlrm| panic!("an epoch of a model that diverged is handed on");
+        let results = [
+            train(&mut model(), &dataset, &config, session(), |_| {}, of_epoch),
+            train_on(
+                &Device::Cpu,
+                &mut model(),
+                &dataset,
+                &config,
+                session(),
+                |_| {},
+                of_epoch,
+            ),
+        ];
+        for result in results {
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains("at step 1 (epoch 1), when "), "{error}");
+            assert!(error.contains("lower the learning rate"), "{error}");
+        }
+    }
+}
+
+/// NaN in a row that no batch touches shows in no loss.
+#[test]
+fn a_model_with_a_parameter_that_is_no_number_is_not_kept() {
+    let dataset = dataset();
+    let mut config = Preset::Dlrm.config(dataset.features(), 8);
+    config.tables[0].rows += 1;
+    let mut model = Dlrm::new(config, 42).unwrap();
+    *model.parameters_mut().tables[0].values.last_mut().unwrap() = f32::NAN;
+    let folder = tempfile::tempdir().unwrap();
+    let every_step = CheckpointConfig {
+        every_steps: 1,
+        ..CheckpointConfig::default()
+    };
+    let session = Session {
+        checkpoints: Some(Checkpoints::new(folder.path(), every_step)),
+        ..Session::default()
+    };
+    let config = TrainConfig::default();
+    let error = train(
+        &mut model,
+        &dataset,
+        &config,
+        session,
+        |_| {},
+        |_, _| Ok(()),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("at step 1 (epoch 1), when emb_l.0.weight had reached NaN"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[track_caller]
+fn refused(config: &TrainConfig, part: &str) {
+    let dataset = dataset();
+    let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 8), 42).unwrap();
+    let session = Session::default();
+    let error = train(&mut model, &dataset, config, session, |_| {}, |_, _| Ok(()));
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::Setting { .. }), "{error:?}");
+    assert!(error.to_string().contains(part), "{error}");
+}
+
+#[test]
+fn decay_that_takes_a_tenth_of_a_parameter_a_step_is_refused() {
+    let of = |learning_rate, table_learning_rate, weight_decay, table_weight_decay| {
+        let optimizer = OptimizerConfig {
+            learning_rate,
+            table_learning_rate,
+            weight_decay,
+            table_weight_decay,
+            ..OptimizerConfig::default()
+        };
+        TrainConfig {
+            epochs: 1,
+            optimizer,
+            ..TrainConfig::default()
+        }
+    };
+    // Tables that are halved, and set to 0, by each step.
+    for rate in [0.1, 0.2] {
+        let part = format!("table_weight_decay is 5 at a learning rate of {rate}");
+        refused(&of(rate, None, 0.0, 5.0), &part);
+    }
+    let part = "weight_decay is 101 at a learning rate of 0.001";
+    refused(&of(1e-3, None, 101.0, 0.0), part);
+    let part = "table_weight_decay is 3 at a learning rate of 0.05";
+    refused(&of(1e-3, Some(0.05), 0.0, 3.0), part);
+    assert!(of(0.02, None, 5.0, 5.0).validate().is_ok());
+    // Rates that are 0 or infinite in single precision.
+    refused(&of(1e-50, None, 0.0, 0.0), "learning_rate is 0.00");
+    refused(&of(1e39, None, 0.0, 0.0), "learning_rate is 1000");
+}
+
+#[test]
+fn runs_that_no_counter_holds_are_refused() {
+    let epochs = usize::MAX;
+    refused(
+        &TrainConfig {
+            epochs,
+            ..TrainConfig::default()
+        },
+        "epochs is 18446744073709551615",
+    );
+    let schedule = Schedule {
+        warmup_steps: 17,
+        decay: Decay::Constant,
+    };
+    refused(
+        &TrainConfig {
+            epochs: 8,
+            schedule,
+            ..TrainConfig::default()
+        },
+        "schedule.warmup_steps is 17 of 16 steps",
+    );
 }
 
 #[test]

@@ -73,7 +73,7 @@ impl DeviceOptimizer {
         dense.set(&moved)?;
         self.dense = state;
 
-        let rate = config.table_learning_rate.unwrap_or(config.learning_rate) * factor;
+        let rate = config.table_rate() * factor;
         let update = Update {
             rule: rule(config.algorithm),
             rate,

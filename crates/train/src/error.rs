@@ -26,7 +26,7 @@ pub enum Error {
     /// A model that asks for what the data does not have.
     #[error("the model and the data do not fit: {0}")]
     Mismatch(String),
-    /// A loss that is no longer a number.
+    /// A loss that is no longer a number, or a step after which it would not be.
     #[error(
         "the loss became {loss} at step {step} (epoch {epoch}), when {parameter} had reached {value:e}; lower the learning rate or clip gradients"
     )]
@@ -37,6 +37,18 @@ pub enum Error {
         step: u64,
         /// The epoch, from 1.
         epoch: usize,
+        /// The parameter furthest from 0.
+        parameter: String,
+        /// Its value.
+        value: f32,
+    },
+    /// A model that has diverged: what it says is no number.
+    #[error(
+        "the model predicts {prediction}, its parameter {parameter} being {value:e}: its training diverged; train it again with a lower learning rate or clip gradients"
+    )]
+    Unsound {
+        /// The prediction.
+        prediction: f32,
         /// The parameter furthest from 0.
         parameter: String,
         /// Its value.

@@ -10,8 +10,10 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::checkpoint::Progress;
 use crate::optimizer::DenseAdam;
+use crate::scorer::unsound;
 use crate::session::fingerprint;
-use crate::{Decay, Error, Result, Schedule, Session};
+use crate::trainer::check_epochs;
+use crate::{Decay, Error, OptimizerConfig, Result, Schedule, Session};
 
 /// Ratings of a history that are looked at.
 const LONGEST: usize = 100;
@@ -38,7 +40,8 @@ pub struct NextItemTrainConfig {
     /// Learning rate of Adam; it rises over the first tenth of the steps, and falls
     /// along half a cosine.
     pub learning_rate: f64,
-    /// Share of a parameter, times the learning rate, that is taken off each step.
+    /// Share of a parameter, times the learning rate, that is taken off each step;
+    /// that product may be 0.1 at most.
     pub weight_decay: f64,
 }
 
@@ -62,27 +65,24 @@ impl NextItemTrainConfig {
     /// # Errors
     /// [`Error::Setting`] for the first value that makes no sense.
     pub fn validate(&self) -> Result<()> {
-        let numbers = [
-            ("epochs", self.epochs as f64, self.epochs > 0),
-            ("batch_size", self.batch_size as f64, self.batch_size > 0),
-            (
-                "learning_rate",
-                self.learning_rate,
-                self.learning_rate > 0.0,
-            ),
-            ("weight_decay", self.weight_decay, self.weight_decay >= 0.0),
-        ];
-        for (setting, value, is_right) in numbers {
-            if !(is_right && value.is_finite()) {
-                let rule = "it must be above 0 (weight_decay: 0 or more)";
-                return Err(Error::Setting {
-                    setting,
-                    value: value.to_string(),
-                    rule,
-                });
-            }
+        check_epochs(self.epochs)?;
+        if self.batch_size == 0 {
+            return Err(Error::Setting {
+                setting: "batch_size",
+                value: "0".to_owned(),
+                rule: "it must be 1 or more",
+            });
         }
-        Ok(())
+        self.optimizer().validate()
+    }
+
+    /// As the one of other models.
+    fn optimizer(&self) -> OptimizerConfig {
+        OptimizerConfig {
+            learning_rate: self.learning_rate,
+            weight_decay: self.weight_decay,
+            ..OptimizerConfig::default()
+        }
     }
 }
 
@@ -348,7 +348,27 @@ pub fn train_next_item(
         checkpoint.load(PARAMETERS, model.parameters_mut())?;
         optimizer.restore(&checkpoint)?;
     }
+    let diverged = |model: &NextItem, progress: &Progress<NextItemEpoch>, loss| {
+        let (parameter, value) = model.extreme_parameter();
+        Error::Diverged {
+            loss,
+            step: progress.step,
+            epoch: progress.epoch(),
+            parameter,
+            value,
+        }
+    };
+    // What is not to be kept.
+    let check = |model: &NextItem, progress: &Progress<NextItemEpoch>| match model
+        .extreme_parameter()
+        .1
+        .is_finite()
+    {
+        true => Ok(()),
+        false => Err(diverged(model, progress, f64::NAN)),
+    };
     let keep = |model: &NextItem, optimizer: &DenseAdam, progress: &Progress<NextItemEpoch>| {
+        check(model, progress)?;
         let mut tensors = optimizer.state();
         let parameters = Cow::Borrowed(model.parameters());
         tensors.push((PARAMETERS.to_owned(), parameters));
@@ -377,19 +397,14 @@ pub fn train_next_item(
             progress.step += 1;
             progress.steps_of_epoch += 1;
             if !loss.is_finite() {
-                return Err(Error::Diverged {
-                    loss,
-                    step: progress.step,
-                    epoch,
-                    parameter: "scores".to_owned(),
-                    value: f32::NAN,
-                });
+                return Err(diverged(model, &progress, loss));
             }
             progress.add(loss, batch.len());
             let parameters = model.parameters_mut();
             optimizer.step(parameters, &gradients.values, rate, config.weight_decay);
             on_step(batch.len());
         }
+        check(model, &progress)?;
         let seconds = progress.seconds + since.elapsed().as_secs_f64();
         let metrics = NextItemEpoch {
             epoch,
@@ -449,6 +464,9 @@ pub fn score_candidates(
                 .collect(),
         };
         let scores = model.scores(&data.inputs(), &examples.views(|_| 0), &examples)?;
+        if let Some(&score) = scores.iter().find(|score| !score.is_finite()) {
+            return Err(unsound(score, model.extreme_parameter()));
+        }
         let mut scores = scores.chunks_exact(items);
         for row in rows {
             let known = sequences

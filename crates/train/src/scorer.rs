@@ -118,6 +118,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         let wiring = self.wiring(features)?;
         wiring.with(batch, |input| self.predictor.predict(input, predictions))?;
         finish(features, batch, predictions);
+        self.check(predictions)?;
         for prediction in predictions {
             *prediction = prediction.clamp(LOWEST_RATING, HIGHEST_RATING);
         }
@@ -147,7 +148,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
             wiring.with(&users, |users| {
                 self.model().score_items(items, users, scores)
             })?;
-            return Ok(());
+            return self.check(scores);
         }
         let mut catalogue = self.take_catalogue();
         let mut of_user = Vec::new();
@@ -161,7 +162,18 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
             scores.extend_from_slice(&of_user);
         }
         self.catalogues().push(catalogue);
-        Ok(())
+        self.check(scores)
+    }
+
+    /// Refuses what is no number, before anybody takes it for a bound of the stars.
+    fn check(&self, predictions: &[f32]) -> Result<()> {
+        match predictions
+            .iter()
+            .find(|prediction| !prediction.is_finite())
+        {
+            None => Ok(()),
+            Some(&prediction) => Err(unsound(prediction, self.model().extreme_parameter())),
+        }
     }
 
     fn items(&self) -> Result<&Items> {
@@ -227,6 +239,15 @@ impl<M: BorrowMut<Dlrm>> Scorer<M> {
             self.predictor.set_row(USER_TABLE, 0, &row)?;
         }
         Ok(())
+    }
+}
+
+/// Of a model whose furthest parameter is `parameter`.
+pub(crate) fn unsound(prediction: f32, (parameter, value): (String, f32)) -> Error {
+    Error::Unsound {
+        prediction,
+        parameter,
+        value,
     }
 }
 

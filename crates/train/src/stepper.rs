@@ -33,12 +33,13 @@ pub(crate) struct CpuStepper<'a> {
 }
 
 impl<'a> CpuStepper<'a> {
-    pub fn new(model: &'a mut Dlrm, optimizer: Optimizer, loss: Loss) -> Self {
+    /// `seed` is that of what dropout drops.
+    pub fn new(model: &'a mut Dlrm, optimizer: Optimizer, loss: Loss, seed: u64) -> Self {
         Self {
             model,
             optimizer,
             loss,
-            gradients: Gradients::default(),
+            gradients: Gradients::with_seed(seed),
             losses: Vec::new(),
         }
     }

@@ -22,9 +22,10 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Rows a step.
     pub batch_size: usize,
-    /// Seed of the order of the rows.
+    /// Seed of the order of the rows, and of what dropout drops.
     pub seed: u64,
-    /// What a step brings down.
+    /// What a step brings down; not [`Loss::Bpr`], whose pairs must be of one user
+    /// each, where a step takes rows of all users.
     pub loss: Loss,
     /// How.
     pub optimizer: OptimizerConfig,
@@ -34,6 +35,9 @@ pub struct TrainConfig {
     /// `None` for never.
     pub patience: Option<usize>,
 }
+
+/// No run has more epochs, so that no number of rows or steps overflows.
+pub(crate) const MOST_EPOCHS: usize = 1_000_000;
 
 impl Default for TrainConfig {
     fn default() -> Self {
@@ -55,8 +59,8 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Setting`] for the first value that makes no sense.
     pub fn validate(&self) -> Result<()> {
+        check_epochs(self.epochs)?;
         let counts = [
-            ("epochs", self.epochs),
             ("batch_size", self.batch_size),
             ("patience", self.patience.unwrap_or(1)),
         ];
@@ -70,8 +74,27 @@ impl TrainConfig {
                 });
             }
         }
+        if self.loss == Loss::Bpr {
+            return Err(Error::Setting {
+                setting: "loss",
+                value: "bpr".to_owned(),
+                rule: "it compares pairs of one user's samples, and a step takes rows of all users; \
+                       pass pairs to Dlrm::gradients yourself",
+            });
+        }
         self.optimizer.validate()
     }
+}
+
+pub(crate) fn check_epochs(epochs: usize) -> Result<()> {
+    if (1..=MOST_EPOCHS).contains(&epochs) {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        setting: "epochs",
+        value: epochs.to_string(),
+        rule: "it must be from 1 to 1,000,000",
+    })
 }
 
 /// What one epoch came to.
@@ -122,7 +145,7 @@ pub fn train(
     let mut run = Run::begin(model, data, config, &wiring, session)?;
     let optimizer = Optimizer::new(config.optimizer.clone(), model)?;
     run.go(
-        CpuStepper::new(model, optimizer, config.loss),
+        CpuStepper::new(model, optimizer, config.loss, config.seed),
         on_step,
         on_epoch,
     )?;
@@ -202,6 +225,14 @@ impl<'a, D: TrainingData> Run<'a, D> {
                 rule: "only validation rows can tell when to end, and there are none",
             });
         }
+        let steps = steps(data, config);
+        if config.schedule.warmup_steps > steps {
+            return Err(Error::Setting {
+                setting: "schedule.warmup_steps",
+                value: format!("{} of {steps} steps", config.schedule.warmup_steps),
+                rule: "it must end within the run",
+            });
+        }
         let rows = [
             data.training_rows(),
             data.validation_rows(),
@@ -265,8 +296,8 @@ impl<'a, D: TrainingData> Run<'a, D> {
         let (data, wiring, config) = (self.data, self.wiring, self.config);
         self.since = Instant::now();
         let rows = data.training_rows();
-        let steps = rows.div_ceil(config.batch_size);
-        let all_steps = (steps * config.epochs) as u64;
+        let of_epoch = rows.div_ceil(config.batch_size);
+        let all_steps = steps(data, config);
         let order = self.progress.order(config.seed);
         let done = self.progress.steps_of_epoch;
         let mut seen = (done * config.batch_size).min(rows);
@@ -281,7 +312,7 @@ impl<'a, D: TrainingData> Run<'a, D> {
             self.progress.steps_of_epoch += 1;
             self.see_losses(stepper, false)?;
             on_step(batch.len());
-            let is_last = self.progress.steps_of_epoch == steps;
+            let is_last = self.progress.steps_of_epoch == of_epoch;
             if !is_last && self.session.is_due(self.progress.step) {
                 self.keep(stepper)?;
             }
@@ -290,11 +321,15 @@ impl<'a, D: TrainingData> Run<'a, D> {
         self.see_losses(stepper, true)?;
         self.spend_time();
         // The last step may have been one too many: nobody should keep it then.
-        let model = stepper.model()?;
-        if !model.extreme_parameter().1.is_finite() {
-            return Err(self.diverged(model, f64::NAN));
+        self.check_parameters(stepper.model()?)
+    }
+
+    /// Refuses a model that is not to be kept.
+    fn check_parameters(&self, model: &Dlrm) -> Result<()> {
+        match model.extreme_parameter().1.is_finite() {
+            true => Ok(()),
+            false => Err(self.diverged(model, f64::NAN)),
         }
-        Ok(())
     }
 
     fn see_losses(&mut self, stepper: &mut impl Stepper, all: bool) -> Result<()> {
@@ -318,8 +353,13 @@ impl<'a, D: TrainingData> Run<'a, D> {
         let rows = self.data.training_rows() as f64;
         let seconds = self.progress.seconds;
         let (mut validation, mut test) = (Regression::default(), Regression::default());
-        predict_validation(model, self.data, |rated| add(&mut validation, rated))?;
-        predict_test(model, self.data, |rated| add(&mut test, rated))?;
+        predict_validation(model, self.data, |rated| add(&mut validation, rated))
+            .and_then(|()| predict_test(model, self.data, |rated| add(&mut test, rated)))
+            .map_err(|error| match error {
+                // The next step would have been told by its loss.
+                Error::Unsound { prediction, .. } => self.diverged(model, prediction.into()),
+                other => other,
+            })?;
         Ok(EpochMetrics {
             epoch: self.progress.epoch(),
             train_loss: self.progress.loss_sum / rows,
@@ -353,7 +393,9 @@ impl<'a, D: TrainingData> Run<'a, D> {
         if self.progress.steps_of_epoch > 0 {
             self.spend_time();
         }
-        let parameters = stepper.model()?.parameters().clone();
+        let model = stepper.model()?;
+        self.check_parameters(model)?;
+        let parameters = model.parameters().clone();
         let mut tensors = parameter_tensors(&parameters);
         tensors.extend(stepper.optimizer()?);
         self.session.keep(&self.progress, tensors)
@@ -363,12 +405,18 @@ impl<'a, D: TrainingData> Run<'a, D> {
         let (parameter, value) = model.extreme_parameter();
         Error::Diverged {
             loss,
-            step: self.progress.step - self.unseen.len() as u64 + 1,
+            // The first whose loss has not been seen, or the last of all.
+            step: self.progress.step - self.unseen.len().saturating_sub(1) as u64,
             epoch: self.progress.epoch(),
             parameter,
             value,
         }
     }
+}
+
+/// Steps of a whole run.
+fn steps(data: &impl TrainingData, config: &TrainConfig) -> u64 {
+    (data.training_rows().div_ceil(config.batch_size) * config.epochs) as u64
 }
 
 fn parameter_tensors(parameters: &Parameters) -> Tensors<'_> {
