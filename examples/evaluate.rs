@@ -23,12 +23,12 @@ struct Args {
     /// the run held out]
     #[arg(long, value_parser = splits::NAMES)]
     split: Option<String>,
-    /// Share of the ratings, users or movies held out
-    #[arg(long, default_value_t = 0.2, value_name = "SHARE", requires = "split")]
-    test_share: f64,
-    /// Ratings of each user that --split leave-last-out holds out
-    #[arg(long, default_value_t = 1, value_name = "COUNT", requires = "split")]
-    leave_out: usize,
+    /// Share of the ratings, users or movies held out [default: 0.2]
+    #[arg(long, value_name = "SHARE", requires = "split")]
+    test_share: Option<f64>,
+    /// Ratings of each user that --split leave-last-out holds out [default: 1]
+    #[arg(long, value_name = "COUNT", requires = "split")]
+    leave_out: Option<usize>,
     /// Seed of what is drawn
     #[arg(long, default_value_t = 42, requires = "split")]
     seed: u64,
@@ -98,7 +98,7 @@ fn run(args: &Args) -> Result<Report, Error> {
     let named = args.test_rows.clone().map(SplitConfig::TestRows);
     let drawn = args.split.as_deref();
     let drawn = drawn.map(|name| split(name, args.test_share, args.leave_out, args.seed));
-    let split = named.or(drawn);
+    let split = named.or(drawn.transpose()?);
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| args.run.join("evaluation"));
     Experiment::evaluate(&args.run, split.as_ref(), out, &mut Progress::new())

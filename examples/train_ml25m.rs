@@ -4,11 +4,13 @@
 //! `--data` names a real one.
 
 mod download;
+mod idle;
 mod interrupt;
 mod long_texts;
 mod models;
 mod policies;
 mod progress;
+mod rates;
 mod splits;
 
 use std::fmt::Display;
@@ -16,15 +18,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use download::Download;
+use idle::Idle;
 use long_texts::LongTexts;
 use mmdlrm::data::generate::GeneratorConfig;
-use mmdlrm::train::{Algorithm, CheckpointConfig, Preset};
+use mmdlrm::train::{CheckpointConfig, Preset};
 use mmdlrm::{Error, Experiment, ExperimentConfig, Source, SplitConfig, Task};
 use models::Models;
 use policies::Policies;
 use progress::Progress;
+use rates::Rates;
 use splits::split;
 
 /// Train a multimodal DLRM on a MovieLens folder, posters and plot summaries.
@@ -47,8 +51,8 @@ struct Args {
     /// What to learn: ratings, or what each user watches next
     #[arg(long, default_value = "rate", value_parser = ["rate", "rank"], requires_if("rank", "candidates"))]
     task: String,
-    /// CSV of userId,heldOutMovieId and the movies that it competes with; those
-    /// ratings are held out
+    /// With --task rank, CSV of userId,heldOutMovieId and the movies that it competes
+    /// with; those ratings are held out
     #[arg(long, value_name = "FILE", requires = "ratings", conflicts_with_all = ["split", "test_share", "leave_out", "test_rows", "stream"])]
     candidates: Option<PathBuf>,
     /// Which model to train, to rate
@@ -58,12 +62,12 @@ struct Args {
     #[arg(long, default_value = "random", value_parser = splits::NAMES)]
     split: String,
     /// Share of the ratings (with --split cold-users or cold-movies of those)
-    /// held out
-    #[arg(long, default_value_t = 0.2, value_name = "SHARE")]
-    test_share: f64,
-    /// Ratings of each user that --split leave-last-out holds out
-    #[arg(long, default_value_t = 1, value_name = "COUNT")]
-    leave_out: usize,
+    /// held out [default: 0.2]
+    #[arg(long, value_name = "SHARE")]
+    test_share: Option<f64>,
+    /// Ratings of each user that --split leave-last-out holds out [default: 1]
+    #[arg(long, value_name = "COUNT")]
+    leave_out: Option<usize>,
     /// CSV of userId,movieId: the ratings to hold out [default: --split]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "test_share", "leave_out"])]
     test_rows: Option<PathBuf>,
@@ -81,15 +85,8 @@ struct Args {
     /// Ratings a step [default: the preset's]
     #[arg(long)]
     batch_size: Option<usize>,
-    /// Learning rate [default: the preset's]
-    #[arg(long)]
-    lr: Option<f64>,
-    /// Scale gradients whose norm is above this down to it
-    #[arg(long, value_name = "NORM")]
-    clip_norm: Option<f64>,
-    /// Optimiser
-    #[arg(long, default_value = "adam", value_parser = ["sgd", "adagrad", "row-wise-adagrad", "adam"])]
-    optimizer: String,
+    #[command(flatten)]
+    rates: Rates,
     /// Length of an embedding [default: the preset's]
     #[arg(long)]
     dim: Option<usize>,
@@ -100,13 +97,14 @@ struct Args {
     /// best; fewer are quicker
     #[arg(long, value_name = "COUNT")]
     longest_bag: Option<u32>,
-    /// Seed of split, parameters, order of the ratings, and sample
+    /// Seed of split, parameters, order of the ratings, what dropout drops, and sample
     #[arg(long, default_value_t = 42)]
     seed: u64,
     /// Threads [default: one a core]
     #[arg(long)]
     threads: Option<usize>,
-    /// Where posters and plots are encoded and the model is trained
+    /// Where posters and plots are encoded and the model is trained; with --task rank it
+    /// is trained on the CPU
     #[arg(long, default_value = "cpu", value_parser = ["cpu", "cuda", "metal"])]
     device: String,
     #[command(flatten)]
@@ -138,13 +136,18 @@ fn preset_names() -> Vec<&'static str> {
 }
 
 fn main() -> ExitCode {
-    let mut args = Args::parse();
+    let matches = Args::command().get_matches();
+    let mut args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
         )
         .with_writer(std::io::stderr)
         .init();
+    if let Some(idle) = find_idle(&matches, &args) {
+        eprintln!("error: {idle}");
+        return ExitCode::from(USAGE);
+    }
     match args.download.folder() {
         Ok(None) => {}
         Ok(folder) => args.data = folder,
@@ -169,6 +172,58 @@ fn main() -> ExitCode {
     }
 }
 
+/// What clap exits with where options do not fit.
+const USAGE: u8 = 2;
+
+/// Which of the options that were named would do nothing beside the others.
+fn find_idle(matches: &ArgMatches, args: &Args) -> Option<String> {
+    let ranks = args.task == "rank";
+    let has_own_data = args.data.is_some() || args.download.release.is_some();
+    let (plots, posters) = (args.summaries.is_some(), args.posters.is_some());
+    let rule = |options, holds, circumstances| Idle {
+        options,
+        holds,
+        circumstances,
+    };
+    let of_rating = "with --task rank, which has one model";
+    let rules = [
+        rule(&rates::OF_RATINGS[..], ranks, of_rating),
+        rule(
+            &["preset", "no_timestamps", "longest_bag"],
+            ranks,
+            of_rating,
+        ),
+        rule(&["candidates"], !ranks, "without --task rank"),
+        rule(
+            &rates::OF_TABLES,
+            matches!(&*args.preset, "dlrm-multimodal" | "dlrm-clip"),
+            "with a preset without embedding tables",
+        ),
+        rule(
+            &["no_timestamps", "longest_bag"],
+            args.preset != "best",
+            "without --preset best",
+        ),
+        rule(
+            &["text", "long_texts"],
+            has_own_data && !plots,
+            "without --summaries",
+        ),
+        rule(&["image"], has_own_data && !posters, "without --posters"),
+        rule(
+            &["clip"],
+            has_own_data && !plots && !posters,
+            "without --posters or --summaries",
+        ),
+        rule(
+            &["genome"],
+            !ranks && args.preset == "dlrm",
+            "with --preset dlrm, which has no modalities",
+        ),
+    ];
+    idle::find(matches, &rules)
+}
+
 const REAL_DATA_HINT: &str = "\
 This was a made-up sample with an untrained encoder. On real data:
   cargo run --release --example train_ml25m -- --data ml-25m \\
@@ -188,7 +243,7 @@ fn run(args: Args) -> Result<Box<dyn Display>, Error> {
         }
         None => {
             let task = (args.task == "rank").then_some(Task::Rank);
-            (Experiment::new(config(args))?, task)
+            (Experiment::new(config(args)?)?, task)
         }
     };
     let experiment = experiment.stop_when(stop);
@@ -213,7 +268,7 @@ fn set_threads(threads: usize) -> Result<(), Error> {
         .map_err(|_| setting("so many threads could not be started"))
 }
 
-fn config(args: Args) -> ExperimentConfig {
+fn config(args: Args) -> Result<ExperimentConfig, Error> {
     let preset = Preset::ALL.iter().find(|(name, _)| *name == args.preset);
     let mut config = ExperimentConfig::of(preset.map_or(Preset::default(), |(_, preset)| *preset));
     let name = match &args.data {
@@ -235,8 +290,10 @@ fn config(args: Args) -> ExperimentConfig {
     };
     let named = args.candidates.map(SplitConfig::Candidates);
     let named = named.or(args.test_rows.map(SplitConfig::TestRows));
-    config.split =
-        named.unwrap_or_else(|| split(&args.split, args.test_share, args.leave_out, args.seed));
+    config.split = match named {
+        Some(named) => named,
+        None => split(&args.split, args.test_share, args.leave_out, args.seed)?,
+    };
     config.validation = args.validation;
     config.train.patience = args.patience;
     config.checkpoints = CheckpointConfig {
@@ -258,18 +315,9 @@ fn config(args: Args) -> ExperimentConfig {
     let next_item = &mut config.next_item;
     next_item.epochs = args.epochs.unwrap_or(next_item.epochs);
     next_item.batch_size = args.batch_size.unwrap_or(next_item.batch_size);
-    next_item.learning_rate = args.lr.unwrap_or(next_item.learning_rate);
     let train = &mut config.train;
     train.epochs = args.epochs.unwrap_or(train.epochs);
     train.batch_size = args.batch_size.unwrap_or(train.batch_size);
-    let optimizer = &mut train.optimizer;
-    optimizer.learning_rate = args.lr.unwrap_or(optimizer.learning_rate);
-    config.train.optimizer.clip_norm = args.clip_norm;
-    config.train.optimizer.algorithm = match args.optimizer.as_str() {
-        "sgd" => Algorithm::Sgd,
-        "adagrad" => Algorithm::Adagrad,
-        "row-wise-adagrad" => Algorithm::RowWiseAdagrad,
-        _ => Algorithm::Adam,
-    };
-    config
+    args.rates.apply(&mut config);
+    Ok(config)
 }

@@ -11,6 +11,7 @@ mod support;
 mod ask;
 mod bad_input;
 mod runs;
+mod settings;
 mod survive;
 
 use std::path::{Path, PathBuf};

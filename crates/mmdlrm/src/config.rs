@@ -54,7 +54,7 @@ pub struct ExperimentConfig {
     pub validation: Option<f64>,
     /// Which model is trained.
     pub preset: Preset,
-    /// What batches carry for the preset `best`; others take no notice.
+    /// What batches carry for the preset `best`; the default's with others.
     pub context: ContextConfig,
     /// Length of an embedding.
     pub dim: usize,
@@ -208,6 +208,25 @@ impl Default for ExperimentConfig {
     }
 }
 
+impl EncoderConfig {
+    /// Refuses settings of models that are not named.
+    fn validate(&self) -> Result<()> {
+        let idle = match (&self.bert, self.pooling, &self.resnet, self.image_size) {
+            (None, Some(pooling), _, _) => Some(("encoders.pooling", format!("{pooling:?}"))),
+            (_, _, None, Some(size)) => Some(("encoders.image_size", size.to_string())),
+            _ => None,
+        };
+        match idle {
+            None => Ok(()),
+            Some((setting, value)) => Err(Error::Setting {
+                setting,
+                value,
+                rule: "the encoder that it is for, bert or resnet, is not named",
+            }),
+        }
+    }
+}
+
 impl Default for Clip {
     /// [`DEFAULT_CLIP`] from the hub.
     fn default() -> Self {
@@ -291,13 +310,21 @@ impl ExperimentConfig {
                 rule: "the preset best looks ratings up and needs them in memory",
             });
         }
-        if !is_best && !self.context.timestamps {
+        if !is_best && self.context != ContextConfig::default() {
             return Err(Error::Setting {
-                setting: "context.timestamps",
-                value: "false".to_owned(),
-                rule: "only the preset best can leave times out",
+                setting: "context",
+                value: format!("{:?}", self.context),
+                rule: "only the preset best takes notice of it",
             });
         }
+        if self.genome && !self.preset.uses_modalities() {
+            return Err(Error::Setting {
+                setting: "genome",
+                value: "true".to_owned(),
+                rule: "the preset dlrm has no modalities",
+            });
+        }
+        self.encoders.validate()?;
         if needs_modalities && none && !self.genome {
             return Err(Error::Setting {
                 setting: "preset",
