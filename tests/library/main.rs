@@ -18,6 +18,7 @@ mod next_item;
 mod ranking;
 mod recommend;
 mod shared_bags;
+mod splits;
 mod streamed;
 mod survive;
 mod training;

@@ -16,12 +16,16 @@ fn dataset() -> Dataset {
     let modality = Modality::standardised(
         "image",
         4,
-        movielens.movies.len(),
-        vectors
+        &movielens.movies.index(),
+        movielens
+            .movies
+            .index()
+            .ids()
             .iter()
-            .enumerate()
-            .map(|(row, vector)| (row as u32, vector.as_slice())),
-    );
+            .zip(&vectors)
+            .map(|(&id, vector)| (id, vector.as_slice())),
+    )
+    .unwrap();
     let split = Split::random(movielens.ratings.len(), 0.3, 5).unwrap();
     Dataset::new(&movielens, split, vec![modality]).unwrap()
 }

@@ -9,7 +9,7 @@
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bags {
-    offsets: Vec<u32>,
+    offsets: Vec<usize>,
     ids: Vec<u32>,
 }
 
@@ -21,7 +21,7 @@ impl Bags {
         pairs: impl IntoIterator<Item = (u32, u32), IntoIter: Clone>,
     ) -> Self {
         let pairs = pairs.into_iter().filter(|&(row, _)| (row as usize) < rows);
-        let mut offsets = vec![0u32; rows + 1];
+        let mut offsets = vec![0; rows + 1];
         for (row, _) in pairs.clone() {
             offsets[row as usize + 1] += 1;
         }
@@ -29,10 +29,11 @@ impl Bags {
             offsets[row + 1] += offsets[row];
         }
         let mut next = offsets.clone();
-        let mut ids = vec![0; offsets[rows] as usize];
+        let mut ids = vec![0; offsets[rows]];
         for (row, id) in pairs {
-            ids[next[row as usize] as usize] = id;
-            next[row as usize] += 1;
+            let next = &mut next[row as usize];
+            ids[*next] = id;
+            *next += 1;
         }
         Self { offsets, ids }
     }
@@ -40,19 +41,19 @@ impl Bags {
     /// The bag of `row`.
     pub fn row(&self, row: u32) -> &[u32] {
         let row = row as usize;
-        &self.ids[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+        &self.ids[self.offsets[row]..self.offsets[row + 1]]
     }
 
     /// The bag of `row`, to be put into another order.
     pub(crate) fn row_mut(&mut self, row: u32) -> &mut [u32] {
         let row = row as usize;
-        &mut self.ids[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+        &mut self.ids[self.offsets[row]..self.offsets[row + 1]]
     }
 
     /// Adds a bag behind the last.
     pub(crate) fn push(&mut self, ids: &[u32]) {
         self.ids.extend_from_slice(ids);
-        self.offsets.push(self.ids.len() as u32);
+        self.offsets.push(self.ids.len());
     }
 
     /// Number of bags.

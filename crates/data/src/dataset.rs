@@ -343,6 +343,49 @@ mod tests {
     }
 
     #[test]
+    fn modalities_that_do_not_fit_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("sample");
+        crate::generate::write(&dir, &crate::generate::GeneratorConfig::tiny(), |_| {}).unwrap();
+        let movielens = MovieLens::open(&dir).unwrap();
+        let movies = movielens.movies.index();
+        let last = movies.ids()[movies.len() - 1];
+        let others = movies.ids().iter().map(|&id| id + u32::from(id == last));
+        let of = |name: &str, movies: &IdMap| {
+            let vectors = [(movies.ids()[0], &[1.0][..])];
+            Modality::standardised(name, 1, movies, vectors).unwrap()
+        };
+        let data = |modalities: Vec<Modality>| {
+            let split = Split::random(movielens.ratings.len(), 0.2, 1).unwrap();
+            Dataset::new(&movielens, split, modalities)
+        };
+        let refused = |modalities: Vec<Modality>, why: &str| {
+            let error = data(modalities).err().unwrap().to_string();
+            assert!(error.contains(why), "{error}");
+        };
+        let sound = of("sound", &movies);
+        refused(
+            vec![of("sound", &IdMap::from_ids(others))],
+            "another catalogue",
+        );
+        refused(
+            vec![sound.clone(), sound.clone()],
+            "another one has that name",
+        );
+        let data = data(vec![sound, of("price", &movies)]).unwrap();
+        let new = |names: &[&str]| {
+            let vectors = names.iter().map(|name| (name.to_string(), vec![1.0]));
+            data.features().with_new_movie(&crate::NewMovie {
+                vectors: vectors.collect(),
+                ..crate::NewMovie::default()
+            })
+        };
+        assert!(new(&["sound", "price"]).is_ok());
+        let error = new(&["price", "price"]).err().unwrap().to_string();
+        assert!(error.contains("has a second"), "{error}");
+    }
+
+    #[test]
     fn a_split_of_other_ratings_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("sample");

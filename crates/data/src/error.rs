@@ -118,6 +118,16 @@ pub enum Error {
         /// What Arrow said.
         source: arrow_schema::ArrowError,
     },
+    /// A movie's vector that cannot be used.
+    #[error("vector '{modality}' of {}: {problem}", movie_id.map_or("the new movie".to_owned(), |id| format!("movie {id}")))]
+    Vector {
+        /// Name of the modality.
+        modality: String,
+        /// Raw id of the movie; `None` of a new one.
+        movie_id: Option<u32>,
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A number among the settings that makes no sense.
     #[error("{name} is {value}, but {rule}")]
     Setting {

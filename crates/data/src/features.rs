@@ -43,6 +43,7 @@ impl Features {
         pass: impl FnMut(&mut dyn FnMut(&[Rated])) -> Result<()>,
     ) -> Result<Self> {
         let movies = catalogue.index();
+        check_modalities(&modalities, &movies)?;
         let (genre_names, genres) = genre_bags(catalogue, &movies);
         let mut years = vec![None; movies.len()];
         for (row, &id) in catalogue.ids().iter().enumerate() {
@@ -82,7 +83,9 @@ impl Features {
     /// the batches are to be of the new movie alone.
     ///
     /// # Errors
-    /// A genre that no other movie has, or a vector of no modality or of another width.
+    /// A genre that no other movie has, a vector of no modality, a second one of a
+    /// modality, or one that [does not fit the others](Modality::standardised) or is so
+    /// much longer that half precision cannot hold it.
     pub fn with_new_movie(&self, movie: &NewMovie) -> Result<Self> {
         let genre = |name: &String| {
             let found = self.genre_names.binary_search(name);
@@ -103,11 +106,16 @@ impl Features {
             return Err(Error::setting("modality", name, rule));
         }
         let modalities = self.modalities.iter().map(|modality| {
-            let own = movie
-                .vectors
-                .iter()
-                .find(|(name, _)| name == modality.name());
-            modality.of_new_movie(own.map(|(_, vector)| vector.as_slice()))
+            let own = movie.vectors.iter();
+            let mut own = own.filter(|(name, _)| name == modality.name());
+            let vector = own.next().map(|(_, vector)| vector.as_slice());
+            match own.next() {
+                None => modality.of_new_movie(vector),
+                Some((name, _)) => {
+                    let rule = "a movie has one vector of it, and this one has a second";
+                    Err(Error::setting("modality", name, rule))
+                }
+            }
         });
         let modalities = modalities.collect::<Result<_>>()?;
         let mut features = self.clone();
@@ -332,6 +340,23 @@ impl Features {
         }
         batch
     }
+}
+
+/// Checks that modalities are of this catalogue, each of another name.
+fn check_modalities(modalities: &[Modality], movies: &IdMap) -> Result<()> {
+    for (place, modality) in modalities.iter().enumerate() {
+        let name = modality.name();
+        if modality.movies() != movies {
+            let rule = "its vectors must be those of the movies that are rated, and are those of \
+                        another catalogue";
+            return Err(Error::setting("modality", name, rule));
+        }
+        if modalities[..place].iter().any(|other| other.name() == name) {
+            let rule = "another one has that name; give each its own";
+            return Err(Error::setting("modality", name, rule));
+        }
+    }
+    Ok(())
 }
 
 fn genre_bags(table: &Movies, movies: &IdMap) -> (Vec<String>, Bags) {

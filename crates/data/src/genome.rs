@@ -67,16 +67,16 @@ impl Genome {
     }
 
     /// The vectors as a modality, `"genome"`, for the catalogue `movies`.
-    pub fn modality(&self, movies: &IdMap) -> Modality {
+    ///
+    /// # Errors
+    /// As [`Modality::standardised`].
+    pub fn modality(&self, movies: &IdMap) -> Result<Modality> {
         let ids = self.scores.column(0).as_primitive::<UInt32Type>();
         let values = self.scores.column(1).as_fixed_size_list().values();
         let values = values.as_primitive::<Float32Type>().values();
-        let vectors = ids
-            .values()
-            .iter()
-            .zip(values.chunks_exact(self.width()))
-            .filter_map(|(&id, vector)| Some((movies.row(id)?, vector)));
-        Modality::standardised("genome", self.width(), movies.len(), vectors)
+        let ids = ids.values().iter().copied();
+        let vectors = ids.zip(values.chunks_exact(self.width()));
+        Modality::standardised("genome", self.width(), movies, vectors)
     }
 }
 

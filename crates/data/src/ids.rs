@@ -55,7 +55,9 @@ impl IdMap {
         let ids = distinct(ids);
         let length = ids.last().map_or(0, |&last| last as usize + 1);
         let mut rows = Vec::new();
-        if length <= ids.len().saturating_mul(LONGEST_TABLE_PER_ID) {
+        // Of all ids there are, the last one's row plus one has more than 32 bits.
+        let few = u32::try_from(ids.len()).is_ok();
+        if few && length <= ids.len().saturating_mul(LONGEST_TABLE_PER_ID) {
             rows.resize(length, 0);
             for (row, &id) in (1u32..).zip(&ids) {
                 rows[id as usize] = row;

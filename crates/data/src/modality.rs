@@ -1,7 +1,7 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use crate::{Error, Result};
+use crate::{Error, IdMap, Result};
 
 /// Vectors of one modality (posters, plots, …), one a movie that has it.
 ///
@@ -15,7 +15,9 @@ pub struct Modality {
     name: String,
     width: usize,
     values: Vec<f16>,
+    movies: IdMap,
     row_of_movie: Vec<u32>,
+    left_out: usize,
     standard: Standard,
 }
 
@@ -30,8 +32,8 @@ impl Modality {
     /// The row number that stands for a missing vector.
     pub const MISSING: u32 = u32::MAX;
 
-    /// Gathers `(dense movie row, vector)` pairs for a catalogue of `movies`
-    /// movies, and standardises the vectors: the mean vector is subtracted and
+    /// Gathers `(raw movie id, vector)` pairs of the catalogue `movies`, and
+    /// standardises the vectors: the mean vector is subtracted and
     /// all is divided by the one number that makes the mean squared length 1.
     ///
     /// Encoders put most of a vector's length into a direction that all
@@ -40,35 +42,71 @@ impl Modality {
     /// says little does little harm. The statistics are of contents, never of
     /// ratings, so nothing leaks.
     ///
-    /// Vectors whose length is not `width`, and movies outside the catalogue,
-    /// are left out.
+    /// Vectors of movies outside the catalogue, as a file about more movies than a
+    /// release has them, are left out and [counted](Self::left_out).
+    ///
+    /// # Errors
+    /// The first vector that is not of `width` numbers, holds one that is not finite, or
+    /// is the movie's second, by the movie's id; numbers too large to be scaled.
+    ///
+    /// ```
+    /// use mmdlrm_data::{IdMap, Modality};
+    ///
+    /// let movies = IdMap::from_ids([7, 9, 12]);
+    /// let (seven, twelve) = ([1.0, 3.0], [1.0, 5.0]);
+    /// let vectors = [(7, &seven[..]), (12, &twelve[..])];
+    /// let modality = Modality::standardised("sound", 2, &movies, vectors)?;
+    /// assert_eq!(modality.row_of_movie(), [0, Modality::MISSING, 1]);
+    ///
+    /// let twice = [(7, &seven[..]), (7, &twelve[..])];
+    /// let error = Modality::standardised("sound", 2, &movies, twice).unwrap_err();
+    /// assert!(error.to_string().contains("movie 7"));
+    /// # Ok::<(), mmdlrm_data::Error>(())
+    /// ```
     pub fn standardised<'a>(
         name: &str,
         width: usize,
-        movies: usize,
+        movies: &IdMap,
         vectors: impl IntoIterator<Item = (u32, &'a [f32])>,
-    ) -> Self {
-        let mut row_of_movie = vec![Self::MISSING; movies];
-        let mut values = Vec::new();
+    ) -> Result<Self> {
+        if width == 0 {
+            let rule = "a vector has one number or more";
+            return Err(Error::setting("width of a modality", 0, rule));
+        }
+        let mut row_of_movie = vec![Self::MISSING; movies.len()];
+        let (mut values, mut ids, mut left_out) = (Vec::new(), Vec::new(), 0);
         let mut rows = 0;
-        for (movie, vector) in vectors {
-            let Some(row) = row_of_movie.get_mut(movie as usize) else {
+        for (id, vector) in vectors {
+            let Some(movie) = movies.row(id) else {
+                left_out += 1;
                 continue;
             };
-            if vector.len() == width && *row == Self::MISSING {
-                *row = rows;
-                rows += 1;
-                values.extend_from_slice(vector);
+            check(name, width, Some(id), vector)?;
+            let row = &mut row_of_movie[movie as usize];
+            if *row != Self::MISSING {
+                let problem = "it is the second one; keep one of them".to_owned();
+                return Err(bad(name, Some(id), problem));
             }
+            *row = rows;
+            rows += 1;
+            ids.push(id);
+            values.extend_from_slice(vector);
         }
-        let standard = Standard::fit(&values, width);
-        Self {
+        let standard = Standard::fit(&values, width).ok_or_else(|| {
+            let rule = "its vectors are too far from each other to be scaled; divide them all";
+            Error::setting("modality", name, rule)
+        })?;
+        let values = standard.apply(values);
+        let values = values.map_err(|place| beyond(name, ids.get(place / width).copied()))?;
+        Ok(Self {
             name: name.to_owned(),
             width,
-            values: standard.apply(values),
+            values,
+            movies: movies.clone(),
             row_of_movie,
+            left_out,
             standard,
-        }
+        })
     }
 
     /// The vector of a movie behind the last, standardised as the others, which are left
@@ -76,18 +114,17 @@ impl Modality {
     pub(crate) fn of_new_movie(&self, vector: Option<&[f32]>) -> Result<Self> {
         let mut row_of_movie = vec![Self::MISSING; self.row_of_movie.len() + 1];
         if let (Some(vector), Some(row)) = (vector, row_of_movie.last_mut()) {
-            if vector.len() != self.width {
-                let rule = "it must have the width of the modality's others";
-                return Err(Error::setting("numbers of a vector", vector.len(), rule));
-            }
+            check(&self.name, self.width, None, vector)?;
             *row = 0;
         }
+        let values = self.standard.apply(vector.unwrap_or_default().to_vec());
         Ok(Self {
-            name: self.name.clone(),
-            width: self.width,
-            values: self.standard.apply(vector.unwrap_or_default().to_vec()),
+            values: values.map_err(|_| beyond(&self.name, None))?,
             row_of_movie,
+            name: self.name.clone(),
+            movies: self.movies.clone(),
             standard: self.standard.clone(),
+            ..*self
         })
     }
 
@@ -99,6 +136,24 @@ impl Modality {
     /// Numbers a vector.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// The catalogue, by dense row.
+    pub fn movies(&self) -> &IdMap {
+        &self.movies
+    }
+
+    /// How many vectors are of movies outside the catalogue.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// The vector of a movie by raw id; `None` of one that has none.
+    pub fn vector(&self, movie_id: u32) -> Option<&[f16]> {
+        let movie = self.movies.row(movie_id)?;
+        let row = *self.row_of_movie.get(movie as usize)?;
+        let start = (row as usize).checked_mul(self.width)?;
+        self.values.get(start..start.checked_add(self.width)?)
     }
 
     /// The vectors, `[rows, width]`, row by row.
@@ -117,9 +172,42 @@ impl Modality {
     }
 }
 
+/// Checks a movie's vector; that of a new movie, which has no id yet, too.
+fn check(modality: &str, width: usize, movie_id: Option<u32>, vector: &[f32]) -> Result<()> {
+    if vector.len() != width {
+        let found = vector.len();
+        let problem = format!(
+            "it has {found} numbers where those of the modality have {width}; take all of them \
+             from one encoder"
+        );
+        return Err(bad(modality, movie_id, problem));
+    }
+    match vector.iter().zip(0..).find(|(x, _)| !x.is_finite()) {
+        None => Ok(()),
+        Some((x, place)) => {
+            let problem = format!("number {place} is {x}; make it anew, or leave it out");
+            Err(bad(modality, movie_id, problem))
+        }
+    }
+}
+
+/// A vector that half precision cannot hold when it is standardised.
+fn beyond(modality: &str, movie_id: Option<u32>) -> Error {
+    let problem = "it is many thousand times as long as the others; is it of the same encoder?";
+    bad(modality, movie_id, problem.to_owned())
+}
+
+fn bad(modality: &str, movie_id: Option<u32>, problem: String) -> Error {
+    Error::Vector {
+        modality: modality.to_owned(),
+        movie_id,
+        problem,
+    }
+}
+
 impl Standard {
-    /// Of `[rows, width]`.
-    fn fit(values: &[f32], width: usize) -> Self {
+    /// Of `[rows, width]`; `None` where numbers of 32 bits do not reach.
+    fn fit(values: &[f32], width: usize) -> Option<Self> {
         let rows = values.len().checked_div(width).unwrap_or(0);
         let mut mean = vec![0f64; width];
         for row in values.chunks_exact(width.max(1)) {
@@ -135,13 +223,15 @@ impl Standard {
             squares += centred.map(|x| x * x).sum::<f64>();
         }
         let length = (squares / rows.max(1) as f64).sqrt() as f32;
-        Self {
+        length.is_finite().then_some(Self {
             mean,
             length: if length > 0.0 { length } else { 1.0 },
-        }
+        })
     }
 
-    fn apply(&self, mut values: Vec<f32>) -> Vec<f16> {
+    /// Standardises `[rows, width]`, or tells the place of a number that half precision
+    /// cannot hold then.
+    fn apply(&self, mut values: Vec<f32>) -> Result<Vec<f16>, usize> {
         for row in values.chunks_exact_mut(self.mean.len().max(1)) {
             row.iter_mut()
                 .zip(&self.mean)
@@ -149,7 +239,10 @@ impl Standard {
         }
         let mut halves = vec![f16::ZERO; values.len()];
         halves.convert_from_f32_slice(&values);
-        halves
+        match halves.iter().position(|half| !half.is_finite()) {
+            None => Ok(halves),
+            Some(place) => Err(place),
+        }
     }
 }
 
@@ -157,16 +250,26 @@ impl Standard {
 mod tests {
     use super::*;
 
+    fn movies() -> IdMap {
+        IdMap::from_ids([11, 12, 13, 14])
+    }
+
+    fn of(vectors: &[(u32, &[f32])]) -> Result<Modality> {
+        Modality::standardised("image", 2, &movies(), vectors.iter().copied())
+    }
+
     #[test]
     fn vectors_get_mean_zero_and_unit_length_and_the_missing_are_marked() {
-        let (a, b) = ([10.0, 12.0], [14.0, 12.0]);
-        let modality = Modality::standardised("image", 2, 4, [(2, &a[..]), (0, &b[..])]);
+        let modality = of(&[(13, &[10.0, 12.0]), (11, &[14.0, 12.0])]).unwrap();
         assert_eq!(
             modality.row_of_movie(),
             &[1, Modality::MISSING, 0, Modality::MISSING]
         );
         assert_eq!(modality.present(), 2);
         assert_eq!(modality.values(), [-1.0, 0.0, 1.0, 0.0].map(f16::from_f32));
+        let one = [1.0, 0.0].map(f16::from_f32);
+        assert_eq!(modality.vector(11), Some(&one[..]));
+        assert_eq!((modality.vector(12), modality.vector(99)), (None, None));
         let new = modality.of_new_movie(Some(&[14.0, 14.0])).unwrap();
         assert_eq!(new.values(), [1.0, 1.0].map(f16::from_f32));
         assert_eq!(
@@ -174,6 +277,61 @@ mod tests {
             [[Modality::MISSING; 4].as_slice(), &[0]].concat()
         );
         assert_eq!(modality.of_new_movie(None).unwrap().present(), 0);
-        assert!(modality.of_new_movie(Some(&[1.0])).is_err());
+    }
+
+    #[test]
+    fn vectors_that_cannot_be_used_are_refused_by_movie() {
+        let good: (u32, &[f32]) = (11, &[1.0, 2.0]);
+        let refused = |vectors: &[(u32, &[f32])], why: &str| {
+            let error = of(vectors).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        };
+        refused(
+            &[good, (12, &[1.0])],
+            "vector 'image' of movie 12: it has 1 numbers where",
+        );
+        refused(&[good, (12, &[])], "of movie 12: it has 0 numbers");
+        refused(
+            &[good, (14, &[0.5, f32::NAN])],
+            "of movie 14: number 1 is NaN",
+        );
+        refused(
+            &[good, (14, &[f32::INFINITY, 0.5])],
+            "of movie 14: number 0 is inf",
+        );
+        refused(
+            &[good, (12, &[1.0, 3.0]), good],
+            "of movie 11: it is the second one",
+        );
+        refused(
+            &[good, (12, &[3e38, -3e38])],
+            "modality is image, but its vectors are too far",
+        );
+        let none: [(u32, &[f32]); 0] = [];
+        assert!(Modality::standardised("image", 0, &movies(), none).is_err());
+    }
+
+    #[test]
+    fn vectors_of_movies_outside_the_catalogue_are_counted() {
+        let (wide, two): (&[f32], &[f32]) = (&[1.0; 3], &[1.0, 2.0]);
+        let modality = of(&[(11, two), (7, two), (8, wide)]).unwrap();
+        assert_eq!((modality.present(), modality.left_out()), (1, 2));
+    }
+
+    #[test]
+    fn a_new_movies_vector_that_does_not_fit_the_others_is_refused() {
+        let modality = of(&[(11, &[1.0, 1.0]), (12, &[1.0, 1.001])]).unwrap();
+        for (vector, why) in [
+            (&[1.0][..], "of the new movie: it has 1 numbers"),
+            (&[1.0, f32::NAN], "of the new movie: number 1 is NaN"),
+            (
+                &[1.0, 60.0],
+                "of the new movie: it is many thousand times as long",
+            ),
+        ] {
+            let error = modality.of_new_movie(Some(vector)).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        assert!(modality.of_new_movie(Some(&[1.0, 2.0])).is_ok());
     }
 }

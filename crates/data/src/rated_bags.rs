@@ -19,7 +19,7 @@ pub(crate) enum Owner {
 /// 12 bytes a rating.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RatedBags {
-    offsets: Vec<u32>,
+    offsets: Vec<usize>,
     ids: Vec<u32>,
     stars: Vec<f32>,
     timestamps: Vec<u32>,
@@ -48,7 +48,7 @@ impl RatedBags {
             Owner::User => (rated.user as usize, rated.movie),
             Owner::Movie => (rated.movie as usize, rated.user),
         };
-        let mut offsets = vec![0u32; bags + 1];
+        let mut offsets = vec![0; bags + 1];
         for rated in rows.clone() {
             offsets[of(&rated).0 + 1] += 1;
         }
@@ -56,14 +56,14 @@ impl RatedBags {
             offsets[bag + 1] += offsets[bag];
         }
         let mut next = offsets.clone();
-        let mut entries = vec![(0u32, 0u32, 0f32); offsets[bags] as usize];
+        let mut entries = vec![(0u32, 0u32, 0f32); offsets[bags]];
         for rated in rows {
             let (bag, id) = of(&rated);
-            entries[next[bag] as usize] = (id, rated.timestamp, rated.stars);
+            entries[next[bag]] = (id, rated.timestamp, rated.stars);
             next[bag] += 1;
         }
         for bag in 0..bags {
-            entries[offsets[bag] as usize..offsets[bag + 1] as usize]
+            entries[offsets[bag]..offsets[bag + 1]]
                 .sort_unstable_by(|a, b| (a.1, a.0).cmp(&(b.1, b.0)).then(a.2.total_cmp(&b.2)));
         }
         Self {
@@ -88,7 +88,7 @@ impl RatedBags {
     pub(crate) fn span(&self, row: u32) -> Range<usize> {
         let row = row as usize;
         match self.offsets.get(row..row + 2) {
-            Some(span) => span[0] as usize..span[1] as usize,
+            Some(span) => span[0]..span[1],
             None => self.ids.len()..self.ids.len(),
         }
     }

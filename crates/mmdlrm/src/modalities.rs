@@ -176,7 +176,8 @@ impl ModalityEncoder {
     /// Encodes what the store lacks; `movies` numbers the catalogue.
     ///
     /// # Errors
-    /// A device that fails, or a store that can no longer be written.
+    /// A device that fails, a store that can no longer be written, or a vector that
+    /// [cannot be used](Modality::standardised).
     pub fn encode(&mut self, movies: &IdMap, observer: &mut dyn Observer) -> Result<Modalities> {
         let mut modalities = Modalities::default();
         if let Some(encoder) = self.encoders.images.clone() {
@@ -186,7 +187,7 @@ impl ModalityEncoder {
             let width = encoder.image_width();
             modalities
                 .list
-                .push(modality(Kind::Image, width, &encoded, movies));
+                .push(modality(Kind::Image, width, &encoded, movies)?);
         }
         if let Some(encoder) = self.encoders.texts.clone() {
             let encoded = self.encode_summaries(encoder.as_ref(), observer)?;
@@ -194,7 +195,7 @@ impl ModalityEncoder {
             let width = encoder.text_width();
             modalities
                 .list
-                .push(modality(Kind::Text, width, &encoded, movies));
+                .push(modality(Kind::Text, width, &encoded, movies)?);
         }
         Ok(modalities)
     }
@@ -236,12 +237,11 @@ impl ModalityEncoder {
     }
 }
 
-fn modality(kind: Kind, width: usize, encoded: &Encoded, movies: &IdMap) -> Modality {
-    let by_row = encoded
-        .vectors
-        .iter()
-        .filter_map(|(id, vector)| Some((movies.row(*id)?, vector.as_slice())));
-    Modality::standardised(kind.name(), width, movies.len(), by_row)
+fn modality(kind: Kind, width: usize, encoded: &Encoded, movies: &IdMap) -> Result<Modality> {
+    let vectors = encoded.vectors.iter();
+    let vectors = vectors.map(|(id, vector)| (*id, vector.as_slice()));
+    let modality = Modality::standardised(kind.name(), width, movies, vectors);
+    Ok(modality?)
 }
 
 fn note_failed(encoded: &Encoded, what: &str, observer: &mut dyn Observer) {

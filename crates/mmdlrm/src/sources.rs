@@ -58,7 +58,14 @@ impl Sources {
             Some(encoder) => encoder.encode(&movies, observer)?,
         };
         if let Some(genome) = self.release.genome() {
-            modalities.list.push(genome.modality(&movies));
+            let genome = genome.modality(&movies)?;
+            if genome.left_out() > 0 {
+                let left_out = genome.left_out();
+                observer.note(&format!(
+                    "{left_out} movies of the tag genome are not in the table of movies and are left out"
+                ));
+            }
+            modalities.list.push(genome);
         }
         Ok(modalities)
     }

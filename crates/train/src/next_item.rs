@@ -1,7 +1,9 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use mmdlrm_data::{Candidates, ItemFeatures, Modality, MovieLens, Nearness, Sequences, Split};
+use mmdlrm_data::{
+    Candidates, IdMap, ItemFeatures, Modality, MovieLens, Nearness, Sequences, Split,
+};
 use mmdlrm_model::{
     ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients, PairFeatures,
 };
@@ -156,7 +158,7 @@ impl NextItemData {
             rows.extend_from_slice(bag);
             offsets.push(rows.len() as u32);
         }
-        let (vectors, vector) = vectors(movielens, &sequences, modalities);
+        let (vectors, vector) = vectors(sequences.catalogue(), modalities);
         Ok(Self {
             moments: sequences.quantiles(MOMENTS),
             nearness: Nearness::fit(sequences, features.years.clone())?,
@@ -250,31 +252,19 @@ impl NextItemData {
 }
 
 /// Vectors of the items, the modalities side by side.
-fn vectors(
-    movielens: &MovieLens,
-    sequences: &Sequences,
-    modalities: &[Modality],
-) -> (Vec<f32>, usize) {
+fn vectors(catalogue: &IdMap, modalities: &[Modality]) -> (Vec<f32>, usize) {
     let width = modalities.iter().map(Modality::width).sum();
-    let catalogue = sequences.catalogue();
     let mut out = vec![0.0; catalogue.len() * width];
     if width == 0 {
         return (out, 0);
     }
-    let index = movielens.movies.index();
     for (&id, out) in catalogue.ids().iter().zip(out.chunks_exact_mut(width)) {
         let mut parts: &mut [f32] = out;
         for modality in modalities {
             let (part, rest) = parts.split_at_mut(modality.width());
             parts = rest;
-            let row = index
-                .row(id)
-                .map(|row| modality.row_of_movie()[row as usize]);
-            let values = row.and_then(|row| {
-                let start = (row as usize).checked_mul(modality.width())?;
-                modality.values().get(start..start + modality.width())
-            });
-            for (out, value) in part.iter_mut().zip(values.unwrap_or_default()) {
+            let vector = modality.vector(id).unwrap_or_default();
+            for (out, value) in part.iter_mut().zip(vector) {
                 *out = value.to_f32();
             }
         }

@@ -242,7 +242,7 @@ fn csv_releases_are_read_with_all_their_tables() {
                 .values(),
             &[1, 8]
         );
-        let modality = genome.modality(&movielens.movies.index());
+        let modality = genome.modality(&movielens.movies.index()).unwrap();
         assert_eq!(
             (modality.name(), modality.width(), modality.present()),
             ("genome", 2, 2)
