@@ -304,7 +304,7 @@ mod tests {
             "of movie 11: it is the second one",
         );
         refused(
-            &[good, (12, &[3e38, -3e38])],
+            &[(11, &[-3e38, 3e38]), (12, &[3e38, -3e38])],
             "modality is image, but its vectors are too far",
         );
         let none: [(u32, &[f32]); 0] = [];
