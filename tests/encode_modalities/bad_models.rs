@@ -50,13 +50,128 @@ fn a_config_whose_sizes_disagree_with_the_weights() {
             "num_hidden_layers is 0",
         ),
         ("\"vocab_size\": 4", "\"vocab_size\": 3", "4 tokens"),
-        ("\"vocab_size\": 4", "\"vocab_size\": 4000000000", "weight"),
+        (
+            "\"vocab_size\": 4",
+            "\"vocab_size\": 4000000",
+            "shape mismatch for text_model.embeddings.token_embedding.weight",
+        ),
+        (
+            "\"vocab_size\": 4",
+            "\"vocab_size\": 4000000000",
+            "vocab_size is 4000000000; at most",
+        ),
+        (
+            "\"hidden_size\": 8",
+            "\"hidden_size\": 9223372036854775808",
+            "hidden_size is 9223372036854775808; at most",
+        ),
+        (
+            "\"patch_size\": 16",
+            "\"patch_size\": 4294967296",
+            "patch_size is 4294967296; at most",
+        ),
     ] {
         refuses(
             |folder| replace(folder, "clip/config.json", from, to),
             &[tensor],
         );
     }
+}
+
+/// Whoever has no place for a token cannot cut a text into windows.
+#[test]
+fn windows_without_room_for_a_token_are_refused() {
+    let folder = Folder::new();
+    replace(
+        &folder,
+        "clip/config.json",
+        "\"vocab_size\": 4",
+        "\"vocab_size\": 4, \"max_position_embeddings\": 2",
+    );
+    let chunked = folder.run(&["--long-texts", "chunk"]);
+    assert_refused(&chunked, &["config.json", "no room for a text"]);
+}
+
+#[test]
+fn pictures_of_a_size_that_no_model_takes_are_refused() {
+    for (json, part) in [
+        (
+            r#"{"size": 4294967396, "crop_size": 32}"#,
+            "size is 4294967396",
+        ),
+        (
+            r#"{"size": 32, "crop_size": 4294967328}"#,
+            "crop_size is 4294967328",
+        ),
+        (r#"{"size": 18446744073709551615}"#, "size is"),
+        (
+            r#"{"size": {"shortest_edge": -1}}"#,
+            "preprocessor_config.json",
+        ),
+        (r#"{"size": 32, "crop_pct": 1e-300}"#, "crop_pct"),
+        (r#"{"image_std": [0.5, 0, 0.5]}"#, "image_std"),
+        (r#"{"image_std": [0.5, 1e-45, 0.5]}"#, "image_std"),
+        (r#"{"image_mean": [0.5, 1e39, 0.5]}"#, "image_mean"),
+    ] {
+        let write = |folder: &Folder| folder.write("clip/preprocessor_config.json", json);
+        refuses(write, &["preprocessor_config.json", part]);
+    }
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/encoders");
+    let resnet = format!("resnet:{golden}/resnet-basic");
+    for side in ["1025", "4294967396", "18446744073709551615"] {
+        let large = Folder::new().run(&["--image", &resnet, "--image-size", side]);
+        assert_refused(&large, &[side, "at most"]);
+    }
+}
+
+/// 16 GiB that are nowhere.
+#[test]
+fn weights_that_claim_to_be_huge_are_refused_before_they_are_read() {
+    let write = |folder: &Folder| {
+        let path = folder.path("clip/model.safetensors");
+        let huge = 16u64 << 30;
+        let header = format!(
+            r#"{{"vision_model.embeddings.patch_embedding.weight":
+                {{"dtype": "F32", "shape": [{}], "data_offsets": [0, {huge}]}}}}"#,
+            huge / 4
+        );
+        let length = header.len() as u64;
+        std::fs::write(&path, [&length.to_le_bytes(), header.as_bytes()].concat()).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(8 + length + huge).unwrap();
+    };
+    refuses(
+        write,
+        &["weights of clip", "shape mismatch for vision_model"],
+    );
+}
+
+#[test]
+fn files_that_have_no_end_are_refused() {
+    for (file, most) in [("config.json", 1), ("tokenizer.json", 64)] {
+        let write = |folder: &Folder| {
+            let path = folder.path("clip").join(file);
+            let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            file.set_len(100 << 30).unwrap();
+        };
+        refuses(write, &[file, &format!("larger than {most} MiB")]);
+    }
+}
+
+#[test]
+fn weights_that_are_not_numbers_are_named_with_the_first_movie() {
+    let folder = Folder::new();
+    let path = folder.path("clip/model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let numbers = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    for number in bytes[numbers..].chunks_exact_mut(4) {
+        number.copy_from_slice(&f32::NAN.to_le_bytes());
+    }
+    std::fs::write(&path, bytes).unwrap();
+    assert_refused(
+        &folder.run(&[]),
+        &["image embedding of movie 1 by 'clip'", "NaN"],
+    );
 }
 
 #[test]

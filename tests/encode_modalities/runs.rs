@@ -1,9 +1,11 @@
 //! What runs leave behind, and how they go on.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use mmdlrm::encoders::{EmbeddingStore, Kind, Precision};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::support::{kill, program, shared, wait_until};
 use crate::{Folder, exists, text, value};
@@ -145,7 +147,7 @@ fn models_of_half_precision_give_nearly_the_same_vectors() {
 #[test]
 fn a_full_disk_stops_the_run_with_an_error_and_keeps_what_was_written() {
     let folder = Folder::new();
-    let rows: Vec<String> = (1..=600).map(|id| format!("{id},robot {id}")).collect();
+    let rows: Vec<String> = (1..=1500).map(|id| format!("{id},robot {id}")).collect();
     folder.summaries(&rows.iter().map(String::as_str).collect::<Vec<_>>());
     let all = "--summaries summaries.csv --clip clip --out store.parquet";
     let limited = Command::new("bash")
@@ -165,7 +167,7 @@ fn a_full_disk_stops_the_run_with_an_error_and_keeps_what_was_written() {
     let kept = store.vectors(Kind::Text).count();
     assert!(kept == 256 || kept == 512, "{kept}");
     drop(store);
-    assert_eq!(value(&folder.run(&[]), "texts"), 600.0);
+    assert_eq!(value(&folder.run(&[]), "texts"), 1500.0);
 }
 
 #[test]
@@ -188,7 +190,8 @@ fn a_run_on_the_real_posters_killed_again_and_again_ends_with_the_same_bytes() {
     assert_eq!(value(&straight, "images"), 4888.0);
 
     let store = folder.path().join("killed.parquet");
-    let length = || std::fs::metadata(&store).map_or(0, |file| file.len());
+    let journal = folder.path().join("killed.parquet.journal");
+    let length = || std::fs::metadata(&journal).map_or(0, |file| file.len());
     for pause in [0, 35, 7, 71] {
         let before = length();
         let mut child = encode("killed.parquet")
@@ -203,6 +206,13 @@ fn a_run_on_the_real_posters_killed_again_and_again_ends_with_the_same_bytes() {
         kill(&mut child);
         assert!(length() > before, "what was written stays");
     }
+    // What was not finished is not in the file, which is whole all the same.
+    let rows = |store: &Path| {
+        let file = std::fs::File::open(store).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        reader.metadata().file_metadata().num_rows()
+    };
+    assert_eq!(rows(&store), 0);
     let resumed = encode("killed.parquet").output().unwrap();
     assert_eq!(
         value(&resumed, "images"),
@@ -210,6 +220,35 @@ fn a_run_on_the_real_posters_killed_again_and_again_ends_with_the_same_bytes() {
         "{}",
         text(&resumed.stdout)
     );
+    assert_eq!(rows(&store), 4888);
+    assert!(!exists(&journal));
     let straight = std::fs::read(folder.path().join("straight.parquet")).unwrap();
     assert!(std::fs::read(&store).unwrap() == straight);
+}
+
+#[test]
+fn processes_that_start_at_once_on_a_new_store_do_not_spoil_it() {
+    let folder = Folder::new();
+    let all = "--summaries summaries.csv --clip clip --out store.parquet";
+    let rows: Vec<String> = (1..=600).map(|id| format!("{id},robot {id}")).collect();
+    folder.summaries(&rows.iter().map(String::as_str).collect::<Vec<_>>());
+    let start = |_| {
+        let mut command = Command::new(program("encode_modalities"));
+        let command = command.current_dir(folder.dir.path()).args(all.split(' '));
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let children: Vec<_> = (0..6).map(start).collect();
+    let mut finished = 0;
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        match output.status.success() {
+            true => finished += 1,
+            false => crate::assert_refused(&output, &["store.parquet", "by another process"]),
+        }
+    }
+    assert!(finished > 0);
+    let again = folder.run(&["--posters", "posters.csv"]);
+    assert_eq!(value(&again, "texts"), 600.0);
+    assert_eq!(value(&again, "texts_per_s"), 0.0);
 }

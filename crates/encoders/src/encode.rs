@@ -1,15 +1,16 @@
 //! Encoding whole folders of posters and tables of plots into a store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{EmbeddingStore, ImageEncoder, Kind, Result, TextEncoder};
+use crate::{EmbeddingStore, Error, ImageEncoder, Kind, Result, TextEncoder};
 
 /// Pictures or texts that go through the model at a time, or as many as keep
 /// the threads busy.
@@ -79,19 +80,23 @@ enum Loaded {
 /// A picture that cannot be used is logged, counted and left out.
 ///
 /// # Errors
-/// A device that fails, or a store that cannot be written.
+/// A store that was opened for another encoder, or for none; an encoder that does not give
+/// each picture a vector of its width and of finite numbers; a movie with two pictures; a
+/// device that fails, or a store that cannot be written.
 pub fn encode_posters(
     encoder: &dyn ImageEncoder,
     posters: &[(u32, PathBuf)],
     store: &mut EmbeddingStore,
     mut on_done: impl FnMut(usize),
 ) -> Result<Encoded> {
+    store.check(Kind::Image, encoder.image_identity(), encoder.image_width())?;
+    refuse_twice(Kind::Image, posters.iter().map(|&(movie_id, _)| movie_id))?;
     let mut encoded = Encoded::default();
     let mut sources = Vec::with_capacity(posters.len());
     std::thread::scope(|scope| {
         let (send, ready) = sync_channel::<Vec<Loaded>>(PREFETCHED);
         let stored = store.sources(Kind::Image);
-        scope.spawn(move || {
+        let loader = scope.spawn(move || {
             for posters in posters.chunks(at_a_time()) {
                 let load = |poster: &(u32, PathBuf)| load_poster(encoder, poster, &stored);
                 // A closed channel means that the other side gave up.
@@ -102,30 +107,31 @@ pub fn encode_posters(
         });
         for loaded in ready {
             let done = loaded.len();
-            let (mut keys, mut pixels) = (Vec::new(), Vec::new());
+            let mut batch = Batch::new(Kind::Image, &encoder.image_identity().model);
+            let mut pixels = Vec::new();
             for poster in loaded {
                 match poster {
                     Loaded::InStore(movie_id, source) => sources.push((movie_id, source)),
                     Loaded::Prepared(poster) => {
                         sources.push((poster.movie_id, poster.source));
-                        keys.push((poster.movie_id, poster.source));
+                        batch.keys.push((poster.movie_id, poster.source));
                         pixels.push(poster.pixels);
                     }
                     Loaded::Failed(failed) => encoded.fail(failed),
                 }
             }
-            encoded.computed += keys.len();
-            for ((movie_id, source), vector) in
-                keys.into_iter().zip(encoder.encode_images(&pixels)?)
-            {
-                store.insert(movie_id, Kind::Image, source, vector)?;
-            }
+            encoded.computed += pixels.len();
+            batch.keep(store, || encoder.encode_images(&pixels))?;
             on_done(done);
         }
-        Ok::<(), crate::Error>(())
+        // A loader that panicked closes the channel too.
+        if let Err(panic) = loader.join() {
+            resume_unwind(panic);
+        }
+        Ok::<(), Error>(())
     })?;
     store.finish()?;
-    encoded.vectors = from_store(store, Kind::Image, &sources);
+    encoded.vectors = from_store(store, Kind::Image, &sources)?;
     Ok(encoded)
 }
 
@@ -133,18 +139,20 @@ pub fn encode_posters(
 /// pictures. A blank text counts as one that cannot be used.
 ///
 /// # Errors
-/// A tokenizer that refuses a text, a device that fails, or a store that cannot
-/// be written.
+/// As for [`encode_posters`]; a tokenizer that refuses a text.
 pub fn encode_summaries(
     encoder: &dyn TextEncoder,
     summaries: &[(u32, &str)],
     store: &mut EmbeddingStore,
     mut on_done: impl FnMut(usize),
 ) -> Result<Encoded> {
+    store.check(Kind::Text, encoder.text_identity(), encoder.text_width())?;
+    refuse_twice(Kind::Text, summaries.iter().map(|&(movie_id, _)| movie_id))?;
     let mut encoded = Encoded::default();
     let mut sources = Vec::with_capacity(summaries.len());
     for summaries in summaries.chunks(at_a_time()) {
-        let (mut keys, mut texts) = (Vec::new(), Vec::new());
+        let mut batch = Batch::new(Kind::Text, &encoder.text_identity().model);
+        let mut texts = Vec::new();
         for &(movie_id, text) in summaries {
             if text.trim().is_empty() {
                 encoded.fail(Failed {
@@ -157,19 +165,85 @@ pub fn encode_summaries(
             let source = xxh3_64(text.as_bytes());
             sources.push((movie_id, source));
             if store.get(movie_id, Kind::Text, source).is_none() {
-                keys.push((movie_id, source));
+                batch.keys.push((movie_id, source));
                 texts.push(text);
             }
         }
         encoded.computed += texts.len();
-        for ((movie_id, source), vector) in keys.into_iter().zip(encoder.encode_texts(&texts)?) {
-            store.insert(movie_id, Kind::Text, source, vector)?;
-        }
+        batch.keep(store, || encoder.encode_texts(&texts))?;
         on_done(summaries.len());
     }
     store.finish()?;
-    encoded.vectors = from_store(store, Kind::Text, &sources);
+    encoded.vectors = from_store(store, Kind::Text, &sources)?;
     Ok(encoded)
+}
+
+/// What goes through an encoder together.
+struct Batch<'a> {
+    kind: Kind,
+    /// What the encoder is called.
+    encoder: &'a str,
+    /// Of each picture or text the movie and the hash of its bytes.
+    keys: Vec<(u32, u64)>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(kind: Kind, encoder: &'a str) -> Self {
+        let keys = Vec::new();
+        Self {
+            kind,
+            encoder,
+            keys,
+        }
+    }
+
+    /// Keeps a vector for each key.
+    fn keep(
+        self,
+        store: &mut EmbeddingStore,
+        encode: impl FnOnce() -> Result<Vec<Vec<f32>>>,
+    ) -> Result<()> {
+        if self.keys.is_empty() {
+            return Ok(());
+        }
+        let vectors = encode().map_err(|error| self.of_movie(error))?;
+        if vectors.len() != self.keys.len() {
+            return Err(Error::VectorCount {
+                encoder: self.encoder.to_owned(),
+                kind: self.kind,
+                found: vectors.len(),
+                expected: self.keys.len(),
+            });
+        }
+        for ((movie_id, source), vector) in self.keys.into_iter().zip(vectors) {
+            store.insert(movie_id, self.kind, source, vector)?;
+        }
+        Ok(())
+    }
+
+    /// Names the movie where the encoder knows only a place in the batch.
+    fn of_movie(&self, error: Error) -> Error {
+        match error {
+            Error::Embedding { row, problem } if row < self.keys.len() => Error::Vector {
+                movie_id: self.keys[row].0,
+                kind: self.kind,
+                encoder: self.encoder.to_owned(),
+                problem,
+            },
+            other => other,
+        }
+    }
+}
+
+/// Two pictures or texts of one movie: the store has room for one.
+fn refuse_twice(kind: Kind, movie_ids: impl Iterator<Item = u32>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for movie_id in movie_ids {
+        if !seen.insert(movie_id) {
+            return Err(Error::Twice { movie_id, kind });
+        }
+    }
+    Ok(())
 }
 
 impl Encoded {
@@ -236,11 +310,21 @@ fn read_picture(path: &Path) -> std::result::Result<Vec<u8>, String> {
     }
 }
 
-fn from_store(store: &EmbeddingStore, kind: Kind, sources: &[(u32, u64)]) -> Vec<(u32, Vec<f32>)> {
-    sources
-        .iter()
-        .filter_map(|&(movie_id, source)| {
-            Some((movie_id, store.get(movie_id, kind, source)?.to_vec()))
-        })
-        .collect()
+/// The vectors of all that is asked for and could be used.
+fn from_store(
+    store: &EmbeddingStore,
+    kind: Kind,
+    sources: &[(u32, u64)],
+) -> Result<Vec<(u32, Vec<f32>)>> {
+    let vector = |&(movie_id, source)| match store.get(movie_id, kind, source) {
+        Some(vector) => Ok((movie_id, vector.to_vec())),
+        None => Err(Error::Compute(format!(
+            "the store has lost the {} embedding of movie {movie_id}",
+            kind.name()
+        ))),
+    };
+    sources.iter().map(vector).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,15 +6,11 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::first_line;
-use crate::{Error, Result};
+use crate::weights::{ModelHash, WeightsFile};
+use crate::{Error, Result, VectorProblem};
 
-/// Raised when the same model and inputs come to other vectors.
-const METHOD: &[u8] = b"mmdlrm-2";
-/// Bytes of a file that are hashed at a time.
-const HASHED_AT_A_TIME: usize = 1 << 20;
 /// Rows of sequences that go through a transformer together on one thread:
 /// enough for the weights to be used many times a reading, few enough that
 /// what lies between two layers stays in the caches.
@@ -148,19 +144,40 @@ impl LongTexts {
         encode: impl FnOnce(&[Vec<u32>]) -> Result<Vec<Vec<f32>>>,
     ) -> Result<Vec<Vec<f32>>> {
         let counts: Vec<usize> = texts.iter().map(Vec::len).collect();
-        let vectors = encode(&texts.concat())?;
+        let vectors = encode(&texts.concat()).map_err(|error| of_text(error, &counts))?;
         if self == Self::Truncate {
             return Ok(vectors);
         }
         let mut rest = vectors.as_slice();
-        Ok(counts
-            .into_iter()
-            .map(|count| {
-                let (windows, others) = rest.split_at(count.min(rest.len()));
-                rest = others;
-                mean_of_normalised(windows)
-            })
-            .collect())
+        let means = counts.iter().map(|&count| {
+            let (windows, others) = rest.split_at_checked(count)?;
+            rest = others;
+            Some(mean_of_normalised(windows))
+        });
+        let means: Option<Vec<_>> = means.collect();
+        means.filter(|_| rest.is_empty()).ok_or_else(|| {
+            Error::Compute(format!(
+                "{} vectors came of {} windows of texts",
+                vectors.len(),
+                counts.iter().sum::<usize>()
+            ))
+        })
+    }
+}
+
+/// The text of a window that could not be embedded, given how many windows texts have.
+fn of_text(error: Error, counts: &[usize]) -> Error {
+    match error {
+        Error::Embedding { row, problem } => {
+            let mut end = 0;
+            let ends = counts.iter().map(|count| {
+                end += count;
+                end
+            });
+            let row = ends.take_while(|&end| end <= row).count();
+            Error::Embedding { row, problem }
+        }
+        other => other,
     }
 }
 
@@ -228,11 +245,13 @@ impl LoadOptions {
         Self { long_texts, ..self }
     }
 
-    /// Maps a safetensors file; `build` makes the model from it.
+    /// Opens a safetensors file, of which `build` makes the model, and hashes it after
+    /// what `hash` has: what does not fit is found before all of it is read.
     pub(crate) fn weights<T>(
         &self,
         model: &str,
         path: &Path,
+        hash: &mut ModelHash,
         build: impl FnOnce(VarBuilder) -> candle_core::Result<T>,
     ) -> Result<T> {
         if !matches!(self.dtype, DType::F32 | DType::F16 | DType::BF16) {
@@ -241,16 +260,15 @@ impl LoadOptions {
                 self.dtype.as_str()
             )));
         }
-        // SAFETY: the mapping is read once, here, into tensors of its own type
-        // and dropped; a file that another program changes meanwhile can spoil
-        // the numbers or end the process, as it could any reader of a map. A file
-        // that is read instead is held beside its tensors: 605 MB for ViT-B/32.
-        let weights =
-            unsafe { VarBuilder::from_mmaped_safetensors(&[path], self.dtype, &self.device) };
-        weights.and_then(build).map_err(|error| Error::Weights {
+        let unusable = |problem: &dyn std::fmt::Display| Error::Weights {
             model: model.to_owned(),
-            problem: first_line(error),
-        })
+            problem: first_line(problem),
+        };
+        let file = WeightsFile::open(path).map_err(|problem| unusable(&problem))?;
+        let weights = VarBuilder::from_backend(Box::new(&file), self.dtype, self.device.clone());
+        let built = build(weights).map_err(|problem| unusable(&problem))?;
+        file.hash(hash).map_err(|problem| unusable(&problem))?;
+        Ok(built)
     }
 }
 
@@ -267,17 +285,26 @@ pub(crate) fn side_by_side<T: Sync>(
         return Ok(Vec::new());
     }
     if !device.is_cpu() {
-        return vectors(&encode(batch)?);
+        return vectors(&encode(batch)?, 0);
     }
     let total: usize = batch.iter().map(&rows).sum();
     // As many groups for each thread, so that all end at about the same time.
     let count = total.div_ceil(most);
     let count = count.next_multiple_of(rayon::current_num_threads());
     let groups = groups(batch, rows, total, count);
-    let encoded = groups
+    let firsts = groups.iter().scan(0, |next, group| {
+        let first = *next;
+        *next += group.len();
+        Some(first)
+    });
+    let firsts: Vec<usize> = firsts.collect();
+    let encoded: Vec<Result<_>> = groups
         .into_par_iter()
-        .map(|group| vectors(&encode(group)?))
-        .collect::<Result<Vec<_>>>()?;
+        .zip(firsts)
+        .map(|(group, first)| vectors(&encode(group)?, first))
+        .collect();
+    // Of several errors the first, whichever thread was quicker.
+    let encoded = encoded.into_iter().collect::<Result<Vec<_>>>()?;
     Ok(encoded.into_iter().flatten().collect())
 }
 
@@ -296,36 +323,32 @@ fn groups<T>(batch: &[T], rows: impl Fn(&T) -> usize, total: usize, count: usize
     groups
 }
 
-/// The rows of `[batch, width]`, all of them numbers.
-fn vectors(embeddings: &Tensor) -> Result<Vec<Vec<f32>>> {
+/// The rows of `[batch, width]`, all of them numbers; the first has the number `first`
+/// among all that are encoded together.
+fn vectors(embeddings: &Tensor, first: usize) -> Result<Vec<Vec<f32>>> {
     let vectors: Vec<Vec<f32>> = embeddings.to_dtype(DType::F32)?.to_vec2()?;
-    if vectors.iter().flatten().all(|x| x.is_finite()) {
-        return Ok(vectors);
-    }
-    Err(Error::Compute(
-        "an embedding is not a number; are the weights damaged?".to_owned(),
-    ))
-}
-
-/// Hash of files' contents and of how they are used.
-pub(crate) fn hash_files<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<String> {
-    let mut hasher = Xxh3::new();
-    hasher.update(METHOD);
-    for path in paths {
-        hash_file(path, &mut hasher)?;
-    }
-    Ok(format!("{:032x}", hasher.digest128()))
-}
-
-fn hash_file(path: &Path, hasher: &mut Xxh3) -> Result<()> {
-    use std::io::Read as _;
-    let mut file = std::fs::File::open(path).map_err(Error::read(path))?;
-    let mut buffer = vec![0; HASHED_AT_A_TIME];
-    loop {
-        match file.read(&mut buffer).map_err(Error::read(path))? {
-            0 => return Ok(()),
-            read => hasher.update(&buffer[..read]),
+    for (row, vector) in (first..).zip(&vectors) {
+        if let Some(problem) = VectorProblem::of(vector, vector.len()) {
+            return Err(Error::Embedding { row, problem });
         }
+    }
+    Ok(vectors)
+}
+
+/// Refuses a prepared picture of another size, `[3, side, side]`: side by side two wrong
+/// ones can look right.
+pub(crate) fn check_pictures(pictures: &[Vec<f32>], side: u32) -> Result<()> {
+    let expected = 3 * side as usize * side as usize;
+    let wrong = pictures
+        .iter()
+        .position(|picture| picture.len() != expected);
+    match wrong {
+        None => Ok(()),
+        Some(row) => Err(Error::PictureSize {
+            row,
+            found: pictures[row].len(),
+            expected,
+        }),
     }
 }
 
@@ -376,9 +399,67 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_is_an_error() {
+    fn what_is_not_a_number_is_an_error_with_its_place() {
         let encode = |group: &[f32]| Tensor::from_slice(group, (group.len(), 1), &Device::Cpu);
-        let error = side_by_side(&Device::Cpu, &[1.0, f32::NAN], 1, |_| 1, encode).unwrap_err();
-        assert!(error.to_string().contains("not a number"), "{error}");
+        for (batch, place) in [
+            (vec![1.0, 2.0, 3.0, f32::NAN], 3),
+            (vec![f32::INFINITY; 5], 0),
+        ] {
+            let error = side_by_side(&Device::Cpu, &batch, 1, |_| 1, encode).unwrap_err();
+            assert!(
+                matches!(error, Error::Embedding { row, .. } if row == place),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_window_that_is_not_a_number_is_of_its_text() {
+        let texts = vec![vec![vec![3], vec![4]], vec![vec![5]]];
+        for (window, text) in [(0, 0), (1, 0), (2, 1)] {
+            let problem = VectorProblem::Width {
+                found: 1,
+                expected: 2,
+            };
+            let encode = |_: &[Vec<u32>]| {
+                Err(Error::Embedding {
+                    row: window,
+                    problem,
+                })
+            };
+            let error = LongTexts::Chunk.pool(texts.clone(), encode).unwrap_err();
+            assert!(
+                matches!(error, Error::Embedding { row, .. } if row == text),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn windows_without_a_vector_are_not_passed_over() {
+        let texts = vec![vec![vec![3], vec![4]], vec![vec![5]]];
+        for vectors in [2, 4] {
+            let encode = |_: &[Vec<u32>]| Ok(vec![vec![1.0]; vectors]);
+            let error = LongTexts::Chunk.pool(texts.clone(), encode).unwrap_err();
+            assert!(error.to_string().contains("3 windows"), "{error}");
+        }
+    }
+
+    #[test]
+    fn pictures_of_wrong_sizes_do_not_make_up_for_each_other() {
+        let pictures = [vec![0.0; 11], vec![0.0; 13]];
+        let error = check_pictures(&pictures, 2).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::PictureSize {
+                    row: 0,
+                    found: 11,
+                    expected: 12
+                }
+            ),
+            "{error}"
+        );
+        assert!(check_pictures(&[vec![0.0; 12]], 2).is_ok());
     }
 }

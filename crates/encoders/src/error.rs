@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use crate::store::StoreProblem;
 use crate::{Identity, Kind};
 
 /// What can go wrong between a folder of weights and a store of embeddings.
@@ -103,20 +104,144 @@ pub enum Error {
         /// The model at hand.
         expected: Box<Identity>,
     },
+    /// A store that was opened for no encoder of a kind.
+    #[error("{} was opened for no encoder of {}s; name it to the store's builder", path.display(), kind.name())]
+    NoEncoder {
+        /// The store.
+        path: PathBuf,
+        /// Of what there is none.
+        kind: Kind,
+    },
+    /// A store whose vectors have another length than those of an encoder that says it
+    /// is the same.
+    #[error(
+        "{} holds {} embeddings of {found} numbers, and '{encoder}' gives {expected} under the \
+         same identity; give the encoder another hash, or name another store",
+        path.display(),
+        kind.name()
+    )]
+    OtherWidth {
+        /// The store.
+        path: PathBuf,
+        /// Of what.
+        kind: Kind,
+        /// The encoder at hand.
+        encoder: String,
+        /// Length of the store's vectors.
+        found: usize,
+        /// Length of the encoder's.
+        expected: usize,
+    },
+    /// An encoder that does not give a vector for each picture or text.
+    #[error("'{encoder}' gave {found} vectors for {expected} {}s; it has to give one for each", kind.name())]
+    VectorCount {
+        /// The encoder.
+        encoder: String,
+        /// What it was to encode.
+        kind: Kind,
+        /// How many vectors it gave.
+        found: usize,
+        /// How many pictures or texts it was given.
+        expected: usize,
+    },
+    /// A vector that is refused.
+    #[error("the {} embedding of movie {movie_id} by '{encoder}' {problem}; check the encoder and its weights", kind.name())]
+    Vector {
+        /// Whose.
+        movie_id: u32,
+        /// Of what.
+        kind: Kind,
+        /// What made it.
+        encoder: String,
+        /// What is wrong with it.
+        problem: VectorProblem,
+    },
+    /// A vector that an encoder computed and cannot be used.
+    #[error("embedding {row} of the batch {problem}; are the weights damaged?")]
+    Embedding {
+        /// Its place in the batch, from 0.
+        row: usize,
+        /// What is wrong with it.
+        problem: VectorProblem,
+    },
+    /// A prepared picture of another size than the model takes.
+    #[error("picture {row} of the batch has {found} numbers; the model takes {expected}")]
+    PictureSize {
+        /// Its place in the batch, from 0.
+        row: usize,
+        /// How many numbers it has.
+        found: usize,
+        /// How many it should have.
+        expected: usize,
+    },
+    /// A movie that is asked for twice, so that one of its vectors would be lost.
+    #[error("movie {movie_id} has two {}s to encode; give one of each movie", kind.name())]
+    Twice {
+        /// Which.
+        movie_id: u32,
+        /// Of what.
+        kind: Kind,
+    },
     /// A store that another process has open.
     #[error("{} is being written by another process; wait for it, or name another store", path.display())]
     StoreInUse {
         /// The store.
         path: PathBuf,
     },
-    /// A file that is not a whole store of embeddings.
-    #[error("{} is not a store of embeddings: {problem}; delete it to encode again", path.display())]
+    /// A file that is not a whole store of embeddings, or not the store that is wanted.
+    #[error("{} cannot be used as a store of embeddings: {problem}", path.display())]
     Store {
-        /// The store.
+        /// The store, or its journal.
         path: PathBuf,
         /// What is wrong.
-        problem: String,
+        #[source]
+        problem: StoreProblem,
     },
+}
+
+/// What is wrong with a vector.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VectorProblem {
+    /// It has another length than the others.
+    #[error("has {found} numbers, not {expected}")]
+    Width {
+        /// How many it has.
+        found: usize,
+        /// How many it should have.
+        expected: usize,
+    },
+    /// A number of it is none, or infinite.
+    #[error("has {value} in place {place}")]
+    NotFinite {
+        /// Where.
+        place: usize,
+        /// What is there.
+        value: f32,
+    },
+    /// A number of it is too large to be kept as f16.
+    #[error("has {value} in place {place}, beyond the range of f16")]
+    BeyondF16 {
+        /// Where.
+        place: usize,
+        /// What is there.
+        value: f32,
+    },
+}
+
+impl VectorProblem {
+    /// What is wrong with a vector that should have `width` finite numbers.
+    pub(crate) fn of(vector: &[f32], width: usize) -> Option<Self> {
+        if vector.len() != width {
+            return Some(Self::Width {
+                found: vector.len(),
+                expected: width,
+            });
+        }
+        let place = vector.iter().position(|number| !number.is_finite())?;
+        let value = vector[place];
+        Some(Self::NotFinite { place, value })
+    }
 }
 
 /// [`std::result::Result`] with this crate's [`Error`].

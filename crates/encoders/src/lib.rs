@@ -36,6 +36,7 @@
 //! GPUs (features `cuda`, `cudnn`, `metal`) they run by candle's operations.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 mod bert;
 mod clip;
@@ -44,8 +45,10 @@ mod device;
 mod encode;
 mod encoder;
 mod error;
+mod files;
 mod json;
 mod layers;
+mod limits;
 mod picture;
 mod resnet;
 mod source;
@@ -53,6 +56,7 @@ mod store;
 mod tokens;
 mod transformer;
 mod untrained;
+mod weights;
 
 pub use bert::{BertEncoder, Pooling};
 pub use candle_core::{DType, Device};
@@ -60,10 +64,10 @@ pub use clip::{ClipEncoder, DEFAULT_CLIP};
 pub use device::{device, dtype};
 pub use encode::{Encoded, Failed, encode_posters, encode_summaries};
 pub use encoder::{Identity, ImageEncoder, LoadOptions, LongTexts, TextEncoder};
-pub use error::{Error, Result};
+pub use error::{Error, Result, VectorProblem};
 pub use picture::thumbnail;
 pub use resnet::ResNetEncoder;
-pub use store::{EmbeddingStore, Kind, Precision, StoreBuilder};
+pub use store::{EmbeddingStore, Kind, Precision, StoreBuilder, StoreProblem};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,5 +1,7 @@
 //! Where a model's files come from: a local folder or the Hugging Face hub.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::ApiBuilder;
@@ -19,6 +21,33 @@ pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 /// How it wants pictures.
 pub(crate) const PREPROCESSOR: &str = "preprocessor_config.json";
+
+/// Bytes of the largest tokenizer that is read; that of XLM-R has 17 MB.
+const LARGEST_TOKENIZER: u64 = 64 << 20;
+/// Bytes of the largest configuration that is read.
+const LARGEST_CONFIG: u64 = 1 << 20;
+
+/// A small file of a model, read once, so that what is used is what is hashed.
+pub(crate) struct SmallFile {
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+}
+
+impl SmallFile {
+    /// Reads a file of at most `most` bytes.
+    fn read(path: PathBuf, most: u64) -> Result<Self> {
+        let mut bytes = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
+        read.map_err(Error::read(&path))?;
+        match bytes.len() as u64 > most {
+            false => Ok(Self { path, bytes }),
+            true => Err(Error::Config {
+                path,
+                problem: format!("the file is larger than {} MiB", most >> 20),
+            }),
+        }
+    }
+}
 
 /// A model in Hugging Face layout.
 pub(crate) enum ModelFiles {
@@ -100,7 +129,7 @@ impl ModelFiles {
     }
 
     /// As [`Self::file`], for one that a model may lack.
-    pub fn optional(&self, file: &'static str) -> Result<Option<PathBuf>> {
+    fn optional(&self, file: &'static str) -> Result<Option<PathBuf>> {
         match self.file(file) {
             Ok(path) => Ok(Some(path)),
             Err(Error::MissingFile { .. }) => Ok(None),
@@ -112,6 +141,18 @@ impl ModelFiles {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The content of a small file.
+    pub fn read(&self, file: &'static str) -> Result<SmallFile> {
+        SmallFile::read(self.file(file)?, largest(file))
+    }
+
+    /// As [`Self::read`], for one that a model may lack.
+    pub fn read_optional(&self, file: &'static str) -> Result<Option<SmallFile>> {
+        let path = self.optional(file)?;
+        path.map(|path| SmallFile::read(path, largest(file)))
+            .transpose()
     }
 
     fn repo(&self) -> Option<Repo> {
@@ -143,6 +184,13 @@ impl ModelFiles {
             .build()
             .and_then(|api| api.repo(repo).get(file))
             .map_err(|problem| problem.to_string())
+    }
+}
+
+fn largest(file: &str) -> u64 {
+    match file {
+        TOKENIZER => LARGEST_TOKENIZER,
+        _ => LARGEST_CONFIG,
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a text to the token ids that a transformer takes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -10,7 +11,11 @@ use tokenizers::normalizers::Lowercase;
 use tokenizers::pre_tokenizers::whitespace::Whitespace;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::source::SmallFile;
 use crate::{Error, LongTexts, Result};
+
+/// The least that a text may have: one, and the two around it.
+pub(crate) const LEAST_TOKENS: usize = 3;
 
 /// The tokens that a model wants before and after a text.
 #[derive(Debug, Clone, Copy)]
@@ -36,17 +41,20 @@ pub(crate) struct Tokens {
     tokenizer: Tokenizer,
     first: u32,
     last: u32,
+    /// Of the model; a token's id is below it.
+    vocabulary: usize,
     longest: usize,
+    /// Of these the text's own: one or more, or windows would have no end.
+    room: NonZeroUsize,
 }
 
 impl Tokens {
     /// Reads `tokenizer.json`, for a model of `vocabulary` tokens and texts of
     /// at most `longest`.
-    pub fn read(path: &Path, frame: Frame, vocabulary: usize, longest: usize) -> Result<Self> {
-        Tokenizer::from_file(path)
-            .map_err(|problem| problem.to_string())
+    pub fn read(file: &SmallFile, frame: Frame, vocabulary: usize, longest: usize) -> Result<Self> {
+        unpanicked(|| Tokenizer::from_bytes(&file.bytes))
             .and_then(|tokenizer| Self::new(tokenizer, frame, vocabulary, longest))
-            .map_err(|problem| tokenizer_error(path, problem))
+            .map_err(|problem| tokenizer_error(&file.path, problem))
     }
 
     /// A token for each word among `texts`, for a model without a tokenizer of
@@ -87,6 +95,15 @@ impl Tokens {
         if size > vocabulary {
             return Err(format!("it has {size} tokens, the model {vocabulary}"));
         }
+        let ids = tokenizer.get_vocab(true).into_values();
+        if let Some(id) = ids.max().filter(|&id| id as usize >= vocabulary) {
+            return Err(format!(
+                "it has a token {id}, the model {vocabulary} tokens"
+            ));
+        }
+        let room = longest.checked_sub(LEAST_TOKENS - 1);
+        let room = room.and_then(NonZeroUsize::new);
+        let room = room.ok_or_else(|| format!("{longest} tokens leave no room for a text"))?;
         let id = |token: &str| {
             tokenizer
                 .token_to_id(token)
@@ -102,13 +119,15 @@ impl Tokens {
             tokenizer,
             first,
             last,
+            vocabulary,
             longest,
+            room,
         })
     }
 
-    /// Number of tokens.
+    /// Number of the model's tokens.
     pub fn vocabulary(&self) -> usize {
-        self.tokenizer.get_vocab_size(true)
+        self.vocabulary
     }
 
     /// The most tokens of a text, the two around it included.
@@ -130,7 +149,7 @@ impl Tokens {
 
     /// Refuses texts that a model cannot take.
     pub fn check(&self, texts: &[Vec<u32>]) -> Result<()> {
-        let vocabulary = self.vocabulary();
+        let vocabulary = self.vocabulary;
         let problem = texts.iter().find_map(|text| {
             if text.is_empty() {
                 return Some("a text has no tokens".to_owned());
@@ -161,12 +180,10 @@ impl Tokens {
     /// Token ids of a text's windows, unpadded: one, or with
     /// [`LongTexts::Chunk`] as many as it takes.
     pub fn windows(&self, text: &str, long_texts: LongTexts) -> Result<Vec<Vec<u32>>> {
-        let encoding = self
-            .tokenizer
-            .encode(text, false)
+        let encoding = unpanicked(|| self.tokenizer.encode(text, false))
             .map_err(|problem| tokenizer_error(Path::new("at hand"), problem))?;
         let ids = encoding.get_ids();
-        let room = self.longest - 2;
+        let room = self.room.get();
         let framed = |ids: &[u32]| -> Vec<u32> {
             let first = std::iter::once(self.first);
             first
@@ -211,19 +228,54 @@ fn cut(from: usize, room: usize, end: usize, sentences: &[usize], words: &[usize
 /// The numbers of tokens, given by where they lie in `text`, that begin a
 /// sentence: those after an end mark and a space, or after a line's end.
 fn sentence_starts(text: &str, offsets: &[(usize, usize)]) -> Vec<usize> {
+    let closed = marks_before(text);
     let begins = |end_of_last: usize, start: usize| {
         let between = text.get(end_of_last..start).unwrap_or("");
-        let before = text.get(..end_of_last).unwrap_or("").trim_end();
-        // Quotes and brackets may close after the mark.
-        let before = before.trim_end_matches(['"', '\'', '”', '’', '»', ')', ']']);
         let spaced = between.contains(char::is_whitespace);
         between.contains('\n')
-            || before.ends_with(['。', '！', '？'])
-            || spaced && before.ends_with(['.', '!', '?', '…'])
+            || match closed.get(end_of_last).copied().flatten() {
+                Some('。' | '！' | '？') => true,
+                Some('.' | '!' | '?' | '…') => spaced,
+                _ => false,
+            }
     };
     (1..offsets.len())
         .filter(|&token| begins(offsets[token - 1].1, offsets[token].0))
         .collect()
+}
+
+/// For each place of a text the last character before it, quotes and brackets that
+/// close after a mark, and spaces after them, left out; `None` within a character. One
+/// pass, so that a text of nothing but quotes takes no longer than another.
+fn marks_before(text: &str) -> Vec<Option<char>> {
+    let mut before = vec![None; text.len() + 1];
+    let mut mark = None;
+    let mut spaced = false;
+    for (at, c) in text.char_indices() {
+        if c.is_whitespace() {
+            spaced = true;
+        } else if CLOSING.contains(&c) {
+            // After a space it does not close what is before that.
+            mark = if spaced { None } else { mark };
+            spaced = false;
+        } else {
+            (mark, spaced) = (Some(c), false);
+        }
+        before[at + c.len_utf8()] = mark;
+    }
+    before
+}
+
+/// Quotes and brackets that may stand between an end mark and the next sentence.
+const CLOSING: [char; 7] = ['"', '\'', '”', '’', '»', ')', ']'];
+
+/// What the tokenizer says, which panics on some files and texts.
+fn unpanicked<T>(
+    tokenize: impl FnOnce() -> tokenizers::Result<T>,
+) -> std::result::Result<T, String> {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(tokenize));
+    let result = result.unwrap_or_else(|_| Err("the tokenizer panicked".into()));
+    result.map_err(|problem| problem.to_string())
 }
 
 fn tokenizer_error(path: &Path, problem: impl std::fmt::Display) -> Error {
@@ -308,5 +360,44 @@ mod tests {
             (33, 38),
         ];
         assert_eq!(sentence_starts(text, &words), [3, 7]);
+    }
+
+    #[test]
+    fn texts_of_nothing_but_quotes_take_no_longer_than_others() {
+        let text = "a.".to_owned() + &"\"".repeat(300_000) + " b";
+        let offsets = (0..text.len() - 2).map(|at| (at, at + 1));
+        let last = (text.len() - 1, text.len());
+        let offsets: Vec<(usize, usize)> = offsets.chain([last]).collect();
+        let start = std::time::Instant::now();
+        assert_eq!(sentence_starts(&text, &offsets), [offsets.len() - 1]);
+        assert!(start.elapsed().as_secs() < 5);
+    }
+
+    #[test]
+    fn a_tokenizer_without_room_for_a_text_or_with_ids_beyond_the_model_s_is_refused() {
+        for longest in 0..LEAST_TOKENS {
+            let refused = Tokens::of_words(["robot"], CLIP_FRAME, longest);
+            let error = refused.map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains("no room"), "{error}");
+        }
+        let tokenizer = |robot: u32| SmallFile {
+            path: "tokenizer.json".into(),
+            bytes: format!(
+                r#"{{"version": "1.0", "added_tokens": [], "normalizer": null,
+                    "pre_tokenizer": {{"type": "Whitespace"}}, "post_processor": null,
+                    "decoder": null, "truncation": null, "padding": null,
+                    "model": {{"type": "WordLevel", "unk_token": "robot", "vocab":
+                    {{"<|startoftext|>": 0, "<|endoftext|>": 1, "robot": {robot}}}}}}}"#
+            )
+            .into_bytes(),
+        };
+        let read = |robot| Tokens::read(&tokenizer(robot), CLIP_FRAME, 9, 5);
+        let error = read(9).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("token 9"), "{error}");
+        // Ids need not be without gaps.
+        let tokens = read(8).unwrap();
+        let windows = tokens.windows("robot", LongTexts::Truncate).unwrap();
+        assert_eq!(windows, [[0, 8, 1]]);
+        tokens.check(&windows).unwrap();
     }
 }

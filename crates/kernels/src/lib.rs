@@ -37,12 +37,16 @@
 //! assert_eq!(out, [1.5, 2.5, 3.5, 3.5, 0.0, 0.0]);
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![deny(missing_docs)]
+#![deny(missing_docs, unsafe_code)]
 
 mod elementary;
 mod half;
 mod outer;
 mod panels;
+#[allow(
+    unsafe_code,
+    reason = "a hint to the processor, measured in docs/benchmarks.md"
+)]
 mod prefetch;
 #[cfg(test)]
 mod tests;

@@ -32,6 +32,7 @@
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 pub use mmdlrm_data as data;
 pub use mmdlrm_encoders as encoders;

@@ -1,7 +1,8 @@
-//! Opens stores of any bytes: each is read, and can be added to, or is refused
-//! with one line.
+//! Opens stores, and journals, of any bytes: each is read, and can be added to, or is
+//! refused with one line.
 #![no_main]
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
@@ -14,10 +15,22 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().unwrap());
 
 fuzz_target!(|bytes: &[u8]| {
     let path = FOLDER.path().join("store.parquet");
+    let journal = FOLDER.path().join("store.parquet.journal");
+    let _ = std::fs::remove_file(&journal);
     std::fs::write(&path, bytes).unwrap();
+    open_both_ways(&path);
+    // The same bytes beside an empty store.
+    std::fs::remove_file(&path).unwrap();
+    let _ = std::fs::remove_file(&journal);
+    drop(EmbeddingStore::builder(&path).images(&*CLIP).open());
+    std::fs::write(&journal, bytes).unwrap();
+    open_both_ways(&path);
+});
+
+fn open_both_ways(path: &Path) {
     for builder in [
-        EmbeddingStore::builder(&path).images(&*CLIP),
-        EmbeddingStore::builder(&path),
+        EmbeddingStore::builder(path).images(&*CLIP),
+        EmbeddingStore::builder(path),
     ] {
         match builder.open() {
             Ok(mut store) => {
@@ -35,4 +48,4 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }
     }
-});
+}

@@ -1,11 +1,11 @@
 //! BERT's `config.json`, and what sentence-transformers adds to it.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
-use crate::json::{read_config, read_json};
-use crate::source::ModelFiles;
+use crate::json::{parse, parse_config};
+use crate::limits::{MOST_TOKENS, TransformerSizes, sizes_problem};
+use crate::source::{ModelFiles, SmallFile};
+use crate::tokens::LEAST_TOKENS;
 use crate::{Error, Result};
 
 /// Where sentence-transformers says what follows the transformer.
@@ -61,9 +61,9 @@ impl Default for BertConfig {
 }
 
 impl BertConfig {
-    /// Reads and checks `config.json`.
-    pub fn read(path: &Path) -> Result<Self> {
-        read_config(path, Self::problem)
+    /// Parses and checks `config.json`.
+    pub fn read(file: &SmallFile) -> Result<Self> {
+        parse_config(file, Self::problem)
     }
 
     fn problem(&self) -> Option<String> {
@@ -82,26 +82,24 @@ impl BertConfig {
                 self.hidden_act
             ));
         }
-        let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("type_vocab_size", self.type_vocab_size),
-        ];
-        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Some(format!("{name} is 0"));
-        }
-        if self.max_position_embeddings < 3 {
+        if self.max_position_embeddings < LEAST_TOKENS {
             return Some("max_position_embeddings leaves no room for a text".to_owned());
         }
-        (!self.hidden_size.is_multiple_of(self.num_attention_heads)).then(|| {
-            format!(
-                "hidden_size, {}, is not a multiple of num_attention_heads, {}",
-                self.hidden_size, self.num_attention_heads
-            )
-        })
+        let tokens = [
+            ("vocab_size", self.vocab_size, MOST_TOKENS),
+            ("type_vocab_size", self.type_vocab_size, MOST_TOKENS),
+        ];
+        let transformer = TransformerSizes {
+            section: "",
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            rows: self.max_position_embeddings,
+            rows_name: "max_position_embeddings",
+            layer_norm_eps: self.layer_norm_eps,
+        };
+        sizes_problem(tokens).or_else(|| transformer.problem())
     }
 }
 
@@ -131,24 +129,35 @@ struct SentenceConfig {
     max_seq_length: Option<usize>,
 }
 
+impl SentenceConfig {
+    fn problem(&self) -> Option<String> {
+        let longest = self
+            .max_seq_length
+            .filter(|&longest| longest < LEAST_TOKENS)?;
+        Some(format!(
+            "max_seq_length, {longest}, leaves no room for a text"
+        ))
+    }
+}
+
 impl SentenceTransformer {
     /// Reads what is there; a plain BERT has none of it.
     pub fn read(files: &ModelFiles) -> Result<Self> {
-        let Some(modules) = files.optional(MODULES)? else {
+        let Some(modules) = files.read_optional(MODULES)? else {
             return Ok(Self::default());
         };
-        let modules: Vec<Module> = read_json(&modules)?;
+        let modules: Vec<Module> = parse(&modules)?;
         let has = |name: &str| {
             modules
                 .iter()
                 .any(|module| module.r#type.rsplit('.').next() == Some(name))
         };
         let pooling = match has("Pooling") {
-            true => Some(read_pooling(&files.file(POOLING)?)?),
+            true => Some(read_pooling(&files.read(POOLING)?)?),
             false => None,
         };
-        let longest = match files.optional(SENTENCE_CONFIG)? {
-            Some(path) => read_json::<SentenceConfig>(&path)?.max_seq_length,
+        let longest = match files.read_optional(SENTENCE_CONFIG)? {
+            Some(file) => parse_config(&file, SentenceConfig::problem)?.max_seq_length,
             None => None,
         };
         Ok(Self {
@@ -159,8 +168,8 @@ impl SentenceTransformer {
     }
 }
 
-fn read_pooling(path: &Path) -> Result<Pooling> {
-    let config: PoolingConfig = read_json(path)?;
+fn read_pooling(file: &SmallFile) -> Result<Pooling> {
+    let config: PoolingConfig = parse(file)?;
     match (
         config.pooling_mode_cls_token,
         config.pooling_mode_mean_tokens,
@@ -168,7 +177,7 @@ fn read_pooling(path: &Path) -> Result<Pooling> {
         (true, false) => Ok(Pooling::Cls),
         (false, true) => Ok(Pooling::Mean),
         _ => Err(Error::Config {
-            path: path.to_owned(),
+            path: file.path.clone(),
             problem: "only pooling_mode_cls_token or pooling_mode_mean_tokens is supported"
                 .to_owned(),
         }),
@@ -197,6 +206,21 @@ mod tests {
             (r#"{"hidden_act": "gelu_new"}"#, "gelu_new"),
             (r#"{"hidden_size": 100}"#, "multiple"),
             (r#"{"vocab_size": 0}"#, "vocab_size"),
+            (r#"{"vocab_size": 4294967396}"#, "vocab_size"),
+            (
+                r#"{"type_vocab_size": 9223372036854775808}"#,
+                "type_vocab_size",
+            ),
+            (r#"{"hidden_size": 9223372036854775808}"#, "hidden_size"),
+            (r#"{"intermediate_size": 4294967396}"#, "intermediate_size"),
+            (r#"{"num_hidden_layers": 4294967396}"#, "num_hidden_layers"),
+            (r#"{"num_attention_heads": 0}"#, "num_attention_heads"),
+            (r#"{"max_position_embeddings": 2}"#, "no room"),
+            (
+                r#"{"max_position_embeddings": 4294967396}"#,
+                "max_position_embeddings",
+            ),
+            (r#"{"layer_norm_eps": -1}"#, "layer_norm_eps"),
         ] {
             let config: BertConfig = serde_json::from_str(json).unwrap();
             let problem = config.problem().unwrap();

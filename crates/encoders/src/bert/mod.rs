@@ -6,11 +6,12 @@ use candle_nn::{Embedding, Module, VarBuilder, embedding};
 pub use self::config::Pooling;
 use self::config::{BertConfig, SentenceTransformer};
 use crate::cpu::Activation;
-use crate::encoder::{ROWS_AT_A_TIME, hash_files, length, side_by_side};
+use crate::encoder::{ROWS_AT_A_TIME, length, side_by_side};
 use crate::layers::LayerNorm;
 use crate::source::{CONFIG, ModelFiles, TOKENIZER, WEIGHTS};
 use crate::tokens::{BERT_FRAME, Tokens};
 use crate::transformer::{Keep, Names, Transformer, TransformerConfig};
+use crate::weights::ModelHash;
 use crate::{Identity, LoadOptions, LongTexts, Result, TextEncoder};
 
 const NAMES: Names = Names {
@@ -59,15 +60,21 @@ impl BertEncoder {
     /// A file that is missing, damaged, or does not fit the others.
     pub fn load(dir_or_id: &str, pooling: Option<Pooling>, options: &LoadOptions) -> Result<Self> {
         let files = ModelFiles::find(dir_or_id, &[])?;
-        let config_path = files.file(CONFIG)?;
-        let config = BertConfig::read(&config_path)?;
+        let config_file = files.read(CONFIG)?;
+        let config = BertConfig::read(&config_file)?;
         let weights = files.file(WEIGHTS)?;
-        let tokenizer = files.file(TOKENIZER)?;
+        let tokenizer = files.read(TOKENIZER)?;
         let sentence = SentenceTransformer::read(&files)?;
         let pooling = pooling.or(sentence.pooling).unwrap_or(Pooling::Cls);
         let longest = sentence.longest.unwrap_or(usize::MAX);
-        let longest = longest.clamp(3, config.max_position_embeddings);
+        let longest = longest.min(config.max_position_embeddings);
         let tokens = Tokens::read(&tokenizer, BERT_FRAME, config.vocab_size, longest)?;
+        let mut hash = ModelHash::new();
+        hash.update(&config_file.bytes);
+        let model = options.weights(&files.name(), &weights, &mut hash, |weights| {
+            BertModel::new(&config, pooling, &weights)
+        })?;
+        hash.update(&tokenizer.bytes);
         let pooled = match pooling {
             Pooling::Cls => "[CLS] token",
             Pooling::Mean => "mean of tokens",
@@ -83,11 +90,8 @@ impl BertEncoder {
             pooling: format!("{pooled}{normalised}"),
             preprocessing: options.long_texts.describe(longest),
             dtype: options.dtype.as_str().to_owned(),
-            hash: hash_files([&config_path, &weights, &tokenizer].map(AsRef::as_ref))?,
+            hash: hash.digest(),
         };
-        let model = options.weights(&files.name(), &weights, |weights| {
-            BertModel::new(&config, pooling, &weights)
-        })?;
         Ok(Self {
             identity,
             model,

@@ -3,13 +3,14 @@
 //! Published files leave out what equals transformers' defaults, so the
 //! defaults here are those of `CLIPTextConfig` and `CLIPVisionConfig`.
 
-use std::path::Path;
-
 use serde::Deserialize;
 
 use crate::Result;
 use crate::cpu::Activation;
-use crate::json::read_config;
+use crate::json::parse_config;
+use crate::limits::{MOST_PIXELS, MOST_TOKENS, MOST_WIDTH, TransformerSizes, sizes_problem};
+use crate::source::SmallFile;
+use crate::tokens::LEAST_TOKENS;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
@@ -114,70 +115,73 @@ impl From<HiddenActivation> for Activation {
 }
 
 impl ClipConfig {
-    /// Reads and checks `config.json`.
-    pub fn read(path: &Path) -> Result<Self> {
-        read_config(path, Self::problem)
+    /// Parses and checks `config.json`.
+    pub fn read(file: &SmallFile) -> Result<Self> {
+        parse_config(file, Self::problem)
     }
 
     fn problem(&self) -> Option<String> {
-        let (text, vision) = (&self.text_config, &self.vision_config);
-        let sizes = [
-            ("projection_dim", self.projection_dim),
-            ("text_config.vocab_size", text.vocab_size),
-            ("text_config.hidden_size", text.hidden_size),
-            ("text_config.intermediate_size", text.intermediate_size),
-            ("text_config.num_hidden_layers", text.num_hidden_layers),
-            ("text_config.num_attention_heads", text.num_attention_heads),
-            ("vision_config.hidden_size", vision.hidden_size),
-            ("vision_config.intermediate_size", vision.intermediate_size),
-            ("vision_config.num_hidden_layers", vision.num_hidden_layers),
-            (
-                "vision_config.num_attention_heads",
-                vision.num_attention_heads,
-            ),
-            ("vision_config.patch_size", vision.patch_size),
-            ("vision_config.image_size", vision.image_size),
-        ];
-        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Some(format!("{name} is 0"));
-        }
-        if text.max_position_embeddings < 2 {
+        let sizes = [("projection_dim", self.projection_dim, MOST_WIDTH)];
+        sizes_problem(sizes)
+            .or_else(|| self.text_config.problem())
+            .or_else(|| self.vision_config.problem())
+    }
+}
+
+impl TextConfig {
+    fn problem(&self) -> Option<String> {
+        if self.max_position_embeddings < LEAST_TOKENS {
             return Some(
                 "text_config.max_position_embeddings leaves no room for a text".to_owned(),
             );
         }
-        if vision.num_channels != 3 {
+        let transformer = TransformerSizes {
+            section: "text_config.",
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            rows: self.max_position_embeddings,
+            rows_name: "max_position_embeddings",
+            layer_norm_eps: self.layer_norm_eps,
+        };
+        let tokens = [("text_config.vocab_size", self.vocab_size, MOST_TOKENS)];
+        sizes_problem(tokens).or_else(|| transformer.problem())
+    }
+}
+
+impl VisionConfig {
+    fn problem(&self) -> Option<String> {
+        if self.num_channels != 3 {
             return Some(format!(
                 "vision_config.num_channels is {}; pictures have 3",
-                vision.num_channels
+                self.num_channels
             ));
         }
-        let divides = [
-            (
-                "text_config",
-                text.hidden_size,
-                "num_attention_heads",
-                text.num_attention_heads,
-            ),
-            (
-                "vision_config",
-                vision.hidden_size,
-                "num_attention_heads",
-                vision.num_attention_heads,
-            ),
-            (
-                "vision_config",
-                vision.image_size,
-                "patch_size",
-                vision.patch_size,
-            ),
+        let (image, patch) = (self.image_size, self.patch_size);
+        let sizes = [
+            ("vision_config.image_size", image, MOST_PIXELS),
+            ("vision_config.patch_size", patch, MOST_PIXELS),
         ];
-        divides
-            .iter()
-            .find(|(_, whole, _, part)| whole % part != 0)
-            .map(|(section, whole, name, part)| {
-                format!("{section}: {whole} is not a multiple of {name}, {part}")
-            })
+        if let Some(problem) = sizes_problem(sizes) {
+            return Some(problem);
+        }
+        if !image.is_multiple_of(patch) {
+            return Some(format!(
+                "vision_config: image_size, {image}, is not a multiple of patch_size, {patch}"
+            ));
+        }
+        let transformer = TransformerSizes {
+            section: "vision_config.",
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            rows: self.positions(),
+            rows_name: "patches",
+            layer_norm_eps: self.layer_norm_eps,
+        };
+        transformer.problem()
     }
 }
 
@@ -191,5 +195,73 @@ mod tests {
         assert_eq!(config.vision_config.hidden_size, 768);
         assert_eq!(config.text_config.hidden_size, 512);
         assert_eq!(config.problem(), None);
+    }
+
+    #[test]
+    fn sizes_that_no_model_has_are_named() {
+        let text = |name: &str, value: &str| {
+            (
+                format!(r#"{{"text_config": {{"{name}": {value}}}}}"#),
+                name.to_owned(),
+            )
+        };
+        let vision = |name: &str, value: &str| {
+            (
+                format!(r#"{{"vision_config": {{"{name}": {value}}}}}"#),
+                name.to_owned(),
+            )
+        };
+        let top = |name: &str, value: &str| (format!(r#"{{"{name}": {value}}}"#), name.to_owned());
+        for huge in [
+            "0",
+            "4294967396",
+            "9223372036854775808",
+            "18446744073709551615",
+        ] {
+            let cases = [
+                text("vocab_size", huge),
+                text("hidden_size", huge),
+                text("intermediate_size", huge),
+                text("num_hidden_layers", huge),
+                text("num_attention_heads", huge),
+                text("max_position_embeddings", huge),
+                vision("hidden_size", huge),
+                vision("intermediate_size", huge),
+                vision("num_hidden_layers", huge),
+                vision("num_attention_heads", huge),
+                vision("image_size", huge),
+                vision("patch_size", huge),
+                vision("num_channels", huge),
+                top("projection_dim", huge),
+            ];
+            for (json, word) in cases {
+                let config: ClipConfig = serde_json::from_str(&json).unwrap();
+                let problem = config.problem().unwrap_or_default();
+                assert!(problem.contains(&word), "{json}: {problem}");
+            }
+        }
+        for (json, word) in [
+            (
+                r#"{"text_config": {"max_position_embeddings": 2}}"#,
+                "no room",
+            ),
+            (r#"{"vision_config": {"patch_size": 1}}"#, "patches"),
+            (
+                r#"{"text_config": {"max_position_embeddings": 8192, "hidden_size": 65536}}"#,
+                "numbers a layer",
+            ),
+            (
+                r#"{"text_config": {"layer_norm_eps": -1e-5}}"#,
+                "layer_norm_eps",
+            ),
+            (
+                r#"{"vision_config": {"layer_norm_eps": 1e300}}"#,
+                "layer_norm_eps",
+            ),
+        ] {
+            let config: ClipConfig = serde_json::from_str(json).unwrap();
+            let problem = config.problem().unwrap_or_default();
+            assert!(problem.contains(word), "{json}: {problem}");
+        }
     }
 }

@@ -1,18 +1,17 @@
 mod config;
 mod towers;
 
-use std::path::Path;
-
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 
 use self::config::{ClipConfig, TextConfig, VisionConfig};
 use self::towers::{TextTower, VisionTower};
-use crate::encoder::{ROWS_AT_A_TIME, hash_files, side_by_side};
+use crate::encoder::{ROWS_AT_A_TIME, check_pictures, side_by_side};
 use crate::picture::{PreprocessorConfig, Recipe};
-use crate::source::{CONFIG, ModelFiles, PREPROCESSOR, TOKENIZER, WEIGHTS};
+use crate::source::{CONFIG, ModelFiles, PREPROCESSOR, SmallFile, TOKENIZER, WEIGHTS};
 use crate::tokens::{CLIP_FRAME, Tokens};
 use crate::untrained::SeededWeights;
+use crate::weights::ModelHash;
 use crate::{Error, Identity, ImageEncoder, LoadOptions, LongTexts, Result, TextEncoder};
 
 /// The model that is meant where none is named.
@@ -42,23 +41,35 @@ pub struct ClipEncoder {
     image_identity: Identity,
     text_identity: Identity,
     width: usize,
-    image_size: usize,
     positions: usize,
     recipe: Recipe,
     tokens: Tokens,
     long_texts: LongTexts,
-    vision: VisionTower,
-    text: TextTower,
+    towers: Towers,
     device: Device,
     dtype: DType,
 }
 
-/// A model's parts besides its weights.
-struct Parts<'a> {
-    config: &'a ClipConfig,
+/// What a model is put together from.
+struct Parts {
     recipe: Recipe,
     tokens: Tokens,
     identity: Identity,
+    towers: Towers,
+}
+
+struct Towers {
+    vision: VisionTower,
+    text: TextTower,
+}
+
+impl Towers {
+    fn new(config: &ClipConfig, weights: &VarBuilder) -> candle_core::Result<Self> {
+        Ok(Self {
+            vision: VisionTower::new(config, weights)?,
+            text: TextTower::new(config, weights)?,
+        })
+    }
 }
 
 impl ClipEncoder {
@@ -73,41 +84,39 @@ impl ClipEncoder {
     pub fn load(dir_or_id: &str, options: &LoadOptions) -> Result<Self> {
         let pinned = [(DEFAULT_CLIP, DEFAULT_CLIP_REVISION)];
         let files = ModelFiles::find(dir_or_id, &pinned)?;
-        let config_path = files.file(CONFIG)?;
-        let config = ClipConfig::read(&config_path)?;
+        let config_file = files.read(CONFIG)?;
+        let config = ClipConfig::read(&config_file)?;
         let weights = files.file(WEIGHTS)?;
-        let tokenizer = files.file(TOKENIZER)?;
-        let preprocessor = files.optional(PREPROCESSOR)?;
-        let recipe = recipe(&config, preprocessor.as_deref())?;
+        let tokenizer = files.read(TOKENIZER)?;
+        let preprocessor = files.read_optional(PREPROCESSOR)?;
+        let recipe = recipe(&config, preprocessor.as_ref())?;
         let text = &config.text_config;
-        let tokens = Tokens::read(
-            &tokenizer,
-            CLIP_FRAME,
-            text.vocab_size,
-            text.max_position_embeddings,
-        )?;
+        let longest = text.max_position_embeddings;
+        let tokens = Tokens::read(&tokenizer, CLIP_FRAME, text.vocab_size, longest)?;
+        let mut hash = ModelHash::new();
+        hash.update(&config_file.bytes);
+        let towers = options.weights(&files.name(), &weights, &mut hash, |weights| {
+            Towers::new(&config, &weights)
+        })?;
+        hash.update(&tokenizer.bytes);
+        if let Some(preprocessor) = &preprocessor {
+            hash.update(&preprocessor.bytes);
+        }
         let identity = Identity {
             model: files.name(),
             revision: files.revision(),
             pooling: POOLING_OF_PICTURES.to_owned(),
             preprocessing: recipe.describe(),
             dtype: options.dtype.as_str().to_owned(),
-            hash: hash_files(
-                [&config_path, &weights, &tokenizer]
-                    .into_iter()
-                    .chain(&preprocessor)
-                    .map(AsRef::as_ref),
-            )?,
+            hash: hash.digest(),
         };
         let parts = Parts {
-            config: &config,
             recipe,
             tokens,
             identity,
+            towers,
         };
-        options.weights(&files.name(), &weights, |weights| {
-            Self::build(parts, options.long_texts, weights)
-        })
+        Ok(Self::of(&config, parts, options))
     }
 
     /// A small model of CLIP's shape with weights drawn by `seed`: it has
@@ -124,7 +133,7 @@ impl ClipEncoder {
         let longest = TextConfig::default().max_position_embeddings;
         let tokens = Tokens::of_words(texts, CLIP_FRAME, longest)?;
         let config = untrained_config(tokens.vocabulary());
-        let recipe = Recipe::clip(config.vision_config.image_size);
+        let recipe = recipe(&config, None)?;
         let identity = Identity {
             model: format!("untrained CLIP, seed {seed}"),
             revision: None,
@@ -133,47 +142,41 @@ impl ClipEncoder {
             dtype: options.dtype.as_str().to_owned(),
             hash: format!("untrained-{seed}-{:016x}", tokens.fingerprint()),
         };
-        let parts = Parts {
-            config: &config,
-            recipe,
-            tokens,
-            identity,
-        };
         let backend = Box::new(SeededWeights { seed });
         let weights = VarBuilder::from_backend(backend, options.dtype, options.device.clone());
-        Ok(Self::build(parts, options.long_texts, weights)?)
-    }
-
-    fn build(
-        parts: Parts<'_>,
-        long_texts: LongTexts,
-        weights: VarBuilder,
-    ) -> candle_core::Result<Self> {
-        let Parts {
-            config,
+        let parts = Parts {
             recipe,
             tokens,
             identity,
+            towers: Towers::new(&config, &weights)?,
+        };
+        Ok(Self::of(&config, parts, options))
+    }
+
+    fn of(config: &ClipConfig, parts: Parts, options: &LoadOptions) -> Self {
+        let Parts {
+            recipe,
+            tokens,
+            identity,
+            towers,
         } = parts;
         let text_identity = Identity {
             pooling: POOLING_OF_TEXTS.to_owned(),
-            preprocessing: long_texts.describe(tokens.longest()),
+            preprocessing: options.long_texts.describe(tokens.longest()),
             ..identity.clone()
         };
-        Ok(Self {
+        Self {
             image_identity: identity,
             text_identity,
             width: config.projection_dim,
-            image_size: config.vision_config.image_size,
             positions: config.vision_config.positions(),
             recipe,
             tokens,
-            long_texts,
-            vision: VisionTower::new(config, &weights)?,
-            text: TextTower::new(config, &weights)?,
-            device: weights.device().clone(),
-            dtype: weights.dtype(),
-        })
+            long_texts: options.long_texts,
+            towers,
+            device: options.device.clone(),
+            dtype: options.dtype,
+        }
     }
 
     /// Length of an embedding, of a picture or a text.
@@ -204,7 +207,7 @@ impl ClipEncoder {
     pub fn encode_tokens(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
         self.tokens.check(texts)?;
         side_by_side(&self.device, texts, ROWS_AT_A_TIME, Vec::len, |texts| {
-            self.text.forward(texts)
+            self.towers.text.forward(texts)
         })
     }
 }
@@ -223,15 +226,18 @@ impl ImageEncoder for ClipEncoder {
     }
 
     fn encode_images(&self, pictures: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+        let side = self.recipe.crop;
+        check_pictures(pictures, side)?;
+        let side = side as usize;
         side_by_side(
             &self.device,
             pictures,
             ROWS_AT_A_TIME,
             |_| self.positions,
             |pictures| {
-                let shape = (pictures.len(), 3, self.image_size, self.image_size);
+                let shape = (pictures.len(), 3, side, side);
                 let pixels = Tensor::from_vec(pictures.concat(), shape, &self.device)?;
-                self.vision.forward(&pixels.to_dtype(self.dtype)?)
+                self.towers.vision.forward(&pixels.to_dtype(self.dtype)?)
             },
         )
     }
@@ -254,15 +260,16 @@ impl TextEncoder for ClipEncoder {
 }
 
 /// CLIP's own where the file is missing.
-fn recipe(config: &ClipConfig, preprocessor: Option<&Path>) -> Result<Recipe> {
-    let side = config.vision_config.image_size;
-    let Some(path) = preprocessor else {
+fn recipe(config: &ClipConfig, preprocessor: Option<&SmallFile>) -> Result<Recipe> {
+    // Within the limits of a configuration that was checked.
+    let side = config.vision_config.image_size as u32;
+    let Some(file) = preprocessor else {
         return Ok(Recipe::clip(side));
     };
-    let recipe = PreprocessorConfig::read(path, Recipe::clip(side))?;
+    let recipe = PreprocessorConfig::read(file, Recipe::clip(side))?;
     if recipe.crop != side {
         return Err(Error::Config {
-            path: path.to_owned(),
+            path: file.path.clone(),
             problem: format!(
                 "crop_size is {}, but config.json has image_size {side}",
                 recipe.crop

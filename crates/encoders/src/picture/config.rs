@@ -1,19 +1,20 @@
 //! `preprocessor_config.json` in Hugging Face's layout.
 
-use std::path::Path;
-
 use serde::Deserialize;
 
-use crate::json::read_json;
+use super::decode::LONGEST_SIDE;
+use crate::json::parse;
+use crate::limits::MOST_PIXELS;
+use crate::source::SmallFile;
 use crate::{Error, Result};
 
-/// What happens to a picture before a model sees it.
+/// What happens to a picture before a model sees it: checked by [`Recipe::checked`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Recipe {
     pub resize: Resize,
     pub resample: Resample,
     /// Side of the square that is cut out of the middle.
-    pub crop: usize,
+    pub crop: u32,
     pub mean: [f32; 3],
     pub deviation: [f32; 3],
 }
@@ -21,9 +22,9 @@ pub(crate) struct Recipe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resize {
     /// The shorter side becomes this long.
-    ShorterSide(usize),
+    ShorterSide(u32),
     /// Both sides do.
-    Square(usize),
+    Square(u32),
 }
 
 /// Pillow's filters of these names.
@@ -35,7 +36,7 @@ pub(crate) enum Resample {
 
 impl Recipe {
     /// CLIP's, for pictures of `side`.
-    pub fn clip(side: usize) -> Self {
+    pub fn clip(side: u32) -> Self {
         Self {
             resize: Resize::ShorterSide(side),
             resample: Resample::Bicubic,
@@ -53,6 +54,50 @@ impl Recipe {
             crop: 224,
             mean: [0.485, 0.456, 0.406],
             deviation: [0.229, 0.224, 0.225],
+        }
+    }
+
+    /// torchvision's `Resize((side, side))`.
+    pub fn square(side: usize) -> std::result::Result<Self, String> {
+        let side = pixels("the image size", side as u64)?;
+        let recipe = Self {
+            resize: Resize::Square(side),
+            crop: side,
+            ..Self::imagenet()
+        };
+        recipe.checked()
+    }
+
+    /// A recipe that can be followed, or what is wrong with it.
+    fn checked(self) -> std::result::Result<Self, String> {
+        let (Resize::ShorterSide(side) | Resize::Square(side)) = self.resize;
+        if side < self.crop {
+            return Err(format!(
+                "size {side} is smaller than crop_size {}",
+                self.crop
+            ));
+        }
+        if self.crop as usize > MOST_PIXELS {
+            return Err(format!(
+                "pictures have {} pixels a side; at most {MOST_PIXELS} are supported",
+                self.crop
+            ));
+        }
+        let (mean, deviation) = (self.mean, self.deviation);
+        if !mean.iter().all(|mean| mean.is_finite()) {
+            return Err(format!("image_mean {mean:?} is not of numbers"));
+        }
+        if !deviation.iter().all(|&deviation| deviation > 0.0) {
+            return Err(format!("image_std {deviation:?} is not positive"));
+        }
+        // The darkest and the brightest.
+        let levels = (mean.iter().zip(deviation))
+            .flat_map(|(mean, deviation)| [0.0, 1.0].map(|level| (level - mean) / deviation));
+        match levels.into_iter().all(f32::is_finite) && deviation.iter().all(|d| d.is_finite()) {
+            true => Ok(self),
+            false => Err(format!(
+                "image_mean {mean:?} and image_std {deviation:?} leave no numbers of a picture"
+            )),
         }
     }
 
@@ -90,17 +135,17 @@ pub(crate) struct PreprocessorConfig {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(untagged)]
 enum Side {
-    Number(usize),
-    Shortest { shortest_edge: usize },
-    Box { height: usize, width: usize },
+    Number(u64),
+    Shortest { shortest_edge: u64 },
+    Box { height: u64, width: u64 },
 }
 
 impl PreprocessorConfig {
-    /// Reads and checks the file; what it leaves out is as in `default`.
-    pub fn read(path: &Path, default: Recipe) -> Result<Recipe> {
-        let config: Self = read_json(path)?;
+    /// Parses and checks the file; what it leaves out is as in `default`.
+    pub fn read(file: &SmallFile, default: Recipe) -> Result<Recipe> {
+        let config: Self = parse(file)?;
         config.recipe(default).map_err(|problem| Error::Config {
-            path: path.to_owned(),
+            path: file.path.clone(),
             problem,
         })
     }
@@ -117,21 +162,21 @@ impl PreprocessorConfig {
                 ));
             }
         };
-        let pixels = |side: Option<Side>, name: &str| match side.map(Side::pixels) {
+        let side = |side: Option<Side>, name: &str| match side.map(Side::pixels) {
             Some(None) => Err(format!("{name} is not square")),
-            Some(Some(0)) => Err(format!("{name} is 0")),
-            Some(side) => Ok(side),
+            Some(Some(side)) => pixels(name, side).map(Some),
             None => Ok(None),
         };
-        let size = pixels(self.size, "size")?;
+        let size = side(self.size, "size")?;
         let (resize, crop) = match (self.crop_pct, size) {
             // ConvNeXt's and ResNet's: what is cut out is `size`.
             (Some(share), Some(size)) if share > 0.0 && share <= 1.0 => {
-                (Resize::ShorterSide((size as f64 / share) as usize), size)
+                let short = pixels("size / crop_pct", (f64::from(size) / share) as u64)?;
+                (Resize::ShorterSide(short), size)
             }
             (Some(share), _) => return Err(format!("crop_pct is {share}, not within 0 and 1")),
             (None, size) => {
-                let crop = pixels(self.crop_size, "crop_size")?;
+                let crop = side(self.crop_size, "crop_size")?;
                 let crop = match (crop, self.do_center_crop) {
                     (Some(crop), _) => crop,
                     (None, Some(false)) => size.unwrap_or(default.crop),
@@ -145,27 +190,31 @@ impl PreprocessorConfig {
                 (resize, crop)
             }
         };
-        let (Resize::ShorterSide(side) | Resize::Square(side)) = resize;
-        if side < crop {
-            return Err(format!("size {side} is smaller than crop_size {crop}"));
-        }
-        let deviation = self.image_std.unwrap_or(default.deviation);
-        if !deviation.iter().all(|&deviation| deviation > 0.0) {
-            return Err(format!("image_std {deviation:?} is not positive"));
-        }
-        Ok(Recipe {
+        let recipe = Recipe {
             resize,
             resample,
             crop,
             mean: self.image_mean.unwrap_or(default.mean),
-            deviation,
-        })
+            deviation: self.image_std.unwrap_or(default.deviation),
+        };
+        recipe.checked()
+    }
+}
+
+/// The side of a picture.
+fn pixels(name: &str, side: u64) -> std::result::Result<u32, String> {
+    match u32::try_from(side) {
+        Ok(0) => Err(format!("{name} is 0")),
+        Ok(side) if side <= LONGEST_SIDE => Ok(side),
+        _ => Err(format!(
+            "{name} is {side}; at most {LONGEST_SIDE} pixels are supported"
+        )),
     }
 }
 
 impl Side {
     /// `None` for a box that is not square.
-    fn pixels(self) -> Option<usize> {
+    fn pixels(self) -> Option<u64> {
         match self {
             Self::Number(pixels)
             | Self::Shortest {
@@ -212,6 +261,19 @@ mod tests {
             (r#"{"size": {"height": 3, "width": 4}}"#, "square"),
             (r#"{"image_std": [1, 0, 1]}"#, "image_std"),
             (r#"{"crop_pct": 7}"#, "crop_pct"),
+            (r#"{"size": 224, "crop_pct": 1e-300}"#, "crop_pct"),
+            (
+                r#"{"size": 4294967396, "crop_size": 100}"#,
+                "size is 4294967396",
+            ),
+            (r#"{"size": 4294967396}"#, "size is 4294967396"),
+            (r#"{"crop_size": 18446744073709551615}"#, "crop_size is"),
+            (r#"{"size": {"shortest_edge": 4294967396}}"#, "size is"),
+            (r#"{"size": {"height": 20001, "width": 20001}}"#, "size is"),
+            (r#"{"size": 2000, "crop_size": 2000}"#, "2000 pixels a side"),
+            (r#"{"image_mean": [0.5, 1e39, 0.5]}"#, "image_mean"),
+            (r#"{"image_std": [1, 1e-45, 1]}"#, "image_std"),
+            (r#"{"image_std": [1, 1e39, 1]}"#, "image_std"),
         ] {
             let problem = recipe(json).unwrap_err();
             assert!(problem.contains(word), "{problem}");

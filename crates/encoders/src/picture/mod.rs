@@ -50,7 +50,7 @@ impl Recipe {
     fn resize(&self, picture: &RgbImage) -> Result<Vec<u8>> {
         let (width, height) = (picture.width(), picture.height());
         let (new_width, new_height) = self.resized(width, height)?;
-        let crop = self.crop as u32;
+        let crop = self.crop;
         // Where the cut lies in the picture.
         let cut = |new: u32, old: u32| {
             let step = f64::from(old) / f64::from(new);
@@ -84,8 +84,8 @@ impl Recipe {
     /// Width and height after resizing, before the cut.
     fn resized(&self, width: u32, height: u32) -> Result<(u32, u32)> {
         let short = match self.resize {
-            Resize::Square(side) => return Ok((side as u32, side as u32)),
-            Resize::ShorterSide(short) => short as u64,
+            Resize::Square(side) => return Ok((side, side)),
+            Resize::ShorterSide(short) => u64::from(short),
         };
         // transformers and torchvision both truncate the longer side.
         let (width, height) = (u64::from(width), u64::from(height));

@@ -1,11 +1,11 @@
 //! ResNet's `config.json`.
 
-use std::path::Path;
-
 use serde::Deserialize;
 
 use crate::Result;
-use crate::json::read_config;
+use crate::json::parse_config;
+use crate::limits::{MOST_CHANNELS, MOST_LAYERS, map_problem, sizes_problem};
+use crate::source::SmallFile;
 
 /// What is left out is as in transformers' `ResNetConfig`: ResNet-50. Files of
 /// torchvision's and timm's models leave it all out.
@@ -49,9 +49,9 @@ impl Default for ResNetConfig {
 }
 
 impl ResNetConfig {
-    /// Reads and checks `config.json`.
-    pub fn read(path: &Path) -> Result<Self> {
-        read_config(path, Self::problem)
+    /// Parses and checks `config.json`.
+    pub fn read(file: &SmallFile) -> Result<Self> {
+        parse_config(file, Self::problem)
     }
 
     fn problem(&self) -> Option<String> {
@@ -76,8 +76,13 @@ impl ResNetConfig {
                 "hidden_sizes {sizes:?} and depths {depths:?} do not name the same stages"
             ));
         }
-        if self.embedding_size == 0 || sizes.contains(&0) || depths.contains(&0) {
-            return Some("a size or depth is 0".to_owned());
+        let channels = sizes
+            .iter()
+            .map(|&size| ("a hidden size", size, MOST_CHANNELS));
+        let layers = depths.iter().map(|&depth| ("a depth", depth, MOST_LAYERS));
+        let stem = ("embedding_size", self.embedding_size, MOST_CHANNELS);
+        if let Some(problem) = sizes_problem(channels.chain(layers).chain([stem])) {
+            return Some(problem);
         }
         if self.layer_type == LayerType::Bottleneck && sizes.iter().any(|size| size % 4 != 0) {
             return Some(format!("hidden_sizes {sizes:?} are not multiples of 4"));
@@ -85,8 +90,57 @@ impl ResNetConfig {
         None
     }
 
+    /// What is wrong with it for pictures of `side` pixels.
+    pub fn problem_of_pictures(&self, side: u32) -> Option<String> {
+        let numbers = |channels: usize, side: u64| channels as u64 * side * side;
+        // The stem and the pooling after it halve a side each, every stage but the
+        // first another time.
+        let mut side = u64::from(side).div_ceil(2);
+        let mut most = numbers(self.embedding_size, side);
+        side = side.div_ceil(2);
+        for (stage, &size) in self.hidden_sizes.iter().enumerate() {
+            most = most.max(numbers(size, side));
+            if stage > 0 {
+                side = side.div_ceil(2);
+            }
+        }
+        map_problem(most)
+    }
+
     /// Length of the pooled vector.
     pub fn width(&self) -> usize {
         self.hidden_sizes.last().copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_no_model_has_are_named() {
+        for (json, word) in [
+            (r#"{"embedding_size": 0}"#, "embedding_size"),
+            (
+                r#"{"embedding_size": 9223372036854775808}"#,
+                "embedding_size",
+            ),
+            (
+                r#"{"hidden_sizes": [64, 4294967396, 64, 64]}"#,
+                "hidden size",
+            ),
+            (r#"{"depths": [1, 1, 1, 4294967396]}"#, "depth"),
+            (r#"{"depths": [1]}"#, "same stages"),
+            (r#"{"num_channels": 4294967299}"#, "num_channels"),
+        ] {
+            let config: ResNetConfig = serde_json::from_str(json).unwrap();
+            let problem = config.problem().unwrap_or_default();
+            assert!(problem.contains(word), "{json}: {problem}");
+        }
+        let config: ResNetConfig = serde_json::from_str("{}").unwrap();
+        assert_eq!(config.problem(), None);
+        assert_eq!(config.problem_of_pictures(1024), None);
+        let wide: ResNetConfig = serde_json::from_str(r#"{"embedding_size": 65536}"#).unwrap();
+        assert!(wide.problem_of_pictures(1024).is_some());
     }
 }

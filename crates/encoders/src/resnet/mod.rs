@@ -7,14 +7,15 @@ use candle_nn::Conv2d;
 use self::config::ResNetConfig;
 use self::layers::ResNet;
 use crate::cpu::{Convolution, FeatureMap};
-use crate::encoder::{hash_files, side_by_side};
+use crate::encoder::{check_pictures, side_by_side};
 use crate::layers::on_cpu;
-use crate::picture::{PreprocessorConfig, Recipe, Resize};
+use crate::picture::{PreprocessorConfig, Recipe};
 use crate::source::{CONFIG, ModelFiles, PREPROCESSOR, WEIGHTS};
+use crate::weights::ModelHash;
 use crate::{Error, Identity, ImageEncoder, LoadOptions, Result};
 
 /// The smallest side that survives all strides.
-const SMALLEST_SIDE: usize = 32;
+const SMALLEST_SIDE: u32 = 32;
 
 /// ResNet (He et al., 2016) without its classifier: ResNet-50 by default, whose
 /// pooled vector has 2048 numbers.
@@ -52,45 +53,48 @@ impl ResNetEncoder {
     ///
     /// # Errors
     /// A file that is missing, damaged, or does not fit the others; an
-    /// `image_size` below 32.
+    /// `image_size` below 32 or above 1024.
     pub fn load(dir_or_id: &str, image_size: Option<usize>, options: &LoadOptions) -> Result<Self> {
         let files = ModelFiles::find(dir_or_id, &[])?;
-        let config_path = files.file(CONFIG)?;
-        let config = ResNetConfig::read(&config_path)?;
+        let config_file = files.read(CONFIG)?;
+        let config = ResNetConfig::read(&config_file)?;
         let weights = files.file(WEIGHTS)?;
-        let preprocessor = files.optional(PREPROCESSOR)?;
+        let preprocessor = files.read_optional(PREPROCESSOR)?;
+        let named_by = preprocessor.as_ref().unwrap_or(&config_file);
+        let unusable = |problem: String| Error::Config {
+            path: named_by.path.clone(),
+            problem,
+        };
         let recipe = match (image_size, &preprocessor) {
-            (Some(side), _) => Recipe {
-                resize: Resize::Square(side),
-                crop: side,
-                ..Recipe::imagenet()
-            },
-            (None, Some(path)) => PreprocessorConfig::read(path, Recipe::imagenet())?,
+            (Some(side), _) => Recipe::square(side).map_err(unusable)?,
+            (None, Some(file)) => PreprocessorConfig::read(file, Recipe::imagenet())?,
             (None, None) => Recipe::imagenet(),
         };
-        if recipe.crop < SMALLEST_SIDE {
-            return Err(Error::Config {
-                path: preprocessor.unwrap_or(config_path),
-                problem: format!(
-                    "pictures of {} pixels are too small; the network takes {SMALLEST_SIDE}",
-                    recipe.crop
-                ),
-            });
+        let side = recipe.crop;
+        if side < SMALLEST_SIDE {
+            return Err(unusable(format!(
+                "pictures of {side} pixels are too small; the network takes {SMALLEST_SIDE}"
+            )));
         }
+        if let Some(problem) = config.problem_of_pictures(side) {
+            return Err(unusable(problem));
+        }
+        let mut hash = ModelHash::new();
+        hash.update(&config_file.bytes);
+        let network = options.weights(&files.name(), &weights, &mut hash, |weights| {
+            Ok(match on_cpu(&weights) {
+                true => Network::Cpu(ResNet::new(&config, &weights)?),
+                false => Network::Device(ResNet::new(&config, &weights)?),
+            })
+        })?;
         let identity = Identity {
             model: files.name(),
             revision: files.revision(),
             pooling: "mean of the last stage".to_owned(),
             preprocessing: recipe.describe(),
             dtype: options.dtype.as_str().to_owned(),
-            hash: hash_files([&config_path, &weights].map(AsRef::as_ref))?,
+            hash: hash.digest(),
         };
-        let network = options.weights(&files.name(), &weights, |weights| {
-            Ok(match on_cpu(&weights) {
-                true => Network::Cpu(ResNet::new(&config, &weights)?),
-                false => Network::Device(ResNet::new(&config, &weights)?),
-            })
-        })?;
         Ok(Self {
             identity,
             network,
@@ -117,6 +121,8 @@ impl ImageEncoder for ResNetEncoder {
 
     fn encode_images(&self, pictures: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
         let side = self.recipe.crop;
+        check_pictures(pictures, side)?;
+        let side = side as usize;
         // On a CPU one at a time, on as many threads as there are.
         side_by_side(
             &self.device,

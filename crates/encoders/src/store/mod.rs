@@ -1,16 +1,24 @@
 mod file;
+mod journal;
+mod lock;
+mod problem;
 mod rows;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use half::f16;
 use serde::{Deserialize, Serialize};
 
 use self::file::StoreFile;
+use self::journal::Journal;
+use self::lock::lock;
+pub use self::problem::StoreProblem;
 pub use self::rows::Precision;
-use self::rows::{Row, RowFormat};
-use crate::{Error, Identity, ImageEncoder, Result, TextEncoder};
+use self::rows::{OwnedRow, Row, RowFormat};
+use crate::{Error, Identity, ImageEncoder, Result, TextEncoder, VectorProblem};
 
 /// Embeddings that are written together; a process that is killed loses no more
 /// than these.
@@ -52,10 +60,15 @@ impl Kind {
 /// [`Identity`] of its encoder; a store of another is refused. An embedding
 /// whose source has changed counts as missing.
 ///
-/// What is inserted is appended in row groups of 256, so that a process that is
-/// killed loses no more than the group at hand. [`Self::finish`] writes the
-/// file anew, sorted by kind and movie: the same embeddings give the same
-/// bytes, whatever happened on the way. One process at a time has a store open.
+/// The file is whole at any moment: [`Self::finish`] replaces it by one with all that has
+/// been inserted, sorted by kind and movie, so that the same embeddings give the same bytes,
+/// whatever happened on the way. Until then what is inserted is appended, 256 embeddings at a
+/// time, to a journal beside it, `NAME.journal`, so that a process that is killed loses no
+/// more than these; the next to open the store finds the others.
+///
+/// Every vector is of its kind's length and of finite numbers, both when it is inserted and
+/// when it is read. One process at a time has a store open: the others are refused by a lock
+/// on `.NAME.lock`, which stays.
 ///
 /// ```
 /// use mmdlrm_encoders::{ClipEncoder, EmbeddingStore, Kind, LoadOptions};
@@ -76,11 +89,17 @@ impl Kind {
 /// ```
 #[derive(Debug)]
 pub struct EmbeddingStore {
-    file: StoreFile,
+    path: PathBuf,
+    /// Held as long as the store is; without it nothing is written.
+    lock: Option<File>,
+    journal: Journal,
+    format: RowFormat,
     encoders: Encoders,
     movies: BTreeMap<(Kind, u32), Embedding>,
-    /// Inserted, not yet written.
+    /// Inserted, not yet in the journal.
     pending: Vec<(Kind, u32)>,
+    /// Whether the file has all that is in the journal, in order.
+    finished: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -132,43 +151,99 @@ impl StoreBuilder {
     }
 
     /// Opens the store; where there is no file, an empty one is made. What a
-    /// killed process left half written is cut off, with a warning.
+    /// killed process left half written is left out, with a warning.
     ///
     /// # Errors
     /// A file that is damaged, that another model made, that keeps numbers of
-    /// another precision, or that another process has open; a folder that
-    /// cannot be written.
+    /// another precision, or that another process has open; a vector of another length
+    /// than its kind's, or not of finite numbers; a folder that cannot be written.
     pub fn open(self) -> Result<EmbeddingStore> {
-        let precision = self.precision.unwrap_or_default();
-        let new = (self.encoders.to_json(), RowFormat { precision });
-        let (file, rows) = StoreFile::open(&self.path, new)?;
-        let format = file.format();
-        if let Some(wanted) = self.precision.filter(|&wanted| wanted != format.precision) {
-            return Err(Error::Store {
-                path: self.path,
-                problem: format!("it keeps {} numbers, not {wanted}", format.precision),
-            });
+        let path = resolved(self.path)?;
+        let lock = lock(&path)?;
+        let mut journal = Journal::of(&path);
+        if !path.try_exists().map_err(Error::read(&path))? {
+            if lock.is_none() {
+                return Err(lock::refused(&path));
+            }
+            journal.abandon()?;
+            let precision = self.precision.unwrap_or_default();
+            let none: [Row<'_>; 0] = [];
+            let encoders = self.encoders.to_json();
+            file::write(&path, RowFormat { precision }, none.into_iter(), &encoders)?;
         }
-        let encoders = self.encoders.joined(file.encoders(), &self.path)?;
+        // First: whoever finishes meanwhile, where there are no locks, moves rows from
+        // the journal to the file.
+        let mut records = Vec::new();
+        journal.read(|record| {
+            records.push(record);
+            Ok(())
+        })?;
+        let file = StoreFile::open(&path)?;
+        let format = file.format();
+        let (found, wanted) = (format.precision, self.precision.unwrap_or(format.precision));
+        if found != wanted {
+            return Err(store_error(
+                &path,
+                StoreProblem::Precision { found, wanted },
+            ));
+        }
         let mut store = EmbeddingStore {
-            file,
-            encoders,
+            encoders: self.encoders.joined(file.encoders()?, &path)?,
+            finished: file.is_sorted() && journal.is_empty(),
+            path,
+            lock,
+            journal,
+            format,
             movies: BTreeMap::new(),
             pending: Vec::new(),
         };
-        for row in rows {
-            let row = row?;
-            if store.width(row.kind) != Some(row.vector.len()) {
-                return Err(Error::Store {
-                    path: self.path,
-                    problem: format!("movie {} has a vector of another width", row.movie_id),
-                });
+        file.read(|row| {
+            let problem = store.take(row);
+            problem.map_err(|problem| store_error(&store.path, problem))
+        })?;
+        for record in records {
+            let path = store.journal.path();
+            store.encoders = store.encoders.joined(&record.encoders, path)?;
+            for row in record.rows {
+                let problem = store.take(row);
+                problem.map_err(|problem| store_error(store.journal.path(), problem))?;
             }
-            let (source, vector) = (row.source, row.vector);
-            let embedding = Embedding { source, vector };
-            store.movies.insert((row.kind, row.movie_id), embedding);
         }
         Ok(store)
+    }
+}
+
+/// The path of a store in a folder that is there, links followed: two names of a file have
+/// one lock.
+fn resolved(path: PathBuf) -> Result<PathBuf> {
+    let unusable = |kind: ErrorKind, what: &str| {
+        let source = std::io::Error::new(kind, what);
+        Err(Error::read(&path)(source))
+    };
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_dir() => unusable(ErrorKind::IsADirectory, "it is a directory"),
+        // A pipe would never end.
+        Ok(found) if !found.is_file() => unusable(ErrorKind::Other, "it is no regular file"),
+        Ok(_) if path.is_symlink() => path.canonicalize().map_err(Error::read(&path)),
+        Ok(_) => Ok(path),
+        Err(error) if !is_absent(&error) => Err(Error::read(&path)(error)),
+        Err(_) => {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).map_err(Error::write(folder))?;
+            }
+            Ok(path)
+        }
+    }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn store_error(path: &Path, problem: StoreProblem) -> Error {
+    Error::Store {
+        path: path.to_owned(),
+        problem,
     }
 }
 
@@ -179,27 +254,44 @@ impl Encoders {
     }
 
     /// These, and those of a file that are of other kinds.
-    fn joined(mut self, json: &str, path: &Path) -> Result<Self> {
-        let of_file: Self = serde_json::from_str(json).map_err(|error| Error::Store {
-            path: path.to_owned(),
-            problem: format!("its metadata cannot be read: {error}"),
-        })?;
+    fn joined(&self, json: &str, path: &Path) -> Result<Self> {
+        let of_file: Self = serde_json::from_str(json)
+            .map_err(|error| store_error(path, StoreProblem::Encoders(error)))?;
+        let mut joined = self.clone();
         for (kind, found) in of_file.0 {
-            match self.0.get(&kind) {
-                Some(wanted) if !wanted.identity.same_vectors(&found.identity) => {
-                    return Err(Error::OtherModel {
-                        path: path.to_owned(),
-                        kind,
-                        found: Box::new(found.identity),
-                        expected: Box::new(wanted.identity.clone()),
-                    });
-                }
-                // The file's own name for it, so that a run from another folder
-                // leaves the bytes alone.
-                _ => self.0.insert(kind, found),
-            };
+            if let Some(wanted) = self.0.get(&kind) {
+                found.check(&wanted.identity, wanted.width, kind, path)?;
+            }
+            // The file's own name for it, so that a run from another folder
+            // leaves the bytes alone.
+            joined.0.insert(kind, found);
         }
-        Ok(self)
+        Ok(joined)
+    }
+}
+
+impl EncoderOfKind {
+    /// Refuses an encoder whose vectors cannot stand beside this one's in the store at
+    /// `path`.
+    fn check(&self, identity: &Identity, width: usize, kind: Kind, path: &Path) -> Result<()> {
+        if !self.identity.same_vectors(identity) {
+            return Err(Error::OtherModel {
+                path: path.to_owned(),
+                kind,
+                found: Box::new(self.identity.clone()),
+                expected: Box::new(identity.clone()),
+            });
+        }
+        if self.width != width {
+            return Err(Error::OtherWidth {
+                path: path.to_owned(),
+                kind,
+                encoder: identity.model.clone(),
+                found: self.width,
+                expected: width,
+            });
+        }
+        Ok(())
     }
 }
 
@@ -215,12 +307,12 @@ impl EmbeddingStore {
 
     /// Where the file is.
     pub fn path(&self) -> &Path {
-        self.file.path()
+        &self.path
     }
 
     /// What numbers are kept as.
     pub fn precision(&self) -> Precision {
-        self.file.format().precision
+        self.format.precision
     }
 
     /// Whose embeddings of a kind it holds, or will.
@@ -259,32 +351,43 @@ impl EmbeddingStore {
             .map(|(&(_, movie_id), embedding)| (movie_id, embedding))
     }
 
+    /// Refuses an encoder other than the one whose embeddings of a kind it holds.
+    pub(crate) fn check(&self, kind: Kind, identity: &Identity, width: usize) -> Result<()> {
+        let made = self.encoders.0.get(&kind);
+        let made = made.ok_or_else(|| Error::NoEncoder {
+            path: self.path.clone(),
+            kind,
+        })?;
+        made.check(identity, width, kind, &self.path)
+    }
+
     /// Keeps an embedding, rounded to the store's precision; a full group is
     /// written.
     ///
     /// # Errors
-    /// A vector of another length than [`Self::width`]; a file that cannot be
-    /// written.
+    /// A vector of another length than [`Self::width`], of a number that is none or
+    /// infinite, or too large for [`Precision::F16`]; a kind without an encoder; a file
+    /// that cannot be written.
     pub fn insert(
         &mut self,
         movie_id: u32,
         kind: Kind,
         source: u64,
-        mut vector: Vec<f32>,
+        vector: Vec<f32>,
     ) -> Result<()> {
-        if self.width(kind) != Some(vector.len()) {
-            return Err(Error::Compute(format!(
-                "a vector of {} numbers for movie {movie_id}, whose {} embeddings have {:?}",
-                vector.len(),
-                kind.name(),
-                self.width(kind)
-            )));
-        }
-        if self.file.format().precision == Precision::F16 {
-            // So that it is the same now as after reading it again.
-            let round = |x: &mut f32| *x = f16::from_f32(*x).to_f32();
-            vector.iter_mut().for_each(round);
-        }
+        let Some(made) = self.encoders.0.get(&kind) else {
+            return Err(Error::NoEncoder {
+                path: self.path.clone(),
+                kind,
+            });
+        };
+        let vector = checked(vector, made.width, self.format.precision);
+        let vector = vector.map_err(|problem| Error::Vector {
+            movie_id,
+            kind,
+            encoder: made.identity.model.clone(),
+            problem,
+        })?;
         let embedding = Embedding { source, vector };
         self.movies.insert((kind, movie_id), embedding);
         self.pending.push((kind, movie_id));
@@ -294,7 +397,23 @@ impl EmbeddingStore {
         Ok(())
     }
 
-    /// Writes what has been inserted as a row group, to the disk.
+    /// Takes over an embedding that was read.
+    fn take(&mut self, row: OwnedRow) -> std::result::Result<(), StoreProblem> {
+        let (kind, movie_id, source) = (row.kind, row.movie_id, row.source);
+        let made = self.encoders.0.get(&kind);
+        let made = made.ok_or(StoreProblem::NoEncoderOf { movie_id, kind })?;
+        let vector = checked(row.vector, made.width, self.format.precision);
+        let vector = vector.map_err(|problem| StoreProblem::Vector {
+            movie_id,
+            kind,
+            problem,
+        })?;
+        let embedding = Embedding { source, vector };
+        self.movies.insert((kind, movie_id), embedding);
+        Ok(())
+    }
+
+    /// Appends what has been inserted to the journal, and forces it to the disk.
     ///
     /// # Errors
     /// A file that cannot be written; it stays as it was.
@@ -302,29 +421,62 @@ impl EmbeddingStore {
         if self.pending.is_empty() {
             return Ok(());
         }
+        if self.lock.is_none() {
+            return Err(lock::refused(&self.path));
+        }
         let rows: Vec<Row<'_>> = self
             .pending
             .iter()
             .filter_map(|key| row(&self.movies, key))
             .collect();
-        self.file.append(&rows, &self.encoders.to_json())?;
+        self.journal.append(&rows, &self.encoders.to_json())?;
+        self.finished = false;
         self.pending.clear();
         Ok(())
     }
 
-    /// Writes the file anew beside itself, sorted, and renames it, if anything
-    /// has been appended since that was last done.
+    /// Writes the file anew beside itself, sorted, renames it, and removes the journal, if
+    /// anything has been inserted since that was last done.
     ///
     /// # Errors
     /// A file that cannot be written; what was flushed stays.
     pub fn finish(&mut self) -> Result<()> {
         self.flush()?;
-        if self.file.is_sorted() {
+        if self.finished {
             return Ok(());
         }
+        if self.lock.is_none() {
+            return Err(lock::refused(&self.path));
+        }
         let rows = self.movies.keys().filter_map(|key| row(&self.movies, key));
-        self.file.rewrite(rows, &self.encoders.to_json())
+        file::write(&self.path, self.format, rows, &self.encoders.to_json())?;
+        self.journal.clear()?;
+        self.finished = true;
+        Ok(())
     }
+}
+
+/// A vector of `width` finite numbers, rounded to what a store keeps, so that it is the
+/// same now as after reading it again.
+fn checked(
+    mut vector: Vec<f32>,
+    width: usize,
+    precision: Precision,
+) -> std::result::Result<Vec<f32>, VectorProblem> {
+    if let Some(problem) = VectorProblem::of(&vector, width) {
+        return Err(problem);
+    }
+    if precision == Precision::F16 {
+        for (place, number) in vector.iter_mut().enumerate() {
+            let half = f16::from_f32(*number);
+            if half.is_infinite() {
+                let value = *number;
+                return Err(VectorProblem::BeyondF16 { place, value });
+            }
+            *number = half.to_f32();
+        }
+    }
+    Ok(vector)
 }
 
 fn row<'a>(

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow_array::builder::{Float16Builder, Float32Builder, ListBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float16Type, Float32Type, Int64Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow_array::{Array, ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, UInt64Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use half::f16;
 
-use super::Kind;
+use super::{Kind, StoreProblem};
 
 /// What the numbers of a store are kept as.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -36,10 +36,11 @@ pub(super) struct Row<'a> {
     pub movie_id: u32,
     pub kind: Kind,
     pub source: u64,
+    /// All of it finite, and as wide as its kind's others.
     pub vector: &'a [f32],
 }
 
-/// One embedding, as read.
+/// One embedding, as read: nothing is known of its vector.
 pub(super) struct OwnedRow {
     pub movie_id: u32,
     pub kind: Kind,
@@ -48,7 +49,7 @@ pub(super) struct OwnedRow {
 }
 
 /// What can differ between two stores' columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct RowFormat {
     pub precision: Precision,
 }
@@ -114,29 +115,26 @@ impl RowFormat {
         }
     }
 
-    /// `None` for a batch of other columns or contents.
-    pub fn rows(self, batch: &RecordBatch) -> Option<Vec<OwnedRow>> {
-        let ids = batch
-            .column_by_name("movieId")?
-            .as_primitive_opt::<Int64Type>()?;
-        let kinds = batch.column_by_name("kind")?.as_string_opt::<i32>()?;
-        let sources = batch
-            .column_by_name("source")?
-            .as_primitive_opt::<UInt64Type>()?;
-        let vectors = batch.column_by_name("vector")?.as_list_opt::<i32>()?;
-        (0..batch.num_rows())
-            .map(|row| {
-                let kind = kinds.value(row);
-                Some(OwnedRow {
-                    movie_id: u32::try_from(ids.value(row)).ok()?,
-                    kind: Kind::ALL.into_iter().find(|known| known.name() == kind)?,
-                    source: sources.value(row),
-                    vector: self.numbers(&vectors.value(row))?,
-                })
+    /// The rows of a batch.
+    pub fn rows(self, batch: &RecordBatch) -> Result<Vec<OwnedRow>, StoreProblem> {
+        let columns = Columns::of(batch).ok_or(StoreProblem::Columns)?;
+        let row = |row| {
+            let id = columns.movie_ids.value(row);
+            let kind = columns.kinds.value(row);
+            let known = Kind::ALL.into_iter().find(|known| known.name() == kind);
+            Ok(OwnedRow {
+                movie_id: u32::try_from(id).map_err(|_| StoreProblem::MovieId(id))?,
+                kind: known.ok_or_else(|| StoreProblem::Kind(kind.to_owned()))?,
+                source: columns.sources.value(row),
+                vector: self
+                    .numbers(&columns.vectors.value(row))
+                    .ok_or(StoreProblem::Columns)?,
             })
-            .collect()
+        };
+        (0..batch.num_rows()).map(row).collect()
     }
 
+    /// `None` for other numbers.
     fn numbers(self, vector: &dyn Array) -> Option<Vec<f32>> {
         Some(match self.precision {
             Precision::F32 => vector.as_primitive_opt::<Float32Type>()?.values().to_vec(),
@@ -144,6 +142,27 @@ impl RowFormat {
                 let halves = vector.as_primitive_opt::<Float16Type>()?.values();
                 halves.iter().map(|x| x.to_f32()).collect()
             }
+        })
+    }
+}
+
+/// The columns of a batch.
+struct Columns<'a> {
+    movie_ids: &'a Int64Array,
+    kinds: &'a StringArray,
+    sources: &'a UInt64Array,
+    vectors: &'a ListArray,
+}
+
+impl<'a> Columns<'a> {
+    /// `None` for a batch of others.
+    fn of(batch: &'a RecordBatch) -> Option<Self> {
+        let column = |name| batch.column_by_name(name);
+        Some(Self {
+            movie_ids: column("movieId")?.as_primitive_opt::<Int64Type>()?,
+            kinds: column("kind")?.as_string_opt::<i32>()?,
+            sources: column("source")?.as_primitive_opt::<UInt64Type>()?,
+            vectors: column("vector")?.as_list_opt::<i32>()?,
         })
     }
 }

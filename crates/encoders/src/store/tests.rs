@@ -1,5 +1,8 @@
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+mod survival;
 
 use super::*;
 use crate::{ClipEncoder, LoadOptions, LongTexts};
@@ -21,8 +24,12 @@ fn vector(clip: &ClipEncoder, movie_id: u32) -> Vec<f32> {
     (0..clip.width()).map(number).collect()
 }
 
-/// A store that was appended to in two groups and a half, and closed as a
-/// killed process leaves it.
+fn journal(path: &Path) -> PathBuf {
+    path.with_file_name("store.parquet.journal")
+}
+
+/// A store that was given two groups and a half, and closed as a killed process
+/// leaves it.
 fn killed(path: &Path, clip: &ClipEncoder) -> usize {
     let mut store = open(path, clip).unwrap();
     for movie_id in 0..2 * GROUP as u32 + GROUP as u32 / 2 {
@@ -66,83 +73,6 @@ fn what_is_finished_is_read_back_and_the_missing_stay_missing() {
 }
 
 #[test]
-fn a_killed_process_loses_no_more_than_the_group_at_hand() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.parquet");
-    let clip = clip(1);
-    let kept = killed(&path, &clip);
-    let store = open(&path, &clip).unwrap();
-    assert_eq!(store.vectors(Kind::Image).count(), kept);
-    for (movie_id, found) in store.vectors(Kind::Image) {
-        assert_eq!(found, vector(&clip, movie_id));
-    }
-}
-
-#[test]
-fn the_same_embeddings_give_the_same_bytes_whatever_happened_on_the_way() {
-    let folder = tempfile::tempdir().unwrap();
-    let paths = ["straight.parquet", "killed.parquet"].map(|name| folder.path().join(name));
-    let clip = clip(1);
-    let total = 3 * GROUP as u32;
-    let mut straight = open(&paths[0], &clip).unwrap();
-    for movie_id in 0..total {
-        straight
-            .insert(movie_id, Kind::Image, 1, vector(&clip, movie_id))
-            .unwrap();
-    }
-    straight.finish().unwrap();
-
-    let kept = killed(&paths[1], &clip);
-    let mut resumed = open(&paths[1], &clip).unwrap();
-    for movie_id in (kept as u32..total).rev() {
-        resumed
-            .insert(movie_id, Kind::Image, 1, vector(&clip, movie_id))
-            .unwrap();
-    }
-    resumed.finish().unwrap();
-    assert!(fs::read(&paths[0]).unwrap() == fs::read(&paths[1]).unwrap());
-
-    // Appended to again, and nothing to do again.
-    resumed.insert(9, Kind::Text, 5, vector(&clip, 9)).unwrap();
-    resumed.finish().unwrap();
-    let written = fs::metadata(&paths[1]).unwrap().modified().unwrap();
-    resumed.finish().unwrap();
-    assert_eq!(
-        fs::metadata(&paths[1]).unwrap().modified().unwrap(),
-        written
-    );
-    drop(resumed);
-    let read = open(&paths[1], &clip).unwrap();
-    assert_eq!(read.vectors(Kind::Image).count(), total as usize);
-    assert_eq!(
-        read.get(9, Kind::Text, 5),
-        Some(vector(&clip, 9).as_slice())
-    );
-}
-
-#[test]
-fn a_group_that_was_not_written_completely_is_cut_off() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.parquet");
-    let clip = clip(1);
-    killed(&path, &clip);
-    let whole = fs::read(&path).unwrap();
-    for lost in [1, 7, 500, GROUP * 4 * clip.width() - 1] {
-        fs::write(&path, &whole[..whole.len() - lost]).unwrap();
-        let mut store = open(&path, &clip).unwrap();
-        assert_eq!(store.vectors(Kind::Image).count(), GROUP, "{lost}");
-        // And it goes on from there.
-        store
-            .insert(999, Kind::Image, 1, vector(&clip, 999))
-            .unwrap();
-        store.flush().unwrap();
-        drop(store);
-        let store = open(&path, &clip).unwrap();
-        assert_eq!(store.vectors(Kind::Image).count(), GROUP + 1, "{lost}");
-    }
-}
-
-#[test]
 fn a_store_of_another_model_or_preprocessing_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.parquet");
@@ -177,11 +107,202 @@ fn one_process_at_a_time_has_a_store() {
     for _ in 0..2 {
         let error = open(&path, &clip).unwrap_err();
         assert!(matches!(error, Error::StoreInUse { .. }), "{error}");
-        // The file that takes its place is locked too.
         first.finish().unwrap();
     }
     drop(first);
     assert!(open(&path, &clip).is_ok());
+}
+
+/// From before there is a file to after it has been replaced many times.
+#[test]
+fn whoever_races_for_a_store_has_it_alone_and_loses_nothing() {
+    const OPENERS: u32 = 4;
+    const TURNS: u32 = 25;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.parquet");
+    let clip = clip(1);
+    let inside = AtomicUsize::new(0);
+    let race = |opener: u32| {
+        for turn in 0..TURNS {
+            let mut store = loop {
+                match open(&path, &clip) {
+                    Err(Error::StoreInUse { .. }) => std::thread::yield_now(),
+                    opened => break opened.unwrap(),
+                }
+            };
+            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two have it");
+            let movie_id = opener * TURNS + turn;
+            let vector = vector(&clip, movie_id);
+            store.insert(movie_id, Kind::Image, 1, vector).unwrap();
+            store.finish().unwrap();
+            inside.fetch_sub(1, Ordering::SeqCst);
+        }
+    };
+    std::thread::scope(|scope| {
+        for opener in 0..OPENERS {
+            scope.spawn(move || race(opener));
+        }
+    });
+    let store = open(&path, &clip).unwrap();
+    assert_eq!(
+        store.vectors(Kind::Image).count(),
+        (OPENERS * TURNS) as usize
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn two_names_of_a_store_have_one_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.parquet");
+    let name = folder.path().join("elsewhere/link.parquet");
+    let clip = clip(1);
+    drop(open(&path, &clip).unwrap());
+    fs::create_dir(folder.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(&path, &name).unwrap();
+    let mut store = open(&name, &clip).unwrap();
+    let error = open(&path, &clip).unwrap_err();
+    assert!(matches!(error, Error::StoreInUse { .. }), "{error}");
+    store.insert(1, Kind::Text, 1, vector(&clip, 1)).unwrap();
+    store.finish().unwrap();
+    drop(store);
+    assert!(name.is_symlink());
+    assert_eq!(open(&path, &clip).unwrap().vectors(Kind::Text).count(), 1);
+}
+
+#[test]
+fn without_a_lock_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.parquet");
+    let clip = clip(1);
+    let mut store = open(&path, &clip).unwrap();
+    // As where the folder is another's.
+    store.lock = None;
+    store.insert(1, Kind::Text, 1, vector(&clip, 1)).unwrap();
+    for written in [store.flush(), store.finish()] {
+        let error = written.unwrap_err().to_string();
+        assert!(error.contains("cannot write"), "{error}");
+    }
+    assert!(!journal(&path).exists());
+}
+
+#[test]
+fn a_vector_that_cannot_be_kept_is_named_with_its_movie() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = clip(1);
+    let with = |place: usize, value: f32| {
+        let mut vector = vector(&clip, 1);
+        vector[place] = value;
+        vector
+    };
+    for (precision, vector, part) in [
+        (Precision::F32, with(3, f32::NAN), "NaN in place 3"),
+        (Precision::F32, with(0, f32::INFINITY), "inf in place 0"),
+        (
+            Precision::F16,
+            with(5, f32::NEG_INFINITY),
+            "-inf in place 5",
+        ),
+        (
+            Precision::F16,
+            with(5, 65_520.0),
+            "65520 in place 5, beyond the range of f16",
+        ),
+        (Precision::F32, vec![1.0; 3], "has 3 numbers, not 128"),
+    ] {
+        let path = folder.path().join(format!("{precision}.parquet"));
+        let builder = EmbeddingStore::builder(&path).images(&clip);
+        let mut store = builder.precision(precision).open().unwrap();
+        let error = store.insert(77, Kind::Image, 1, vector).unwrap_err();
+        assert!(
+            matches!(error, Error::Vector { movie_id: 77, .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains(part), "{error}");
+        assert!(error.to_string().contains("untrained CLIP"), "{error}");
+        assert_eq!(store.vectors(Kind::Image).count(), 0);
+        let error = store.insert(77, Kind::Text, 1, vec![1.0]).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::NoEncoder {
+                    kind: Kind::Text,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_file_or_journal_with_a_vector_that_cannot_be_kept_is_refused_with_its_movie() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.parquet");
+    let clip = clip(1);
+    let mut store = open(&path, &clip).unwrap();
+    let encoders = store.encoders.to_json();
+    let mut spoilt = vector(&clip, 1);
+    spoilt[2] = f32::NAN;
+    for (vector, part) in [(&spoilt[..], "has NaN"), (&spoilt[..2], "has 2 numbers")] {
+        let row = Row {
+            movie_id: 77,
+            kind: Kind::Text,
+            source: 1,
+            vector,
+        };
+        store.journal.append(&[row], &encoders).unwrap();
+        drop(store);
+        let error = open(&path, &clip).unwrap_err().to_string();
+        assert!(
+            error.contains("journal") && error.contains("movie 77"),
+            "{error}"
+        );
+        assert!(error.contains(part), "{error}");
+        fs::remove_file(journal(&path)).unwrap();
+
+        let row = Row {
+            movie_id: 77,
+            kind: Kind::Text,
+            source: 1,
+            vector,
+        };
+        let format = RowFormat::default();
+        file::write(&path, format, [row].into_iter(), &encoders).unwrap();
+        let error = open(&path, &clip).unwrap_err().to_string();
+        assert!(
+            !error.contains("journal") && error.contains("movie 77"),
+            "{error}"
+        );
+        assert!(error.contains(part), "{error}");
+        fs::remove_file(&path).unwrap();
+        store = open(&path, &clip).unwrap();
+    }
+}
+
+#[test]
+fn an_encoder_that_gives_other_lengths_under_the_same_identity_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.parquet");
+    let clip = clip(1);
+    let mut store = open(&path, &clip).unwrap();
+    store.encoders.0.get_mut(&Kind::Text).unwrap().width = 3;
+    let encoders = store.encoders.to_json();
+    let none: [Row<'_>; 0] = [];
+    file::write(&path, RowFormat::default(), none.into_iter(), &encoders).unwrap();
+    drop(store);
+    let error = open(&path, &clip).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::OtherWidth {
+                found: 3,
+                expected: 128,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[test]
@@ -247,4 +368,19 @@ fn a_damaged_store_is_refused() {
     }
     let error = open(folder.path(), &clip).unwrap_err();
     assert!(error.to_string().contains("directory"), "{error}");
+
+    fs::write(&path, &whole).unwrap();
+    fs::write(journal(&path), b"somebody else's notes, not a journal").unwrap();
+    let error = open(&path, &clip).unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            Error::Store {
+                problem: StoreProblem::NotAJournal,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(journal(&path).exists());
 }

@@ -1,0 +1,47 @@
+//! One process at a time has a store open.
+
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::files::hidden_beside;
+use crate::{Error, Result};
+
+/// Locks the store at `path` as long as what is returned lives.
+///
+/// The lock is on a file beside the store that stays: a lock on the store itself would
+/// be on the file that the next rename replaces. `None` where whoever asks has no right to write
+/// there: they can read, and [`refused`] says why they cannot write.
+pub(super) fn lock(path: &Path) -> Result<Option<File>> {
+    let lock = hidden_beside(path, "lock");
+    let file = match File::options().create(true).append(true).open(&lock) {
+        Ok(file) => file,
+        Err(error) if is_read_only(&error) => return Ok(None),
+        Err(error) => return Err(Error::write(&lock)(error)),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Error::StoreInUse {
+            path: path.to_owned(),
+        }),
+        // A file system without locks: nobody can know.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+            tracing::warn!(path = %path.display(), "no locks here: run one process at a time");
+            Ok(Some(file))
+        }
+        Err(TryLockError::Error(error)) => Err(Error::write(&lock)(error)),
+    }
+}
+
+/// Why a store without a lock is not written.
+pub(super) fn refused(path: &Path) -> Error {
+    let source = std::io::Error::from(ErrorKind::PermissionDenied);
+    Error::write(path)(source)
+}
+
+fn is_read_only(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+    )
+}
