@@ -14,7 +14,10 @@ use crate::{Error, Result};
 /// there: they can read, and [`refused`] says why they cannot write.
 pub(super) fn lock(path: &Path) -> Result<Option<File>> {
     let lock = hidden_beside(path, "lock");
-    let file = match File::options().create(true).append(true).open(&lock) {
+    let options = &mut File::options();
+    // Windows locks no file that was opened only to be appended to.
+    let options = options.write(true).create(true).truncate(false);
+    let file = match options.open(&lock) {
         Ok(file) => file,
         Err(error) if is_read_only(&error) => return Ok(None),
         Err(error) => return Err(Error::write(&lock)(error)),
