@@ -3,16 +3,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::{Identity, VectorProblem};
 
+/// The vector of a place in the batch.
+type Vector = fn(usize) -> Vec<f32>;
+
 /// Gives each picture or text the vector that `vector` says, by its place in the
 /// batch; `count` says how many in all.
 struct Scripted {
     identity: Identity,
     count: fn(usize) -> usize,
-    vector: fn(usize) -> Vec<f32>,
+    vector: Vector,
     batches: AtomicUsize,
 }
 
-fn scripted(count: fn(usize) -> usize, vector: fn(usize) -> Vec<f32>) -> Scripted {
+fn scripted(count: fn(usize) -> usize, vector: Vector) -> Scripted {
     Scripted {
         identity: Identity::new("scripted", "1"),
         count,
@@ -112,7 +115,7 @@ fn an_encoder_that_gives_too_few_or_too_many_vectors_is_refused() {
 
 #[test]
 fn a_vector_of_another_width_or_not_of_numbers_is_refused_with_its_movie() {
-    let vectors: [(fn(usize) -> Vec<f32>, &str); 3] = [
+    let vectors: [(Vector, &str); 3] = [
         (|place| vec![1.0; 2 + place % 2], "has 3 numbers, not 2"),
         (
             |place| vec![0.0, [1.0, f32::NAN, 1.0][place]],
