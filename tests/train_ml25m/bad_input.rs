@@ -290,7 +290,12 @@ fn embeddings_of_an_earlier_run_that_are_damaged() {
     let folder = Folder::new();
     assert!(folder.run(&[]).status.success());
     let mut entries = std::fs::read_dir(folder.path("runs")).unwrap().flatten();
-    let store = entries.find(|entry| entry.path().is_file()).unwrap().path();
+    let store = entries.find(|entry| {
+        let path = entry.path();
+        path.extension()
+            .is_some_and(|extension| extension == "parquet")
+    });
+    let store = store.unwrap().path();
     let whole = std::fs::read(&store).unwrap();
     std::fs::write(&store, &whole[..whole.len() / 2]).unwrap();
     let output = folder.run(&["--out", "runs/second"]);
