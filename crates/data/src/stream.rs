@@ -2,8 +2,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
-use rayon::prelude::*;
-
 use crate::cache::RatingsCache;
 use crate::policy::{Origin, PassingPairs};
 use crate::rated::Rated;
@@ -11,9 +9,9 @@ use crate::ratings::RatingColumns;
 use crate::ratings_parquet::{RatingsBatch, RatingsReader};
 use crate::{Duplicates, Error, IdMap, LeftOut, OpenOptions, Result, UnknownMovies};
 
-/// Row groups, of 16 MiB, that are read while as many are handed out, however many
-/// threads there are: as many as keep up with whoever takes them.
-const GROUPS_AT_A_TIME: usize = 4;
+/// Threads that read row groups, of 16 MiB each, ahead of whoever takes them; more would
+/// wait. It is odd since every second group may be small: where a block of text ended.
+const READERS: usize = 3;
 
 /// Ratings that are read from a Parquet file whenever they are needed, some row
 /// groups at a time; memory grows neither with their number nor with the threads.
@@ -123,37 +121,51 @@ impl RatingsStream {
         Ok(rated)
     }
 
-    /// Hands out what `read` makes of each row group, in order. While
-    /// [`GROUPS_AT_A_TIME`] are handed out the next as many are read, and no more.
-    /// A panic of `read` is one of the caller's thread.
+    /// Hands out what `read` makes of each row group, in order. [`READERS`] threads read
+    /// ahead, each of which holds one until it is wanted. A panic of `read` is one of the
+    /// caller's thread.
     fn for_each_group<T: Send, E: From<Error>>(
         &self,
         read: impl Fn(usize) -> Result<T> + Sync,
         mut take: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
-        let groups: Vec<usize> = (0..self.reader.lengths().len()).collect();
-        let at_a_time = rayon::current_num_threads().min(GROUPS_AT_A_TIME);
+        let groups = self.reader.lengths().len();
         let read = &read;
-        let (send, receive) = sync_channel(0);
         std::thread::scope(|scope| {
-            let reading = scope.spawn(move || {
-                for groups in groups.chunks(at_a_time) {
-                    let made: Result<Vec<T>> = groups.par_iter().map(|&it| read(it)).collect();
-                    let failed = made.is_err();
-                    // A closed channel means that `take` failed.
-                    if send.send(made).is_err() || failed {
-                        break;
+            let (mut made, mut readers) = (Vec::new(), Vec::new());
+            for first in 0..READERS {
+                let (send, receive) = sync_channel(0);
+                made.push(receive);
+                readers.push(scope.spawn(move || {
+                    for group in (first..groups).step_by(READERS) {
+                        let made = read(group);
+                        let failed = made.is_err();
+                        // A closed channel means that nobody wants more.
+                        if send.send(made).is_err() || failed {
+                            break;
+                        }
                     }
-                }
-            });
-            let taken = receive
-                .into_iter()
-                .try_for_each(|made| made?.into_iter().try_for_each(&mut take));
-            match reading.join() {
-                Ok(()) => taken,
-                // The channel was closed by a panic, not by the end of the data.
-                Err(panic) => std::panic::resume_unwind(panic),
+                }));
             }
+            let mut taken = Ok(());
+            for group in 0..groups {
+                // A channel that is closed before its last group is one of a panic.
+                let Ok(made) = made[group % READERS].recv() else {
+                    break;
+                };
+                taken = made.map_err(E::from).and_then(&mut take);
+                if taken.is_err() {
+                    break;
+                }
+            }
+            // Whoever waits to hand something out stops waiting.
+            drop(made);
+            for reader in readers {
+                if let Err(panic) = reader.join() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+            taken
         })
     }
 
@@ -258,7 +270,7 @@ mod tests {
         });
         assert_eq!((next, held.into_inner()), (200, 0));
         let most = most.into_inner();
-        assert!(most <= 2 * GROUPS_AT_A_TIME, "{most} row groups at once");
+        assert!(most <= READERS + 1, "{most} row groups at once");
     }
 
     #[test]
