@@ -318,6 +318,10 @@ fn config(args: Args) -> Result<ExperimentConfig, Error> {
     let train = &mut config.train;
     train.epochs = args.epochs.unwrap_or(train.epochs);
     train.batch_size = args.batch_size.unwrap_or(train.batch_size);
-    args.rates.apply(&mut config);
+    let task = match args.task.as_str() {
+        "rank" => Task::Rank,
+        _ => Task::Rate,
+    };
+    args.rates.apply(task, &mut config);
     Ok(config)
 }

@@ -1,8 +1,8 @@
 //! What the command line says about learning rates and what goes with them.
 
 use clap::{Args, ValueEnum};
-use mmdlrm::ExperimentConfig;
 use mmdlrm::train::{Algorithm, Decay};
+use mmdlrm::{ExperimentConfig, Task};
 
 /// Options that only a model of ratings takes, as [`Rates`] calls them.
 pub const OF_RATINGS: [&str; 6] = [
@@ -91,11 +91,15 @@ impl From<Optimizer> for Algorithm {
 }
 
 impl Rates {
-    /// Changes what is named; the rest stays the preset's.
-    pub fn apply(&self, config: &mut ExperimentConfig) {
-        let next_item = &mut config.next_item;
-        next_item.learning_rate = self.lr.unwrap_or(next_item.learning_rate);
-        next_item.weight_decay = self.weight_decay.unwrap_or(next_item.weight_decay);
+    /// Changes what is named, of the model that `task` trains; the rest stays the
+    /// preset's.
+    pub fn apply(&self, task: Task, config: &mut ExperimentConfig) {
+        if task == Task::Rank {
+            let next_item = &mut config.next_item;
+            next_item.learning_rate = self.lr.unwrap_or(next_item.learning_rate);
+            next_item.weight_decay = self.weight_decay.unwrap_or(next_item.weight_decay);
+            return;
+        }
         let schedule = &mut config.train.schedule;
         schedule.warmup_steps = self.warm_up.unwrap_or(schedule.warmup_steps);
         schedule.decay = self.schedule.map_or(schedule.decay, Decay::from);

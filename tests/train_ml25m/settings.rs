@@ -82,6 +82,16 @@ fn decay_that_takes_a_tenth_of_a_row_a_step_is_refused() {
         );
         refuses(&["--lr", rate], part);
     }
+    // Nor is the other model's decay in the way of one that ranks.
+    let ranks = [
+        "--task",
+        "rank",
+        "--candidates",
+        "candidates.csv",
+        "--lr",
+        "0.1",
+    ];
+    refuses(&ranks, "candidates.csv is empty");
 }
 
 #[test]
