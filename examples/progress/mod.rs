@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use mmdlrm::train::{EpochMetrics, NextItemEpoch};
@@ -29,6 +30,10 @@ impl Observer for Progress {
         let is_training = stage == Stage::Train;
         self.is_training.store(is_training, Ordering::Relaxed);
         let (what, unit) = match stage {
+            Stage::ReadModel => ("model", ""),
+            Stage::ReadData => ("data", ""),
+            Stage::LoadEncoders => ("encoders", ""),
+            Stage::Prepare => ("prepare", ""),
             Stage::EncodePosters => ("posters", "pictures"),
             Stage::EncodeSummaries => ("plots", "texts"),
             Stage::Train => ("train", "ratings"),
@@ -37,14 +42,20 @@ impl Observer for Progress {
         };
         // indicatif draws to standard error, and only where it is a terminal.
         self.bar = ProgressBar::new(total).with_message(what);
-        let template = format!(
-            "{{msg:8}} {{bar:30}} {{human_pos}}/{{human_len}} {unit}, {{rate}}, {{eta}} left"
-        );
+        let template = match total {
+            0 => "{msg:8} {elapsed}".to_owned(),
+            _ => format!(
+                "{{msg:8}} {{bar:30}} {{human_pos}}/{{human_len}} {unit}, {{rate}}, {{eta}} left"
+            ),
+        };
         if let Ok(style) = ProgressStyle::with_template(&template) {
             let rate = |state: &ProgressState, out: &mut dyn Write| {
                 let _ = write!(out, "{}/s", HumanCount(state.per_sec() as u64));
             };
             self.bar.set_style(style.with_key("rate", rate));
+        }
+        if total == 0 {
+            self.bar.enable_steady_tick(Duration::from_millis(250));
         }
     }
 

@@ -14,7 +14,7 @@ use crate::measure::measure;
 use crate::page::{Page, people};
 use crate::report::{Inputs, MissingModality, Report, Seconds};
 use crate::sources::{Release, Sources, dataset};
-use crate::{Catalogue, ExperimentConfig, Observer, Result, Stage};
+use crate::{Catalogue, ExperimentConfig, Observer, Result, Silent, Stage};
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
 ///
@@ -205,7 +205,7 @@ impl Experiment {
     ) -> Result<Self> {
         config.validate()?;
         let start = Instant::now();
-        let sources = Sources::open(&config)?;
+        let sources = Sources::open(&config, &mut Silent)?;
         let run = run(&config)?;
         let seconds = Seconds {
             read: start.elapsed().as_secs_f64(),

@@ -4,6 +4,14 @@ use mmdlrm_train::{EpochMetrics, NextItemEpoch};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
+    /// The parameters of a saved model.
+    ReadModel,
+    /// Ratings, movies, and the lists of posters and plots.
+    ReadData,
+    /// Weights of the encoders.
+    LoadEncoders,
+    /// What is computed once before a model can be asked.
+    Prepare,
     /// Posters through the encoder.
     EncodePosters,
     /// Plots through the encoder.
@@ -16,7 +24,7 @@ pub enum Stage {
 
 /// Is told how an experiment goes; every method may be left as it is.
 pub trait Observer {
-    /// A stage begins that consists of `total` things.
+    /// A stage begins that consists of `total` things; of 0 where they are not counted.
     fn begin(&mut self, stage: Stage, total: u64) {
         let _ = (stage, total);
     }

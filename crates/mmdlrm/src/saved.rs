@@ -9,7 +9,7 @@ use mmdlrm_train::RunFolder;
 use crate::experiment::{SavedConfig, Task};
 use crate::modalities::{Modalities, ModalityEncoder};
 use crate::sources::{Release, Sources};
-use crate::{Error, ExperimentConfig, Observer, Result};
+use crate::{Error, ExperimentConfig, Observer, Result, Stage};
 
 pub(crate) struct SavedRun {
     pub config: ExperimentConfig,
@@ -38,8 +38,10 @@ impl SavedRun {
             stream: false,
             ..experiment
         };
+        observer.begin(Stage::ReadModel, 0);
         let model = Dlrm::from_safetensors(&RunFolder::model_of(folder)?)?;
-        let mut sources = Sources::open(&config)?;
+        observer.end();
+        let mut sources = Sources::open(&config, observer)?;
         let modalities = sources.encode(observer)?;
         let Release::Whole(movielens, split) = sources.release else {
             unreachable!("ratings are streamed only where that is asked for")

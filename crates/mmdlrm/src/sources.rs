@@ -11,7 +11,7 @@ use mmdlrm_train::Preset;
 
 use crate::modalities::{Modalities, ModalityEncoder};
 use crate::report::LeftOutRatings;
-use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig};
+use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
 
 /// Read, and not yet encoded.
 pub(crate) struct Sources {
@@ -24,10 +24,11 @@ pub(crate) struct Sources {
 
 impl Sources {
     /// Reads everything that the configuration names.
-    pub fn open(config: &ExperimentConfig) -> Result<Self> {
+    pub fn open(config: &ExperimentConfig, observer: &mut dyn Observer) -> Result<Self> {
         let options = LoadOptions::default()
             .with_device(mmdlrm_encoders::device(&config.device)?)
             .with_long_texts(config.long_texts);
+        observer.begin(Stage::ReadData, 0);
         let (data, posters_csv, summaries_csv) = locate(config)?;
         let release = Release::open(&data, config)?;
         let (mut posters, mut summaries) = (Vec::new(), Vec::new());
@@ -37,15 +38,21 @@ impl Sources {
         if let Some(path) = summaries_csv {
             summaries = read_summaries(&path, Some(release.movies()))?;
         }
+        observer.end();
         let looks = config.preset.uses_modalities();
-        let encoder = (looks && !(posters.is_empty() && summaries.is_empty())).then(|| {
+        let mut encoder = None;
+        if looks && !(posters.is_empty() && summaries.is_empty()) {
+            observer.begin(Stage::LoadEncoders, 0);
             let folder = beside(&config.out);
             let encoders = &config.encoders;
-            ModalityEncoder::open(encoders, &options, posters.clone(), summaries, &folder)
-        });
+            let posters = posters.clone();
+            let opened = ModalityEncoder::open(encoders, &options, posters, summaries, &folder)?;
+            encoder = Some(opened);
+            observer.end();
+        }
         Ok(Self {
             release,
-            encoder: encoder.transpose()?,
+            encoder,
             posters,
         })
     }
