@@ -10,6 +10,7 @@ mod support;
 
 mod best;
 mod device;
+mod fold_in;
 mod gradients;
 mod hub;
 mod losses;

@@ -1,13 +1,15 @@
 //! What a trained model says to people.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use mmdlrm::data::generate::GeneratorConfig;
 use mmdlrm::data::{MovieLens, Split};
+use mmdlrm::train::Error::CalledOff;
 use mmdlrm::train::Preset;
 use mmdlrm::{
-    Experiment, ExperimentConfig, Newcomer, Query, Recommender, Silent, Source, SplitConfig,
+    Error, Experiment, ExperimentConfig, Newcomer, Query, Recommender, Silent, Source, SplitConfig,
 };
 
 /// A run on a made-up sample; its folder lives as long as the tests.
@@ -197,6 +199,104 @@ fn a_visitor_is_learned_and_the_next_begins_anew() {
         .unwrap();
     assert!(!found.is_empty());
     assert!(found.iter().all(|movie| !rated.contains(&movie.movie_id)));
+}
+
+#[test]
+fn visitors_who_ask_at_once_are_each_told_what_they_are_told_alone() {
+    for preset in [Preset::Mmdlrm, Preset::MmdlrmFactored, Preset::Best] {
+        let (recommender, _) = trained(preset, RANDOM, true);
+        let movies = recommender.catalogue().ids();
+        let visitors: Vec<Vec<(u32, f32)>> = (0..8)
+            .map(|visitor| {
+                let rated = movies.iter().enumerate().skip(5 * visitor).take(30);
+                rated
+                    .map(|(place, &id)| (id, 1.0 + ((place + visitor) % 5) as f32))
+                    .collect()
+            })
+            .collect();
+        let ask = |ratings: &[(u32, f32)]| {
+            let found = recommender.recommend_to_visitor(ratings, &Query::default());
+            (
+                found.unwrap(),
+                recommender.predict_for_visitor(ratings, movies).unwrap(),
+            )
+        };
+        let alone: Vec<_> = visitors.iter().map(|ratings| ask(ratings)).collect();
+        assert_ne!(alone[0], alone[1]);
+        let at_once: Vec<_> = std::thread::scope(|scope| {
+            let ask = &ask;
+            let asked: Vec<_> = visitors
+                .iter()
+                .map(|ratings| scope.spawn(move || ask(ratings)))
+                .collect();
+            asked.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert!(alone == at_once, "{preset:?}");
+    }
+}
+
+#[test]
+fn a_question_that_is_called_off_has_no_answer() {
+    let (recommender, _) = trained(Preset::MmdlrmFactored, RANDOM, true);
+    let stop = Arc::new(AtomicBool::new(true));
+    let called_off = recommender.stop_when(Arc::clone(&stop));
+    let (query, movie) = (Query::default(), recommender.catalogue().ids()[0]);
+    let user = recommender.user_ids()[0];
+    let visitor = [(movie, 5.0)];
+    let errors = [
+        called_off.recommend(user, &query).err(),
+        called_off.recommend_to_visitor(&visitor, &query).err(),
+        called_off.predict_for_visitor(&visitor, &[movie]).err(),
+        called_off.fans(&Newcomer::default(), 3).err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, Some(Error::Train(CalledOff))), "{error:?}");
+    }
+    // Others are answered, and so are those who ask again.
+    let found = recommender.recommend(user, &query).unwrap();
+    stop.store(false, Ordering::Relaxed);
+    assert_eq!(called_off.recommend(user, &query).unwrap(), found);
+}
+
+#[test]
+fn fans_of_a_new_movie_are_found_among_all_users_some_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = ExperimentConfig::of(Preset::Dlrm);
+    config.source = Source::Sample(GeneratorConfig {
+        users: 6500,
+        movies: 60,
+        ratings: 13_000,
+        seed: 5,
+        contents: false,
+    });
+    config.split = SplitConfig::ColdMovies {
+        test_share: 0.2,
+        seed: 3,
+    };
+    config.out = folder.path().join("run");
+    config.dim = 8;
+    config.train.epochs = 1;
+    let experiment = Experiment::new(config.clone()).unwrap();
+    experiment.run(&mut Silent).unwrap();
+    let recommender = Recommender::load(&config.out, &mut Silent).unwrap();
+    let ratings = ratings_of(&config).ratings;
+    let split = Split::cold_movies(&ratings, 0.2, 3).unwrap();
+    // One that nobody rated, as far as the model knows.
+    let id = ratings.movie_ids()[split.test()[0] as usize];
+    let known = recommender.catalogue().movie(id).unwrap();
+    let movie = Newcomer {
+        genres: known.genres.clone(),
+        year: known.year,
+        ..Newcomer::default()
+    };
+    let mut fans = recommender.fans(&movie, usize::MAX).unwrap();
+    fans.sort_by_key(|fan| fan.user_id);
+    let users: Vec<u32> = fans.iter().map(|fan| fan.user_id).collect();
+    assert!(users == recommender.user_ids());
+    for fan in fans.iter().step_by(97).chain(fans.last()) {
+        let stars = recommender.predict(fan.user_id, id).unwrap();
+        assert!((fan.stars - stars).abs() < 1e-4, "{} {stars}", fan.stars);
+    }
 }
 
 #[test]

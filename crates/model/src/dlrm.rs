@@ -1,4 +1,3 @@
-use crate::input::same;
 use crate::layout::Layout;
 use crate::parameters::extreme;
 use crate::{Compression, DlrmConfig, Error, Parameters, Result, Segment, Table};
@@ -96,26 +95,6 @@ impl Dlrm {
         let Table { dim, values, .. } = &mut self.parameters.tables[stored];
         values.resize(rows * *dim, 0.0);
         Ok(self)
-    }
-
-    /// Writes row `row` of the table called `table`.
-    ///
-    /// # Errors
-    /// As [`Self::with_rows`]; a row that there is not, or values of another length.
-    pub fn set_row(&mut self, table: &str, row: usize, new: &[f32]) -> Result<()> {
-        let (_, stored) = self.plain_table(table)?;
-        let Table { dim, values, .. } = &mut self.parameters.tables[stored];
-        same("the row", new.len(), *dim)?;
-        let rows = values.len() / *dim;
-        let old = values.chunks_exact_mut(*dim).nth(row);
-        let old = old.ok_or_else(|| Error::OutOfRange {
-            table: table.to_owned(),
-            value: row as u32,
-            position: 0,
-            rows,
-        })?;
-        old.copy_from_slice(new);
-        Ok(())
     }
 
     /// Numbers of a table in the configuration and among those that are stored, where

@@ -341,6 +341,19 @@ impl Run<'_> {
                 rows.for_each(|row| row[lookup.slot.clone()].fill(0.0));
                 continue;
             }
+            if let Bags::Given {
+                vectors,
+                rows: given,
+            } = &self.batch.bags[number]
+            {
+                let vectors = |row: u32| &vectors[row as usize * config.dim..][..config.dim];
+                for (row, &given) in rows.zip(&given[range.clone()]) {
+                    // Nothing is pooled.
+                    row[lookup.pooled.clone()].fill(0.0);
+                    row[lookup.slot.clone()].copy_from_slice(vectors(given));
+                }
+                continue;
+            }
             let reader = self.reader(number);
             for (row, sample) in rows.zip(range.clone()) {
                 let ahead = sample + PREFETCH;

@@ -101,8 +101,8 @@ struct TowerPart {
 
 /// What a thread works with.
 #[derive(Debug, Default)]
-struct Scratch {
-    piece: Piece,
+pub(crate) struct Scratch {
+    pub piece: Piece,
     interaction_gradient: Vec<f32>,
 }
 
@@ -284,38 +284,8 @@ impl Run<'_> {
         scratch: &mut Scratch,
     ) {
         let layout = &self.model.layout;
-        let Scratch {
-            piece,
-            interaction_gradient,
-        } = scratch;
-        interaction_gradient.resize(range.len() * layout.top_width, 0.0);
-        let input = match layout.wide {
-            Some(_) => &piece.widened,
-            None => &piece.interacted,
-        };
-        layout.top.backward(
-            &self.packed.top,
-            &self.model.parameters.dense,
-            copy_rows(input, layout.top_width),
-            range.len(),
-            &mut piece.top,
-            dense,
-            Some(interaction_gradient),
-            self.dropout,
-        );
-        if let Some(wide) = &layout.wide {
-            let upstream = piece.top.gradients.last().map_or(&[][..], Vec::as_slice);
-            let parameters = &self.model.parameters.dense;
-            wide.add_from_one(parameters, upstream, input, dense, interaction_gradient);
-            // Nothing below wants the gradient of the dense features.
-            keep_columns(
-                interaction_gradient,
-                layout.top_width,
-                layout.interaction_width,
-            );
-        }
-        let interaction = self.model.config.interaction;
-        layout.interact_backward(interaction, &piece.rows, interaction_gradient, gradients);
+        self.top_backward(range.len(), gradients, dense, scratch);
+        let piece = &mut scratch.piece;
         self.bags_backward(piece, share, gradients, dense);
         for (number, mlp) in layout.bottoms.iter().enumerate() {
             let columns = layout.slots[number].clone();
@@ -336,6 +306,50 @@ impl Run<'_> {
                 self.dropout,
             );
         }
+    }
+
+    /// From the gradients of a piece's last numbers to those of the vectors that
+    /// interact, through the top MLP; `rows` is the number of samples.
+    pub(crate) fn top_backward(
+        &self,
+        rows: usize,
+        gradients: &mut [f32],
+        dense: &mut Sums,
+        scratch: &mut Scratch,
+    ) {
+        let layout = &self.model.layout;
+        let Scratch {
+            piece,
+            interaction_gradient,
+        } = scratch;
+        interaction_gradient.resize(rows * layout.top_width, 0.0);
+        let input = match layout.wide {
+            Some(_) => &piece.widened,
+            None => &piece.interacted,
+        };
+        layout.top.backward(
+            &self.packed.top,
+            &self.model.parameters.dense,
+            copy_rows(input, layout.top_width),
+            rows,
+            &mut piece.top,
+            dense,
+            Some(interaction_gradient),
+            self.dropout,
+        );
+        if let Some(wide) = &layout.wide {
+            let upstream = piece.top.gradients.last().map_or(&[][..], Vec::as_slice);
+            let parameters = &self.model.parameters.dense;
+            wide.add_from_one(parameters, upstream, input, dense, interaction_gradient);
+            // Nothing below wants the gradient of the dense features.
+            keep_columns(
+                interaction_gradient,
+                layout.top_width,
+                layout.interaction_width,
+            );
+        }
+        let interaction = self.model.config.interaction;
+        layout.interact_backward(interaction, &piece.rows, interaction_gradient, gradients);
     }
 
     /// Penalties, projections and combinations of pooled vectors.

@@ -42,6 +42,15 @@ pub enum Bags<'a> {
     },
     /// Bags that samples share, each sample's less an id of its own.
     Shared(SharedBags<'a>),
+    /// No ids: what interacts is given, for those whom the table does not know. Pooling,
+    /// compression and projection are passed over.
+    Given {
+        /// `[vectors, dim]`, as long as the model's
+        /// [`dim`](crate::DlrmConfig::dim); all finite.
+        vectors: &'a [f32],
+        /// Which of them each sample has, `[batch]`.
+        rows: &'a [u32],
+    },
 }
 
 /// The vectors of one modality and which of them each sample has.
@@ -126,6 +135,7 @@ impl<'a> Bags<'a> {
                 offsets.len().saturating_sub(1)
             }
             Self::Shared(bags) => bags.bag_of.len(),
+            Self::Given { rows, .. } => rows.len(),
         }
     }
 
@@ -143,6 +153,7 @@ impl<'a> Bags<'a> {
                 offsets[sample] as usize..offsets[sample + 1] as usize
             }
             Self::Shared(bags) => bags.span_of(bags.bag_of[sample] as usize),
+            Self::Given { .. } => 0..0,
         }
     }
 
@@ -150,6 +161,7 @@ impl<'a> Bags<'a> {
         match self {
             Self::Single(ids) | Self::Lists { ids, .. } | Self::Weighted { ids, .. } => ids,
             Self::Shared(bags) => bags.ids,
+            Self::Given { .. } => &[],
         }
     }
 
@@ -173,12 +185,12 @@ impl<'a> Bags<'a> {
         match self {
             Self::Weighted { weights, .. } => Some(weights),
             Self::Shared(bags) => bags.weights,
-            Self::Single(_) | Self::Lists { .. } => None,
+            Self::Single(_) | Self::Lists { .. } | Self::Given { .. } => None,
         }
     }
 
-    /// Checks the bags of `samples` samples.
-    pub(crate) fn check(&self, table: &TableConfig, samples: usize) -> Result<()> {
+    /// Checks the bags of `samples` samples, of a model whose vectors are `dim` long.
+    pub(crate) fn check(&self, table: &TableConfig, dim: usize, samples: usize) -> Result<()> {
         let name = &table.name;
         same(&format!("bags of table {name}"), self.len(), samples)?;
         match self {
@@ -187,6 +199,13 @@ impl<'a> Bags<'a> {
                 check_offsets(table, offsets, ids.len())?;
             }
             Self::Shared(bags) => bags.check(table, samples)?,
+            Self::Given { vectors, rows } => {
+                let what = format!("vectors given for table {name}");
+                let count = vectors.len() / dim;
+                same(&what, vectors.len(), count * dim)?;
+                finite(&what, vectors, dim)?;
+                return check_range(&what, rows, count, None);
+            }
         }
         if let Some(weights) = self.weights() {
             if table.pooling == Pooling::Mean {
@@ -225,7 +244,7 @@ impl Batch<'_> {
         same("the list of bags", self.bags.len(), config.tables.len())?;
         for (bags, table) in self.bags.iter().zip(&config.tables) {
             if wanted(table.side) {
-                bags.check(table, samples)?;
+                bags.check(table, config.dim, samples)?;
             }
         }
         let modalities = config.modalities.len();

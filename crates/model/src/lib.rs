@@ -50,6 +50,7 @@ mod embedding_bag;
 mod error;
 mod explain;
 mod forward;
+mod given;
 mod gradients;
 mod grouped;
 mod input;

@@ -1,6 +1,6 @@
 //! Predictions of pairs.
 
-use std::borrow::{Borrow, BorrowMut};
+use std::borrow::Borrow;
 
 use rayon::prelude::*;
 
@@ -137,17 +137,6 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
             dropout: None,
             only: None,
         }
-    }
-}
-
-impl<M: BorrowMut<Dlrm>> Predictor<M> {
-    /// Writes a row of the table called `table`; what was computed of the towers still
-    /// holds.
-    ///
-    /// # Errors
-    /// As [`Dlrm::set_row`].
-    pub fn set_row(&mut self, table: &str, row: usize, values: &[f32]) -> Result<()> {
-        self.model.borrow_mut().set_row(table, row, values)
     }
 }
 

@@ -64,6 +64,9 @@ pub enum Error {
         /// Steps taken.
         step: u64,
     },
+    /// A question that was called off before its answer was complete.
+    #[error("stopped: nobody waits for the answer any more")]
+    CalledOff,
     /// A checkpoint that cannot be used.
     #[error("cannot use the checkpoint {}: {reason}; remove the run's folder to begin anew", path.display())]
     Checkpoint {

@@ -107,11 +107,28 @@ impl<'a> Wiring<'a> {
 
     /// Hands `use_input` the batch as the model takes it; nothing is copied.
     pub fn with<T>(&self, batch: &Batch, use_input: impl FnOnce(&mmdlrm_model::Batch) -> T) -> T {
+        self.with_user(None, batch, use_input)
+    }
+
+    /// The same for somebody whom the table of users does not know: `vector` stands in
+    /// place of the row of the only user there is.
+    pub fn with_user<T>(
+        &self,
+        vector: Option<&[f32]>,
+        batch: &Batch,
+        use_input: impl FnOnce(&mmdlrm_model::Batch) -> T,
+    ) -> T {
         let bags: Vec<Bags> = self
             .tables
             .iter()
             .map(|column| match column {
-                Column::Users => Bags::Single(&batch.users),
+                Column::Users => match vector {
+                    None => Bags::Single(&batch.users),
+                    Some(vectors) => Bags::Given {
+                        vectors,
+                        rows: &batch.users,
+                    },
+                },
                 Column::Movies => Bags::Single(&batch.movies),
                 Column::Genres => Bags::Lists {
                     offsets: &batch.genre_offsets,

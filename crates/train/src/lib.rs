@@ -72,7 +72,7 @@ pub use optimizer::{Algorithm, Optimizer, OptimizerConfig};
 pub use preset::Preset;
 pub use run_folder::RunFolder;
 pub use schedule::{Decay, Schedule};
-pub use scorer::Scorer;
+pub use scorer::{NewUser, Scorer};
 pub use session::Session;
 #[cfg(feature = "candle")]
 pub use trainer::train_on;

@@ -1,8 +1,9 @@
-use std::borrow::{Borrow, BorrowMut};
+use std::borrow::Borrow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use mmdlrm_data::{Batch, Features, HIGHEST_RATING, LOWEST_RATING, Rated};
-use mmdlrm_model::{Dlrm, Gradients, Items, Loss, Part, Predictor, Side};
+use mmdlrm_model::{Dlrm, Items, Loss, Part, Predictor, Side};
 
 use crate::input::{USER_TABLE, Wiring};
 use crate::optimizer::DenseAdam;
@@ -16,7 +17,8 @@ const FOLD_IN_RATE: f64 = 0.02;
 const FOLD_IN_RIDGE: f32 = 300.0;
 
 /// A trained model and what is known of users and movies, ready to be asked: towers have
-/// run, and where scores factor, the movies' side is computed once.
+/// run, and where scores factor, the movies' side is computed once. Nothing of it changes
+/// by being asked, about somebody new neither: any number of threads may ask at once.
 ///
 /// `M` is the model, or a reference to it.
 pub struct Scorer<M> {
@@ -59,7 +61,30 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
     /// # Errors
     /// A batch of other data.
     pub fn predict(&self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
-        self.predict_for(&self.features, batch, predictions)
+        self.predict_for(None, batch, predictions)
+    }
+
+    /// The same for somebody `new`, the batch being of their features; for those of the
+    /// model where it is `None`.
+    ///
+    /// # Errors
+    /// A batch of other data.
+    pub fn predict_for(
+        &self,
+        new: Option<&NewUser>,
+        batch: &Batch,
+        predictions: &mut Vec<f32>,
+    ) -> Result<()> {
+        let (features, vector) = self.known_of(new);
+        self.wiring(features)?.with_user(vector, batch, |input| {
+            self.predictor.predict(input, predictions)
+        })?;
+        finish(features, batch, predictions);
+        self.check(predictions)?;
+        for prediction in predictions {
+            *prediction = prediction.clamp(LOWEST_RATING, HIGHEST_RATING);
+        }
+        Ok(())
     }
 
     /// Writes the scores of all movies for some users, `[users, movies]`, in stars that
@@ -69,7 +94,15 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
     /// # Errors
     /// A user that there is not.
     pub fn score(&self, users: &[u32], scores: &mut Vec<f32>) -> Result<()> {
-        self.score_for(&self.features, users, scores)
+        self.score_of(None, users, scores)
+    }
+
+    /// The same for somebody `new`, `[movies]`.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    pub fn score_for(&self, new: &NewUser, scores: &mut Vec<f32>) -> Result<()> {
+        self.score_of(Some(new), &[0], scores)
     }
 
     /// The vectors of the movies' side, `[movies, width]`, as [`Predictor::vectors`].
@@ -85,56 +118,29 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
     }
 
     /// How much of the predictions of `batch` each part of the model makes, in stars,
-    /// against a `background`: `[rows, parts]`, as [`Predictor::contributions`].
+    /// against a `background`: `[rows, parts]`, as [`Predictor::contributions`]. Both
+    /// batches are of the features of somebody `new`, or of the model's.
     ///
     /// # Errors
     /// No background.
     pub fn contributions(
         &self,
-        features: &Features,
+        new: Option<&NewUser>,
         batch: &Batch,
         background: &Batch,
     ) -> Result<(Vec<Part>, Vec<f32>)> {
+        let (features, vector) = self.known_of(new);
         let wiring = self.wiring(features)?;
-        let found = wiring.with(batch, |batch| {
-            wiring.with(background, |background| {
+        let found = wiring.with_user(vector, batch, |batch| {
+            wiring.with_user(vector, background, |background| {
                 self.predictor.contributions(batch, background)
             })
         })?;
         Ok((self.model().parts(), found))
     }
 
-    /// As [`Self::predict`], for a user who is new
-    /// ([`Features::for_new_user`]).
-    ///
-    /// # Errors
-    /// A batch of other data.
-    pub fn predict_for(
-        &self,
-        features: &Features,
-        batch: &Batch,
-        predictions: &mut Vec<f32>,
-    ) -> Result<()> {
-        let wiring = self.wiring(features)?;
-        wiring.with(batch, |input| self.predictor.predict(input, predictions))?;
-        finish(features, batch, predictions);
-        self.check(predictions)?;
-        for prediction in predictions {
-            *prediction = prediction.clamp(LOWEST_RATING, HIGHEST_RATING);
-        }
-        Ok(())
-    }
-
-    /// As [`Self::score`], for a user who is new.
-    ///
-    /// # Errors
-    /// A user that there is not.
-    pub fn score_for(
-        &self,
-        features: &Features,
-        users: &[u32],
-        scores: &mut Vec<f32>,
-    ) -> Result<()> {
+    fn score_of(&self, new: Option<&NewUser>, users: &[u32], scores: &mut Vec<f32>) -> Result<()> {
+        let (features, vector) = self.known_of(new);
         let count = features.users().len();
         if let Some(user) = users.iter().find(|user| **user as usize >= count) {
             return Err(Error::Mismatch(format!(
@@ -145,7 +151,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         if self.model().config().pair_inputs().is_empty() {
             let items = self.items()?;
             let users = features.users_batch(users);
-            wiring.with(&users, |users| {
+            wiring.with_user(vector, &users, |users| {
                 self.model().score_items(items, users, scores)
             })?;
             return self.check(scores);
@@ -155,7 +161,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         scores.clear();
         for &user in users {
             features.retarget(&mut catalogue, user);
-            wiring.with(&catalogue, |input| {
+            wiring.with_user(vector, &catalogue, |input| {
                 self.predictor.predict(input, &mut of_user)
             })?;
             finish(features, &catalogue, &mut of_user);
@@ -173,6 +179,14 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         {
             None => Ok(()),
             Some(&prediction) => Err(unsound(prediction, self.model().extreme_parameter())),
+        }
+    }
+
+    /// Features, and what stands in place of a row of the table of users.
+    fn known_of<'a>(&'a self, new: Option<&'a NewUser>) -> (&'a Features, Option<&'a [f32]>) {
+        match new {
+            None => (&self.features, None),
+            Some(new) => (&new.features, new.vector.as_deref()),
         }
     }
 
@@ -204,41 +218,76 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
     }
 }
 
-impl<M: BorrowMut<Dlrm>> Scorer<M> {
-    /// Learns a user who is new, the only one of `features`
-    /// ([`Features::for_new_user`]), from their `ratings`: finds the row `e` of the table
-    /// of users, which must have one row alone, with the least `Σ (r − p(e))² + 300·‖e‖²`
-    /// in stars, everything else being left as it is (folding in: Sarwar et al., 2002). A
-    /// model without such a table has nothing to learn: it knows users by their ratings.
+/// Somebody whom a model was not trained on, as it knows them: by a few ratings
+/// ([`Scorer::fold_in`]).
+#[derive(Clone)]
+pub struct NewUser {
+    features: Features,
+    /// What stands in place of a row of the table of users, `[dim]`, where the model has
+    /// one.
+    vector: Option<Vec<f32>>,
+}
+
+impl NewUser {
+    /// The same movies, and one user: the new one, row 0.
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+}
+
+impl<M: Borrow<Dlrm>> Scorer<M> {
+    /// Learns somebody new from `ratings`, whose [`Rated::user`] is not read: finds what
+    /// stands in place of a row of the table of users, the vector `e` with the least
+    /// `Σ ((r − p(e)) / s)² + 300·‖e‖²`, `s` being the scale of the model's
+    /// [output](mmdlrm_model::Output), everything else being left as it is (folding in:
+    /// Sarwar et al., 2002). Nothing is dropped meanwhile, and no other penalty added,
+    /// whatever the model was trained with. A model without such a table has nothing to
+    /// learn: it knows users by their ratings.
     ///
     /// # Errors
-    /// A model that does not fit the features.
-    pub fn fold_in(&mut self, features: &Features, ratings: &[Rated]) -> Result<()> {
-        let mut tables = self.model().config().tables.iter();
-        let Some(number) = tables.position(|table| table.name == USER_TABLE) else {
-            return Ok(());
+    /// [`Error::CalledOff`] when `stop` becomes true.
+    pub fn fold_in(&self, ratings: &[Rated], stop: Option<&AtomicBool>) -> Result<NewUser> {
+        let ratings: Vec<Rated> = ratings.iter().map(|it| Rated { user: 0, ..*it }).collect();
+        let mut new = NewUser {
+            features: self.features.for_new_user(&ratings),
+            vector: None,
         };
-        let mut row = vec![0.0; self.model().config().dim];
-        let mut optimizer = DenseAdam::new(row.len());
-        let mut gradients = Gradients::default();
+        let config = self.model().config();
+        if config.tables.iter().any(|table| table.name == USER_TABLE) {
+            new.vector = Some(self.vector_of(&new.features, &ratings, stop)?);
+        }
+        Ok(new)
+    }
+
+    fn vector_of(
+        &self,
+        features: &Features,
+        ratings: &[Rated],
+        stop: Option<&AtomicBool>,
+    ) -> Result<Vec<f32>> {
+        let mut vector = vec![0.0; self.model().config().dim];
+        let mut optimizer = DenseAdam::new(vector.len());
+        let mut of_loss = Vec::new();
         let batch = features.training_batch(ratings, 0);
         let targets = beyond_base(&batch);
         let wiring = self.wiring(features)?;
         let steps = if ratings.is_empty() { 0 } else { FOLD_IN_STEPS };
-        self.predictor.set_row(USER_TABLE, 0, &row)?;
         for _ in 0..steps {
-            wiring.with(&batch, |input| {
-                let model = self.predictor.model();
-                model.gradients(input, &targets, Loss::Mse, &mut gradients)
+            if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(Error::CalledOff);
+            }
+            wiring.with_user(Some(&vector), &batch, |input| {
+                let predictor = &self.predictor;
+                predictor.given_gradients(input, &targets, Loss::Mse, USER_TABLE, &mut of_loss)
             })?;
-            let of_row = gradients.tables[number].values.iter().zip(&row);
             let rows = ratings.len() as f32;
-            let of_row = of_row.map(|(g, x)| rows * g + 2.0 * FOLD_IN_RIDGE * x);
-            let gradient: Vec<f32> = of_row.collect();
-            optimizer.step(&mut row, &gradient, FOLD_IN_RATE, 0.0);
-            self.predictor.set_row(USER_TABLE, 0, &row)?;
+            let pairs = of_loss.iter().zip(&vector);
+            let gradient: Vec<f32> = pairs
+                .map(|(g, x)| rows * g + 2.0 * FOLD_IN_RIDGE * x)
+                .collect();
+            optimizer.step(&mut vector, &gradient, FOLD_IN_RATE, 0.0);
         }
-        Ok(())
+        Ok(vector)
     }
 }
 

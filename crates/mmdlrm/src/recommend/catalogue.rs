@@ -124,12 +124,13 @@ impl Catalogue {
         if query.genres.is_empty() && query.years.is_none() {
             return Ok(Vec::new());
         }
+        // Each once, however often somebody names it.
+        let mut genres: Vec<&String> = query.genres.iter().collect();
+        genres.sort_unstable();
+        genres.dedup();
         let wants = |movie: &Movie| {
-            let of_genre = query.genres.is_empty()
-                || query
-                    .genres
-                    .iter()
-                    .any(|genre| movie.genres.contains(genre));
+            let of_genre =
+                genres.is_empty() || genres.iter().any(|&genre| movie.genres.contains(genre));
             let years = query.years.as_ref();
             of_genre && years.is_none_or(|years| movie.year.is_some_and(|it| years.contains(&it)))
         };

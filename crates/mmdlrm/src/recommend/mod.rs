@@ -6,12 +6,14 @@ mod query;
 mod reasons;
 mod similar;
 
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use mmdlrm_data::{Features, Rated, RatedBags, TrainingData};
 use mmdlrm_model::{Dlrm, top_k};
-use mmdlrm_train::{MOVIE_TABLE, Scorer, USER_TABLE};
+use mmdlrm_train::{MOVIE_TABLE, NewUser, Scorer};
 
 pub use catalogue::{Catalogue, Movie};
 pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
@@ -19,13 +21,15 @@ pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
 use crate::modalities::Encoders;
 use crate::saved::SavedRun;
 use crate::sources::dataset;
-use crate::{Error, ExperimentConfig, Observer, Result};
+use crate::{Error, ExperimentConfig, Observer, Result, Stage};
 
 /// A trained model that answers: what a user would like and why, what is like a movie,
 /// what somebody new would like, who would like a new movie.
 ///
 /// It knows what the run in its folder was trained on: statistics and histories are
-/// those of the training ratings. Many threads may ask at once.
+/// those of the training ratings. Nothing of it changes by being asked, about somebody new
+/// neither: any number of threads may ask at once, and none waits for another. Clones share
+/// what was loaded.
 ///
 /// ```
 /// use mmdlrm::data::generate::GeneratorConfig;
@@ -52,16 +56,22 @@ use crate::{Error, ExperimentConfig, Observer, Result};
 /// assert_eq!(recommender.recommend_to_visitor(&ratings, &Query::default())?.len(), 10);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Clone)]
 pub struct Recommender {
+    known: Arc<Known>,
+    /// Calls off what is being worked on.
+    stop: Option<Arc<AtomicBool>>,
+}
+
+/// What was loaded.
+struct Known {
     config: ExperimentConfig,
     catalogue: Catalogue,
     scorer: Scorer<Dlrm>,
-    /// The same model with one user, for those who are new: each in turn.
-    visitors: Option<Mutex<Scorer<Dlrm>>>,
     /// All that each user rated, held out or not, by dense rows.
     rated: RatedBags,
     encoders: Option<Encoders>,
-    /// Vectors of the movies, for [`Self::similar`]; made when first needed.
+    /// Vectors of the movies, for [`Recommender::similar`]; made when first needed.
     directions: OnceLock<similar::Directions>,
 }
 
@@ -81,28 +91,37 @@ impl Recommender {
             posters,
             encoder,
         } = SavedRun::load(folder.as_ref(), observer)?;
+        observer.begin(Stage::Prepare, 0);
         let catalogue = Catalogue::new(&movielens.movies, posters);
         let data = dataset(&config, movielens, split, modalities.list)?;
         let features = data.features().clone();
         let rated = data.all_rated();
         let model = with_room_for_a_movie(model, &features)?;
-        let visitors = match has_table(&model, USER_TABLE) {
-            true => {
-                let model = model.clone().with_rows(USER_TABLE, 1)?;
-                let features = features.for_new_user(&[]);
-                Some(Mutex::new(Scorer::new(model, features)?))
-            }
-            false => None,
-        };
-        Ok(Self {
+        let known = Known {
             catalogue,
             scorer: Scorer::new(model, features)?,
-            visitors,
             rated,
             encoders: encoder.map(|encoder| encoder.into_encoders()),
             directions: OnceLock::new(),
             config,
+        };
+        observer.end();
+        Ok(Self {
+            known: Arc::new(known),
+            stop: None,
         })
+    }
+
+    /// The same recommender, for a question that may be called off: when `stop` becomes
+    /// true, what is being worked on ends within some milliseconds, with
+    /// [`mmdlrm_train::Error::CalledOff`]. Only pictures and plots go through their
+    /// encoder to the end.
+    #[must_use]
+    pub fn stop_when(&self, stop: Arc<AtomicBool>) -> Self {
+        Self {
+            known: Arc::clone(&self.known),
+            stop: Some(stop),
+        }
     }
 
     /// Computes what would otherwise be computed for the first who ask.
@@ -110,7 +129,8 @@ impl Recommender {
     /// # Errors
     /// As [`Self::recommend`].
     pub fn warm_up(&self) -> Result<()> {
-        if let (Some(&user), Some(&movie)) = (self.user_ids().first(), self.catalogue.ids().first())
+        if let (Some(&user), Some(&movie)) =
+            (self.user_ids().first(), self.catalogue().ids().first())
         {
             self.recommend(user, &Query::default())?;
             self.recommend_to_visitor(&[(movie, mmdlrm_data::HIGHEST_RATING)], &Query::default())?;
@@ -121,12 +141,12 @@ impl Recommender {
 
     /// The configuration of the run.
     pub fn config(&self) -> &ExperimentConfig {
-        &self.config
+        &self.known.config
     }
 
     /// The movies.
     pub fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+        &self.known.catalogue
     }
 
     /// Raw ids of the users, ascending.
@@ -149,11 +169,9 @@ impl Recommender {
     /// # Errors
     /// A user that there is not.
     pub fn rated_by(&self, user_id: u32) -> Result<Vec<(u32, f32)>> {
-        let rated = self.rated.row(self.user(user_id)?);
-        let ids = rated
-            .ids
-            .iter()
-            .map(|&it| self.catalogue.ids()[it as usize]);
+        let rated = self.known.rated.row(self.user(user_id)?);
+        let movies = self.catalogue().ids();
+        let ids = rated.ids.iter().map(|&it| movies[it as usize]);
         Ok(ids.zip(rated.stars.iter().copied()).collect())
     }
 
@@ -164,9 +182,10 @@ impl Recommender {
     pub fn recommend(&self, user_id: u32, query: &Query) -> Result<Vec<Recommendation>> {
         let user = self.user(user_id)?;
         let mut scores = Vec::new();
-        self.scorer.score(&[user], &mut scores)?;
-        let best = self.best(&scores, self.rated.row(user).ids, query)?;
-        self.explained(&self.scorer, self.features(), user, best, query)
+        self.known.scorer.score(&[user], &mut scores)?;
+        self.is_wanted()?;
+        let best = self.best(&scores, self.known.rated.row(user).ids, query)?;
+        self.explained(None, user, best, query)
     }
 
     /// The movies that somebody new would like best, from a handful of ratings: raw movie
@@ -180,18 +199,14 @@ impl Recommender {
         ratings: &[(u32, f32)],
         query: &Query,
     ) -> Result<Vec<Recommendation>> {
-        let (features, rated) = self.visitor(ratings)?;
-        let seen: Vec<u32> = rated.iter().map(|rated| rated.movie).collect();
+        let rated = self.rated(ratings)?;
+        let visitor = self.known.scorer.fold_in(&rated, self.stop.as_deref())?;
         let mut scores = Vec::new();
-        let mut answer = |scorer: &Scorer<Dlrm>| {
-            scorer.score_for(&features, &[0], &mut scores)?;
-            let best = self.best(&scores, &seen, query)?;
-            self.explained(scorer, &features, 0, best, query)
-        };
-        match self.folded_in(&features, &rated)? {
-            Some(scorer) => answer(&scorer),
-            None => answer(&self.scorer),
-        }
+        self.known.scorer.score_for(&visitor, &mut scores)?;
+        self.is_wanted()?;
+        let seen: Vec<u32> = rated.iter().map(|rated| rated.movie).collect();
+        let best = self.best(&scores, &seen, query)?;
+        self.explained(Some(&visitor), 0, best, query)
     }
 
     /// Stars that a user would give to a movie, from 0.5 to 5, at the time of the user's
@@ -200,11 +215,11 @@ impl Recommender {
     /// # Errors
     /// A user or a movie that there is not.
     pub fn predict(&self, user_id: u32, movie_id: u32) -> Result<f32> {
-        let (user, movie) = (self.user(user_id)?, self.catalogue.row(movie_id)?);
+        let (user, movie) = (self.user(user_id)?, self.catalogue().row(movie_id)?);
         let mut predictions = Vec::new();
         let row = self.features().unrated(user, movie);
         let batch = self.features().test_batch(&[row]);
-        self.scorer.predict(&batch, &mut predictions)?;
+        self.known.scorer.predict(&batch, &mut predictions)?;
         Ok(predictions[0])
     }
 
@@ -217,22 +232,30 @@ impl Recommender {
         ratings: &[(u32, f32)],
         movie_ids: &[u32],
     ) -> Result<Vec<f32>> {
-        let (features, rated) = self.visitor(ratings)?;
-        let row = |&id: &u32| Ok(features.unrated(0, self.catalogue.row(id)?));
+        let rated = self.rated(ratings)?;
+        let scorer = &self.known.scorer;
+        let visitor = scorer.fold_in(&rated, self.stop.as_deref())?;
+        let features = visitor.features();
+        let row = |&id: &u32| Ok(features.unrated(0, self.catalogue().row(id)?));
         let rows: Vec<Rated> = movie_ids.iter().map(row).collect::<Result<_>>()?;
         let batch = features.test_batch(&rows);
         let mut predictions = Vec::new();
-        match self.folded_in(&features, &rated)? {
-            Some(scorer) => scorer.predict_for(&features, &batch, &mut predictions)?,
-            None => self
-                .scorer
-                .predict_for(&features, &batch, &mut predictions)?,
-        }
+        scorer.predict_for(Some(&visitor), &batch, &mut predictions)?;
         Ok(predictions)
     }
 
     fn features(&self) -> &Features {
-        self.scorer.features()
+        self.known.scorer.features()
+    }
+
+    /// Ends the work on a question that was called off.
+    fn is_wanted(&self) -> Result<()> {
+        match &self.stop {
+            Some(stop) if stop.load(Ordering::Relaxed) => {
+                Err(mmdlrm_train::Error::CalledOff.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn user(&self, user_id: u32) -> Result<u32> {
@@ -240,13 +263,12 @@ impl Recommender {
         user.ok_or(Error::UnknownUser(user_id))
     }
 
-    /// Features of somebody new, and their ratings by dense rows, at the latest time that
-    /// the model knows.
-    fn visitor(&self, ratings: &[(u32, f32)]) -> Result<(Features, Vec<Rated>)> {
+    /// Ratings of somebody new by dense rows, at the latest time that the model knows.
+    fn rated(&self, ratings: &[(u32, f32)]) -> Result<Vec<Rated>> {
         let timestamp = self.features().latest();
-        let mut rated: Vec<Rated> = Vec::with_capacity(ratings.len());
-        for &(movie_id, stars) in ratings {
-            let movie = self.catalogue.row(movie_id)?;
+        let mut movies = HashSet::with_capacity(ratings.len());
+        let rated = ratings.iter().map(|&(movie_id, stars)| {
+            let movie = self.catalogue().row(movie_id)?;
             if !(mmdlrm_data::LOWEST_RATING..=mmdlrm_data::HIGHEST_RATING).contains(&stars) {
                 return Err(Error::Setting {
                     setting: "rating",
@@ -254,41 +276,26 @@ impl Recommender {
                     rule: "stars are from 0.5 to 5",
                 });
             }
-            if rated.iter().any(|other| other.movie == movie) {
+            if !movies.insert(movie) {
                 return Err(Error::Setting {
                     setting: "movie",
                     value: movie_id.to_string(),
                     rule: "each can be rated once",
                 });
             }
-            rated.push(Rated {
+            Ok(Rated {
                 user: 0,
                 movie,
                 stars,
                 timestamp,
-            });
-        }
-        Ok((self.features().for_new_user(&rated), rated))
-    }
-
-    /// The model of a visitor, where it has something to learn of one.
-    fn folded_in(
-        &self,
-        features: &Features,
-        rated: &[Rated],
-    ) -> Result<Option<MutexGuard<'_, Scorer<Dlrm>>>> {
-        let Some(visitors) = &self.visitors else {
-            return Ok(None);
-        };
-        // Each visitor begins with a row of zeros, whatever the one before left.
-        let mut scorer = visitors.lock().unwrap_or_else(PoisonError::into_inner);
-        scorer.fold_in(features, rated)?;
-        Ok(Some(scorer))
+            })
+        });
+        rated.collect()
     }
 
     /// The best of the movies that the query wants, by dense row.
     fn best(&self, scores: &[f32], seen: &[u32], query: &Query) -> Result<Vec<(u32, f32)>> {
-        let mut excluded = self.catalogue.unwanted(query)?;
+        let mut excluded = self.catalogue().unwanted(query)?;
         if query.unseen_only {
             excluded.extend_from_slice(seen);
         }
@@ -297,17 +304,17 @@ impl Recommender {
 
     fn explained(
         &self,
-        scorer: &Scorer<Dlrm>,
-        features: &Features,
+        visitor: Option<&NewUser>,
         user: u32,
         best: Vec<(u32, f32)>,
         query: &Query,
     ) -> Result<Vec<Recommendation>> {
         let movies: Vec<u32> = best.iter().map(|&(movie, _)| movie).collect();
-        let reasons = reasons::reasons(scorer, features, user, &movies, query.reasons)?;
+        let scorer = &self.known.scorer;
+        let reasons = reasons::reasons(scorer, visitor, user, &movies, query.reasons)?;
         let found = best.into_iter().zip(reasons);
         let found = found.map(|((movie, score), reasons)| Recommendation {
-            movie_id: self.catalogue.ids()[movie as usize],
+            movie_id: self.catalogue().ids()[movie as usize],
             score,
             reasons,
         });
@@ -315,13 +322,10 @@ impl Recommender {
     }
 }
 
-fn has_table(model: &Dlrm, name: &str) -> bool {
-    model.config().tables.iter().any(|table| table.name == name)
-}
-
 /// The model with a row of zeros for a movie that nobody has rated, behind the others.
 fn with_room_for_a_movie(model: Dlrm, features: &Features) -> Result<Dlrm> {
-    match has_table(&model, MOVIE_TABLE) {
+    let mut tables = model.config().tables.iter();
+    match tables.any(|table| table.name == MOVIE_TABLE) {
         true => Ok(model.with_rows(MOVIE_TABLE, features.movies().len() + 1)?),
         false => Ok(model),
     }

@@ -8,9 +8,14 @@ use mmdlrm_train::Scorer;
 use super::{Fan, Newcomer, Recommender};
 use crate::{Error, Result};
 
+/// Users whose stars are predicted at a time: a multiple of what a thread takes through the
+/// model at once.
+const USERS_AT_A_TIME: usize = 6144;
+
 impl Recommender {
     /// The users who would like a new movie best, each at the time of their last training
-    /// rating.
+    /// rating. Memory is a number for each user, and the features and histories of 6,144 of
+    /// them at a time.
     ///
     /// # Errors
     /// A poster that cannot be used, a poster or plot where the model looks at none, or a
@@ -19,9 +24,11 @@ impl Recommender {
         let mut vectors = Vec::new();
         if let Some(poster) = &movie.poster {
             vectors.push((Kind::Image.name().to_owned(), self.embed_poster(poster)?));
+            self.is_wanted()?;
         }
         if let Some(plot) = movie.plot.as_deref().filter(|plot| !plot.trim().is_empty()) {
             vectors.push((Kind::Text.name().to_owned(), self.embed_plot(plot)?));
+            self.is_wanted()?;
         }
         let movie = NewMovie {
             year: movie.year,
@@ -30,12 +37,17 @@ impl Recommender {
         };
         let features = self.features().with_new_movie(&movie)?;
         let row = features.movies().len() as u32;
+        let scorer = Scorer::new(self.known.scorer.model(), features)?;
+        let features = scorer.features();
+        let (mut stars, mut of_some) = (Vec::new(), Vec::new());
         let users = 0..features.users().len() as u32;
-        let rows: Vec<Rated> = users.map(|user| features.unrated(user, row)).collect();
-        let batch = features.test_batch(&rows);
-        let scorer = Scorer::new(self.scorer.model(), features)?;
-        let mut stars = Vec::new();
-        scorer.predict(&batch, &mut stars)?;
+        for first in users.clone().step_by(USERS_AT_A_TIME) {
+            self.is_wanted()?;
+            let some = first..users.end.min(first + USERS_AT_A_TIME as u32);
+            let rows: Vec<Rated> = some.map(|user| features.unrated(user, row)).collect();
+            scorer.predict(&features.test_batch(&rows), &mut of_some)?;
+            stars.extend_from_slice(&of_some);
+        }
         let best = top_k(&stars, count, &[]).into_iter();
         let fans = best.map(|(user, stars)| Fan {
             user_id: self.user_ids()[user as usize],
@@ -45,14 +57,22 @@ impl Recommender {
     }
 
     fn embed_poster(&self, bytes: &[u8]) -> Result<Vec<f32>> {
-        let encoder = self.encoders.as_ref().and_then(|it| it.images.as_deref());
+        let encoder = self
+            .known
+            .encoders
+            .as_ref()
+            .and_then(|it| it.images.as_deref());
         let encoder = encoder.ok_or_else(|| not_looked_at("poster"))?;
         let vectors = encoder.encode_images(&[encoder.prepare_image(bytes)?])?;
         Ok(vectors.into_iter().next().unwrap_or_default())
     }
 
     fn embed_plot(&self, plot: &str) -> Result<Vec<f32>> {
-        let encoder = self.encoders.as_ref().and_then(|it| it.texts.as_deref());
+        let encoder = self
+            .known
+            .encoders
+            .as_ref()
+            .and_then(|it| it.texts.as_deref());
         let encoder = encoder.ok_or_else(|| not_looked_at("plot"))?;
         let vectors = encoder.encode_texts(&[plot])?;
         Ok(vectors.into_iter().next().unwrap_or_default())

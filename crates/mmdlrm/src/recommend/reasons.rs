@@ -1,8 +1,8 @@
 //! What carries a score, in words.
 
-use mmdlrm_data::{Batch, Features, Rated};
+use mmdlrm_data::{Batch, Rated};
 use mmdlrm_model::{Dlrm, Part};
-use mmdlrm_train::Scorer;
+use mmdlrm_train::{NewUser, Scorer};
 
 use super::Reason;
 use crate::Result;
@@ -14,10 +14,11 @@ const BACKGROUND: usize = 256;
 const BIAS: &str = "bias";
 const PROCESS: &str = "process";
 
-/// The strongest reasons for each of `movies`, `count` of them at most.
+/// The strongest reasons for each of `movies`, `count` of them at most; `user` is the row of
+/// somebody `new`, or of a user of the model's.
 pub(super) fn reasons(
     scorer: &Scorer<Dlrm>,
-    features: &Features,
+    new: Option<&NewUser>,
     user: u32,
     movies: &[u32],
     count: usize,
@@ -25,6 +26,7 @@ pub(super) fn reasons(
     if count == 0 || movies.is_empty() {
         return Ok(vec![Vec::new(); movies.len()]);
     }
+    let features = new.map_or(scorer.features(), NewUser::features);
     let batch = |movies: &mut dyn Iterator<Item = u32>| {
         let rows: Vec<Rated> = movies.map(|movie| features.unrated(user, movie)).collect();
         features.test_batch(&rows)
@@ -32,7 +34,7 @@ pub(super) fn reasons(
     let step = features.movies().len().div_ceil(BACKGROUND).max(1);
     let background = batch(&mut (0..features.movies().len() as u32).step_by(step));
     let own = batch(&mut movies.iter().copied());
-    let (parts, found) = scorer.contributions(features, &own, &background)?;
+    let (parts, found) = scorer.contributions(new, &own, &background)?;
     let beside = beside(features.process_share(), &own, &background);
     let of_model = 1.0 - features.process_share();
     let movies = found.chunks_exact(parts.len().max(1)).zip(beside);

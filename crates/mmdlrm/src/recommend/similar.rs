@@ -44,25 +44,25 @@ impl Recommender {
     /// # Errors
     /// A movie that there is not.
     pub fn similar(&self, movie_id: u32, count: usize) -> Result<Vec<Similar>> {
-        let movie = self.catalogue.row(movie_id)?;
+        let movie = self.catalogue().row(movie_id)?;
         let directions = self.directions()?;
         let own = directions.row(movie);
         let rows = directions.values.par_chunks_exact(directions.width);
         let cosines: Vec<f32> = rows.map(|row| dot(own, row)).collect();
         let nearest = top_k(&cosines, count, &[movie]).into_iter();
         let similar = nearest.map(|(row, cosine)| Similar {
-            movie_id: self.catalogue.ids()[row as usize],
+            movie_id: self.catalogue().ids()[row as usize],
             cosine,
         });
         Ok(similar.collect())
     }
 
     fn directions(&self) -> Result<&Directions> {
-        if let Some(directions) = self.directions.get() {
+        if let Some(directions) = self.known.directions.get() {
             return Ok(directions);
         }
-        let vectors = self.scorer.movie_vectors()?;
-        let directions = Directions::new(vectors, self.catalogue.ids().len());
-        Ok(self.directions.get_or_init(|| directions))
+        let vectors = self.known.scorer.movie_vectors()?;
+        let directions = Directions::new(vectors, self.catalogue().ids().len());
+        Ok(self.known.directions.get_or_init(|| directions))
     }
 }

@@ -125,6 +125,11 @@ impl DeviceDlrm {
         samples: usize,
         touched: &[Touched],
     ) -> Result<Tensor> {
+        if let Bags::Given { vectors, rows } = bags {
+            let shape = (vectors.len() / lookup.slot.len(), lookup.slot.len());
+            let vectors = Tensor::from_slice(vectors, shape, &self.device)?;
+            return Ok(vectors.index_select(&Tensor::new(*rows, &self.device)?, 0)?);
+        }
         let weights = self.weights(lookup, bags, touched)?;
         let mut pooled = Vec::new();
         for table in lookup.tables.clone() {
