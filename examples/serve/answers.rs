@@ -5,11 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;
-
-/// Answers to one question, at most.
-const MOST: usize = 100;
-/// Ratings of a visitor, at most.
-const MOST_RATINGS: usize = 500;
+use crate::limits::{LONGEST_TEXT, MOST_ANSWERS, MOST_RATINGS};
 
 #[derive(Serialize, ToSchema)]
 pub struct MovieInfo {
@@ -229,15 +225,19 @@ pub struct Find {
 
 impl Find {
     pub fn checked(&self) -> Result<usize, ApiError> {
+        if self.title.chars().count() > LONGEST_TEXT {
+            let error = format!("title has {LONGEST_TEXT} characters at most");
+            return Err(ApiError::bad(error));
+        }
         checked(self.count.unwrap_or(10))
     }
 }
 
 pub fn checked(count: usize) -> Result<usize, ApiError> {
     match count {
-        1..=MOST => Ok(count),
+        1..=MOST_ANSWERS => Ok(count),
         _ => Err(ApiError::bad(format!(
-            "count is {count}, but must be 1 to {MOST}"
+            "count is {count}, but must be 1 to {MOST_ANSWERS}"
         ))),
     }
 }

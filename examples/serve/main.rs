@@ -3,24 +3,32 @@
 
 mod answers;
 mod api;
+mod connections;
+mod desk;
 mod error;
+mod extract;
+mod limits;
+mod log;
 mod measured;
+mod newcomer;
 mod posters;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use api::App;
 use clap::Parser;
-use mmdlrm::{Recommender, Silent};
-use tokio::net::TcpListener;
+use limits::Limits;
+use log::Log;
+use mmdlrm::Recommender;
+use tokio::net::TcpSocket;
+use tokio::runtime::Runtime;
 use tokio::signal;
 
-/// How long requests may take to be answered once the server is to stop.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Clients that the operating system keeps until they are accepted.
+const WAITING_TO_CONNECT: u32 = 1024;
 
 /// Serve a trained model over HTTP.
 #[derive(Parser)]
@@ -32,11 +40,17 @@ struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
+    #[command(flatten)]
+    limits: Limits,
 }
 
 fn main() -> ExitCode {
     match serve(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("stopping with requests unanswered");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -44,47 +58,61 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    let recommender = Recommender::load(&args.run, &mut Silent)?;
+/// Serves until it is to stop; whether everybody was answered.
+fn serve(args: &Args) -> Result<bool, Box<dyn std::error::Error>> {
+    let cannot = |error| format!("cannot listen on {}: {error}", args.listen);
+    // What is wrong with the address is said before anything is read; nobody can connect
+    // before all is.
+    let socket = bound(args.listen).map_err(cannot)?;
+    let mut log = Log::new();
+    let recommender = Recommender::load(&args.run, &mut log)?;
     recommender.warm_up()?;
-    let app = Arc::new(App::new(recommender)?);
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let listener = TcpListener::bind(args.listen)
-            .await
-            .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+    log.say("ready");
+    let metrics = measured::install()?;
+    let runtime = Runtime::new()?;
+    let answered: Result<bool, Box<dyn std::error::Error>> = runtime.block_on(async {
+        let stopped = stopped()?;
+        let listener = socket.listen(WAITING_TO_CONNECT).map_err(cannot)?;
         println!("listening on http://{}", listener.local_addr()?);
-        // Requests that are being answered are answered first.
-        axum::serve(listener, api::router(app))
-            .with_graceful_shutdown(stopped())
-            .await?;
-        Ok(())
-    })
+        tokio::spawn(measured::keep_up(metrics.clone(), measured::UPKEEP));
+        let router = api::router(Arc::new(App::new(recommender, args.limits, metrics)));
+        Ok(connections::serve(listener, router, args.limits, stopped).await)
+    });
+    // Work that was called off need not be waited for.
+    runtime.shutdown_background();
+    answered
 }
 
-/// Until Ctrl-C or SIGTERM.
-async fn stopped() {
-    let interrupted = signal::ctrl_c();
+fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A server that was stopped may be started again at once.
     #[cfg(unix)]
-    {
-        let terminated = async {
-            match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-                Ok(mut signals) => drop(signals.recv().await),
-                Err(_) => std::future::pending().await,
-            }
-        };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Ends with Ctrl-C or SIGTERM, which are listened for from now on.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let (mut interrupted, mut terminated) = {
+        use signal::unix::{SignalKind, signal};
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    Ok(async move {
+        #[cfg(unix)]
         tokio::select! {
-            _ = interrupted => {}
-            () = terminated => {}
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    drop(interrupted.await);
-    eprintln!("stopping when all requests are answered");
-    // One who never finishes asking holds nothing up for ever.
-    std::thread::spawn(|| {
-        std::thread::sleep(PATIENCE);
-        eprintln!("stopping with requests unanswered");
-        std::process::exit(1);
-    });
+        #[cfg(not(unix))]
+        drop(signal::ctrl_c().await);
+        eprintln!("stopping when all requests are answered");
+    })
 }

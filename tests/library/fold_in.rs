@@ -7,8 +7,9 @@ use mmdlrm::train::{Preset, Scorer, USER_TABLE};
 
 fn dataset() -> Dataset {
     let folder = tempfile::tempdir().unwrap();
-    generate::write(folder.path(), &GeneratorConfig::tiny(), |_| {}).unwrap();
-    let movielens = MovieLens::open(folder.path()).unwrap();
+    let folder = folder.path().join("sample");
+    generate::write(&folder, &GeneratorConfig::tiny(), |_| {}).unwrap();
+    let movielens = MovieLens::open(&folder).unwrap();
     let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
     Dataset::new(&movielens, split, Vec::new()).unwrap()
 }

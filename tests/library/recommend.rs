@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mmdlrm::data::generate::GeneratorConfig;
 use mmdlrm::data::{MovieLens, Split};
@@ -34,10 +34,14 @@ fn trained(
     config.dim = 8;
     config.train.epochs = 2;
     config.context.timestamps = timestamps;
-    Experiment::new(config.clone())
-        .unwrap()
-        .run(&mut Silent)
-        .unwrap();
+    // One is enough for all tests that want the same.
+    static TRAINING: Mutex<()> = Mutex::new(());
+    let training = TRAINING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !config.out.exists() {
+        let experiment = Experiment::new(config.clone()).unwrap();
+        experiment.run(&mut Silent).unwrap();
+    }
+    drop(training);
     (Recommender::load(&config.out, &mut Silent).unwrap(), config)
 }
 
@@ -267,7 +271,7 @@ fn fans_of_a_new_movie_are_found_among_all_users_some_at_a_time() {
         movies: 60,
         ratings: 13_000,
         seed: 5,
-        contents: false,
+        contents: true,
     });
     config.split = SplitConfig::ColdMovies {
         test_share: 0.2,
@@ -294,8 +298,9 @@ fn fans_of_a_new_movie_are_found_among_all_users_some_at_a_time() {
     let users: Vec<u32> = fans.iter().map(|fan| fan.user_id).collect();
     assert!(users == recommender.user_ids());
     for fan in fans.iter().step_by(97).chain(fans.last()) {
+        // Which has a row of the table as it was drawn, and the new one a row of zeros.
         let stars = recommender.predict(fan.user_id, id).unwrap();
-        assert!((fan.stars - stars).abs() < 1e-4, "{} {stars}", fan.stars);
+        assert!((fan.stars - stars).abs() < 0.1, "{} {stars}", fan.stars);
     }
 }
 

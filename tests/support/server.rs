@@ -22,10 +22,17 @@ impl Drop for Server {
 impl Server {
     /// Serves the run in `runs/sample` of a folder, on a free port.
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
         let mut process = Command::new(program("serve"))
             .current_dir(folder)
             .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut line = String::new();

@@ -1,0 +1,36 @@
+//! What the server says while it starts.
+
+use std::time::Instant;
+
+use mmdlrm::{Observer, Stage};
+
+/// Says on standard error what is being done, and how long after the start.
+pub struct Log(Instant);
+
+impl Log {
+    pub fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    pub fn say(&self, what: &str) {
+        eprintln!("[{:6.1} s] {what}", self.0.elapsed().as_secs_f64());
+    }
+}
+
+impl Observer for Log {
+    fn begin(&mut self, stage: Stage, total: u64) {
+        match stage {
+            Stage::ReadModel => self.say("reading the model"),
+            Stage::ReadData => self.say("reading ratings, movies, and lists of posters and plots"),
+            Stage::LoadEncoders => self.say("loading the encoders of posters and plots"),
+            Stage::EncodePosters => self.say(&format!("looking up vectors of {total} posters")),
+            Stage::EncodeSummaries => self.say(&format!("looking up vectors of {total} plots")),
+            Stage::Prepare => self.say("preparing to answer"),
+            _ => self.say("working"),
+        }
+    }
+
+    fn note(&mut self, note: &str) {
+        self.say(note);
+    }
+}
