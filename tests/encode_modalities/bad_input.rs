@@ -24,14 +24,22 @@ fn is_missing(path: &str, prepare: impl FnOnce(&Folder), why: &str) {
 fn a_truncated_jpeg() {
     let whole = picture(200, 300, ImageFormat::Jpeg);
     let half = whole[..whole.len() / 2].to_vec();
-    is_missing("half.jpg", |folder| folder.write("half.jpg", half), "");
+    is_missing(
+        "half.jpg",
+        |folder| folder.write("half.jpg", half),
+        "unexpected end",
+    );
 }
 
 #[test]
 fn a_truncated_png() {
     let whole = picture(200, 300, ImageFormat::Png);
     let half = whole[..whole.len() / 2].to_vec();
-    is_missing("half.png", |folder| folder.write("half.png", half), "");
+    is_missing(
+        "half.png",
+        |folder| folder.write("half.png", half),
+        "unexpected end",
+    );
 }
 
 #[test]
