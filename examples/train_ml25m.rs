@@ -129,6 +129,9 @@ struct Args {
     /// data folder's name]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Replace the run that is in that folder, once this one begins to train
+    #[arg(long)]
+    overwrite: bool,
 }
 
 fn preset_names() -> Vec<&'static str> {
@@ -235,20 +238,13 @@ fn run(args: Args) -> Result<Box<dyn Display>, Error> {
     if let Some(threads) = args.threads {
         set_threads(threads)?;
     }
-    let (experiment, task) = match &args.resume {
-        Some(folder) => {
-            let experiment = Experiment::resume(folder)?;
-            let task = experiment.task();
-            (experiment, task)
-        }
-        None => {
-            let task = (args.task == "rank").then_some(Task::Rank);
-            (Experiment::new(config(args)?)?, task)
-        }
+    let experiment = match &args.resume {
+        Some(folder) => Experiment::resume(folder)?,
+        None => Experiment::new(config(args)?)?,
     };
     let experiment = experiment.stop_when(stop);
-    Ok(match task {
-        Some(Task::Rank) => Box::new(experiment.rank(&mut progress)?),
+    Ok(match experiment.task() {
+        Task::Rank => Box::new(experiment.rank(&mut progress)?),
         _ => Box::new(experiment.run(&mut progress)?),
     })
 }
@@ -276,6 +272,11 @@ fn config(args: Args) -> Result<ExperimentConfig, Error> {
         Some(data) => data.file_name().unwrap_or("run".as_ref()).to_owned(),
     };
     config.out = args.out.unwrap_or_else(|| PathBuf::from("runs").join(name));
+    config.overwrite = args.overwrite;
+    config.task = match args.task.as_str() {
+        "rank" => Task::Rank,
+        _ => Task::Rate,
+    };
     config.encoders = args.models.encoders(args.data.is_none(), args.seed);
     config.source = match args.data {
         None => Source::Sample(GeneratorConfig {

@@ -69,8 +69,12 @@ struct Args {
     /// Folder for ablation.md, ablation.svg, and a folder a run
     #[arg(long, value_name = "DIR", default_value = "runs/ablation")]
     out: PathBuf,
+    /// Replace the runs that are in that folder, each once its successor is to be written
+    #[arg(long)]
+    overwrite: bool,
 }
 
+const REPORT: &str = "ablation.md";
 const SPLITS: [&str; 3] = ["random", "temporal", "cold-movies"];
 /// Of the sample and of an untrained encoder.
 const SAMPLE_SEED: u64 = 42;
@@ -92,6 +96,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<String> {
     let mut progress = Progress::new();
+    check_out(&args)?;
     std::fs::create_dir_all(&args.out)
         .map_err(|error| format!("{}: {error}", args.out.display()))?;
     let (movielens, mut encoder) = open(&args)?;
@@ -122,9 +127,39 @@ fn run(args: Args) -> Result<String> {
         writeln!(report, "- {verdict}")?;
     }
     write_file(&args.out.join("ablation.svg"), &plot::draw(&results)?)?;
-    write_file(&args.out.join("ablation.md"), &report)?;
+    write_file(&args.out.join(REPORT), &report)?;
     write!(report, "\nleft in {}", args.out.display())?;
     Ok(report)
+}
+
+/// Whether there is room for the results: nothing that took hours goes unasked.
+fn check_out(args: &Args) -> Result<()> {
+    if args.overwrite {
+        return Ok(());
+    }
+    let report = args.out.join(REPORT);
+    if report.exists() {
+        let problem = "holds an ablation; name another folder (--out), or say that it may be \
+                       replaced (--overwrite)";
+        return Err(format!("{} {problem}", args.out.display()).into());
+    }
+    for split in &args.splits {
+        let variants = Variant::all(true, true);
+        let folders = variants
+            .iter()
+            .map(|variant| folder_of(args, split, variant));
+        for folder in folders {
+            for seed in 1..=args.seeds {
+                RunFolder::check_free(&folder.join(format!("seed-{seed}")))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The folder of a variant's runs.
+fn folder_of(args: &Args, split: &str, variant: &Variant) -> PathBuf {
+    args.out.join(split).join(variant.name().replace(", ", "-"))
 }
 
 /// Ratings, and what encodes posters and plots.
@@ -132,11 +167,11 @@ fn open(args: &Args) -> Result<(MovieLens, ModalityEncoder)> {
     let (data, posters, summaries) = match &args.data {
         Some(data) => (data.clone(), args.posters.clone(), args.summaries.clone()),
         None => {
-            let data = args.out.join("sample-data");
             let sample = GeneratorConfig {
                 seed: SAMPLE_SEED,
                 ..GeneratorConfig::default()
             };
+            let data = args.out.join(sample.folder_name());
             generate::write(&data, &sample, |_| {})?;
             let posters = data.join("posters.csv");
             let summaries = data.join("summaries.csv");
@@ -211,8 +246,11 @@ fn train_one(
     let mut config = ExperimentConfig::of(variant.preset()).train;
     config.seed = seed;
     let name = variant.name();
-    let folder = args.out.join(split).join(name.replace(", ", "-"));
-    let folder = RunFolder::create(folder.join(format!("seed-{seed}")))?;
+    let folder = folder_of(args, split, &variant).join(format!("seed-{seed}"));
+    let folder = match args.overwrite {
+        true => RunFolder::replace(folder)?.begin()?,
+        false => RunFolder::create(folder)?,
+    };
     let model = variant.model(data.features(), args.dim as usize);
     folder.write_config(&json!({
         "split": split, "variant": name, "seed": seed, "train": config, "model": model,

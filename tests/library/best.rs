@@ -160,7 +160,7 @@ fn real_ratings_are_predicted_better_than_by_any_published_peer() {
             split: SplitConfig::TestRows(
                 shared.join("data/splits/ml-latest-small-random42-test.csv"),
             ),
-            out: folder.path().join("run"),
+            out: folder.path().join(format!("run-{timestamps}")),
             ..ExperimentConfig::of(Preset::Best)
         };
         config.context.timestamps = timestamps;

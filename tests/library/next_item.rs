@@ -11,7 +11,7 @@ use mmdlrm::model::{
     Error, ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients,
     NoPairFeatures, PairFeatures, RecencyBag,
 };
-use mmdlrm::train::{NextItemData, NextItemTrainConfig, Session, train_next_item};
+use mmdlrm::train::{NextItemData, NextItemTrainConfig, Preset, Session, train_next_item};
 use mmdlrm::{
     Experiment, ExperimentConfig, Observer, RankingReport, Silent, Source, SplitConfig, Stage, Task,
 };
@@ -312,6 +312,7 @@ fn made_up(folder: &Path, spoil: impl Fn(&str, &str) -> (String, String)) -> Exp
             posters: None,
             summaries: None,
         },
+        task: Task::Rank,
         split: SplitConfig::Candidates(dir.join("candidates.csv")),
         out: folder.join("run"),
         dim: 8,
@@ -427,6 +428,108 @@ fn scores_do_not_depend_on_held_out_ratings_to_the_bit() {
     assert!(honest == noisy);
 }
 
+#[test]
+fn what_cannot_be_ranked_is_refused_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let as_it_is = |stars: &str, moment: &str| (stars.to_owned(), moment.to_owned());
+    let fits = made_up(folder.path(), as_it_is);
+    let refused = |change: &dyn Fn(&mut ExperimentConfig)| {
+        let mut config = fits.clone();
+        change(&mut config);
+        let error = Experiment::new(config).err().unwrap().to_string();
+        assert!(!fits.out.exists(), "{error}");
+        error
+    };
+    let random = SplitConfig::Random {
+        test_share: 0.2,
+        seed: 1,
+    };
+    let error = refused(&|config| config.split = random.clone());
+    assert!(error.contains("file of candidates"), "{error}");
+    let error = refused(&|config| config.validation = Some(0.1));
+    assert!(error.contains("takes its last epoch"), "{error}");
+    let error = refused(&|config| config.preset = Preset::Best);
+    assert!(error.contains("leave the preset out"), "{error}");
+    let error = refused(&|config| config.dim = 1 << 30);
+    assert!(error.contains("dim"), "{error}");
+    // Nobody has rated two of the movies that compete.
+    let candidates = folder.path().join("sample/candidates.csv");
+    let whole = fs::read_to_string(&candidates).unwrap();
+    let first: Vec<&str> = whole.lines().nth(1).unwrap().split(',').collect();
+    let few = format!("userId,heldOutMovieId,a\n{}\n", first[..3].join(","));
+    fs::write(&candidates, few).unwrap();
+    let only = |movies: &str| {
+        let path = folder.path().join("sample/ratings.csv");
+        let text = fs::read_to_string(&path).unwrap();
+        let kept = text.lines().filter(|line| {
+            let movie = line.split(',').nth(1).unwrap();
+            line.starts_with("userId") || movies.split(',').any(|it| it == movie)
+        });
+        let kept: Vec<&str> = kept.collect();
+        fs::write(path, kept.join("\n")).unwrap();
+    };
+    only(&first[1..2].join(","));
+    let error = refused(&|_| {});
+    assert!(error.contains("some user must have two or more"), "{error}");
+    // A task and the method that does it go together.
+    let mut rates = fits.clone();
+    (rates.task, rates.split) = (Task::Rate, random);
+    let error = Experiment::new(rates).unwrap().rank(&mut Silent);
+    assert!(error.unwrap_err().to_string().contains("by rank"));
+}
+
+#[test]
+fn more_movies_than_can_be_compared_are_refused_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("sample");
+    let generator = generate::GeneratorConfig {
+        users: 20,
+        movies: 8200,
+        ratings: 2000,
+        seed: 9,
+        contents: false,
+    };
+    generate::write(&dir, &generator, |_| {}).unwrap();
+    let ratings = fs::read_to_string(dir.join("ratings.csv")).unwrap();
+    let mut rated: Vec<(&str, &str)> = Vec::new();
+    for line in ratings.lines().skip(1) {
+        let fields: Vec<&str> = line.split(',').collect();
+        if rated.last().is_none_or(|last| last.0 != fields[0]) {
+            rated.push((fields[0], fields[1]));
+        }
+    }
+    let movies = fs::read_to_string(dir.join("movies.csv")).unwrap();
+    let ids: Vec<&str> = movies
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').next())
+        .collect();
+    // Together, the users' candidates are all the movies.
+    let others = ids.len().div_ceil(rated.len());
+    let mut file = String::from("userId,heldOutMovieId");
+    file.extend((0..others).map(|number| format!(",other{number}")));
+    for ((user, movie), ids) in rated.iter().zip(ids.chunks(others)) {
+        let ids: Vec<&str> = ids.iter().copied().filter(|id| id != movie).collect();
+        file.push_str(&format!("\n{user},{movie},{}", ids.join(",")));
+        file.push_str(&",".repeat(others - ids.len()));
+    }
+    fs::write(dir.join("candidates.csv"), file).unwrap();
+    let config = ExperimentConfig {
+        task: Task::Rank,
+        source: Source::Folder {
+            data: dir.clone(),
+            posters: None,
+            summaries: None,
+        },
+        split: SplitConfig::Candidates(dir.join("candidates.csv")),
+        out: folder.path().join("run"),
+        ..ExperimentConfig::default()
+    };
+    let error = Experiment::new(config.clone()).err().unwrap().to_string();
+    assert!(error.contains("8192 or less"), "{error}");
+    assert!(!config.out.exists());
+}
+
 /// Asks a run to stop after so many rows of each start.
 struct Stopping {
     stop: Arc<AtomicBool>,
@@ -464,7 +567,7 @@ fn a_ranking_run_that_is_stopped_again_and_again_ends_with_the_same_bytes() {
         }
         stops += 1;
         experiment = Experiment::resume(&stopped.out).unwrap();
-        assert_eq!(experiment.task(), Some(Task::Rank));
+        assert_eq!(experiment.task(), Task::Rank);
     }
     assert!(stops > 3, "{stops}");
     for file in ["model.safetensors", "candidates.parquet"] {
@@ -488,6 +591,7 @@ fn real_users_are_ranked_for_better_than_by_any_published_peer() {
             posters: None,
             summaries: None,
         },
+        task: Task::Rank,
         split: SplitConfig::Candidates(split),
         out: folder.path().join("run"),
         ..ExperimentConfig::default()

@@ -1,6 +1,6 @@
 //! What a trained model says to people.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -50,8 +50,15 @@ const RANDOM: SplitConfig = SplitConfig::Random {
     seed: 1,
 };
 
+fn data_of(config: &ExperimentConfig) -> PathBuf {
+    let Source::Sample(sample) = &config.source else {
+        panic!("no sample")
+    };
+    config.out.parent().unwrap().join(sample.folder_name())
+}
+
 fn ratings_of(config: &ExperimentConfig) -> MovieLens {
-    MovieLens::open(config.out.parent().unwrap().join("sample-data")).unwrap()
+    MovieLens::open(data_of(config)).unwrap()
 }
 
 #[test]
@@ -316,7 +323,7 @@ fn a_new_movie_is_predicted_as_one_of_the_catalogue_that_nobody_rated() {
         let (recommender, config) = trained(preset, split.clone(), true);
         let movielens = ratings_of(&config);
         let split = Split::cold_movies(&movielens.ratings, 0.2, 3).unwrap();
-        let data = config.out.parent().unwrap().join("sample-data");
+        let data = data_of(&config);
         let plots = mmdlrm::data::read_summaries(&data.join("summaries.csv"), None).unwrap();
         let cold = split
             .test()
@@ -405,4 +412,66 @@ fn questions_that_make_no_sense_are_refused_in_words() {
             .unwrap(),
         []
     );
+}
+
+#[test]
+fn a_sample_of_another_seed_has_a_folder_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |seed: u64| {
+        let mut config = ExperimentConfig {
+            source: Source::Sample(GeneratorConfig {
+                seed,
+                ..GeneratorConfig::tiny()
+            }),
+            out: folder.path().join(format!("run-{seed}")),
+            preset: Preset::Dlrm,
+            dim: 8,
+            ..ExperimentConfig::default()
+        };
+        config.train.epochs = 1;
+        config
+    };
+    let train = |config: &ExperimentConfig| {
+        let experiment = Experiment::new(config.clone()).unwrap();
+        experiment.run(&mut Silent).unwrap();
+    };
+    train(&config(1));
+    let first = Recommender::load(&config(1).out, &mut Silent).unwrap();
+    let user = first.user_ids()[0];
+    let found = first.recommend(user, &Query::default()).unwrap();
+    train(&config(2));
+    let again = Recommender::load(&config(1).out, &mut Silent).unwrap();
+    assert_eq!(again.recommend(user, &Query::default()).unwrap(), found);
+    assert_ne!(data_of(&config(1)), data_of(&config(2)));
+}
+
+#[test]
+fn a_run_that_is_to_be_replaced_stays_until_the_new_one_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = ExperimentConfig {
+        source: Source::Sample(GeneratorConfig::tiny()),
+        out: folder.path().join("run"),
+        preset: Preset::Dlrm,
+        dim: 8,
+        ..ExperimentConfig::default()
+    };
+    config.train.epochs = 1;
+    let new = || Experiment::new(config.clone()).unwrap();
+    new().run(&mut Silent).unwrap();
+    let error = Experiment::new(config.clone()).err().unwrap().to_string();
+    assert!(error.contains("holds a run"), "{error}");
+    config.overwrite = true;
+    config.seed += 1;
+    // Everything is read, and the run is there as it was.
+    drop(Experiment::new(config.clone()).unwrap());
+    Recommender::load(&config.out, &mut Silent).unwrap();
+    let user = |config: &ExperimentConfig| {
+        let recommender = Recommender::load(&config.out, &mut Silent).unwrap();
+        assert_eq!(recommender.config().seed, config.seed);
+    };
+    Experiment::new(config.clone())
+        .unwrap()
+        .run(&mut Silent)
+        .unwrap();
+    user(&config);
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use mmdlrm::data::{
-    Batch, Batches, Dataset, Features, OpenOptions, RandomSplit, Split, StreamedDataset, TestUser,
-    TrainingData, UnknownMovies, generate,
+    Batch, Batches, DataFingerprint, Dataset, Features, OpenOptions, RandomSplit, Split,
+    StreamedDataset, TestUser, TrainingData, UnknownMovies, generate,
 };
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{
@@ -158,6 +158,10 @@ impl TrainingData for Short<'_> {
 
     fn test_rows(&self) -> usize {
         self.0.test_rows() + 1
+    }
+
+    fn fingerprint(&self) -> DataFingerprint {
+        self.0.fingerprint()
     }
 
     fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches {

@@ -69,6 +69,7 @@ impl Case<'_> {
             resumed: latest.and_then(|latest| latest.checkpoint),
             checkpoints,
             stop: Some(&stop),
+            ..Session::default()
         };
         let mut figures: Vec<EpochMetrics> = session
             .resumed
@@ -204,7 +205,72 @@ fn a_checkpoint_of_another_run_is_refused() {
         ..Session::default()
     };
     let error = train(&mut model, &data, &config, session, |_| {}, |_, _| Ok(())).unwrap_err();
-    assert!(error.to_string().contains("other settings"), "{error}");
+    let error = error.to_string();
+    assert!(error.contains("train.seed: 42 then, 43 now"), "{error}");
+    assert!(error.contains("step-"), "{error}");
+}
+
+/// What a case that goes on in `folder` says.
+fn refusal(case: &Case, folder: &Path) -> String {
+    let checkpoints = Checkpoints::new(folder, CheckpointConfig::default());
+    let mut model = Dlrm::new(case.preset.config(case.data.features(), 8), 42).unwrap();
+    let session = Session {
+        resumed: checkpoints.latest().unwrap().checkpoint,
+        checkpoints: Some(checkpoints),
+        ..Session::default()
+    };
+    let ended = train(
+        &mut model,
+        case.data,
+        &case.config,
+        session,
+        |_| {},
+        |_, _| Ok(()),
+    );
+    ended.unwrap_err().to_string()
+}
+
+#[test]
+fn a_checkpoint_of_other_rows_or_stars_is_refused_though_they_are_as_many() {
+    let data = dataset(false);
+    let folder = tempfile::tempdir().unwrap();
+    let case = Case::new(&data, Preset::Dlrm, Algorithm::Adam);
+    assert!(case.run(Some(folder.path()), 3).is_none());
+
+    let movielens = crate::training::movielens();
+    let split = Split::random(movielens.ratings.len(), 0.2, 43).unwrap();
+    let split = split.with_validation(0.1, &movielens.ratings).unwrap();
+    let others = Dataset::new(&movielens, split, Vec::new()).unwrap();
+    let error = refusal(
+        &Case::new(&others, Preset::Dlrm, Algorithm::Adam),
+        folder.path(),
+    );
+    assert!(error.contains("training rows: "), "{error}");
+    assert!(error.contains("then and now, but others"), "{error}");
+    // Of the same shape, with the same numbers of ratings of everybody.
+    assert!(!error.contains("users"), "{error}");
+}
+
+#[test]
+fn the_best_epoch_of_another_run_is_refused() {
+    let data = dataset(false);
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let case = Case::new(&data, Preset::Dlrm, Algorithm::Adam);
+    let mut other = Case::new(&data, Preset::Dlrm, Algorithm::Adam);
+    other.config.optimizer.learning_rate = 0.02;
+    for (case, folder) in [(&case, &folders[0]), (&other, &folders[1])] {
+        case.run(Some(folder.path()), usize::MAX).unwrap();
+    }
+    let best = folders
+        .each_ref()
+        .map(|it| it.path().join("best.safetensors"));
+    std::fs::copy(&best[1], &best[0]).unwrap();
+    let error = refusal(&case, folders[0].path());
+    assert!(error.contains("best.safetensors"), "{error}");
+    assert!(
+        error.contains("learning_rate: 0.02 then, 0.01 now"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is answered when all is well.
 
+use mmdlrm::data::generate::GeneratorConfig;
 use serde_json::{Value, json};
 
 use crate::client::{Ask, FORM, JSON, form};
@@ -58,7 +59,8 @@ fn questions_are_answered_with_titles_stars_and_reasons() {
     let found: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(found.as_array().unwrap().len(), 3);
 
-    let poster = std::fs::read_dir(run().join("runs/sample-data/posters")).unwrap();
+    let sample = GeneratorConfig::default().folder_name();
+    let poster = std::fs::read_dir(run().join("runs").join(sample).join("posters")).unwrap();
     let poster = std::fs::read(poster.into_iter().next().unwrap().unwrap().path()).unwrap();
     let fields: [(&str, &[u8]); 4] = [
         ("poster", &poster),

@@ -357,11 +357,34 @@ fn settings_that_make_no_sense() {
         ("--lr", "0", "learning_rate"),
         ("--lr", "NaN", "learning_rate"),
         ("--dim", "0", "dim"),
+        ("--dim", "10000000000", "parameters"),
         ("--threads", "0", "--threads"),
         ("--test-share", "1", "test share"),
         ("--device", "cuda", "--features cuda"),
     ] {
         refuses(|_| {}, &[option, value], &[part]);
+    }
+}
+
+#[test]
+fn what_a_ranking_run_cannot_do_is_refused_before_anything_is_encoded() {
+    for (option, value, part) in [
+        ("--validation", "0.1", "takes its last epoch"),
+        ("--dim", "100000000", "dim"),
+        ("--device", "cuda", "--features cuda"),
+    ] {
+        refuses(
+            |folder| folder.write("candidates.csv", &crate::runs::candidates(folder)),
+            &[
+                "--task",
+                "rank",
+                "--candidates",
+                "candidates.csv",
+                option,
+                value,
+            ],
+            &[part],
+        );
     }
 }
 

@@ -10,6 +10,8 @@ mod support;
 
 mod ask;
 mod bad_input;
+mod changed;
+mod replaced;
 mod runs;
 mod settings;
 mod survive;

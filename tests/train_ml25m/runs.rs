@@ -187,7 +187,8 @@ fn every_preset_trains() {
         "dlrm-clip",
         "best",
     ] {
-        let output = folder.run(&["--preset", preset, "--threads", "1"]);
+        let out = format!("runs/{preset}");
+        let output = folder.run(&["--preset", preset, "--threads", "1", "--out", &out]);
         assert!(
             output.status.success(),
             "{preset}: {}",
@@ -325,8 +326,8 @@ fn real_ml_latest_small_with_posters_and_plots_beats_biases() {
     assert!(rmse < BIASES, "{rmse}");
 }
 
-/// The movies of the sample's users that are rated last, each against five others.
-fn candidates(folder: &Folder) -> String {
+/// The movies of the users that are rated last, each against five others.
+pub fn candidates(folder: &Folder) -> String {
     let text = folder.read("data/ratings.csv");
     let rows: Vec<Vec<&str>> = text
         .lines()

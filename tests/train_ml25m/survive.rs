@@ -268,7 +268,8 @@ fn ratings_that_are_gone_when_the_run_goes_on_are_named() {
     let fewer = &others[..others.trim_end().rfind('\n').unwrap() + 1];
     std::fs::write(dir.join("data/ratings.csv"), fewer).unwrap();
     let stderr = text(&run_in(dir, &["--resume", "run"]).stderr);
-    assert!(stderr.contains("other data"), "{stderr}");
+    let change = "ratings: 20,000 then, 19,999 now";
+    assert!(stderr.contains(change), "{stderr}");
     std::fs::rename(dir.join("elsewhere.csv"), dir.join("data/ratings.csv")).unwrap();
     assert!(run_in(dir, &["--resume", "run"]).status.success());
 }

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch_bags::{Draw, Reader};
 use crate::biases::Bias;
+use crate::fingerprint::{DataPart, PartHasher};
 use crate::gaussian_process::{GaussianProcess, Points, Traits};
 use crate::neighbours::Neighbours;
 use crate::rated::Rated;
@@ -49,6 +50,24 @@ impl Default for ContextConfig {
 }
 
 impl ContextConfig {
+    pub(crate) fn part(&self) -> DataPart {
+        // A field that is not named here is an error of the compiler.
+        let Self {
+            timestamps,
+            kept,
+            longest,
+            process_share,
+        } = *self;
+        let mut part = PartHasher::new("settings of the context");
+        part.thing(&[
+            u32::from(timestamps),
+            kept.to_bits(),
+            process_share.to_bits(),
+        ]);
+        part.thing(&longest.map_or([0, 0], |longest| [1, longest]));
+        part.count(1).finish()
+    }
+
     pub(crate) fn validate(&self) -> Result<()> {
         if !(self.kept > 0.0 && self.kept <= 1.0) {
             let rule = "it must be above 0 and at most 1";

@@ -1,12 +1,13 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::batch::Purpose;
+use crate::fingerprint::RatingsHasher;
 use crate::rated::Rated;
 use crate::rated_bags::{Owner, RatedBags};
 use crate::shuffle::Shuffle;
 use crate::{
-    Bags, Batches, ContextConfig, Error, Features, IdMap, Modality, MovieLens, Result, Split,
-    TestUser, TrainingData,
+    Bags, Batches, ContextConfig, DataFingerprint, Error, Features, IdMap, Modality, MovieLens,
+    Result, Split, TestUser, TrainingData,
 };
 
 /// Ratings in memory with a split, and the [`Features`] of its training rows.
@@ -176,6 +177,18 @@ impl TrainingData for Dataset {
 
     fn test_rows(&self) -> usize {
         self.split.test().len()
+    }
+
+    fn fingerprint(&self) -> DataFingerprint {
+        let (users, movies) = (self.features.users().ids(), self.features.movies().ids());
+        let mut ratings = RatingsHasher::new();
+        ratings.add(self.rated.iter().map(|rated| {
+            let ids = (users[rated.user as usize], movies[rated.movie as usize]);
+            (ids.0, ids.1, rated.stars, rated.timestamp)
+        }));
+        let ratings: DataFingerprint = [ratings.finish()].into_iter().collect();
+        let split = self.split.fingerprint();
+        ratings.with(self.features.fingerprint()).with(split)
     }
 
     fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches {

@@ -1,13 +1,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use crate::context::Context;
+use crate::fingerprint::{DataPart, PartHasher, of_ids};
 use crate::rated::Rated;
 use crate::rated_bags::RatedBags;
 use crate::statistics::{DENSE_FEATURES, Statistics, WIDTH};
-use crate::{Bags, Batch, ContextConfig, Error, IdMap, Modality, Movies, Result};
+use crate::{Bags, Batch, ContextConfig, DataFingerprint, Error, IdMap, Modality, Movies, Result};
 
 /// What is known of users and movies: their numbers, genres, modalities, and
 /// statistics of the training rows. Turns ratings into [`Batch`]es.
@@ -228,32 +227,29 @@ impl Features {
         self.statistics.last_seen.iter().copied().max().unwrap_or(0)
     }
 
-    /// A hash of who is numbered how, of the statistics and of the vectors: another one
-    /// says that a model trained on these features does not fit those.
-    pub fn fingerprint(&self) -> u64 {
-        let mut hash = Xxh3::new();
-        let mut words = |words: &[u32]| {
-            hash.update(&(words.len() as u64).to_le_bytes());
-            let bytes = words.iter().flat_map(|word| word.to_le_bytes());
-            hash.update(&bytes.collect::<Vec<u8>>());
-        };
-        let (mean, deviation) = self.rating_scale();
-        words(self.users.ids());
-        words(self.movies.ids());
-        words(&self.user_counts());
-        words(&self.movie_counts());
-        words(&self.statistics.last_seen);
-        words(&[mean.to_bits(), deviation.to_bits()]);
-        for modality in self.modalities.iter() {
-            words(modality.row_of_movie());
-            for vector in modality.values().chunks(modality.width().max(1)) {
-                let bits = vector.iter().map(|x| u32::from(x.to_bits()));
-                words(&bits.collect::<Vec<u32>>());
-            }
+    /// Who is numbered how, genres, statistics of the training rows, vectors and the
+    /// settings of the context: a model that was trained on these features fits no others.
+    pub fn fingerprint(&self) -> DataFingerprint {
+        let parts = [
+            of_ids("users", &self.users),
+            of_ids("movies", &self.movies),
+            self.genres_part(),
+            self.statistics.part(),
+        ];
+        let vectors = self.modalities.iter().map(Modality::part);
+        let context = self.context.iter().map(|context| context.config.part());
+        parts.into_iter().chain(vectors).chain(context).collect()
+    }
+
+    fn genres_part(&self) -> DataPart {
+        let mut part = PartHasher::new("genres");
+        self.genre_names.iter().for_each(|name| part.text(name));
+        for movie in 0..self.genres.len() as u32 {
+            let genres = self.genres.row(movie);
+            part.thing(&[genres.len() as u32]);
+            part.thing(genres);
         }
-        let context = self.context.as_ref().map(|context| &context.config);
-        hash.update(format!("{:?}{context:?}", self.genre_names).as_bytes());
-        hash.digest()
+        part.count(self.genre_names.len()).finish()
     }
 
     /// A batch of training rows; each row's own rating is left out of its

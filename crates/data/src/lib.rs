@@ -11,6 +11,8 @@
 //! Where ratings do not fit in memory, [`StreamedDataset`] leaves them on disk
 //! and gives the same batches; [`TrainingData`] is what the two have in common.
 //!
+//! A [`DataFingerprint`] tells the very same data from any other, and says what changed.
+//!
 //! With nothing at hand, [`generate`] writes a folder of any size, and, with
 //! the feature `download`, the module `download` fetches a release.
 //!
@@ -51,6 +53,7 @@ pub mod download;
 mod error;
 mod factors;
 mod features;
+mod fingerprint;
 mod gaussian_process;
 pub mod generate;
 mod genome;
@@ -89,6 +92,7 @@ pub use context::ContextConfig;
 pub use dataset::Dataset;
 pub use error::{Error, Result};
 pub use features::{Features, NewMovie};
+pub use fingerprint::{DataChange, DataFingerprint, DataPart};
 pub use genome::Genome;
 pub use ids::IdMap;
 pub use modality::Modality;

@@ -117,17 +117,26 @@ impl Kernel {
 }
 
 impl Nearness {
-    /// Sums over all of `sequences`; `years` are the items'.
+    /// Whether so many items can be compared.
     ///
     /// # Errors
-    /// A catalogue of more than 8,192 items: each is compared with each.
-    pub fn fit(sequences: Sequences, years: Vec<f32>) -> Result<Self> {
-        let items = sequences.catalogue().len();
+    /// More than 8,192: each is compared with each.
+    pub fn check_items(items: usize) -> Result<()> {
         if items > MOST_ITEMS {
             let rule = "it must be 8192 or less, since each is compared with each; \
                         name fewer movies as candidates";
             return Err(Error::setting("number of movies to rank", items, rule));
         }
+        Ok(())
+    }
+
+    /// Sums over all of `sequences`; `years` are the items'.
+    ///
+    /// # Errors
+    /// As [`Self::check_items`].
+    pub fn fit(sequences: Sequences, years: Vec<f32>) -> Result<Self> {
+        let items = sequences.catalogue().len();
+        Self::check_items(items)?;
         let counts = sequences.counts();
         let damping = counts
             .iter()

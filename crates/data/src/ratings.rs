@@ -129,6 +129,14 @@ impl RatingColumns {
         }
     }
 
+    /// Raw user and movie, stars, and seconds of each.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (u32, u32, f32, u32)> + '_ {
+        (0..self.users.len()).map(|row| {
+            let ids = (self.users[row], self.movies[row]);
+            (ids.0, ids.1, self.stars[row], self.timestamps[row])
+        })
+    }
+
     /// The columns cut into consecutive parts of `lengths` rows.
     pub(crate) fn parts<'a>(
         &'a mut self,

@@ -1,6 +1,7 @@
 //! Dense features of a (user, movie, time), from the training rows alone.
 
 use crate::Result;
+use crate::fingerprint::{DataPart, PartHasher};
 use crate::rated::Rated;
 
 /// Names of the dense features, in the order of the columns of
@@ -188,6 +189,23 @@ impl Statistics {
             logs: self.logs.clone(),
             ..*self
         }
+    }
+
+    /// What they come to; hours, logarithms and scales follow from it.
+    pub fn part(&self) -> DataPart {
+        let mut part = PartHasher::new("statistics");
+        let words = |x: f64| [x.to_bits() as u32, (x.to_bits() >> 32) as u32];
+        part.words([self.mean, self.deviation].map(words));
+        for deviations in [&self.users, &self.movies] {
+            let deviations = deviations.iter();
+            part.words(deviations.flat_map(|it| [it.sum, it.count].map(words)));
+        }
+        part.words(self.years.iter().map(|year| [year.to_bits()]));
+        for seen in [&self.first_seen, &self.last_seen] {
+            part.words(seen.iter().map(|&time| [time]));
+        }
+        let rows = self.users.iter().map(|it| it.count).sum::<f64>();
+        part.count(rows as usize).finish()
     }
 
     /// Training ratings of each user.

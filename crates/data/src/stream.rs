@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use crate::cache::RatingsCache;
+use crate::fingerprint::{DataPart, RatingsHasher};
 use crate::policy::{Origin, PassingPairs};
 use crate::rated::Rated;
 use crate::ratings::RatingColumns;
@@ -21,6 +22,7 @@ pub struct RatingsStream {
     movies: IdMap,
     rows: usize,
     left_out: LeftOut,
+    part: DataPart,
 }
 
 impl RatingsStream {
@@ -48,6 +50,7 @@ impl RatingsStream {
             movies: movies.clone(),
             rows: 0,
             left_out: LeftOut::default(),
+            part: RatingsHasher::new().finish(),
         };
         stream.survey(origin, options)?;
         Ok(stream)
@@ -76,6 +79,11 @@ impl RatingsStream {
     /// Ratings that were found amiss and left out.
     pub fn left_out(&self) -> &LeftOut {
         &self.left_out
+    }
+
+    /// What they are, those left out not among them.
+    pub(crate) fn part(&self) -> &DataPart {
+        &self.part
     }
 
     /// The Parquet file, as it was named when it was opened. It is held open: where
@@ -173,11 +181,13 @@ impl RatingsStream {
         let mut pairs = PassingPairs::default();
         let (mut users, mut unknown_movies) = (IdMap::default(), BTreeSet::new());
         let (mut row, mut first_unknown, mut unknown) = (0, None, 0);
+        let mut hasher = RatingsHasher::new();
         let read = |group| self.reader.columns(group);
         self.for_each_group(read, |columns: RatingColumns| {
             if options.duplicates == Duplicates::Refuse {
                 pairs.check(&columns, origin)?;
             }
+            hasher.add(columns.rows().filter(|it| self.movies.row(it.1).is_some()));
             for &movie in &columns.movies {
                 if self.movies.row(movie).is_none() {
                     first_unknown.get_or_insert(row);
@@ -198,6 +208,7 @@ impl RatingsStream {
         }
         self.users = users;
         self.rows = row - unknown;
+        self.part = hasher.finish();
         self.left_out.of_unknown_movies = unknown;
         self.left_out.unknown_movies = unknown_movies.into_iter().collect();
         Ok(())
@@ -236,6 +247,7 @@ mod tests {
             movies: IdMap::from_ids([7]),
             rows,
             left_out: LeftOut::default(),
+            part: RatingsHasher::new().finish(),
         }
     }
 

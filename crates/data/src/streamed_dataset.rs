@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::batch::Purpose;
+use crate::fingerprint::{Part, SplitHasher};
 use crate::rated::Rated;
 use crate::sampler::{Sampler, Share};
 use crate::shuffle::{CHUNK, Shuffle};
 use crate::{
-    Batches, Error, Features, Modality, RatingsStream, Result, StreamedMovieLens, TestUser,
-    TrainingData,
+    Batches, DataFingerprint, Error, Features, Modality, RatingsStream, Result, StreamedMovieLens,
+    TestUser, TrainingData,
 };
 
+/// Rows that are sorted by their parts before they are hashed.
+const HASHED_AT_A_TIME: usize = 1 << 16;
 /// Bytes of a rating in a scratch file.
 const RATED_BYTES: usize = 16;
 
@@ -34,6 +37,17 @@ impl Default for RandomSplit {
             validation_share: None,
             seed: 42,
         }
+    }
+}
+
+impl RandomSplit {
+    /// Which of `ratings` rows are trained on, validated on and held out: that of the
+    /// [`Split`](crate::Split) of the same draw.
+    ///
+    /// # Errors
+    /// A share that leaves a side empty.
+    pub fn fingerprint(self, ratings: usize) -> Result<DataFingerprint> {
+        Ok(Parts::new(ratings, self)?.fingerprint(ratings))
     }
 }
 
@@ -118,6 +132,12 @@ impl TrainingData for StreamedDataset {
 
     fn test_rows(&self) -> usize {
         self.parts.test.wanted()
+    }
+
+    fn fingerprint(&self) -> DataFingerprint {
+        let ratings: DataFingerprint = [self.ratings.part().clone()].into_iter().collect();
+        let split = self.parts.clone().fingerprint(self.ratings.len());
+        ratings.with(self.features.fingerprint()).with(split)
     }
 
     fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches {
@@ -231,13 +251,6 @@ impl From<Error> for Stop {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Train,
-    Validation,
-    Test,
-}
-
 /// Says of one row after the other which part it belongs to.
 #[derive(Clone)]
 struct Parts {
@@ -257,6 +270,21 @@ impl Parts {
             test,
             validation: validation.transpose()?,
         })
+    }
+
+    fn fingerprint(mut self, ratings: usize) -> DataFingerprint {
+        let mut split = SplitHasher::new();
+        let mut rows = [Vec::new(), Vec::new(), Vec::new()];
+        for start in (0..ratings).step_by(HASHED_AT_A_TIME) {
+            rows.iter_mut().for_each(Vec::clear);
+            for row in start..ratings.min(start + HASHED_AT_A_TIME) {
+                rows[self.next() as usize].push(row as u64);
+            }
+            for part in [Part::Train, Part::Validation, Part::Test] {
+                split.add(part, rows[part as usize].iter().copied());
+            }
+        }
+        split.finish()
     }
 
     fn next(&mut self) -> Part {

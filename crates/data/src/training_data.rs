@@ -1,4 +1,4 @@
-use crate::{Batches, Features, Result};
+use crate::{Batches, DataFingerprint, Features, Result};
 
 /// A user with held-out ratings.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,6 +33,10 @@ pub trait TrainingData {
 
     /// Number of held-out rows.
     fn test_rows(&self) -> usize;
+
+    /// Which ratings, which of them are in which part, and the features: a model that
+    /// was trained on these fits no others. Hashed at each call.
+    fn fingerprint(&self) -> DataFingerprint;
 
     /// Batches of `size` training rows (the last may be smaller), in an order
     /// drawn by `seed`, every order being equally likely. They are built ahead

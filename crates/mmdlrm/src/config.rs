@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use mmdlrm_data::generate::GeneratorConfig;
 use mmdlrm_data::{ContextConfig, Duplicates, UnknownMovies};
 use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts, Pooling};
+use mmdlrm_model::{BottomConfig, DlrmConfig, NextItemConfig, Side, TableConfig};
 use mmdlrm_train::{CheckpointConfig, NextItemTrainConfig, OptimizerConfig, Preset, TrainConfig};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,8 @@ const TABLE_WEIGHT_DECAY: f64 = 5.0;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExperimentConfig {
+    /// What is learned.
+    pub task: Task,
     /// Where ratings, posters and plots come from.
     pub source: Source,
     /// What to do with ratings of movies that the table of movies lacks.
@@ -64,8 +67,7 @@ pub struct ExperimentConfig {
     pub train: TrainConfig,
     /// When the run is kept, so that it can be gone on with.
     pub checkpoints: CheckpointConfig,
-    /// How the model of [`Experiment::rank`](crate::Experiment::rank) is trained,
-    /// in place of `preset` and `train`.
+    /// How the model of [`Task::Rank`] is trained, in place of `preset` and `train`.
     pub next_item: NextItemTrainConfig,
     /// Where encoder and model compute: `cpu`, `cuda` or `metal`.
     pub device: String,
@@ -74,6 +76,22 @@ pub struct ExperimentConfig {
     /// The run's folder. Embeddings, and the sample where it is used, are kept
     /// beside it, for the next run.
     pub out: PathBuf,
+    /// Whether a run that is in that folder may be replaced. It stays until the new one has
+    /// been read and encoded and begins to train.
+    #[serde(skip)]
+    pub overwrite: bool,
+}
+
+/// What an experiment learns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Task {
+    /// Ratings: [`Experiment::run`](crate::Experiment::run).
+    #[default]
+    Rate,
+    /// What each user watches next: [`Experiment::rank`](crate::Experiment::rank).
+    Rank,
 }
 
 /// Where ratings, posters and plots come from.
@@ -172,6 +190,7 @@ impl Default for ExperimentConfig {
     /// 42, the preset `mmdlrm`.
     fn default() -> Self {
         Self {
+            task: Task::Rate,
             source: Source::Sample(GeneratorConfig::default()),
             unknown_movies: UnknownMovies::default(),
             duplicates: Duplicates::default(),
@@ -204,6 +223,7 @@ impl Default for ExperimentConfig {
             device: "cpu".to_owned(),
             long_texts: LongTexts::Truncate,
             out: PathBuf::from("runs/sample"),
+            overwrite: false,
         }
     }
 }
@@ -279,13 +299,8 @@ impl ExperimentConfig {
                 rule: "only a validation share can tell when to end",
             });
         }
-        if self.dim == 0 {
-            return Err(Error::Setting {
-                setting: "dim",
-                value: "0".to_owned(),
-                rule: "an embedding needs a length of 1 or more",
-            });
-        }
+        self.check_size(1)?;
+        self.validate_ranking()?;
         let needs_modalities = matches!(self.preset, Preset::DlrmMultimodal | Preset::DlrmClip);
         let none = matches!(
             &self.source,
@@ -333,5 +348,62 @@ impl ExperimentConfig {
             });
         }
         Ok(())
+    }
+
+    /// Whether a model of this `dim` can be made for tables of `rows` rows.
+    pub(crate) fn check_size(&self, rows: usize) -> Result<()> {
+        if self.dim == 0 {
+            return Err(Error::Setting {
+                setting: "dim",
+                value: "0".to_owned(),
+                rule: "an embedding needs a length of 1 or more",
+            });
+        }
+        if self.task == Task::Rank {
+            let mut model = NextItemConfig::default();
+            (model.dim, model.items) = (self.dim, rows);
+            return Ok(model.validate()?);
+        }
+        let model = DlrmConfig {
+            dim: self.dim,
+            bottoms: vec![BottomConfig::new(Side::Pair, 0..1, vec![self.dim])],
+            tables: vec![TableConfig::new("rows", rows, Side::Item)],
+            ..DlrmConfig::default()
+        };
+        Ok(model.validate()?)
+    }
+
+    /// What ranking takes and cannot take.
+    fn validate_ranking(&self) -> Result<()> {
+        if self.task != Task::Rank {
+            return Ok(());
+        }
+        if !matches!(self.split, SplitConfig::Candidates(_)) {
+            return Err(self.needs_candidates());
+        }
+        if let Some(share) = self.validation {
+            return Err(Error::Setting {
+                setting: "validation",
+                value: share.to_string(),
+                rule: "a model of what comes next takes its last epoch",
+            });
+        }
+        if !matches!(self.preset, Preset::Mmdlrm | Preset::Dlrm) {
+            return Err(Error::Setting {
+                setting: "preset",
+                value: format!("{:?}", self.preset),
+                rule: "a model of what comes next has a shape of its own; leave the preset out, \
+                       or choose dlrm to leave posters and plots out",
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn needs_candidates(&self) -> Error {
+        Error::Setting {
+            setting: "split",
+            value: format!("{:?}", self.split),
+            rule: "ranking needs a file of candidates",
+        }
     }
 }

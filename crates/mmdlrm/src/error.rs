@@ -1,3 +1,7 @@
+use std::path::PathBuf;
+
+use mmdlrm_data::DataChange;
+
 /// What can go wrong in an experiment: an error of one of its crates, or a
 /// setting that does not fit the others.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +19,40 @@ pub enum Error {
     /// From training, measuring or writing.
     #[error(transparent)]
     Train(#[from] mmdlrm_train::Error),
+    /// A run whose data are no longer what it was made from.
+    #[error("the data are not those that {} was trained on: {}; put them back as they were, or train again", run.display(), changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    OtherData {
+        /// The run's folder.
+        run: PathBuf,
+        /// What changed: never empty.
+        changes: Vec<DataChange>,
+    },
+    /// A run whose posters or plots would be encoded otherwise.
+    #[error("the {what} of {} were encoded by {before}, and would be by {now}; put that model back, or train again", run.display())]
+    OtherEncoder {
+        /// The run's folder.
+        run: PathBuf,
+        /// `posters` or `plots`.
+        what: &'static str,
+        /// Name and hash of the encoder that the run was trained with.
+        before: String,
+        /// Of the one that there is now.
+        now: String,
+    },
+    /// A run that does not say what it was trained on.
+    #[error("{} was made by an earlier version and does not say what it was trained on, so that nobody can tell whether it still fits; train it again", path.display())]
+    UnknownData {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that holds an evaluation where a run is wanted.
+    #[error("{} is an evaluation and no run; name the run that was evaluated, {}", path.display(), run.display())]
+    Evaluation {
+        /// The folder.
+        path: PathBuf,
+        /// The folder of the run that was evaluated.
+        run: PathBuf,
+    },
     /// A raw user id that the data lack.
     #[error("there is no user {0}")]
     UnknownUser(u32),

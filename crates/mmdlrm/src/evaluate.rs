@@ -10,7 +10,7 @@ use mmdlrm_train::RunFolder;
 use crate::measure::measure;
 use crate::page::{Page, people};
 use crate::report::{Inputs, LeftOutRatings, MissingModality, Report, Seconds};
-use crate::saved::SavedRun;
+use crate::saved::{ConfigFile, Evaluation, SavedConfig, SavedRun};
 use crate::sources::{dataset, split_of};
 use crate::{Catalogue, Error, Experiment, Observer, Result, SplitConfig};
 
@@ -21,8 +21,9 @@ impl Experiment {
     /// epoch by are no test and are left out.
     ///
     /// # Errors
-    /// A folder without a trained run of ratings, data that are gone, or a split that
-    /// leaves nothing to test on.
+    /// A folder without a trained run of ratings, data that are gone or not those that it
+    /// was trained on, a split that leaves nothing to test on, or an `out` that holds
+    /// anything but an earlier evaluation, which is replaced.
     pub fn evaluate(
         folder: impl AsRef<Path>,
         split: Option<&SplitConfig>,
@@ -30,15 +31,21 @@ impl Experiment {
         observer: &mut dyn Observer,
     ) -> Result<Report> {
         let start = Instant::now();
+        let (folder, out) = (folder.as_ref(), out.into());
+        let is_ours = SavedConfig::is_evaluation(&out);
+        if !is_ours {
+            check_free(&out)?;
+        }
         let SavedRun {
             config,
+            made_from,
             model,
             movielens,
             split: own,
             modalities,
             posters,
             encoder,
-        } = SavedRun::load(folder.as_ref(), observer)?;
+        } = SavedRun::load(folder, observer)?;
         let wanted = match split {
             None => own.test().to_vec(),
             Some(split) => split_of(&movielens, split)?.test().to_vec(),
@@ -72,8 +79,21 @@ impl Experiment {
             summaries: modalities.summaries,
             encoder: encoder.and_then(|encoder| encoder.name()),
         };
-        let run = RunFolder::create(out)?;
-        run.write_config(&config)?;
+        let run = match is_ours {
+            true => RunFolder::replace(out)?.begin()?,
+            false => RunFolder::create(out)?,
+        };
+        let evaluation = Evaluation {
+            run: folder.to_owned(),
+            split: split.cloned(),
+        };
+        let model_config = model.config();
+        run.write_config(&ConfigFile::of_evaluation(
+            &config,
+            &made_from,
+            model_config,
+            evaluation,
+        ))?;
         let seconds = Seconds {
             read: start.elapsed().as_secs_f64(),
             ..Seconds::default()
@@ -83,4 +103,18 @@ impl Experiment {
         run.write_report(&Page::of_ratings(&config, &report, &[], people)?.html()?)?;
         Ok(report)
     }
+}
+
+/// Refuses a folder that holds a run: an evaluation replaces none.
+fn check_free(out: &Path) -> Result<()> {
+    RunFolder::check_free(out).map_err(|error| match error {
+        mmdlrm_train::Error::Exists { .. } | mmdlrm_train::Error::Unfinished { .. } => {
+            Error::Setting {
+                setting: "folder of the evaluation",
+                value: out.display().to_string(),
+                rule: "it holds a run, which an evaluation does not replace; name another folder",
+            }
+        }
+        other => other.into(),
+    })
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -6,15 +6,17 @@ use std::time::Instant;
 use mmdlrm_data::{Modality, StreamedDataset, TrainingData};
 use mmdlrm_encoders::Device;
 use mmdlrm_model::Dlrm;
-use mmdlrm_train::{Checkpoint, EpochMetrics, RunFolder, Session, train, train_on};
+use mmdlrm_train::{Checkpoint, EpochMetrics, Replacement, RunFolder, Session, train, train_on};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+use crate::made_from::{MadeFrom, Opened};
 use crate::measure::measure;
 use crate::page::{Page, people};
 use crate::report::{Inputs, MissingModality, Report, Seconds};
+use crate::saved::{ConfigFile, SavedConfig};
 use crate::sources::{Release, Sources, dataset};
-use crate::{Catalogue, ExperimentConfig, Observer, Result, Silent, Stage};
+use crate::{Catalogue, Error, ExperimentConfig, Observer, Result, Silent, Stage, Task};
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
 ///
@@ -41,23 +43,25 @@ pub struct Experiment {
     seconds: Seconds,
 }
 
-/// What an experiment learns.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Task {
-    /// Ratings: [`Experiment::run`].
-    #[default]
-    Rate,
-    /// What each user watches next: [`Experiment::rank`].
-    Rank,
+/// A run before it trains: its folder, and how it goes on.
+pub(crate) struct Run {
+    place: Place,
+    /// Whether it is gone on with.
+    resumed: bool,
+    stop: Option<Arc<AtomicBool>>,
 }
 
-/// The folder of a run, and how it goes on.
-pub(crate) struct Run {
+enum Place {
+    Own(RunFolder),
+    /// Of a run that gives way when this one begins.
+    Others(Replacement),
+}
+
+/// A run that trains.
+pub(crate) struct Running {
     pub folder: RunFolder,
-    /// Whether it is gone on with, and what it learns then.
-    resumed: Option<Task>,
+    pub made_from: MadeFrom,
+    resumed: bool,
     stop: Option<Arc<AtomicBool>>,
 }
 
@@ -68,44 +72,66 @@ pub(crate) struct Prepared {
     pub catalogue: Catalogue,
     pub modalities: Vec<Modality>,
     pub inputs: Inputs,
+    pub made_from: MadeFrom,
     pub run: Run,
     pub seconds: Seconds,
 }
 
-/// `config.json` of a run.
-#[derive(Serialize)]
-struct RunConfig<'a, M> {
-    version: &'static str,
-    task: Task,
-    experiment: &'a ExperimentConfig,
-    /// `None` until the data are read.
-    model: Option<&'a M>,
-    threads: usize,
-}
-
-/// What is read back of it.
-#[derive(Deserialize)]
-pub(crate) struct SavedConfig {
-    #[serde(default)]
-    pub task: Task,
-    pub experiment: ExperimentConfig,
-}
-
 impl Run {
-    /// Writes `config.json`.
-    pub fn write_config<M: Serialize>(
-        &self,
-        task: Task,
-        experiment: &ExperimentConfig,
-        model: Option<&M>,
-    ) -> Result<()> {
-        Ok(self.folder.write_config(&RunConfig {
-            version: env!("CARGO_PKG_VERSION"),
-            task,
-            experiment,
-            model,
-            threads: rayon::current_num_threads(),
-        })?)
+    /// In the folder that the configuration names.
+    fn new(config: &ExperimentConfig) -> Result<Self> {
+        let place = match config.overwrite {
+            true => Place::Others(RunFolder::replace(&config.out)?),
+            false => Place::Own(RunFolder::create(&config.out)?),
+        };
+        Ok(Self {
+            place,
+            resumed: false,
+            stop: None,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        match &self.place {
+            Place::Own(folder) => folder.path(),
+            Place::Others(replacement) => replacement.path(),
+        }
+    }
+
+    /// Writes `config.json`, so that the run can be gone on with, unless another's is there.
+    fn announce(&self, config: &ExperimentConfig, made_from: &MadeFrom) -> Result<()> {
+        if let Place::Own(folder) = &self.place {
+            folder.write_config(&ConfigFile::<()>::of_run(config, made_from, None))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the place of the run that was there, if any, and writes `config.json`: all that
+    /// could be wrong with this one has been found out.
+    pub fn begin<M: Serialize>(
+        self,
+        config: &ExperimentConfig,
+        made_from: MadeFrom,
+        model: &M,
+    ) -> Result<Running> {
+        let folder = match self.place {
+            Place::Own(folder) => folder,
+            Place::Others(replacement) => replacement.begin()?,
+        };
+        folder.write_config(&ConfigFile::of_run(config, &made_from, Some(model)))?;
+        Ok(Running {
+            folder,
+            made_from,
+            resumed: self.resumed,
+            stop: self.stop,
+        })
+    }
+}
+
+impl Running {
+    /// Writes the model, as the run's.
+    pub fn write_model(&self, safetensors: &[u8]) -> mmdlrm_train::Result<()> {
+        self.folder.write_model(safetensors, &self.made_from.run)
     }
 
     /// How training begins or goes on: from the newest checkpoint that is whole, with
@@ -118,10 +144,11 @@ impl Run {
         let checkpoints = self.folder.checkpoints(config.checkpoints);
         let mut session = Session {
             checkpoints: Some(checkpoints.clone()),
+            run: self.made_from.run.clone(),
             stop: self.stop.as_deref(),
             ..Session::default()
         };
-        if self.resumed.is_none() {
+        if !self.resumed {
             return Ok(session);
         }
         let latest = checkpoints.latest()?;
@@ -147,15 +174,15 @@ impl Experiment {
     /// folder.
     ///
     /// # Errors
-    /// The first thing that cannot be used.
+    /// The first thing that cannot be used; a folder that holds a run, unless the
+    /// configuration says that it may be replaced.
     pub fn new(config: ExperimentConfig) -> Result<Self> {
-        Self::open(config, |config| {
-            Ok(Run {
-                folder: RunFolder::create(&config.out)?,
-                resumed: None,
-                stop: None,
-            })
-        })
+        config.validate()?;
+        if !config.overwrite {
+            // Before anything is read, and once more when the folder is made.
+            RunFolder::check_free(&config.out)?;
+        }
+        Self::open(config, None, Run::new)
     }
 
     /// Goes on with the run in `folder`, by its own configuration: training from its
@@ -164,31 +191,36 @@ impl Experiment {
     /// in which the run was begun.
     ///
     /// # Errors
-    /// A folder without a run or with another one at work, or the first thing that
-    /// cannot be used.
+    /// A folder without a run or with another one at work, data that are not those that
+    /// the run was begun with, or the first thing that cannot be used.
     pub fn resume(folder: impl Into<PathBuf>) -> Result<Self> {
         let folder = RunFolder::open(folder)?;
-        let saved: SavedConfig = folder.read_config()?;
+        let path = folder.path().to_owned();
+        let SavedConfig {
+            experiment,
+            made_from,
+        } = SavedConfig::read(&path)?;
         let config = ExperimentConfig {
-            out: folder.path().to_owned(),
-            ..saved.experiment
+            out: path.clone(),
+            ..experiment
         };
-        Self::open(config, |_| {
+        config.validate()?;
+        let opened = Opened {
+            folder: &path,
+            made_from: &made_from,
+        };
+        Self::open(config, Some(opened), |_| {
             Ok(Run {
-                folder,
-                resumed: Some(saved.task),
+                place: Place::Own(folder),
+                resumed: true,
                 stop: None,
             })
         })
     }
 
-    /// What a run that is gone on with learns.
-    pub fn task(&self) -> Option<Task> {
-        self.run.resumed
-    }
-
-    pub(crate) fn config(&self) -> &ExperimentConfig {
-        &self.config
+    /// What is learned: by [`Self::run`], or by [`Self::rank`].
+    pub fn task(&self) -> Task {
+        self.config.task
     }
 
     /// Lets training end, with a checkpoint and
@@ -201,11 +233,11 @@ impl Experiment {
 
     fn open(
         config: ExperimentConfig,
+        opened: Option<Opened>,
         run: impl FnOnce(&ExperimentConfig) -> Result<Run>,
     ) -> Result<Self> {
-        config.validate()?;
         let start = Instant::now();
-        let sources = Sources::open(&config, &mut Silent)?;
+        let sources = Sources::open(&config, opened, &mut Silent)?;
         let run = run(&config)?;
         let seconds = Seconds {
             read: start.elapsed().as_secs_f64(),
@@ -222,8 +254,8 @@ impl Experiment {
     /// Does the work.
     ///
     /// # Errors
-    /// A loss that diverges, a device that fails, or a folder that can no
-    /// longer be written.
+    /// Another [task](Self::task), a loss that diverges, a device that fails, or a folder
+    /// that can no longer be written.
     pub fn run(self, observer: &mut dyn Observer) -> Result<Report> {
         let Prepared {
             config,
@@ -231,18 +263,29 @@ impl Experiment {
             catalogue,
             modalities,
             inputs,
+            made_from,
             run,
             seconds,
         } = self.prepare(Task::Rate, observer)?;
+        let task = Rating {
+            config,
+            catalogue,
+            inputs,
+            made_from,
+            run,
+            seconds,
+        };
         match release {
-            Release::Whole(movielens, split) => {
-                let data = dataset(&config, movielens, split, modalities)?;
-                train_and_measure(&data, &config, &catalogue, inputs, seconds, &run, observer)
+            Release::Whole {
+                movielens, split, ..
+            } => {
+                let data = dataset(&task.config, movielens, split, modalities)?;
+                task.train_and_measure(&data, observer)
             }
             Release::Streamed { movielens, split } => {
-                let scratch = run.folder.path();
+                let scratch = task.run.path();
                 let data = StreamedDataset::new(movielens, split, modalities, scratch)?;
-                train_and_measure(&data, &config, &catalogue, inputs, seconds, &run, observer)
+                task.train_and_measure(&data, observer)
             }
         }
     }
@@ -255,13 +298,21 @@ impl Experiment {
             run,
             mut seconds,
         } = self;
-        run.write_config::<()>(task, &config, None)?;
+        if config.task != task {
+            return Err(Error::Setting {
+                setting: "task",
+                value: format!("{:?}", config.task),
+                rule: "ratings are learned by run, what comes next by rank",
+            });
+        }
+        run.announce(&config, &sources.made_from)?;
         let start = Instant::now();
         let modalities = sources.encode(observer)?;
         let Sources {
             release,
             encoder,
             posters,
+            made_from,
         } = sources;
         let catalogue = Catalogue::new(release.movies(), posters);
         seconds.encode = start.elapsed().as_secs_f64();
@@ -279,42 +330,59 @@ impl Experiment {
             catalogue,
             modalities: modalities.list,
             inputs,
+            made_from,
             run,
             seconds,
         })
     }
 }
 
-fn train_and_measure(
-    data: &impl TrainingData,
-    config: &ExperimentConfig,
-    catalogue: &Catalogue,
+/// What is left to do once the data are ready.
+struct Rating {
+    config: ExperimentConfig,
+    catalogue: Catalogue,
     inputs: Inputs,
-    mut seconds: Seconds,
-    run: &Run,
-    observer: &mut dyn Observer,
-) -> Result<Report> {
-    let features = data.features();
-    let mut model = Dlrm::new(config.preset.config(features, config.dim), config.seed)?;
-    run.write_config(Task::Rate, config, Some(model.config()))?;
-    let inputs = Inputs {
-        train_ratings: data.training_rows(),
-        users: features.users().len(),
-        movies: features.movies().len(),
-        parameters: model.parameters().len(),
-        missing: MissingModality::of(features),
-        ..inputs
-    };
-    let start = Instant::now();
-    let device = mmdlrm_encoders::device(&config.device)?;
-    let before = train_model(&device, &mut model, data, config, run, observer)?;
-    seconds.train = before + start.elapsed().as_secs_f64();
-    let folder = &run.folder;
-    let report = measure(&model, data, inputs, seconds, folder, observer)?;
-    let epochs: Vec<EpochMetrics> = folder.read_metrics()?;
-    let people = people(&model, data, catalogue)?;
-    folder.write_report(&Page::of_ratings(config, &report, &epochs, people)?.html()?)?;
-    Ok(report)
+    made_from: MadeFrom,
+    run: Run,
+    seconds: Seconds,
+}
+
+impl Rating {
+    fn train_and_measure(
+        self,
+        data: &impl TrainingData,
+        observer: &mut dyn Observer,
+    ) -> Result<Report> {
+        let Self {
+            config,
+            catalogue,
+            inputs,
+            made_from,
+            run,
+            mut seconds,
+        } = self;
+        let features = data.features();
+        let mut model = Dlrm::new(config.preset.config(features, config.dim), config.seed)?;
+        let inputs = Inputs {
+            train_ratings: data.training_rows(),
+            users: features.users().len(),
+            movies: features.movies().len(),
+            parameters: model.parameters().len(),
+            missing: MissingModality::of(features),
+            ..inputs
+        };
+        let start = Instant::now();
+        let device = mmdlrm_encoders::device(&config.device)?;
+        let run = run.begin(&config, made_from, model.config())?;
+        let before = train_model(&device, &mut model, data, &config, &run, observer)?;
+        seconds.train = before + start.elapsed().as_secs_f64();
+        let folder = &run.folder;
+        let report = measure(&model, data, inputs, seconds, folder, observer)?;
+        let epochs: Vec<EpochMetrics> = folder.read_metrics()?;
+        let people = people(&model, data, &catalogue)?;
+        folder.write_report(&Page::of_ratings(&config, &report, &epochs, people)?.html()?)?;
+        Ok(report)
+    }
 }
 
 /// Trains, keeping the figures and the model of each epoch in the run folder. Returns
@@ -324,7 +392,7 @@ fn train_model(
     model: &mut Dlrm,
     data: &impl TrainingData,
     config: &ExperimentConfig,
-    run: &Run,
+    run: &Running,
     observer: &mut dyn Observer,
 ) -> Result<f64> {
     let session = run.session(config, observer)?;
@@ -342,7 +410,7 @@ fn train_model(
     let on_step = |rows| observer.borrow_mut().advance(rows as u64);
     let on_epoch = |metrics: &EpochMetrics, model: &Dlrm| {
         folder.append_metrics(metrics)?;
-        folder.write_model(&model.to_safetensors()?)?;
+        run.write_model(&model.to_safetensors()?)?;
         observer.borrow_mut().epoch(metrics);
         Ok(())
     };
@@ -351,7 +419,7 @@ fn train_model(
         device => train_on(device, model, data, config, session, on_step, on_epoch)?,
     }
     // The best epoch's need not be the last's.
-    folder.write_model(&model.to_safetensors()?)?;
+    run.write_model(&model.to_safetensors()?)?;
     observer.borrow_mut().end();
     Ok(before)
 }

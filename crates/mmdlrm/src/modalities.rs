@@ -12,6 +12,7 @@ use mmdlrm_encoders::{
     ResNetEncoder, TextEncoder, encode_posters, encode_summaries,
 };
 
+use crate::made_from::EncodersUsed;
 use crate::{Clip, EncoderConfig, Observer, Result, Stage};
 
 /// How long a store that is in use is waited for.
@@ -66,6 +67,15 @@ impl Encoders {
             encoders.texts = Some(Arc::new(bert));
         }
         Ok(encoders)
+    }
+
+    /// What the vectors depend on beside posters and plots.
+    pub(crate) fn used(&self) -> EncodersUsed {
+        let Self { images, texts } = self;
+        EncodersUsed {
+            posters: images.as_ref().map(|it| it.image_identity().clone()),
+            plots: texts.as_ref().map(|it| it.text_identity().clone()),
+        }
     }
 
     /// What they are called; `None` of none.
@@ -150,6 +160,17 @@ impl ModalityEncoder {
         folder: &Path,
     ) -> Result<Self> {
         let encoders = Encoders::load(config, options, &posters, &summaries)?;
+        Self::with(encoders, options, posters, summaries, folder)
+    }
+
+    /// With encoders that were loaded for these posters and plots.
+    pub(crate) fn with(
+        encoders: Encoders,
+        options: &LoadOptions,
+        posters: Vec<Poster>,
+        summaries: Vec<Summary>,
+        folder: &Path,
+    ) -> Result<Self> {
         let windows = match options.long_texts {
             LongTexts::Truncate => "",
             LongTexts::Chunk => "-chunked",

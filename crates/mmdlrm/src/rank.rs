@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use mmdlrm_data::{Candidates, MovieLens};
+use mmdlrm_data::MovieLens;
 use mmdlrm_metrics::{PerUser, Protocol, TopK, ndcg_at_k};
 use mmdlrm_model::NextItem;
 use mmdlrm_train::{
@@ -12,12 +12,12 @@ use mmdlrm_train::{
 };
 use serde::Serialize;
 
-use crate::experiment::{Prepared, Task};
+use crate::experiment::Prepared;
 use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES};
 use crate::page::Page;
 use crate::report::{Inputs, RANKING_CUT_OFF, Seconds};
 use crate::sources::Release;
-use crate::{Error, Experiment, Observer, Result, SplitConfig, Stage};
+use crate::{Error, Experiment, Observer, Result, Stage, Task};
 
 /// Seconds after the rating before, within which a rating belongs to the same
 /// sitting for sure.
@@ -87,43 +87,35 @@ impl Ranked {
 
 impl Experiment {
     /// Trains a [`NextItem`] on everything but what the candidates' file holds out,
-    /// and ranks each user's candidates; the split must be
-    /// [`SplitConfig::Candidates`]. The scores are left in `candidates.parquet`.
+    /// and ranks each user's candidates; the configuration's task must be [`Task::Rank`] and
+    /// its split [`SplitConfig::Candidates`](crate::SplitConfig::Candidates). The scores are
+    /// left in `candidates.parquet`.
     ///
     /// # Errors
-    /// Another split, a loss that diverges, or a folder that can no longer be
-    /// written.
+    /// Another task, a loss that diverges, or a folder that can no longer be written.
     pub fn rank(self, observer: &mut dyn Observer) -> Result<RankingReport> {
-        if let Some(share) = self.config().validation {
-            return Err(Error::Setting {
-                setting: "validation",
-                value: share.to_string(),
-                rule: "a model of what comes next takes its last epoch",
-            });
-        }
         let Prepared {
             config,
             release,
             modalities,
             inputs,
+            made_from,
             run,
             mut seconds,
             ..
         } = self.prepare(Task::Rank, observer)?;
-        let (SplitConfig::Candidates(path), Release::Whole(movielens, split)) =
-            (&config.split, release)
+        let Release::Whole {
+            movielens,
+            split,
+            candidates: Some(candidates),
+        } = release
         else {
-            return Err(Error::Setting {
-                setting: "split",
-                value: format!("{:?}", config.split),
-                rule: "ranking needs a file of candidates",
-            });
+            return Err(config.needs_candidates());
         };
         let start = Instant::now();
-        let candidates = Candidates::read(path, &movielens)?;
         let data = NextItemData::new(&movielens, &split, &candidates, &modalities)?;
         let mut model = data.model(config.dim, config.seed)?;
-        run.write_config(Task::Rank, &config, Some(model.config()))?;
+        let run = run.begin(&config, made_from, model.config())?;
         let sequences = data.sequences();
         let inputs = Inputs {
             train_ratings: sequences.len(),
@@ -144,12 +136,12 @@ impl Experiment {
         let on_step = |rows| told.borrow_mut().advance(rows as u64);
         let on_epoch = |metrics: &NextItemEpoch, model: &NextItem| {
             folder.append_metrics(metrics)?;
-            folder.write_model(&model.to_safetensors()?)?;
+            run.write_model(&model.to_safetensors()?)?;
             told.borrow_mut().next_item_epoch(metrics);
             Ok(())
         };
         train_next_item(&mut model, &data, train, session, on_step, on_epoch)?;
-        folder.write_model(&model.to_safetensors()?)?;
+        run.write_model(&model.to_safetensors()?)?;
         observer.end();
         seconds.train += start.elapsed().as_secs_f64();
 

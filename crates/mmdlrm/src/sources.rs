@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use mmdlrm_data::{
-    Candidates, Dataset, Genome, Modality, MovieLens, Movies, OpenOptions, Poster, RandomSplit,
-    Split, StreamedMovieLens, generate, read_posters, read_summaries,
+    Candidates, DataFingerprint, Dataset, Genome, Modality, MovieLens, Movies, OpenOptions, Poster,
+    RandomSplit, Split, StreamedMovieLens, generate, read_posters, read_summaries,
 };
 use mmdlrm_encoders::LoadOptions;
-use mmdlrm_train::Preset;
+use mmdlrm_train::{NextItemData, Preset};
 
-use crate::modalities::{Modalities, ModalityEncoder};
+use crate::made_from::{MadeFrom, Opened};
+use crate::modalities::{Encoders, Modalities, ModalityEncoder};
 use crate::report::LeftOutRatings;
-use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage};
+use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage, Task};
 
 /// Read, and not yet encoded.
 pub(crate) struct Sources {
@@ -20,40 +21,71 @@ pub(crate) struct Sources {
     pub encoder: Option<ModalityEncoder>,
     /// All of them, whether the model looks at them or not.
     pub posters: Vec<Poster>,
+    pub made_from: MadeFrom,
 }
 
 impl Sources {
-    /// Reads everything that the configuration names.
-    pub fn open(config: &ExperimentConfig, observer: &mut dyn Observer) -> Result<Self> {
+    /// Reads everything that the configuration names. Of a run that is `opened` it must be
+    /// what that was made from, which is found out before anything is encoded.
+    pub fn open(
+        config: &ExperimentConfig,
+        opened: Option<Opened>,
+        observer: &mut dyn Observer,
+    ) -> Result<Self> {
         let options = LoadOptions::default()
             .with_device(mmdlrm_encoders::device(&config.device)?)
             .with_long_texts(config.long_texts);
         observer.begin(Stage::ReadData, 0);
-        let (data, posters_csv, summaries_csv) = locate(config)?;
-        let release = Release::open(&data, config)?;
-        let (mut posters, mut summaries) = (Vec::new(), Vec::new());
-        if let Some(path) = posters_csv {
-            posters = read_posters(&path, Some(release.movies()))?;
-        }
-        if let Some(path) = summaries_csv {
-            summaries = read_summaries(&path, Some(release.movies()))?;
-        }
-        observer.end();
+        let (dir, posters_csv, summaries_csv) = locate(config)?;
+        let ratings = Ratings::read(&dir, config)?;
+        let movies = Some(ratings.movies());
+        let posters = posters_csv.map(|path| read_posters(&path, movies));
+        let posters = posters.transpose()?.unwrap_or_default();
+        let summaries = summaries_csv.map(|path| read_summaries(&path, movies));
+        let summaries = summaries.transpose()?.unwrap_or_default();
         let looks = config.preset.uses_modalities();
-        let mut encoder = None;
+
+        let mut data = ratings.fingerprint();
+        if looks && !posters.is_empty() {
+            data = data.with(DataFingerprint::of_posters(&posters));
+        }
+        if looks && !summaries.is_empty() {
+            data = data.with(DataFingerprint::of_plots(&summaries));
+        }
+        if let Some(opened) = opened {
+            opened.check_data(&data)?;
+        }
+        let (release, split) = ratings.hold_out(config)?;
+        if let Some(opened) = opened {
+            opened.check_split(&split)?;
+        }
+        release.check_task(config)?;
+        observer.end();
+        let mut encoders = None;
         if looks && !(posters.is_empty() && summaries.is_empty()) {
             observer.begin(Stage::LoadEncoders, 0);
-            let folder = beside(&config.out);
-            let encoders = &config.encoders;
-            let posters = posters.clone();
-            let opened = ModalityEncoder::open(encoders, &options, posters, summaries, &folder)?;
-            encoder = Some(opened);
+            let loaded = Encoders::load(&config.encoders, &options, &posters, &summaries)?;
+            encoders = Some(loaded);
             observer.end();
         }
+        let used = encoders.as_ref().map(Encoders::used).unwrap_or_default();
+        let made_from = match opened {
+            Some(opened) => {
+                opened.check_encoders(&used)?;
+                opened.made_from.clone()
+            }
+            None => MadeFrom::new(config, data, split, used)?,
+        };
+        let encoder = encoders.map(|encoders| {
+            let folder = beside(&config.out);
+            ModalityEncoder::with(encoders, &options, posters.clone(), summaries, &folder)
+        });
+        let encoder = encoder.transpose()?;
         Ok(Self {
             release,
             encoder,
             posters,
+            made_from,
         })
     }
 
@@ -78,17 +110,14 @@ impl Sources {
     }
 }
 
-/// A release, its ratings in memory or on disk.
-pub(crate) enum Release {
-    Whole(MovieLens, Split),
-    Streamed {
-        movielens: StreamedMovieLens,
-        split: RandomSplit,
-    },
+/// A release that was read, its ratings in memory or on disk.
+enum Ratings {
+    Whole(MovieLens),
+    Streamed(StreamedMovieLens, RandomSplit),
 }
 
-impl Release {
-    pub fn open(dir: &Path, config: &ExperimentConfig) -> Result<Self> {
+impl Ratings {
+    fn read(dir: &Path, config: &ExperimentConfig) -> Result<Self> {
         let mut options = OpenOptions {
             unknown_movies: config.unknown_movies,
             duplicates: config.duplicates,
@@ -98,33 +127,106 @@ impl Release {
         if let (true, SplitConfig::Random { test_share, seed }) = (config.stream, &config.split) {
             let caches = beside(&config.out).join("ratings-cache");
             options.cache = Some(OpenOptions::cache_under(&caches, dir)?);
-            return Ok(Self::Streamed {
-                movielens: options.open_streamed(dir)?,
-                split: RandomSplit {
-                    test_share: *test_share,
-                    validation_share: config.validation,
-                    seed: *seed,
-                },
-            });
+            let split = RandomSplit {
+                test_share: *test_share,
+                validation_share: config.validation,
+                seed: *seed,
+            };
+            return Ok(Self::Streamed(options.open_streamed(dir)?, split));
         }
-        let movielens = options.open(dir)?;
-        let mut split = split_of(&movielens, &config.split)?;
+        Ok(Self::Whole(options.open(dir)?))
+    }
+
+    fn movies(&self) -> &Movies {
+        match self {
+            Self::Whole(movielens) => &movielens.movies,
+            Self::Streamed(movielens, _) => &movielens.movies,
+        }
+    }
+
+    fn fingerprint(&self) -> DataFingerprint {
+        match self {
+            Self::Whole(movielens) => movielens.fingerprint(),
+            Self::Streamed(movielens, _) => movielens.fingerprint(),
+        }
+    }
+
+    /// Holds out what the configuration says, and says what that is.
+    fn hold_out(self, config: &ExperimentConfig) -> Result<(Release, DataFingerprint)> {
+        let movielens = match self {
+            Self::Whole(movielens) => movielens,
+            Self::Streamed(movielens, split) => {
+                let rows = split.fingerprint(movielens.ratings.len())?;
+                return Ok((Release::Streamed { movielens, split }, rows));
+            }
+        };
+        let candidates = match &config.split {
+            SplitConfig::Candidates(path) => Some(Candidates::read(path, &movielens)?),
+            _ => None,
+        };
+        let mut split = match &candidates {
+            Some(candidates) => candidates.split(&movielens)?,
+            None => split_of(&movielens, &config.split)?,
+        };
         if let Some(share) = config.validation {
             split = split.with_validation(share, &movielens.ratings)?;
         }
-        Ok(Self::Whole(movielens, split))
+        let mut rows = split.fingerprint();
+        if let Some(candidates) = &candidates {
+            rows = rows.with(candidates.fingerprint());
+        }
+        let release = Release::Whole {
+            movielens,
+            split,
+            candidates,
+        };
+        Ok((release, rows))
+    }
+}
+
+/// A release and which of its ratings are held out.
+pub(crate) enum Release {
+    Whole {
+        movielens: MovieLens,
+        split: Split,
+        /// Where it is they who are held out.
+        candidates: Option<Candidates>,
+    },
+    Streamed {
+        movielens: StreamedMovieLens,
+        split: RandomSplit,
+    },
+}
+
+impl Release {
+    /// Whether a model of the configuration's size can be made, and, where it is to rank,
+    /// whether there is something to learn from.
+    fn check_task(&self, config: &ExperimentConfig) -> Result<()> {
+        if config.task == Task::Rate {
+            return config.check_size(self.movies().len());
+        }
+        match self {
+            Self::Whole {
+                movielens,
+                split,
+                candidates: Some(candidates),
+            } => Ok(NextItemData::check(movielens, split, candidates)?),
+            _ => Err(config.needs_candidates()),
+        }
     }
 
     pub fn movies(&self) -> &Movies {
         match self {
-            Self::Whole(movielens, _) => &movielens.movies,
+            Self::Whole { movielens, .. } => &movielens.movies,
             Self::Streamed { movielens, .. } => &movielens.movies,
         }
     }
 
     pub fn left_out(&self) -> LeftOutRatings {
         let (left_out, by_split) = match self {
-            Self::Whole(movielens, split) => {
+            Self::Whole {
+                movielens, split, ..
+            } => {
                 let dropped = split.dropped().iter().map(|dropped| dropped.rows.len());
                 (&movielens.left_out, dropped.sum())
             }
@@ -138,7 +240,7 @@ impl Release {
 
     pub fn genome(&self) -> Option<&Genome> {
         match self {
-            Self::Whole(movielens, _) => movielens.genome.as_ref(),
+            Self::Whole { movielens, .. } => movielens.genome.as_ref(),
             Self::Streamed { movielens, .. } => movielens.genome.as_ref(),
         }
     }
@@ -183,8 +285,8 @@ pub(crate) fn split_of(movielens: &MovieLens, config: &SplitConfig) -> Result<Sp
     Ok(split?)
 }
 
-/// Paths of the MovieLens folder, the posters and the plots; the sample is
-/// written where it is not there yet.
+/// Paths of the MovieLens folder, the posters and the plots; the sample is written where it
+/// is not there yet. Each has a folder of its own: another run may be reading it.
 fn locate(config: &ExperimentConfig) -> Result<(PathBuf, Option<PathBuf>, Option<PathBuf>)> {
     match &config.source {
         Source::Folder {
@@ -193,11 +295,11 @@ fn locate(config: &ExperimentConfig) -> Result<(PathBuf, Option<PathBuf>, Option
             summaries,
         } => Ok((data.clone(), posters.clone(), summaries.clone())),
         Source::Sample(sample) => {
-            let dir = beside(&config.out).join("sample-data");
+            let dir = beside(&config.out).join(sample.folder_name());
             generate::write(&dir, sample, |_| {})?;
-            let posters = dir.join("posters.csv");
-            let summaries = dir.join("summaries.csv");
-            Ok((dir, Some(posters), Some(summaries)))
+            let contents = |name| sample.contents.then(|| dir.join(name));
+            let (posters, summaries) = (contents("posters.csv"), contents("summaries.csv"));
+            Ok((dir, posters, summaries))
         }
     }
 }

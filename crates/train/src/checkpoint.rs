@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safetensors::View;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo, TensorView};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::files::{write_error, write_whole};
-use crate::{Error, Result};
+use crate::{Error, Result, RunIdentity};
 
 /// Keys of the file's metadata: where the run stood, as JSON, and the hash of that
 /// and of all tensors.
@@ -22,8 +22,8 @@ const HASH_KEY: &str = "mmdlrm_xxh3";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress<M> {
-    /// Of the configuration, the shape of the model and the data.
-    pub fingerprint: String,
+    /// Which run it is.
+    pub identity: RunIdentity,
     /// Steps taken.
     pub step: u64,
     /// Of those, steps of the epoch at hand.
@@ -37,9 +37,9 @@ pub struct Progress<M> {
 }
 
 impl<M> Progress<M> {
-    pub(crate) fn new(fingerprint: String) -> Self {
+    pub(crate) fn new(identity: RunIdentity) -> Self {
         Self {
-            fingerprint,
+            identity,
             step: 0,
             steps_of_epoch: 0,
             loss_sum: 0.0,
@@ -88,6 +88,7 @@ pub struct Checkpoint<M> {
     /// How far the run had come.
     pub progress: Progress<M>,
     tensors: HashMap<String, Vec<f32>>,
+    path: PathBuf,
 }
 
 /// Names and numbers of what a checkpoint keeps.
@@ -100,10 +101,10 @@ impl<M: DeserializeOwned> Checkpoint<M> {
     /// Why it cannot be used.
     pub(crate) fn read(path: &Path) -> std::result::Result<Self, String> {
         let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-        Self::parse(&bytes)
+        Self::parse(path, &bytes)
     }
 
-    fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
+    fn parse(path: &Path, bytes: &[u8]) -> std::result::Result<Self, String> {
         let not_whole = |error: safetensors::SafeTensorError| error.to_string();
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(not_whole)?;
         let entries = metadata.metadata().as_ref();
@@ -129,6 +130,7 @@ impl<M: DeserializeOwned> Checkpoint<M> {
         Ok(Self {
             progress,
             tensors: tensors.collect(),
+            path: path.to_owned(),
         })
     }
 }
@@ -149,16 +151,20 @@ impl<M> Checkpoint<M> {
         }
     }
 
-    /// Refuses a checkpoint of another run.
-    pub(crate) fn check(&self, fingerprint: &str) -> Result<()> {
-        if self.progress.fingerprint == fingerprint {
-            return Ok(());
+    /// Refuses a checkpoint of another run, whose settings are an `S`.
+    pub(crate) fn check<S: Serialize + DeserializeOwned>(&self, now: &RunIdentity) -> Result<()> {
+        let differences = self.progress.identity.differences::<S>(now);
+        match differences.is_empty() {
+            true => Ok(()),
+            false => Err(self.of_another_run(differences)),
         }
-        Err(Error::Mismatch(
-            "the checkpoint is of other settings, another model or other data; go on with \
-             those it was made with, or begin a run in another folder"
-                .to_owned(),
-        ))
+    }
+
+    pub(crate) fn of_another_run(&self, differences: Vec<String>) -> Error {
+        Error::OtherCheckpoint {
+            path: self.path.clone(),
+            differences,
+        }
     }
 }
 

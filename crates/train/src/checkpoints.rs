@@ -182,13 +182,14 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
+    use crate::RunIdentity;
 
     fn progress(step: u64) -> Progress<u32> {
         Progress {
             step,
             loss_sum: 0.1 + 0.2,
             epochs: vec![7],
-            ..Progress::new("of this run".to_owned())
+            ..Progress::new(RunIdentity::default())
         }
     }
 
@@ -216,7 +217,13 @@ mod tests {
         assert_eq!(numbers, [0.1; 3]);
         assert!(found.load("b", &mut [0.0; 2]).is_err());
         assert!(found.load("c", &mut [0.0; 2]).is_err());
-        assert!(found.check("of another run").is_err());
+        let other = RunIdentity {
+            run: "another".to_owned(),
+            ..RunIdentity::default()
+        };
+        found.check::<()>(&RunIdentity::default()).unwrap();
+        let error = found.check::<()>(&other).unwrap_err().to_string();
+        assert!(error.contains("step-000000000011"), "{error}");
         assert_eq!(checkpoints.paths(is_step).unwrap().len(), 2);
     }
 

@@ -75,6 +75,20 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A checkpoint of another run.
+    #[error("the checkpoint {} is of another run: {}; go on with what it was made with, or begin a run in another folder", path.display(), differences.join("; "))]
+    OtherCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// In what the runs differ: settings, and what was learned from.
+        differences: Vec<String>,
+    },
+    /// A model of another run.
+    #[error("{} is not the model of the run in its folder: it was copied from another, or belongs to a run that was replaced; put the run's own back, or train again", path.display())]
+    OtherModel {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file or folder could not be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -105,8 +119,14 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder that holds a run.
+    #[error("{} holds a run; name another folder (--out), or say that this one may be replaced (--overwrite)", path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder that holds a run that is not over.
-    #[error("{} holds a run that stopped before its end; go on with it (--resume), or remove the folder to begin anew", path.display())]
+    #[error("{} holds a run that stopped before its end; go on with it (--resume), or say that it may be replaced (--overwrite)", path.display())]
     Unfinished {
         /// The folder.
         path: PathBuf,

@@ -45,7 +45,9 @@ mod device;
 mod error;
 mod evaluate;
 mod files;
+mod identity;
 mod input;
+mod model_file;
 mod next_item;
 mod optimizer;
 mod preset;
@@ -63,6 +65,7 @@ pub use checkpoints::{CheckpointConfig, Checkpoints, Latest};
 pub use device::DeviceOptimizer;
 pub use error::{Error, Result};
 pub use evaluate::{RatedPrediction, predict_test, predict_validation, rank_catalogue};
+pub use identity::RunIdentity;
 pub use input::{MOVIE_TABLE, USER_TABLE};
 pub use next_item::{
     CandidateScore, NextItemData, NextItemEpoch, NextItemTrainConfig, score_candidates,
@@ -70,7 +73,7 @@ pub use next_item::{
 };
 pub use optimizer::{Algorithm, Optimizer, OptimizerConfig};
 pub use preset::Preset;
-pub use run_folder::RunFolder;
+pub use run_folder::{Replacement, RunFolder};
 pub use schedule::{Decay, Schedule};
 pub use scorer::{NewUser, Scorer};
 pub use session::Session;

@@ -1,19 +1,19 @@
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::time::Instant;
 
 use mmdlrm_data::{
-    Candidates, IdMap, ItemFeatures, Modality, MovieLens, Nearness, Sequences, Split,
+    Candidates, DataFingerprint, DataPart, IdMap, ItemFeatures, Modality, MovieLens, Nearness,
+    Sequences, Split,
 };
 use mmdlrm_model::{
     ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients, PairFeatures,
 };
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::checkpoint::Progress;
 use crate::optimizer::DenseAdam;
 use crate::scorer::unsound;
-use crate::session::fingerprint;
 use crate::trainer::check_epochs;
 use crate::{Decay, Error, OptimizerConfig, Result, Schedule, Session};
 
@@ -129,6 +129,26 @@ pub struct NextItemData {
 }
 
 impl NextItemData {
+    /// Finds out whether [`Self::new`] will refuse, at little cost.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn check(movielens: &MovieLens, split: &Split, candidates: &Candidates) -> Result<()> {
+        let catalogue = candidates.movies();
+        Nearness::check_items(catalogue.len())?;
+        let ratings = &movielens.ratings;
+        let rows = split.train().iter().map(|&row| row as usize);
+        let rows = rows.filter(|&row| catalogue.row(ratings.movie_ids()[row]).is_some());
+        let (mut users, mut found) = (HashSet::new(), 0);
+        for row in rows {
+            found += 1;
+            if !users.insert(ratings.user_ids()[row]) {
+                return Ok(());
+            }
+        }
+        Err(too_few(found))
+    }
+
     /// Of the training rows of `split`; the catalogue is all movies of
     /// `candidates`. `modalities` become a vector of each item, those it lacks
     /// zeros.
@@ -143,11 +163,7 @@ impl NextItemData {
     ) -> Result<Self> {
         let sequences = Sequences::new(movielens, split, candidates.movies())?;
         if sequences.places(0).is_empty() {
-            return Err(Error::Setting {
-                setting: "number of training ratings of the candidates' movies",
-                value: sequences.len().to_string(),
-                rule: "some user must have two or more",
-            });
+            return Err(too_few(sequences.len()));
         }
         let features = sequences.item_features(movielens);
         let items = sequences.catalogue().len();
@@ -191,27 +207,14 @@ impl NextItemData {
         self.nearness.sequences()
     }
 
-    /// A hash of all of it.
-    fn fingerprint(&self) -> u64 {
-        let sequences = self.sequences();
-        let mut hash = Xxh3::new();
-        let mut add = |words: &mut dyn Iterator<Item = u32>| {
-            for word in words {
-                hash.update(&word.to_le_bytes());
-            }
-        };
-        add(&mut sequences.users().ids().iter().copied());
-        add(&mut sequences.catalogue().ids().iter().copied());
-        for user in 0..sequences.users().len() as u32 {
-            let sequence = sequences.of(user);
-            add(&mut [sequence.items.len() as u32].into_iter());
-            add(&mut sequence.items.iter().copied());
-            add(&mut sequence.stars.iter().map(|stars| stars.to_bits()));
-            add(&mut sequence.timestamps.iter().copied());
-        }
-        add(&mut self.offsets.iter().chain(&self.rows).copied());
-        add(&mut self.vectors.iter().map(|x| x.to_bits()));
-        hash.digest()
+    /// Which ratings, movies and vectors it is made of.
+    fn fingerprint(&self) -> DataFingerprint {
+        let vectors = DataPart::of_words("vectors", self.vectors.iter().map(|x| x.to_bits()));
+        let features = self.offsets.iter().chain(&self.rows).copied();
+        let years = self.features.years.iter().map(|year| year.to_bits());
+        let features = DataPart::of_words("features of movies", features.chain(years));
+        let own: DataFingerprint = [features, vectors].into_iter().collect();
+        self.sequences().fingerprint().with(own)
     }
 
     fn inputs(&self) -> ItemInputs<'_> {
@@ -248,6 +251,14 @@ impl NextItemData {
             length: (doublings as u32).min(LENGTHS as u32 - 1),
             place,
         }
+    }
+}
+
+fn too_few(ratings: usize) -> Error {
+    Error::Setting {
+        setting: "number of training ratings of the candidates' movies",
+        value: ratings.to_string(),
+        rule: "some user must have two or more",
     }
 }
 
@@ -309,6 +320,13 @@ impl PairFeatures for Examples<'_> {
     }
 }
 
+/// All that a run is told.
+#[derive(Serialize, Deserialize)]
+struct Settings {
+    train: NextItemTrainConfig,
+    model: NextItemConfig,
+}
+
 /// Trains `model` to tell what each user rates next, among all movies of the
 /// catalogue. `session` says whether the run goes on from a checkpoint and writes some.
 /// `on_step` gets the number of ratings of each step as it ends, `on_epoch` the figures
@@ -331,8 +349,11 @@ pub fn train_next_item(
 ) -> Result<()> {
     config.validate()?;
     let rows = data.sequences().places(0).len();
-    let fingerprint = fingerprint(&(config, model.config()), data.fingerprint())?;
-    let mut progress = session.begin(fingerprint)?;
+    let settings = Settings {
+        train: config.clone(),
+        model: model.config().clone(),
+    };
+    let mut progress = session.begin(&settings, data.fingerprint())?;
     let mut optimizer = DenseAdam::new(model.parameters().len());
     if let Some(checkpoint) = session.resumed.take() {
         checkpoint.load(PARAMETERS, model.parameters_mut())?;

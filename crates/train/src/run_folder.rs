@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{write_error, write_whole};
+use crate::model_file;
 use crate::tensorboard;
 use crate::{CandidateScore, CheckpointConfig, Checkpoints, Error, RatedPrediction, Result};
 
@@ -34,6 +35,9 @@ const FILES: [&str; 7] = [
     METRICS,
 ];
 
+/// What a run would be sorry to lose, beside the figures of its epochs.
+const KEPT: [&str; 4] = [MODEL, PREDICTIONS, CANDIDATES, CHECKPOINTS];
+
 /// What a run leaves behind, in one folder: `config.json`, `metrics.jsonl`,
 /// `model.safetensors`, `predictions.parquet` or `candidates.parquet`, `report.html`,
 /// events for TensorBoard, and `checkpoints`.
@@ -49,12 +53,11 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder, or takes one that holds a run and forgets that run.
+    /// Makes the folder of a new run.
     ///
     /// # Errors
-    /// A folder that cannot be made or written; that holds files of these names and
-    /// no run: a model's `config.json`, say; in which another run is at work; or that
-    /// holds the checkpoints of a run that is not over.
+    /// A folder that cannot be made or written, that [is not free](Self::check_free), or in
+    /// which another run is at work.
     ///
     /// ```
     /// # let parent = tempfile::tempdir()?;
@@ -65,33 +68,40 @@ impl RunFolder {
     /// ```
     pub fn create(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
+        Self::check_free(&path)?;
+        let replacement = Self::replace(path)?;
+        // Once more, now that nobody else can change it.
+        check_contents(replacement.path())?;
+        replacement.begin()
+    }
+
+    /// Whether a new run may be made in the folder at `path`, which need not exist.
+    ///
+    /// # Errors
+    /// A folder in which a run is at work, that holds a run that has learned anything or, by
+    /// the names of its files, something else than a run: a model's `config.json`, say.
+    pub fn check_free(path: &Path) -> Result<()> {
+        if path.join(LOCK).exists() {
+            lock(path)?;
+        }
+        check_kind(path)?;
+        check_contents(path)
+    }
+
+    /// Takes the folder for a new run in place of the one that it holds, if any, which stays
+    /// as it is until the new one [begins](Replacement::begin).
+    ///
+    /// # Errors
+    /// A folder that cannot be made or written, that holds something else than a run, or in
+    /// which another run is at work.
+    pub fn replace(path: impl Into<PathBuf>) -> Result<Replacement> {
+        let path = path.into();
+        check_kind(&path)?;
         std::fs::create_dir_all(&path).map_err(write_error(&path))?;
-        if !path.join(METRICS).exists()
-            && let Some(taken) = FILES.iter().find(|name| path.join(name).exists())
-        {
-            return Err(Error::Taken { path, file: taken });
-        }
         let lock = lock(&path)?;
-        let checkpoints = path.join(CHECKPOINTS);
-        if checkpoints.exists() {
-            if !is_over(&path.join(METRICS))? {
-                return Err(Error::Unfinished { path });
-            }
-            std::fs::remove_dir_all(&checkpoints).map_err(write_error(&checkpoints))?;
-        }
-        for name in FILES {
-            let file = path.join(name);
-            match std::fs::remove_file(&file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(write_error(&file)(error));
-                }
-                _ => {}
-            }
-        }
-        // Found out now, not after hours of training.
-        let run = Self { path, _lock: lock };
-        run.restart_metrics::<()>(&[])?;
-        Ok(run)
+        Ok(Replacement {
+            run: Self { path, _lock: lock },
+        })
     }
 
     /// Takes a folder that holds a run, to go on with it or to look at it.
@@ -130,12 +140,19 @@ impl RunFolder {
     }
 
     /// Reads the `model.safetensors` of the run in `folder`, for
-    /// [`Dlrm::from_safetensors`](mmdlrm_model::Dlrm::from_safetensors).
+    /// [`Dlrm::from_safetensors`](mmdlrm_model::Dlrm::from_safetensors); it must have been
+    /// written for `run`.
     ///
     /// # Errors
-    /// A file that cannot be read: before the first epoch is over there is none.
-    pub fn model_of(folder: &Path) -> Result<Vec<u8>> {
-        read(&folder.join(MODEL))
+    /// A file that cannot be read (before the first epoch is over there is none), or that is
+    /// the model of another run.
+    pub fn model_of(folder: &Path, run: &str) -> Result<Vec<u8>> {
+        let path = folder.join(MODEL);
+        let file = read(&path)?;
+        match model_file::is_of(&file, run) {
+            true => Ok(file),
+            false => Err(Error::OtherModel { path }),
+        }
     }
 
     /// Its checkpoints.
@@ -218,12 +235,18 @@ impl RunFolder {
             .map_err(write_error(&path))
     }
 
-    /// Writes `model.safetensors`, given its bytes.
+    /// Writes `model.safetensors`, given its bytes; its metadata say that it is the model
+    /// of `run`.
     ///
     /// # Errors
-    /// A folder that can no longer be written.
-    pub fn write_model(&self, safetensors: &[u8]) -> Result<()> {
-        self.write(MODEL, safetensors)
+    /// Bytes of no safetensors file, or a folder that can no longer be written.
+    pub fn write_model(&self, safetensors: &[u8], run: &str) -> Result<()> {
+        let path = self.path.join(MODEL);
+        let Some((head, tensors)) = model_file::named(safetensors, run) else {
+            let source = std::io::Error::other("the model is no safetensors file");
+            return Err(write_error(&path)(source));
+        };
+        self.write_all(MODEL, &[&head, tensors])
     }
 
     /// Writes `predictions.parquet`: `userId` and `movieId` (`Int64`), `rating`
@@ -278,10 +301,81 @@ impl RunFolder {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.write_all(name, &[bytes])
+    }
+
+    fn write_all(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
         let path = self.path.join(name);
         write_whole(&path, |mut file| {
-            file.write_all(bytes).map_err(write_error(&path))
+            let mut parts = parts.iter();
+            parts
+                .try_for_each(|part| file.write_all(part))
+                .map_err(write_error(&path))
         })
+    }
+}
+
+/// A folder whose run gives way to another as soon as that can begin: until then it is as it
+/// was, whatever happens.
+#[derive(Debug)]
+pub struct Replacement {
+    run: RunFolder,
+}
+
+impl Replacement {
+    /// Where the folder is.
+    pub fn path(&self) -> &Path {
+        self.run.path()
+    }
+
+    /// Forgets the run that was there.
+    ///
+    /// # Errors
+    /// A folder that can no longer be written.
+    pub fn begin(self) -> Result<RunFolder> {
+        let path = &self.run.path;
+        let checkpoints = path.join(CHECKPOINTS);
+        if checkpoints.exists() {
+            std::fs::remove_dir_all(&checkpoints).map_err(write_error(&checkpoints))?;
+        }
+        for name in FILES {
+            let file = path.join(name);
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(write_error(&file)(error));
+                }
+                _ => {}
+            }
+        }
+        // Found out now, not after hours of training.
+        self.run.restart_metrics::<()>(&[])?;
+        Ok(self.run)
+    }
+}
+
+/// Refuses a folder with a run that has learned anything.
+fn check_contents(path: &Path) -> Result<()> {
+    let is_over = is_over(&path.join(METRICS))?;
+    let path = path.to_owned();
+    match is_over {
+        Some(false) if path.join(CHECKPOINTS).exists() => Err(Error::Unfinished { path }),
+        Some(_) => Err(Error::Exists { path }),
+        None if KEPT.iter().any(|name| path.join(name).exists()) => Err(Error::Exists { path }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a folder with files of these names that are no run's.
+fn check_kind(path: &Path) -> Result<()> {
+    if path.join(METRICS).exists() {
+        return Ok(());
+    }
+    match FILES.iter().find(|name| path.join(name).exists()) {
+        None => Ok(()),
+        Some(file) => Err(Error::Taken {
+            path: path.to_owned(),
+            file,
+        }),
     }
 }
 
@@ -313,22 +407,22 @@ fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-/// Whether the last line of the metrics is a final one.
-fn is_over(metrics: &Path) -> Result<bool> {
+/// Whether the last line of the metrics is a final one; `None` where there is no line.
+fn is_over(metrics: &Path) -> Result<Option<bool>> {
     #[derive(Deserialize)]
     struct Line {
         #[serde(default)]
         r#final: bool,
     }
     let lines = match std::fs::read_to_string(metrics) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         lines => lines.map_err(|source| Error::Read {
             path: metrics.to_owned(),
             source,
         })?,
     };
     let last = lines.lines().next_back().map(serde_json::from_str::<Line>);
-    Ok(matches!(last, Some(Ok(Line { r#final: true }))))
+    Ok(last.map(|line| matches!(line, Ok(Line { r#final: true }))))
 }
 
 fn predictions_table(rated: &[RatedPrediction]) -> parquet::errors::Result<RecordBatch> {
@@ -361,66 +455,4 @@ fn floats(values: impl Iterator<Item = f64>) -> ArrayRef {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_is_replaced_and_nothing_else_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
-        std::fs::write(path.join("notes.txt"), "mine").unwrap();
-        let run = RunFolder::create(path).unwrap();
-        run.append_metrics(&1).unwrap();
-        run.write_config(&2).unwrap();
-        drop(run);
-        RunFolder::create(path).unwrap();
-        assert!(!path.join(CONFIG).exists());
-        assert_eq!(std::fs::read(path.join(METRICS)).unwrap(), b"");
-        assert!(path.join("notes.txt").exists());
-    }
-
-    #[test]
-    fn a_folder_is_of_one_run_at_a_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::create(folder.path()).unwrap();
-        run.write_config(&1).unwrap();
-        for second in [RunFolder::create(run.path()), RunFolder::open(run.path())] {
-            assert!(matches!(second, Err(Error::Busy { .. })));
-        }
-        drop(run);
-        let run = RunFolder::open(folder.path()).unwrap();
-        assert_eq!(run.read_config::<u32>().unwrap(), 1);
-    }
-
-    #[test]
-    fn a_run_with_checkpoints_is_replaced_only_when_it_is_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::create(folder.path()).unwrap();
-        run.append_metrics(&serde_json::json!({"epoch": 1}))
-            .unwrap();
-        let checkpoints = folder.path().join(CHECKPOINTS);
-        std::fs::create_dir(&checkpoints).unwrap();
-        drop(run);
-        let error = RunFolder::create(folder.path()).unwrap_err();
-        assert!(matches!(error, Error::Unfinished { .. }), "{error}");
-        let run = RunFolder {
-            path: folder.path().to_owned(),
-            _lock: lock(folder.path()).unwrap(),
-        };
-        run.append_metrics(&serde_json::json!({"final": true}))
-            .unwrap();
-        drop(run);
-        RunFolder::create(folder.path()).unwrap();
-        assert!(!checkpoints.exists());
-    }
-
-    #[test]
-    fn a_folder_of_something_else_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join(CONFIG);
-        std::fs::write(&config, "of a model").unwrap();
-        let error = RunFolder::create(folder.path()).unwrap_err();
-        assert!(matches!(error, Error::Taken { .. }), "{error}");
-        assert_eq!(std::fs::read(&config).unwrap(), b"of a model");
-    }
-}
+mod tests;

@@ -1,11 +1,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mmdlrm_data::Features;
+use mmdlrm_data::DataFingerprint;
 use serde::Serialize;
-use xxhash_rust::xxh3::xxh3_128;
+use serde::de::DeserializeOwned;
 
 use crate::checkpoint::Tensors;
-use crate::{Checkpoint, Checkpoints, Error, Progress, Result};
+use crate::{Checkpoint, Checkpoints, Error, Progress, Result, RunIdentity};
 
 /// What makes a run survive: where its checkpoints go, the one it goes on from, and who
 /// may stop it. The default has none of them.
@@ -29,6 +29,7 @@ use crate::{Checkpoint, Checkpoints, Error, Progress, Result};
 ///     resumed: latest.checkpoint,
 ///     checkpoints: Some(checkpoints),
 ///     stop: Some(&stop),
+///     ..Session::default()
 /// };
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -38,6 +39,9 @@ pub struct Session<'a, M> {
     pub checkpoints: Option<Checkpoints>,
     /// The moment to go on from, to the same parameters as if the run had not stopped.
     pub resumed: Option<Checkpoint<M>>,
+    /// What tells the run from others of the same settings and data; a checkpoint of a run
+    /// that is called otherwise is refused.
+    pub run: String,
     /// When it becomes true the run writes a checkpoint and ends with
     /// [`Error::Stopped`].
     pub stop: Option<&'a AtomicBool>,
@@ -48,6 +52,7 @@ impl<M> Default for Session<'_, M> {
         Self {
             checkpoints: None,
             resumed: None,
+            run: String::new(),
             stop: None,
         }
     }
@@ -56,12 +61,20 @@ impl<M> Default for Session<'_, M> {
 impl<M: Clone + Serialize> Session<'_, M> {
     /// Where the run begins: at its beginning, or where the checkpoint says, if that
     /// is of the same run.
-    pub(crate) fn begin(&self, fingerprint: String) -> Result<Progress<M>> {
+    pub(crate) fn begin<S: Serialize + DeserializeOwned>(
+        &self,
+        settings: &S,
+        data: DataFingerprint,
+    ) -> Result<Progress<M>> {
+        let identity = RunIdentity::new(self.run.clone(), settings, data)?;
         match &self.resumed {
-            None => Ok(Progress::new(fingerprint)),
+            None => Ok(Progress::new(identity)),
             Some(checkpoint) => {
-                checkpoint.check(&fingerprint)?;
-                Ok(checkpoint.progress.clone())
+                checkpoint.check::<S>(&identity)?;
+                Ok(Progress {
+                    identity,
+                    ..checkpoint.progress.clone()
+                })
             }
         }
     }
@@ -88,18 +101,4 @@ impl<M: Clone + Serialize> Session<'_, M> {
     fn is_stopped(&self) -> bool {
         self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
-}
-
-/// Tells one run from another: by its configuration, its model's and its data.
-pub(crate) fn fingerprint(settings: &impl Serialize, data: u64) -> Result<String> {
-    let settings = serde_json::to_vec(settings)?;
-    Ok(format!("{:032x}-{data:016x}", xxh3_128(&settings)))
-}
-
-/// Of the data that a model for ratings learns from.
-pub(crate) fn of_data(features: &Features, rows: [usize; 3]) -> u64 {
-    let rows = rows.map(|rows| rows as u64);
-    rows.iter().fold(features.fingerprint(), |hash, rows| {
-        hash.rotate_left(17) ^ rows
-    })
 }

@@ -4,13 +4,12 @@ use std::time::Instant;
 
 use mmdlrm_data::{Batch, TrainingData};
 use mmdlrm_metrics::Regression;
-use mmdlrm_model::{Dlrm, Loss, Parameters};
+use mmdlrm_model::{Dlrm, DlrmConfig, Loss, Parameters};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, Progress, Tensors};
 use crate::evaluate::{RatedPrediction, all_came, predict_test, predict_validation};
 use crate::input::Wiring;
-use crate::session::{fingerprint, of_data};
 use crate::stepper::{CpuStepper, Stepper};
 use crate::{Error, Optimizer, OptimizerConfig, Result, Schedule, Session};
 
@@ -193,6 +192,13 @@ pub fn train_on(
     Ok(())
 }
 
+/// All that a run is told.
+#[derive(Serialize, Deserialize)]
+struct Settings {
+    train: TrainConfig,
+    model: DlrmConfig,
+}
+
 /// A run of the loop.
 struct Run<'a, D> {
     data: &'a D,
@@ -233,20 +239,20 @@ impl<'a, D: TrainingData> Run<'a, D> {
                 rule: "it must end within the run",
             });
         }
-        let rows = [
-            data.training_rows(),
-            data.validation_rows(),
-            data.test_rows(),
-        ];
-        let of_data = of_data(data.features(), rows);
-        let fingerprint = fingerprint(&(config, model.config()), of_data)?;
-        let progress = session.begin(fingerprint)?;
+        let settings = Settings {
+            train: config.clone(),
+            model: model.config().clone(),
+        };
+        let progress = session.begin(&settings, data.fingerprint())?;
         let mut best = None;
         if let Some(checkpoint) = &session.resumed {
             load_parameters(checkpoint, model.parameters_mut())?;
             if let (Some(_), Some(checkpoints)) = (best_epoch(&progress), &session.checkpoints) {
+                let kept = checkpoints.best::<EpochMetrics>()?;
+                kept.check::<Settings>(&progress.identity)?;
+                check_best(&kept, &progress)?;
                 let mut parameters = model.parameters().clone();
-                load_parameters(&checkpoints.best::<EpochMetrics>()?, &mut parameters)?;
+                load_parameters(&kept, &mut parameters)?;
                 best = Some(parameters);
             }
         }
@@ -447,6 +453,20 @@ fn best_epoch(progress: &Progress<EpochMetrics>) -> Option<usize> {
     let errors = errors.filter_map(|(epoch, metrics)| Some((metrics.validation_rmse?, epoch)));
     let best = errors.min_by(|(a, _), (b, _)| a.total_cmp(b));
     best.map(|(_, epoch)| epoch)
+}
+
+/// Refuses a best epoch whose figures are not those of the run: it came from elsewhere.
+/// A run that was killed may have kept one that it has not come to again.
+fn check_best(best: &Checkpoint<EpochMetrics>, progress: &Progress<EpochMetrics>) -> Result<()> {
+    let (kept, known) = (&best.progress.epochs, &progress.epochs);
+    let figures = |it: &EpochMetrics| (it.train_loss, it.validation_rmse, it.test_rmse);
+    for (epoch, (kept, known)) in (1..).zip(kept.iter().zip(known)) {
+        if figures(kept) != figures(known) {
+            let difference = format!("the figures of epoch {epoch} are others");
+            return Err(best.of_another_run(vec![difference]));
+        }
+    }
+    Ok(())
 }
 
 fn add(errors: &mut Regression, rated: &[RatedPrediction]) -> Result<()> {

@@ -88,6 +88,30 @@ impl GeneratorConfig {
         }
     }
 
+    /// A name for the folder of these settings, that no others have: `sample-`, then the
+    /// numbers.
+    ///
+    /// ```
+    /// use mmdlrm_data::generate::GeneratorConfig;
+    ///
+    /// let tiny = GeneratorConfig::tiny();
+    /// assert!(tiny.folder_name().starts_with("sample-20-users-30-movies-300-ratings-seed-42"));
+    /// assert_ne!(GeneratorConfig { seed: 1, ..tiny.clone() }.folder_name(), tiny.folder_name());
+    /// ```
+    pub fn folder_name(&self) -> String {
+        let Self {
+            users,
+            movies,
+            ratings,
+            seed,
+            contents,
+        } = self;
+        let contents = if *contents { "" } else { "-bare" };
+        format!(
+            "sample-{users}-users-{movies}-movies-{ratings}-ratings-seed-{seed}{contents}-v{FORMAT}"
+        )
+    }
+
     fn check(&self) -> Result<()> {
         let refuse = |name, value: String, rule| Err(Error::setting(name, value, rule));
         let pairs = u64::from(self.users) * u64::from(self.movies);

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod cache;
+mod fingerprints;
 mod formats;
 mod leaks;
 mod properties;

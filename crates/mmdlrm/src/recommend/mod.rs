@@ -80,7 +80,8 @@ impl Recommender {
     ///
     /// # Errors
     /// A folder without a run that predicts ratings, or whose training has not ended an
-    /// epoch; data that are gone, or others than it was trained on.
+    /// epoch; data that are gone, or others than it was trained on
+    /// ([`Error::OtherData`] names them); another run's model.
     pub fn load(folder: impl AsRef<Path>, observer: &mut dyn Observer) -> Result<Self> {
         let SavedRun {
             config,
@@ -90,6 +91,7 @@ impl Recommender {
             modalities,
             posters,
             encoder,
+            ..
         } = SavedRun::load(folder.as_ref(), observer)?;
         observer.begin(Stage::Prepare, 0);
         let catalogue = Catalogue::new(&movielens.movies, posters);

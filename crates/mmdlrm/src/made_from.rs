@@ -1,0 +1,119 @@
+//! What a run was made from, and whether that is still there.
+
+use std::path::Path;
+
+use mmdlrm_data::{DataFingerprint, DataPart};
+use mmdlrm_encoders::Identity;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, ExperimentConfig, Result};
+
+/// What a run was made from. It stands in `config.json`, and whatever opens the run makes it
+/// again and compares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MadeFrom {
+    /// Names the run in its model and its checkpoints: a hash of everything that decides
+    /// what it learns. It is written once and never computed again, so that a later version
+    /// may have other settings.
+    pub run: String,
+    /// Ratings, movies, and of posters and plots those that are looked at.
+    pub data: DataFingerprint,
+    /// Which rows are learned from and held out.
+    pub split: DataFingerprint,
+    pub encoders: EncodersUsed,
+}
+
+/// What encoded posters and plots, where anything did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EncodersUsed {
+    pub posters: Option<Identity>,
+    pub plots: Option<Identity>,
+}
+
+impl MadeFrom {
+    pub fn new(
+        config: &ExperimentConfig,
+        data: DataFingerprint,
+        split: DataFingerprint,
+        encoders: EncodersUsed,
+    ) -> Result<Self> {
+        // Data, split and encoders are there as they are, wherever they lie. Where the run
+        // lies, and when it is kept, decides nothing.
+        let any = ExperimentConfig::default();
+        let settings = ExperimentConfig {
+            source: any.source,
+            split: any.split,
+            encoders: any.encoders,
+            stream: any.stream,
+            checkpoints: any.checkpoints,
+            out: any.out,
+            ..config.clone()
+        };
+        let settings = serde_json::to_string(&(settings, &encoders))?;
+        let settings = DataPart::of_words("settings", settings.bytes().map(u32::from));
+        let all = data.clone().with(split.clone());
+        Ok(Self {
+            run: all.with([settings].into_iter().collect()).digest(),
+            data,
+            split,
+            encoders,
+        })
+    }
+}
+
+/// A run that is opened, and what it was made from.
+#[derive(Clone, Copy)]
+pub(crate) struct Opened<'a> {
+    pub folder: &'a Path,
+    pub made_from: &'a MadeFrom,
+}
+
+impl Opened<'_> {
+    /// Refuses other data than the run's.
+    pub fn check_data(&self, now: &DataFingerprint) -> Result<()> {
+        self.check(&self.made_from.data, now)
+    }
+
+    /// Refuses another split of the same data.
+    pub fn check_split(&self, now: &DataFingerprint) -> Result<()> {
+        self.check(&self.made_from.split, now)
+    }
+
+    fn check(&self, before: &DataFingerprint, now: &DataFingerprint) -> Result<()> {
+        let changes = before.changes(now);
+        match changes.is_empty() {
+            true => Ok(()),
+            false => Err(Error::OtherData {
+                run: self.folder.to_owned(),
+                changes,
+            }),
+        }
+    }
+
+    /// Refuses other encoders than the run's.
+    pub fn check_encoders(&self, now: &EncodersUsed) -> Result<()> {
+        let before = &self.made_from.encoders;
+        for (what, before, now) in [
+            ("posters", &before.posters, &now.posters),
+            ("plots", &before.plots, &now.plots),
+        ] {
+            let same = match (before, now) {
+                (Some(before), Some(now)) => before.same_vectors(now),
+                (before, now) => before.is_none() && now.is_none(),
+            };
+            if !same {
+                let name = |identity: &Option<Identity>| match identity {
+                    None => "nothing".to_owned(),
+                    Some(it) => format!("{} ({}, {})", it.model, it.hash, it.dtype),
+                };
+                return Err(Error::OtherEncoder {
+                    run: self.folder.to_owned(),
+                    what,
+                    before: name(before),
+                    now: name(now),
+                });
+            }
+        }
+        Ok(())
+    }
+}
