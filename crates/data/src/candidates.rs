@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::text::{Dialect, TableFile};
+use crate::text::{Dialect, TableFile, shorten};
 use crate::{IdMap, MovieLens, Result, Split};
 
 /// For each of some users a movie that was held out, and movies that it competes
@@ -36,6 +36,7 @@ impl Candidates {
         let rated: HashSet<(u32, u32)> = pairs.map(|(&user, &movie)| (user, movie)).collect();
         let known = movielens.movies.index();
         let mut users = HashSet::new();
+        let mut competing = HashSet::new();
         let mut rows = Vec::new();
         TableFile::open(path, &Dialect::Csv, &["userId", "heldOutMovieId"])?.for_each(|row| {
             let (user_id, held_out) = (row.id(0)?, row.id(1)?);
@@ -49,6 +50,8 @@ impl Candidates {
                 return Err(row.bad(1, &problem));
             }
             let mut movie_ids = vec![held_out];
+            competing.clear();
+            competing.insert(held_out);
             for field in row.rest() {
                 let field = String::from_utf8_lossy(field);
                 let field = field.trim();
@@ -56,10 +59,11 @@ impl Candidates {
                     continue;
                 }
                 let Some(movie) = field.parse().ok().filter(|&id| known.row(id).is_some()) else {
-                    let problem = format!("competes with '{field}', which is no movie's id");
+                    let problem =
+                        format!("competes with '{}', which is no movie's id", shorten(field));
                     return Err(row.bad(1, &problem));
                 };
-                if movie_ids.contains(&movie) {
+                if !competing.insert(movie) {
                     let problem = format!("names {movie} twice among the candidates");
                     return Err(row.bad(1, &problem));
                 }

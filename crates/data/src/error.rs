@@ -22,6 +22,14 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// Something of another's stands where a folder is to be written.
+    #[error("{} {problem}; move it away, or name another folder", path.display())]
+    Occupied {
+        /// What stands there.
+        path: PathBuf,
+        /// Why it is left alone.
+        problem: &'static str,
+    },
     /// A file without a header or without a row.
     #[error("{} is empty: expected the header {expected:?} and at least one row", path.display())]
     Empty {
@@ -60,6 +68,14 @@ pub enum Error {
         /// The column at fault.
         column: String,
         /// What is wrong and what to do, the offending text included.
+        problem: String,
+    },
+    /// A file that asks for more than it holds, or than a table can.
+    #[error("{}: {problem}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What there is too much of, and what to do.
         problem: String,
     },
     /// A compressed file that ends early or is not what its name says.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use crate::context::Context;
 use crate::fingerprint::{DataPart, PartHasher, of_ids};
+use crate::movies::YEARS;
 use crate::rated::Rated;
 use crate::rated_bags::RatedBags;
 use crate::statistics::{DENSE_FEATURES, Statistics, WIDTH};
@@ -82,10 +83,15 @@ impl Features {
     /// the batches are to be of the new movie alone.
     ///
     /// # Errors
-    /// A genre that no other movie has, a vector of no modality, a second one of a
-    /// modality, or one that [does not fit the others](Modality::standardised) or is so
-    /// much longer that half precision cannot hold it.
+    /// A year of more than four digits, a genre that no other movie has, a vector of no
+    /// modality, a second one of a modality, or one that
+    /// [does not fit the others](Modality::standardised) or is so much longer that half
+    /// precision cannot hold it.
     pub fn with_new_movie(&self, movie: &NewMovie) -> Result<Self> {
+        if let Some(year) = movie.year.filter(|year| !YEARS.contains(year)) {
+            let rule = "a movie's year of release has at most four digits";
+            return Err(Error::setting("year", year, rule));
+        }
         let genre = |name: &String| {
             let found = self.genre_names.binary_search(name);
             found.map(|genre| genre as u32).map_err(|_| {
@@ -252,8 +258,8 @@ impl Features {
         part.count(self.genre_names.len()).finish()
     }
 
-    /// A batch of training rows; each row's own rating is left out of its
-    /// features. `draw` decides which ratings its bags hold.
+    /// A batch of training rows; each row's own rating is left out of the sums that its
+    /// features are made of. `draw` decides which ratings its bags hold.
     ///
     /// # Panics
     /// Where a user or a movie is no dense row, as every method that takes

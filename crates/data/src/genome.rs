@@ -1,17 +1,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type};
 use arrow_array::{FixedSizeListArray, Float32Array, RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 use rayon::prelude::*;
 
-use crate::text::{Blocks, Dialect, TableFile, decimal, digits, line_end};
+use crate::text::{Blocks, Dialect, FULL, TableFile, Texts, decimal, digits, line_end};
 use crate::{Error, IdMap, Modality, Result};
 
 const SCORE_COLUMNS: [&str; 3] = ["movieId", "tagId", "relevance"];
+
+/// Numbers of the table of scores, movies × tags, that there may be at least: 64 MiB.
+const FREE_NUMBERS: usize = 16 << 20;
+/// Those that there may be for each score in the file, which takes 6 bytes or more:
+/// releases have 1, since they score every tag for every movie.
+const NUMBERS_PER_SCORE: usize = 8;
 
 /// The tag genome (Vig, Sen and Riedl 2012): how well each of some tags fits
 /// each of some movies.
@@ -47,7 +52,7 @@ impl Genome {
             Some(scores) => scores,
             None => Scores::read_rows(scores_path, &tag_ids)?,
         };
-        let scores = scores.table(&tag_ids).map_err(Error::arrow(scores_path))?;
+        let scores = scores.table(&tag_ids, scores_path)?;
         Ok(Self { tags, scores })
     }
 
@@ -99,10 +104,15 @@ fn read_tags(path: &Path) -> Result<(IdMap, RecordBatch)> {
         });
     }
     let ids: Vec<u32> = named.iter().map(|&(id, ..)| id).collect();
-    let mut names = StringBuilder::new();
-    named
-        .iter()
-        .for_each(|(_, name, _)| names.append_value(name));
+    let mut names = Texts::default();
+    for (_, name, line) in &named {
+        names.push(name).ok_or_else(|| Error::Row {
+            path: path.to_owned(),
+            line: *line,
+            column: "tag".to_owned(),
+            problem: format!("the tag {FULL}"),
+        })?;
+    }
     let schema = Schema::new(vec![
         Field::new("tagId", DataType::UInt32, false),
         Field::new("tag", DataType::Utf8, false),
@@ -111,7 +121,7 @@ fn read_tags(path: &Path) -> Result<(IdMap, RecordBatch)> {
         Arc::new(schema),
         vec![
             Arc::new(UInt32Array::from(ids.clone())),
-            Arc::new(names.finish()),
+            Arc::new(names.array().map_err(Error::arrow(path))?),
         ],
     )
     .map_err(Error::arrow(path))?;
@@ -172,23 +182,78 @@ impl Scores {
     }
 
     /// A row a movie.
-    fn table(self, tags: &IdMap) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    fn table(self, tags: &IdMap, path: &Path) -> Result<RecordBatch> {
         let movies = IdMap::from_ids(self.movies.iter().copied());
-        let mut relevance = vec![0f32; movies.len() * tags.len()];
-        for ((movie, tag), value) in self.movies.iter().zip(self.tags).zip(self.relevance) {
-            if let Some(row) = movies.row(*movie) {
-                relevance[row as usize * tags.len() + tag as usize] = value;
+        let width = self.width(&movies, tags, path)?;
+        // No relevance is NaN, so that it tells what has not been given.
+        let mut relevance = vec![f32::NAN; movies.len() * tags.len()];
+        let scores = self.movies.iter().zip(self.tags).zip(self.relevance);
+        for (number, ((&movie, tag), value)) in scores.enumerate() {
+            // All are there: it is made of them.
+            let row = movies.row(movie).unwrap_or_default();
+            let cell = &mut relevance[row as usize * tags.len() + tag as usize];
+            if !cell.is_nan() {
+                return Err(twice(path, number));
             }
+            *cell = value;
         }
+        let absent = relevance.par_iter_mut().filter(|value| value.is_nan());
+        absent.for_each(|value| *value = 0.0);
         let item = Arc::new(Field::new_list_field(DataType::Float32, false));
-        let width = tags.len() as i32;
         let values = Arc::new(Float32Array::from(relevance));
-        let vectors = FixedSizeListArray::try_new(Arc::clone(&item), width, values, None)?;
+        let vectors = FixedSizeListArray::try_new(Arc::clone(&item), width, values, None)
+            .map_err(Error::arrow(path))?;
         let schema = Schema::new(vec![
             Field::new("movieId", DataType::UInt32, false),
             Field::new("relevance", DataType::FixedSizeList(item, width), false),
         ]);
         let ids = UInt32Array::from(movies.ids().to_vec());
         RecordBatch::try_new(Arc::new(schema), vec![Arc::new(ids), Arc::new(vectors)])
+            .map_err(Error::arrow(path))
     }
+
+    /// Length of a movie's vector, where the file has enough scores for as many numbers
+    /// as there are movies and tags.
+    fn width(&self, movies: &IdMap, tags: &IdMap, path: &Path) -> Result<i32> {
+        let scores = self.movies.len();
+        let most = FREE_NUMBERS.max(scores.saturating_mul(NUMBERS_PER_SCORE));
+        let fits = movies
+            .len()
+            .checked_mul(tags.len())
+            .is_some_and(|it| it <= most);
+        let width = i32::try_from(tags.len()).ok().filter(|_| fits);
+        width.ok_or_else(|| Error::TooLarge {
+            path: path.to_owned(),
+            problem: format!(
+                "{} movies × {} tags of genome-tags.csv are a table of which the {scores} scores here \
+                 fill too little, where releases fill it; remove the tags that have no scores",
+                movies.len(),
+                tags.len()
+            ),
+        })
+    }
+}
+
+/// The error at a score that an earlier line has given: reads the file again to find the
+/// line.
+fn twice(path: &Path, wanted: usize) -> Error {
+    let (mut found, mut number) = (None, 0);
+    let read = TableFile::open(path, &Dialect::Csv, &SCORE_COLUMNS).and_then(|file| {
+        file.for_each(|row| {
+            if number == wanted {
+                found = Some(row.bad(
+                    1,
+                    "has a score of this movie on an earlier line too; keep one of them",
+                ));
+            }
+            number += 1;
+            Ok(())
+        })
+    });
+    found.or(read.err()).unwrap_or_else(|| Error::Row {
+        path: path.to_owned(),
+        line: 0,
+        column: SCORE_COLUMNS.join(","),
+        problem: "a score stands twice; the file has changed meanwhile".to_owned(),
+    })
 }

@@ -1,24 +1,25 @@
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, StringArray, UInt32Array};
+use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
-use crate::text::{Dialect, TableFile};
+use crate::text::{Dialect, TableFile, Texts};
 use crate::{Error, Result};
 
 /// Reads `links.csv`: `movieId` (`UInt32`), `imdbId` and `tmdbId` (`Utf8`,
 /// since IMDb's leading zeros count; null where the file has none).
 pub(crate) fn read_links(path: &Path) -> Result<RecordBatch> {
     let file = TableFile::open(path, &Dialect::Csv, &["movieId", "imdbId", "tmdbId"])?;
-    let (mut movies, mut imdb, mut tmdb) = (Vec::new(), Vec::new(), Vec::new());
-    let present = |text: Cow<str>| (!text.is_empty()).then(|| text.into_owned());
+    let mut movies = Vec::new();
+    let [mut imdb, mut tmdb] = [Texts::default(), Texts::default()];
+    let [mut has_imdb, mut has_tmdb] = [Vec::new(), Vec::new()];
     file.for_each(|row| {
         movies.push(row.id(0)?);
-        imdb.push(present(row.text(1)?));
-        tmdb.push(present(row.text(2)?));
-        Ok(())
+        has_imdb.push(!row.text(1)?.is_empty());
+        row.push_text(1, &mut imdb)?;
+        has_tmdb.push(!row.text(2)?.is_empty());
+        row.push_text(2, &mut tmdb)
     })?;
     let schema = Schema::new(vec![
         Field::new("movieId", DataType::UInt32, false),
@@ -29,8 +30,8 @@ pub(crate) fn read_links(path: &Path) -> Result<RecordBatch> {
         Arc::new(schema),
         vec![
             Arc::new(UInt32Array::from(movies)),
-            Arc::new(StringArray::from(imdb)),
-            Arc::new(StringArray::from(tmdb)),
+            Arc::new(imdb.nullable(Some(has_imdb)).map_err(Error::arrow(path))?),
+            Arc::new(tmdb.nullable(Some(has_tmdb)).map_err(Error::arrow(path))?),
         ],
     )
     .map_err(Error::arrow(path))

@@ -1,18 +1,22 @@
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt32Type};
-use arrow_array::{Array, Int32Array, RecordBatch, UInt32Array};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_array::{Array, Int32Array, ListArray, RecordBatch, UInt32Array};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{ArrowError, DataType, Field, Schema};
 
-use crate::text::{Dialect, Row, TableFile};
+use crate::text::{Dialect, FULL, Row, TableFile, Texts};
 use crate::{Error, IdMap, Result};
 
 /// How releases write that a movie has no genre.
 const NO_GENRES: [&str; 3] = ["", "(no genres listed)", "unknown"];
+
+/// Those that four digits can tell.
+pub(crate) const YEARS: RangeInclusive<i32> = 0..=9999;
 
 /// Columns of `u.item` before those of the genres.
 const ITEM_COLUMNS: [&str; 5] = ["movieId", "title", "releaseDate", "videoDate", "url"];
@@ -31,29 +35,40 @@ pub struct Movies {
 }
 
 /// Builds the table row by row, whatever the format.
+#[derive(Default)]
 struct MoviesBuilder {
     ids: Vec<u32>,
     seen: HashSet<u32>,
-    titles: StringBuilder,
+    titles: Texts,
     years: Vec<Option<i32>>,
-    genres: ListBuilder<StringBuilder>,
+    /// Those of all movies, and how many each has.
+    genres: Texts,
+    genre_counts: Vec<usize>,
 }
 
 impl Movies {
     /// Schema of the table.
     pub fn schema() -> Arc<Schema> {
-        let genre = Field::new_list_field(DataType::Utf8, true);
+        let genre = Self::genre();
         Arc::new(Schema::new(vec![
             Field::new("movieId", DataType::UInt32, false),
             Field::new("title", DataType::Utf8, false),
             Field::new("year", DataType::Int32, true),
-            Field::new("genres", DataType::List(Arc::new(genre)), false),
+            Field::new("genres", DataType::List(genre), false),
         ]))
+    }
+
+    /// A genre in the list of a movie's.
+    fn genre() -> Arc<Field> {
+        Arc::new(Field::new_list_field(DataType::Utf8, true))
     }
 
     /// Reads `movies.csv` or `movies.dat`.
     pub(crate) fn read(path: &Path, dialect: &Dialect) -> Result<Self> {
-        let mut movies = MoviesBuilder::new();
+        Self::read_into(MoviesBuilder::default(), path, dialect)
+    }
+
+    fn read_into(mut movies: MoviesBuilder, path: &Path, dialect: &Dialect) -> Result<Self> {
         TableFile::open(path, dialect, &["movieId", "title", "genres"])?.for_each(|row| {
             let genres = row.text(2)?;
             movies.push(row, None, genres.trim().split('|').map(str::trim))
@@ -74,7 +89,7 @@ impl Movies {
             Ok(())
         })?;
         let items = Dialect::plain("|", ITEM_COLUMNS.len() + names.len());
-        let mut movies = MoviesBuilder::new();
+        let mut movies = MoviesBuilder::default();
         TableFile::open(path, &items, &ITEM_COLUMNS)?.for_each(|row| {
             let mut genres = Vec::new();
             for (number, name) in names.iter().enumerate() {
@@ -84,9 +99,8 @@ impl Movies {
                     _ => return Err(row.bad(0, "has a genre that is neither 0 nor 1")),
                 }
             }
-            // 01-Jan-1995
             let released = row.text(2)?;
-            let year = released.rsplit('-').next().and_then(|it| it.parse().ok());
+            let year = year_of_release(&released).map_err(|problem| row.bad(2, problem))?;
             movies.push(row, year, genres.into_iter())
         })?;
         movies.finish(path)
@@ -138,16 +152,6 @@ impl Movies {
 }
 
 impl MoviesBuilder {
-    fn new() -> Self {
-        Self {
-            ids: Vec::new(),
-            seen: HashSet::new(),
-            titles: StringBuilder::new(),
-            years: Vec::new(),
-            genres: ListBuilder::new(StringBuilder::new()),
-        }
-    }
-
     /// Takes a row whose columns 0 and 1 are the id and the title; `year` is
     /// for titles that have none.
     fn push<'a>(
@@ -163,26 +167,45 @@ impl MoviesBuilder {
         self.ids.push(id);
         let text = row.text(1)?;
         let (title, year_of_title) = split_title(&text);
-        self.titles.append_value(title);
+        let written = self.titles.push(title);
+        written.ok_or_else(|| row.bad(1, FULL))?;
         self.years.push(year_of_title.or(year));
+        let mut count = 0;
         for genre in genres.filter(|genre| !NO_GENRES.contains(genre)) {
-            self.genres.values().append_value(genre);
+            let written = self.genres.push(genre);
+            written.ok_or_else(|| {
+                row.bad(
+                    0,
+                    "has genres for which there is no room: their names may come to 2 GiB in all",
+                )
+            })?;
+            count += 1;
         }
-        self.genres.append(true);
+        self.genre_counts.push(count);
         Ok(())
     }
 
-    fn finish(mut self, path: &Path) -> Result<Movies> {
+    fn finish(self, path: &Path) -> Result<Movies> {
+        self.table().map_err(Error::arrow(path))
+    }
+
+    fn table(self) -> Result<Movies, ArrowError> {
+        // No name is empty, so they are no more than their bytes: offsets have room.
+        let genres = ListArray::try_new(
+            Movies::genre(),
+            OffsetBuffer::from_lengths(self.genre_counts),
+            Arc::new(self.genres.array()?),
+            None,
+        )?;
         let table = RecordBatch::try_new(
             Movies::schema(),
             vec![
                 Arc::new(UInt32Array::from(self.ids)),
-                Arc::new(self.titles.finish()),
+                Arc::new(self.titles.array()?),
                 Arc::new(Int32Array::from(self.years)),
-                Arc::new(self.genres.finish()),
+                Arc::new(genres),
             ],
-        )
-        .map_err(Error::arrow(path))?;
+        )?;
         Ok(Movies { table })
     }
 }
@@ -193,8 +216,7 @@ fn split_title(title: &str) -> (&str, Option<i32>) {
     let title = title.trim();
     let split = title.strip_suffix(')').and_then(|rest| {
         let (name, year) = rest.rsplit_once('(')?;
-        let four_digits = year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit());
-        Some((name.trim_end(), year.parse().ok().filter(|_| four_digits)?))
+        Some((name.trim_end(), four_digits(year)?))
     });
     match split {
         Some((name, year)) => (name, Some(year)),
@@ -202,9 +224,27 @@ fn split_title(title: &str) -> (&str, Option<i32>) {
     }
 }
 
+/// `"01-Jan-1995"` → 1995; the field may be empty.
+fn year_of_release(date: &str) -> Result<Option<i32>, &'static str> {
+    let date = date.trim();
+    if date.is_empty() {
+        return Ok(None);
+    }
+    let year = date.rsplit('-').next().unwrap_or(date);
+    let year = four_digits(year).ok_or(
+        "does not end with a year of four digits, as 01-Jan-1995 does; mend it or leave it empty",
+    )?;
+    Ok(Some(year))
+}
+
+fn four_digits(text: &str) -> Option<i32> {
+    let all = text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+    all.then(|| text.parse().ok())?
+}
+
 #[cfg(test)]
 mod tests {
-    use super::split_title;
+    use super::*;
 
     #[test]
     fn titles_split_from_their_years() {
@@ -222,5 +262,59 @@ mod tests {
         ] {
             assert_eq!(split_title(title), expected);
         }
+    }
+
+    #[test]
+    fn years_of_release_have_four_digits() {
+        for (date, expected) in [
+            ("01-Jan-1995", Ok(Some(1995))),
+            ("4-Feb-1971", Ok(Some(1971))),
+            ("1995", Ok(Some(1995))),
+            ("", Ok(None)),
+            (" ", Ok(None)),
+        ] {
+            assert_eq!(year_of_release(date), expected);
+        }
+        for date in [
+            "01-Jan-2000000000",
+            "01-Jan--1995",
+            "1-1-95",
+            "unknown",
+            "01-Jan-",
+        ] {
+            assert!(year_of_release(date).is_err(), "{date}");
+        }
+    }
+
+    #[test]
+    fn titles_and_genres_beyond_the_room_of_a_column_are_an_error_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("movies.csv");
+        let text = "movieId,title,genres\n1,Heat (1995),Crime\n2,Big (1988),Comedy|Drama\n";
+        std::fs::write(&path, text).unwrap();
+        let read = |titles, genres| {
+            let builder = MoviesBuilder {
+                titles: Texts::of_at_most(titles),
+                genres: Texts::of_at_most(genres),
+                ..MoviesBuilder::default()
+            };
+            Movies::read_into(builder, &path, &Dialect::Csv)
+        };
+        let whole = read(7, 16).unwrap();
+        assert_eq!(
+            whole.table(),
+            Movies::read(&path, &Dialect::Csv).unwrap().table()
+        );
+        let error = read(6, 16).unwrap_err().to_string();
+        assert!(
+            error.contains("movies.csv, line 3, column 'title': 'Big (1988)'"),
+            "{error}"
+        );
+        assert!(error.contains("2 GiB"), "{error}");
+        let error = read(7, 15).unwrap_err().to_string();
+        assert!(
+            error.contains("line 3") && error.contains("genres"),
+            "{error}"
+        );
     }
 }

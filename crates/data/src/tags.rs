@@ -1,11 +1,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, StringArray, UInt32Array};
-use arrow_buffer::OffsetBuffer;
+use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
-use crate::text::{Blocks, Dialect, TableFile, digits, line_end};
+use crate::text::{Blocks, Dialect, TableFile, Texts, digits, line_end};
 use crate::{Error, Result};
 
 const COLUMNS: [&str; 4] = ["userId", "movieId", "tag", "timestamp"];
@@ -28,13 +27,6 @@ struct Tags {
     texts: Texts,
 }
 
-/// Texts back to back.
-#[derive(Default)]
-struct Texts {
-    bytes: Vec<u8>,
-    lengths: Vec<usize>,
-}
-
 impl Tags {
     /// On all threads; `None` where anything needs a closer look, as a tag that
     /// spans lines does.
@@ -49,8 +41,7 @@ impl Tags {
             all.users.extend(part.users);
             all.movies.extend(part.movies);
             all.timestamps.extend(part.timestamps);
-            all.texts.bytes.extend(part.texts.bytes);
-            all.texts.lengths.extend(part.texts.lengths);
+            all.texts.append(part.texts)?;
         }
         (!all.users.is_empty()).then_some(all)
     }
@@ -62,13 +53,13 @@ impl Tags {
             text = text.strip_prefix(b",")?;
             tags.movies.push(digits(&mut text)?);
             text = text.strip_prefix(b",")?;
-            tags.texts.parse(&mut text)?;
+            parse_text(&mut text, &mut tags.texts)?;
             text = text.strip_prefix(b",")?;
             tags.timestamps.push(digits(&mut text)?);
             line_end(&mut text)?;
         }
-        let plain =
-            std::str::from_utf8(&tags.texts.bytes).is_ok() && !tags.texts.bytes.contains(&0);
+        let bytes = tags.texts.bytes();
+        let plain = std::str::from_utf8(bytes).is_ok() && !bytes.contains(&0);
         plain.then_some(tags)
     }
 
@@ -77,7 +68,7 @@ impl Tags {
         TableFile::open(path, dialect, &COLUMNS)?.for_each(|row| {
             tags.users.push(row.id(0)?);
             tags.movies.push(row.id(1)?);
-            tags.texts.push(row.text(2)?.as_bytes());
+            row.push_text(2, &mut tags.texts)?;
             tags.timestamps.push(row.timestamp(3)?);
             Ok(())
         })?;
@@ -103,49 +94,33 @@ impl Tags {
     }
 }
 
-impl Texts {
-    fn push(&mut self, text: &[u8]) {
-        self.bytes.extend_from_slice(text);
-        self.lengths.push(text.len());
-    }
-
-    /// Takes a field off the front of `text`, quoted or not.
-    fn parse(&mut self, text: &mut &[u8]) -> Option<()> {
-        let Some(mut quoted) = text.strip_prefix(b"\"") else {
-            let end = memchr::memchr3(b',', b'\n', b'"', text)?;
-            let (field, rest) = text.split_at(end);
-            self.push(field);
-            *text = rest;
-            // A quote in the middle, or no further field, is for others.
-            return rest.starts_with(b",").then_some(());
-        };
-        let start = self.bytes.len();
-        loop {
-            let end = memchr::memchr2(b'"', b'\n', quoted)?;
-            self.bytes.extend_from_slice(&quoted[..end]);
-            quoted = quoted[end..].strip_prefix(b"\"")?;
-            // Two quotes stand for one.
-            match quoted.strip_prefix(b"\"") {
-                Some(rest) => {
-                    self.bytes.push(b'"');
-                    quoted = rest;
-                }
-                None => break,
+/// Takes a field off the front of `text`, quoted or not.
+fn parse_text(text: &mut &[u8], texts: &mut Texts) -> Option<()> {
+    let Some(mut quoted) = text.strip_prefix(b"\"") else {
+        let end = memchr::memchr3(b',', b'\n', b'"', text)?;
+        let (field, rest) = text.split_at(end);
+        texts.write(field)?;
+        texts.finish();
+        *text = rest;
+        // A quote in the middle, or no further field, is for others.
+        return rest.starts_with(b",").then_some(());
+    };
+    loop {
+        let end = memchr::memchr2(b'"', b'\n', quoted)?;
+        texts.write(&quoted[..end])?;
+        quoted = quoted[end..].strip_prefix(b"\"")?;
+        // Two quotes stand for one.
+        match quoted.strip_prefix(b"\"") {
+            Some(rest) => {
+                texts.write(b"\"")?;
+                quoted = rest;
             }
+            None => break,
         }
-        self.lengths.push(self.bytes.len() - start);
-        *text = quoted;
-        Some(())
     }
-
-    fn array(self) -> Result<StringArray, arrow_schema::ArrowError> {
-        if i32::try_from(self.bytes.len()).is_err() {
-            let problem = "more than 2 GiB of text do not fit one table".to_owned();
-            return Err(arrow_schema::ArrowError::InvalidArgumentError(problem));
-        }
-        let offsets = OffsetBuffer::from_lengths(self.lengths);
-        StringArray::try_new(offsets, self.bytes.into(), None)
-    }
+    texts.finish();
+    *text = quoted;
+    Some(())
 }
 
 #[cfg(test)]

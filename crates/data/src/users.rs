@@ -1,10 +1,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, StringArray, UInt8Array, UInt32Array};
+use arrow_array::{RecordBatch, UInt8Array, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
-use crate::text::{Dialect, TableFile};
+use crate::text::{Dialect, FULL, TableFile, Texts};
 use crate::{Error, Result};
 
 /// Occupations by their codes in ML-1M, as its README gives them.
@@ -54,22 +54,25 @@ pub(crate) fn read_users(path: &Path, format: UsersFormat) -> Result<RecordBatch
         UsersFormat::Ml1m => (1, 2),
     };
     let dialect = Dialect::plain(separator, names.len());
-    let (mut users, mut genders, mut ages) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut occupations, mut zip_codes) = (Vec::new(), Vec::new());
+    let (mut users, mut ages) = (Vec::new(), Vec::new());
+    let (mut genders, mut occupations, mut zip_codes) =
+        (Texts::default(), Texts::default(), Texts::default());
     TableFile::open(path, &dialect, names)?.for_each(|row| {
         users.push(row.id(0)?);
-        genders.push(row.text(gender)?.into_owned());
+        row.push_text(gender, &mut genders)?;
         let years = u8::try_from(row.id(age)?);
         ages.push(years.map_err(|_| row.bad(age, "is not an age in years"))?);
-        occupations.push(match format {
-            UsersFormat::Ml100k => row.text(3)?.into_owned(),
-            UsersFormat::Ml1m => OCCUPATIONS
-                .get(row.id(3)? as usize)
-                .map(|&name| name.to_owned())
-                .ok_or_else(|| row.bad(3, "is not the code of an occupation (0 to 20)"))?,
-        });
-        zip_codes.push(row.text(4)?.into_owned());
-        Ok(())
+        match format {
+            UsersFormat::Ml100k => row.push_text(3, &mut occupations)?,
+            UsersFormat::Ml1m => {
+                let name = OCCUPATIONS.get(row.id(3)? as usize);
+                let name =
+                    name.ok_or_else(|| row.bad(3, "is not the code of an occupation (0 to 20)"))?;
+                let written = occupations.push(name);
+                written.ok_or_else(|| row.bad(3, FULL))?;
+            }
+        }
+        row.push_text(4, &mut zip_codes)
     })?;
     let schema = Schema::new(vec![
         Field::new("userId", DataType::UInt32, false),
@@ -82,10 +85,10 @@ pub(crate) fn read_users(path: &Path, format: UsersFormat) -> Result<RecordBatch
         Arc::new(schema),
         vec![
             Arc::new(UInt32Array::from(users)),
-            Arc::new(StringArray::from(genders)),
+            Arc::new(genders.array().map_err(Error::arrow(path))?),
             Arc::new(UInt8Array::from(ages)),
-            Arc::new(StringArray::from(occupations)),
-            Arc::new(StringArray::from(zip_codes)),
+            Arc::new(occupations.array().map_err(Error::arrow(path))?),
+            Arc::new(zip_codes.array().map_err(Error::arrow(path))?),
         ],
     )
     .map_err(Error::arrow(path))

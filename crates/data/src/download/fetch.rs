@@ -13,6 +13,8 @@ use crate::{Error, Result};
 
 /// A checksum file is a line; more than this is something else.
 const LONGEST_CHECKSUM_FILE: u64 = 4096;
+/// The longest archive that is fetched: the largest release has a third of a gigabyte.
+const LONGEST_ARCHIVE: u64 = 4 << 30;
 /// Bytes that are read at a time.
 const BUFFER: usize = 256 << 10;
 
@@ -169,7 +171,7 @@ fn persist(
         }
         on_event(DownloadEvent::Retry { problem });
         // At most a minute, with the default pause.
-        std::thread::sleep(settings.pause * 2u32.pow(fruitless.min(6)));
+        std::thread::sleep(settings.pause.saturating_mul(2u32.pow(fruitless.min(6))));
     }
 }
 
@@ -212,7 +214,10 @@ fn fetch_once(
         start = 0;
     }
     let length = response.body().content_length();
-    let total = total.or(length.map(|length| start + length));
+    let total = total.or(length.map(|length| start.saturating_add(length)));
+    if total.is_some_and(|total| total > LONGEST_ARCHIVE) {
+        return Err(too_long(url));
+    }
     on_event(DownloadEvent::Begin { done: start, total });
     file.seek(SeekFrom::Start(start))
         .map_err(Error::write(path))?;
@@ -228,6 +233,9 @@ fn fetch_once(
         file.write_all(&buffer[..read])
             .map_err(Error::write(path))?;
         reached += read as u64;
+        if reached > LONGEST_ARCHIVE {
+            return Err(too_long(url));
+        }
         on_event(DownloadEvent::Advance(read as u64));
     }
     Ok(match total {
@@ -236,6 +244,14 @@ fn fetch_once(
         }
         _ => Attempt::Done,
     })
+}
+
+fn too_long(url: &str) -> Error {
+    Error::Download {
+        url: url.to_owned(),
+        problem: "the file is longer than 4 GiB, as no release is; is the address right?"
+            .to_owned(),
+    }
 }
 
 /// What a status that is no success says: an error where it will not get

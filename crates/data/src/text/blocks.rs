@@ -53,7 +53,11 @@ impl Blocks {
             .into_par_iter()
             .map_init(Vec::new, |buffer, block| table.count(block, buffer))
             .collect::<Option<_>>()?;
-        Some(table)
+        // A row has a byte a column, its separators and its end: columns are not made
+        // long by what holds no rows.
+        let rows: usize = table.rows.iter().sum();
+        let bytes = rows.checked_mul(columns.len())? as u64;
+        (bytes <= length - start + 1).then_some(table)
     }
 
     /// Rows of each block, in the order of the file.
@@ -129,12 +133,16 @@ impl Blocks {
     }
 
     /// Rows that start in `block`: one for each line end that comes right
-    /// before one of its bytes.
+    /// before one of its bytes. `None` where it lies within a row that is too long
+    /// to be one of numbers.
     fn count(&self, block: u64, buffer: &mut Vec<u8>) -> Option<usize> {
         let bytes = self.bytes(block);
         let before = u64::from(block > 0);
         self.fill(bytes.start - before..bytes.end - 1, buffer)?;
         let line_ends = memchr::memchr_iter(b'\n', buffer).count();
+        if line_ends == 0 && buffer.len() > LONGEST_ROW {
+            return None;
+        }
         Some(line_ends + usize::from(block == 0))
     }
 

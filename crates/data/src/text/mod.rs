@@ -6,14 +6,17 @@
 //! means.
 
 mod blocks;
+mod limits;
 mod rows;
+mod texts;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub(crate) use blocks::{Blocks, decimal, digits, line_end, read_exact_at};
-pub(crate) use rows::{Row, TableFile};
+pub(crate) use rows::{Row, TableFile, shorten};
+pub(crate) use texts::{FULL, Texts};
 
 use crate::{Error, Result};
 
@@ -80,15 +83,18 @@ pub(crate) fn is_compressed(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "gz")
 }
 
-/// Opens a file that may be compressed.
+/// Opens a file that may be compressed; one that unpacks to far more than it holds ends
+/// in an error.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn Read>> {
     let file = File::open(path).map_err(Error::read(path))?;
-    if file.metadata().map_err(Error::read(path))?.is_dir() {
+    let metadata = file.metadata().map_err(Error::read(path))?;
+    if metadata.is_dir() {
         let source = std::io::Error::from(std::io::ErrorKind::IsADirectory);
         return Err(Error::read(path)(source));
     }
     if is_compressed(path) {
-        return Ok(Box::new(flate2::read::MultiGzDecoder::new(file)));
+        let unpacked = flate2::read::MultiGzDecoder::new(file);
+        return Ok(Box::new(limits::Unpacked::new(unpacked, metadata.len())));
     }
     Ok(Box::new(file))
 }

@@ -2,12 +2,14 @@
 //! column.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
 
-use super::{Dialect, open};
+use super::limits::{Excess, LONGEST_ROW, RowEnd, RowLimit};
+use super::{Dialect, FULL, Texts, open};
 use crate::{Error, Result};
 
 /// The longest piece of offending text that an error repeats.
@@ -16,9 +18,6 @@ const SHOWN_CHARACTERS: usize = 40;
 /// A row put after the last one of a CSV file: a quote that is left open
 /// swallows it, and so is found.
 const END: &str = "\u{4}end of file\u{4}";
-
-/// Rows as long as this are no rows of a table.
-const LONGEST_ROW: u64 = 16 << 20;
 
 /// A table of text whose header, where it has one, has been checked.
 pub(crate) struct TableFile {
@@ -29,7 +28,10 @@ pub(crate) struct TableFile {
 }
 
 enum Rows {
-    Csv(Box<csv::Reader<Box<dyn Read>>>),
+    Csv {
+        reader: Box<csv::Reader<Box<dyn Read>>>,
+        end: RowEnd,
+    },
     Plain {
         reader: Box<dyn BufRead>,
         separator: &'static str,
@@ -62,7 +64,9 @@ impl TableFile {
         names: &'static [&'static str],
     ) -> Result<Self> {
         let mut bytes = BufReader::new(open(path)?);
-        let start = bytes.fill_buf().map_err(|error| broken(path, 0, error))?;
+        let start = bytes
+            .fill_buf()
+            .map_err(|error| broken(path, names, 0, error))?;
         if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
             return Err(Error::Row {
                 path: path.to_owned(),
@@ -101,7 +105,8 @@ impl TableFile {
         names: &'static [&'static str],
     ) -> Result<Self> {
         let end = std::io::Cursor::new(format!("\n{END}\n"));
-        let bytes: Box<dyn Read> = Box::new(bytes.chain(end));
+        let (bytes, end) = RowLimit::new(bytes.chain(end));
+        let bytes: Box<dyn Read> = Box::new(bytes);
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             // By default a record ends between \r and \n, and the next one
@@ -110,7 +115,8 @@ impl TableFile {
             .from_reader(bytes);
         let header = reader
             .byte_headers()
-            .map_err(|error| broken(path, 0, io_error(error)))?;
+            .map_err(|error| broken(path, names, 0, io_error(error)))?;
+        end.reached();
         let mut header: Vec<String> = header
             .iter()
             .map(|field| String::from_utf8_lossy(field).trim().to_owned())
@@ -125,13 +131,12 @@ impl TableFile {
                 expected: expected(),
             });
         }
-        for (position, column) in header.iter().enumerate() {
-            if header[..position].contains(column) {
-                return Err(Error::DuplicateColumn {
-                    path: path.to_owned(),
-                    column: shorten(column),
-                });
-            }
+        let mut seen = HashSet::with_capacity(header.len());
+        if let Some(column) = header.iter().find(|column| !seen.insert(*column)) {
+            return Err(Error::DuplicateColumn {
+                path: path.to_owned(),
+                column: shorten(column),
+            });
         }
         let positions = names
             .iter()
@@ -155,7 +160,10 @@ impl TableFile {
                 latin1: false,
             },
             width: header.len(),
-            rows: Rows::Csv(Box::new(reader)),
+            rows: Rows::Csv {
+                reader: Box::new(reader),
+                end,
+            },
         })
     }
 
@@ -167,12 +175,12 @@ impl TableFile {
         while self
             .rows
             .next(&mut record, &mut line, &mut next_line)
-            .map_err(|error| broken(&self.context.path, next_line, error))?
+            .map_err(|error| broken(&self.context.path, self.context.names, next_line, error))?
         {
             if record.len() == 1 && record[0].trim_ascii().is_empty() {
                 continue;
             }
-            let is_csv = matches!(self.rows, Rows::Csv(_));
+            let is_csv = matches!(self.rows, Rows::Csv { .. });
             if is_csv && record.len() == 1 && &record[0] == END.as_bytes() {
                 continue;
             }
@@ -214,8 +222,9 @@ impl Rows {
         next_line: &mut u64,
     ) -> std::io::Result<bool> {
         match self {
-            Self::Csv(reader) => {
+            Self::Csv { reader, end } => {
                 let more = reader.read_byte_record(record).map_err(io_error)?;
+                end.reached();
                 *line = record.position().map_or(0, csv::Position::line);
                 *next_line = reader.position().line();
                 Ok(more)
@@ -229,8 +238,11 @@ impl Rows {
                 let mut text = Vec::new();
                 let read = reader
                     .by_ref()
-                    .take(LONGEST_ROW)
+                    .take(LONGEST_ROW + 1)
                     .read_until(b'\n', &mut text)?;
+                if read as u64 > LONGEST_ROW {
+                    return Err(Excess::Row.into_error());
+                }
                 *line = *next_line;
                 *next_line += 1;
                 record.clear();
@@ -309,6 +321,12 @@ impl Row<'_> {
         }
     }
 
+    /// Adds the text of `column` to a column of a table.
+    pub(crate) fn push_text(&self, column: usize, texts: &mut Texts) -> Result<()> {
+        let text = self.text(column)?;
+        texts.push(&text).ok_or_else(|| self.bad(column, FULL))
+    }
+
     /// An error at this row that opens with the text of `column`.
     pub(crate) fn bad(&self, column: usize, problem: &str) -> Error {
         let text = String::from_utf8_lossy(self.field(column));
@@ -367,10 +385,19 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     memchr::memmem::find(text, part).is_some()
 }
 
-/// What a reader says in the middle of a file: the file cannot be read, or
-/// what it is compressed into ends early.
-fn broken(path: &Path, line: u64, source: std::io::Error) -> Error {
+/// What a reader says in the middle of a file, after `line`: the file cannot be read,
+/// what it is compressed into ends early, or there is too much of it.
+fn broken(path: &Path, names: &[&str], line: u64, source: std::io::Error) -> Error {
     use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    let excess = source.get_ref().and_then(|it| it.downcast_ref::<Excess>());
+    if let Some(excess) = excess {
+        return Error::Row {
+            path: path.to_owned(),
+            line: line.max(1),
+            column: names.join(","),
+            problem: excess.to_string(),
+        };
+    }
     match source.kind() {
         UnexpectedEof | InvalidData | InvalidInput => Error::Damaged {
             path: path.to_owned(),
@@ -390,7 +417,7 @@ fn io_error(error: csv::Error) -> std::io::Error {
 
 /// Cuts text to a length that fits a one-line message, control characters
 /// escaped.
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     let mut short: String = text
         .chars()
         .take(SHOWN_CHARACTERS)

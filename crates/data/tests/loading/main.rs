@@ -9,6 +9,7 @@ mod bad_input;
 mod cache;
 mod fingerprints;
 mod formats;
+mod hostile;
 mod leaks;
 mod properties;
 
