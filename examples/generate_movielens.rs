@@ -28,7 +28,7 @@ struct Args {
     /// Leave out posters and plots
     #[arg(long)]
     no_contents: bool,
-    /// Folder to write; it must not exist, or be one that this program wrote
+    /// Folder to write; it must not exist, be empty, or hold nothing but what this program wrote
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }

@@ -323,6 +323,29 @@ fn what_was_left_of_another_version_is_fetched_anew() {
 }
 
 #[test]
+fn only_what_was_marked_is_removed_where_a_release_is_unpacked() {
+    let into = tempfile::tempdir().unwrap();
+    let place = into.path().join(".ml-25m.unpacked");
+    std::fs::create_dir(&place).unwrap();
+    std::fs::write(place.join("thesis.tex"), "…").unwrap();
+    let error = Server::with(&[]).download(into.path()).0.unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains(".ml-25m.unpacked is in the way"),
+        "{message}"
+    );
+    assert!(place.join("thesis.tex").exists());
+    // What a process leaves that is killed: the mark, and some files.
+    let mark = "A download is unpacked here. What is left of it may be removed.\n";
+    std::fs::remove_file(place.join("thesis.tex")).unwrap();
+    std::fs::create_dir(place.join("files")).unwrap();
+    std::fs::write(place.join("files/movies.csv"), "half").unwrap();
+    std::fs::write(place.join("unpacking.txt"), mark).unwrap();
+    whole(&Server::with(&[]).download(into.path()).0.unwrap());
+    assert!(!place.exists());
+}
+
+#[test]
 fn two_downloads_into_one_folder_do_not_mix() {
     let into = tempfile::tempdir().unwrap();
     let partial = std::fs::File::create(into.path().join(".ml-25m.zip.partial")).unwrap();

@@ -12,21 +12,23 @@
 //! The same settings give the same bytes, on any machine and with any number
 //! of threads.
 
+mod manifest;
 mod plot;
 mod poster;
 mod shape;
 mod world;
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
+use manifest::{Manifest, foreign};
 use shape::Draw;
 use world::{GeneratedMovie, World};
 
@@ -127,7 +129,7 @@ impl GeneratorConfig {
             let rule = "ids have 32 bits: there may be at most 4294967294 users and 2^30 movies";
             return refuse("size to generate", value, rule);
         }
-        if self.ratings < u64::from(self.users) || self.ratings * 2 > pairs {
+        if self.ratings < u64::from(self.users) || self.ratings > pairs / 2 {
             let value = self.ratings.to_string();
             let rule = "it must be at least one a user and at most half of users × movies";
             return refuse("number of ratings to generate", value, rule);
@@ -138,38 +140,98 @@ impl GeneratorConfig {
 
 /// Writes the folder `dir`: `ratings.csv`, `movies.csv`, `links.csv`,
 /// `tags.csv`, and, where contents are wanted, `posters.csv` with its pictures
-/// (JPEG and PNG) and `summaries.csv`; and a `README.txt` that says what it is.
-/// A folder that already holds just this is left as it is. `progress` is told
-/// of ratings as they are written.
+/// (JPEG and PNG) and `summaries.csv`; a `README.txt` that says what it is, and a
+/// `made-up.json` that lists the files, with their lengths and hashes. A folder that
+/// already holds just this is left as it is. `progress` is told of ratings as they are
+/// written.
 ///
-/// The folder is written beside and renamed into place: it is whole or absent.
+/// The folder is written beside and renamed into place: it is whole or absent. What
+/// stood there is removed if it is a made-up folder of other settings and nothing else
+/// is in it: nothing that this did not write is ever removed.
 ///
 /// # Errors
-/// Settings that make no sense, a folder that cannot be written, or one at
-/// `dir` that is something else than a made-up folder.
+/// Settings that make no sense, a folder that cannot be written, or one at `dir` that
+/// holds anything else than what this wrote there.
 pub fn write(dir: &Path, config: &GeneratorConfig, mut progress: impl FnMut(u64)) -> Result<()> {
     config.check()?;
     let readme = readme(config);
-    match std::fs::read_to_string(dir.join("README.txt")) {
-        Ok(found) if found == readme => return Ok(()),
-        Ok(found) if found.starts_with(README_TITLE) => {
-            std::fs::remove_dir_all(dir).map_err(Error::write(dir))?;
-        }
-        _ if dir.exists() => {
-            let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-            return Err(Error::write(dir)(source));
-        }
-        _ => {}
-    }
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    let beside = dir.with_file_name(format!(".{name}.{}.partial", std::process::id()));
+    let Some(standing) = Standing::at(dir, config, &readme)? else {
+        return Ok(());
+    };
+    let beside = make_beside(dir)?;
     let written = write_files(&beside, config, &readme, &mut progress)
+        .and_then(|()| Manifest::write(&beside, config))
+        .and_then(|()| standing.remove(dir))
         .and_then(|()| std::fs::rename(&beside, dir).map_err(Error::write(dir)));
     if written.is_err() {
-        // The first error is the one worth telling.
+        // It did not exist before. The first error is the one worth telling.
         let _ = std::fs::remove_dir_all(&beside);
     }
     written
+}
+
+/// What stands where a folder is to be written, if it may go.
+enum Standing {
+    Nothing,
+    EmptyFolder,
+    /// A made-up folder and nothing else.
+    MadeUp(Manifest),
+}
+
+impl Standing {
+    /// `None` where it is what is to be written.
+    fn at(dir: &Path, config: &GeneratorConfig, readme: &str) -> Result<Option<Self>> {
+        match std::fs::symlink_metadata(dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(Self::Nothing)),
+            Err(error) => return Err(Error::read(dir)(error)),
+            Ok(metadata) if !metadata.is_dir() && !dir.is_dir() => {
+                return Err(foreign(dir, "is no folder"));
+            }
+            Ok(_) => {}
+        }
+        if let Some(manifest) = Manifest::read(dir) {
+            if manifest.is_whole(dir, config) {
+                return Ok(None);
+            }
+            manifest.check(dir)?;
+            return Ok(Some(Self::MadeUp(manifest)));
+        }
+        // Folders of before there was a list.
+        if std::fs::read_to_string(dir.join("README.txt")).is_ok_and(|found| found == readme) {
+            return Ok(None);
+        }
+        let mut entries = std::fs::read_dir(dir).map_err(Error::read(dir))?;
+        match entries.next() {
+            None => Ok(Some(Self::EmptyFolder)),
+            Some(_) => Err(foreign(dir, "holds files that were not made up here")),
+        }
+    }
+
+    fn remove(&self, dir: &Path) -> Result<()> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::EmptyFolder => std::fs::remove_dir(dir).map_err(Error::write(dir)),
+            Self::MadeUp(manifest) => manifest.remove(dir),
+        }
+    }
+}
+
+/// A new folder beside `dir`.
+fn make_beside(dir: &Path) -> Result<PathBuf> {
+    let parent = dir.parent().unwrap_or(Path::new(""));
+    std::fs::create_dir_all(parent).map_err(Error::write(parent))?;
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let process = std::process::id();
+    let mut attempt = 0;
+    loop {
+        // A process of this number may have been killed at it.
+        let beside = dir.with_file_name(format!(".{name}.{process}-{attempt}.partial"));
+        match std::fs::create_dir(&beside) {
+            Ok(()) => return Ok(beside),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => attempt += 1,
+            Err(error) => return Err(Error::write(&beside)(error)),
+        }
+    }
 }
 
 const README_TITLE: &str = "A made-up MovieLens folder";
@@ -190,7 +252,6 @@ fn write_files(
     progress: &mut impl FnMut(u64),
 ) -> Result<()> {
     let world = World::draw(config);
-    std::fs::create_dir_all(dir).map_err(Error::write(dir))?;
     write_table(dir, "movies.csv", "movieId,title,genres", &world, |movie| {
         let GeneratedMovie {
             id,

@@ -11,6 +11,7 @@ mod fingerprints;
 mod formats;
 mod hostile;
 mod leaks;
+mod made_up;
 mod properties;
 
 use std::io::Write;
