@@ -100,7 +100,7 @@ struct Args {
     /// Seed of split, parameters, order of the ratings, what dropout drops, and sample
     #[arg(long, default_value_t = 42)]
     seed: u64,
-    /// Threads [default: one a core]
+    /// Threads, at most 16 for each core [default: one a core]
     #[arg(long)]
     threads: Option<usize>,
     /// Where posters and plots are encoded and the model is trained; with --task rank it
@@ -249,14 +249,20 @@ fn run(args: Args) -> Result<Box<dyn Display>, Error> {
     })
 }
 
+/// More would only wait for each other, each with buffers of its own.
+const THREADS_PER_CORE: usize = 16;
+
 fn set_threads(threads: usize) -> Result<(), Error> {
     let setting = |rule| Error::Setting {
         setting: "--threads",
         value: threads.to_string(),
         rule,
     };
-    if threads == 0 {
-        return Err(setting("it must be 1 or more"));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if !(1..=cores.saturating_mul(THREADS_PER_CORE)).contains(&threads) {
+        return Err(setting(
+            "it must be 1 or more, and at most 16 for each core",
+        ));
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

@@ -359,6 +359,12 @@ fn settings_that_make_no_sense() {
         ("--dim", "0", "dim"),
         ("--dim", "10000000000", "parameters"),
         ("--threads", "0", "--threads"),
+        ("--threads", "1000000", "at most 16 for each core"),
+        (
+            "--threads",
+            "18446744073709551615",
+            "at most 16 for each core",
+        ),
         ("--test-share", "1", "test share"),
         ("--device", "cuda", "--features cuda"),
     ] {
