@@ -80,7 +80,7 @@ fn visitors(run: &Path, given: usize) -> Result<String, Error> {
         let movies: Vec<u32> = rated[GIVEN..].iter().map(|rated| rated.0).collect();
         let stars = recommender.predict_for_visitor(&rated[..given], &movies)?;
         for (predicted, (_, stars)) in stars.iter().zip(&rated[GIVEN..]) {
-            errors.add(f64::from(*predicted), f64::from(*stars));
+            errors.add(f64::from(*predicted), f64::from(*stars))?;
         }
     }
     let rmse = errors.rmse().ok_or_else(|| Error::Setting {

@@ -271,18 +271,21 @@ fn train_one(
     folder.write_predictions(|write| {
         predict_test(&model, data, |rated| {
             for rated in rated {
-                errors.add(rated.prediction, rated.rating);
+                errors.add(rated.prediction, rated.rating)?;
             }
             write(rated)
         })
     })?;
+    let (Some(rmse), Some(mae)) = (errors.rmse(), errors.mae()) else {
+        return Err(format!("the {split} split holds out no rating to measure on").into());
+    };
     let run = Run {
         split,
         variant: name,
         seed,
         test_ratings: errors.count(),
-        rmse: errors.rmse().unwrap_or(f64::NAN),
-        mae: errors.mae().unwrap_or(f64::NAN),
+        rmse,
+        mae,
         parameters: model.parameters().len(),
         seconds,
     };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mmdlrm::metrics::student_t;
 use serde::Serialize;
 
 use crate::variants::Variant;
@@ -38,22 +39,17 @@ pub struct Estimate {
     pub half_width: Option<f64>,
 }
 
-/// 97.5 % quantiles of Student's t, from one degree of freedom on.
-const STUDENT: [f64; 10] = [
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-];
-/// Of the normal distribution.
-const NORMAL: f64 = 1.960;
+/// Of the intervals.
+const CONFIDENCE: f64 = 0.95;
 
 impl Estimate {
     fn of(values: &[f64]) -> Self {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let quantile = |freedom: usize| STUDENT.get(freedom - 1).copied().unwrap_or(NORMAL);
-        let freedom = values.len().saturating_sub(1);
-        let half_width =
-            (freedom > 0).then(|| quantile(freedom) * (squares / freedom as f64 / count).sqrt());
+        let freedom = values.len().saturating_sub(1) as u32;
+        let half_width = student_t(CONFIDENCE, freedom)
+            .map(|quantile| quantile * (squares / f64::from(freedom) / count).sqrt());
         Self { mean, half_width }
     }
 

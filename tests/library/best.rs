@@ -57,7 +57,7 @@ fn predictions(data: &Dataset) -> (Vec<u64>, Regression, Regression) {
     for batch in data.test_batches(1000) {
         let batch = batch.unwrap();
         for (base, stars) in batch.base.iter().zip(&batch.stars) {
-            biases.add(f64::from(*base), f64::from(*stars));
+            biases.add(f64::from(*base), f64::from(*stars)).unwrap();
         }
     }
     let config = TrainConfig {
@@ -71,7 +71,7 @@ fn predictions(data: &Dataset) -> (Vec<u64>, Regression, Regression) {
     predict_test(&model, data, |rated| {
         for rated in rated {
             bits.push(rated.prediction.to_bits());
-            errors.add(rated.prediction, rated.rating);
+            errors.add(rated.prediction, rated.rating)?;
         }
         Ok(())
     })
@@ -125,7 +125,7 @@ fn the_process_takes_its_share_of_predictions_and_knows_more_than_biases() {
         predict_test(&untrained, &data, |rated| {
             for rated in rated {
                 found.push(rated.prediction);
-                errors.add(rated.prediction, rated.rating);
+                errors.add(rated.prediction, rated.rating)?;
             }
             Ok(())
         })

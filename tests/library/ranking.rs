@@ -100,7 +100,11 @@ fn check_ranking_metric(preset: Preset) {
         users += 1;
     }
     let mut calls = 0;
-    let ranking = rank_catalogue(&model, &dataset, 10, |_, _| calls += 1).unwrap();
+    let ranking = rank_catalogue(&model, &dataset, 10, |_, _| {
+        calls += 1;
+        Ok(())
+    })
+    .unwrap();
     assert_eq!((ranking.users(), calls), (users, users));
     assert!((ranking.mean().unwrap() - sum / users as f64).abs() < 1e-9);
 }
@@ -178,7 +182,7 @@ fn a_model_with_inputs_of_pairs_ranks_pair_by_pair() {
         error.to_string().contains("dense features describe pairs"),
         "{error}"
     );
-    let ranking = rank_catalogue(&model, &dataset, 10, |_, _| {}).unwrap();
+    let ranking = rank_catalogue(&model, &dataset, 10, |_, _| Ok(())).unwrap();
     assert!(ranking.mean().is_some());
 }
 

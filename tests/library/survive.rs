@@ -182,7 +182,7 @@ fn validation_rmse(model: &Dlrm, data: &Dataset) -> f64 {
     let mut errors = mmdlrm::metrics::Regression::default();
     mmdlrm::train::predict_validation(model, data, |rated| {
         for rated in rated {
-            errors.add(rated.prediction, rated.rating);
+            errors.add(rated.prediction, rated.rating)?;
         }
         Ok(())
     })

@@ -5,13 +5,14 @@
 ///
 /// // Nothing, 1 or 2, 3 to 9, 10 and more.
 /// let mut by_ratings: Breakdown<Regression> = Breakdown::new(&[0, 2, 9]);
-/// by_ratings.at(0).add(3.0, 5.0);
-/// by_ratings.at(7).add(3.0, 4.0);
+/// by_ratings.at(0).add(3.0, 5.0)?;
+/// by_ratings.at(7).add(3.0, 4.0)?;
 /// let groups: Vec<_> = by_ratings.groups().map(|(name, it)| (name, it.mse())).collect();
 /// assert_eq!(groups[0], ("0".to_owned(), Some(4.0)));
 /// assert_eq!(groups[1], ("1–2".to_owned(), None));
 /// assert_eq!(groups[2], ("3–9".to_owned(), Some(1.0)));
 /// assert_eq!(groups[3], ("10 or more".to_owned(), None));
+/// # Ok::<(), mmdlrm_metrics::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Breakdown<T> {

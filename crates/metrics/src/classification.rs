@@ -8,7 +8,8 @@ use crate::{Error, Result};
 /// items are relevant, or none is.
 ///
 /// # Errors
-/// [`Error::LengthMismatch`], [`Error::NotANumber`].
+/// [`Error::LengthMismatch`], [`Error::NotANumber`], [`Error::Unusable`] of a relevance
+/// that is infinite.
 ///
 /// ```
 /// let auc = mmdlrm_metrics::roc_auc(&[1.0, 0.0, 1.0], &[0.9, 0.5, 0.5])?;
@@ -35,7 +36,8 @@ where
 /// interpolation, as scikit-learn has it. `None` where nothing is relevant.
 ///
 /// # Errors
-/// [`Error::LengthMismatch`], [`Error::NotANumber`].
+/// [`Error::LengthMismatch`], [`Error::NotANumber`], [`Error::Unusable`] of a relevance
+/// that is infinite.
 ///
 /// ```
 /// let precision = mmdlrm_metrics::average_precision(&[1.0, 0.0, 1.0], &[3.0, 2.0, 1.0])?;

@@ -18,6 +18,24 @@ pub enum Error {
         /// Position in the slice.
         position: usize,
     },
+    /// A number that would make a figure NaN or infinite.
+    #[error("{what} number {position} is {value}; {rule}")]
+    Unusable {
+        /// What it is: `"prediction"`, `"relevance"`, `"weight"`.
+        what: &'static str,
+        /// How many came before it, in the slice or in the accumulator.
+        position: u64,
+        /// The value.
+        value: f64,
+        /// The rule it breaks.
+        rule: &'static str,
+    },
+    /// Numbers that are finite one by one, and not when they are multiplied or added up.
+    #[error("{what} is more than an f64 holds; scale the numbers down")]
+    Overflow {
+        /// Which sum.
+        what: &'static str,
+    },
     /// A calibration without bins.
     #[error("the number of bins is 0; a calibration error needs 1 or more")]
     NoBins,
@@ -50,3 +68,26 @@ pub enum Error {
 
 /// [`std::result::Result`] with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// `value`, if it is finite.
+    pub(crate) fn unless_finite(what: &'static str, position: u64, value: f64) -> Result<f64> {
+        if value.is_finite() {
+            return Ok(value);
+        }
+        Err(Self::Unusable {
+            what,
+            position,
+            value,
+            rule: "it must be a finite number",
+        })
+    }
+
+    /// `sum`, if it is finite; what it is of is.
+    pub(crate) fn unless_too_large(what: &'static str, sum: f64) -> Result<f64> {
+        if sum.is_finite() {
+            return Ok(sum);
+        }
+        Err(Self::Overflow { what })
+    }
+}

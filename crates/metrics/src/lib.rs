@@ -7,8 +7,10 @@
 //!   [`Probabilities`] (log loss, calibration).
 //! - Beyond being right: [`Recommended`] (coverage, novelty),
 //!   [`intra_list_diversity`].
-//! - [`PerUser`] averages over users and gives confidence intervals, [`Breakdown`]
-//!   tells groups apart.
+//! - [`PerUser`] averages over users and gives confidence intervals, [`student_t`]
+//!   those of few values, [`Breakdown`] tells groups apart.
+//!
+//! No figure is NaN: what would make it so is refused where it is added.
 //!
 //! What scikit-learn has is equal to it. Nothing here knows where the numbers come
 //! from: the training crate feeds them, and so can any program.
@@ -18,14 +20,14 @@
 //!
 //! let mut regression = Regression::default();
 //! for (prediction, rating) in [(3.5, 4.0), (2.0, 3.0)] {
-//!     regression.add(prediction, rating);
+//!     regression.add(prediction, rating)?;
 //! }
 //! assert_eq!(regression.mse(), Some(0.625));
 //! assert_eq!(regression.mae(), Some(0.75));
 //!
 //! // One user: three movies, held-out ratings as graded relevance.
 //! let mut ndcg = PerUser::default();
-//! ndcg.add(ndcg_at_k(&[5.0, 0.0, 3.0], &[0.9, 0.8, 0.7], 10)?);
+//! ndcg.add(ndcg_at_k(&[5.0, 0.0, 3.0], &[0.9, 0.8, 0.7], 10)?)?;
 //! assert!((ndcg.mean().unwrap() - 0.9430).abs() < 1e-4);
 //! # Ok::<(), mmdlrm_metrics::Error>(())
 //! ```
@@ -41,6 +43,7 @@ mod ndcg;
 mod per_user;
 mod protocol;
 mod regression;
+mod student;
 mod top_k;
 
 pub use breakdown::Breakdown;
@@ -51,6 +54,7 @@ pub use ndcg::{Gain, Ndcg, Ties, dcg_at_k, ndcg_at_k};
 pub use per_user::PerUser;
 pub use protocol::Protocol;
 pub use regression::Regression;
+pub use student::student_t;
 pub use top_k::TopK;
 
 #[cfg(doctest)]

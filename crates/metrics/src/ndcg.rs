@@ -17,7 +17,9 @@ use crate::{Error, Result};
 /// of any length can be passed whole.
 ///
 /// # Errors
-/// [`Error::LengthMismatch`], [`Error::NotANumber`], [`Error::ZeroCutOff`].
+/// [`Error::LengthMismatch`], [`Error::NotANumber`], [`Error::ZeroCutOff`];
+/// [`Error::Unusable`] of a relevance that is infinite, and [`Error::Overflow`] where
+/// gains add up to that.
 ///
 /// ```
 /// let dcg = mmdlrm_metrics::dcg_at_k(&[3.0, 2.0], &[0.1, 0.9], 10)?;
@@ -30,14 +32,14 @@ where
     S: Copy + Into<f64>,
 {
     check(relevance, scores, k)?;
-    Ok(tie_averaged_dcg(relevance, scores, k))
+    Error::unless_too_large(SUM, tie_averaged_dcg(relevance, scores, k))
 }
 
-/// `nDCG@k` of one list, between 0 and 1 for relevances of 0 or more; 0 where
-/// nothing is relevant.
+/// `nDCG@k` of one list, between 0 and 1; 0 where nothing is relevant.
 ///
 /// # Errors
-/// As [`dcg_at_k`].
+/// As [`dcg_at_k`], and [`Error::Unusable`] of a relevance below 0, for which there is no
+/// ideal order to compare with.
 ///
 /// ```
 /// // The best item is ranked second: 1/log₂(3) of the ideal gain.
@@ -51,13 +53,15 @@ where
     S: Copy + Into<f64>,
 {
     check(relevance, scores, k)?;
-    let ideal = tie_averaged_dcg(relevance, relevance, k);
-    Ok(if ideal == 0.0 {
-        0.0
-    } else {
-        tie_averaged_dcg(relevance, scores, k) / ideal
-    })
+    reject_negative(relevance)?;
+    match Error::unless_too_large(SUM, tie_averaged_dcg(relevance, relevance, k))? {
+        0.0 => Ok(0.0),
+        ideal => Ok(tie_averaged_dcg(relevance, scores, k) / ideal),
+    }
 }
+
+/// What may be too large.
+const SUM: &str = "the sum of discounted gains";
 
 /// How [`Ndcg`] turns a relevance into a gain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -136,18 +140,20 @@ impl Ndcg {
     /// nDCG of one list; 0 where nothing is relevant.
     ///
     /// # Errors
-    /// As [`dcg_at_k`].
+    /// As [`ndcg_at_k`].
     pub fn of<R, S>(&self, relevance: &[R], scores: &[S]) -> Result<f64>
     where
         R: Copy + Into<f64>,
         S: Copy + Into<f64>,
     {
         check(relevance, scores, self.k)?;
+        reject_negative(relevance)?;
         let gains: Vec<f64> = relevance
             .iter()
             .map(|&relevance| self.gain.of(relevance.into()))
             .collect();
         let ideal = tie_averaged_dcg(&gains, &gains, self.k);
+        Error::unless_too_large(SUM, ideal)?;
         if ideal == 0.0 {
             return Ok(0.0);
         }
@@ -171,7 +177,7 @@ where
     }
 }
 
-/// Both lists must have one length and no NaN.
+/// Both lists must have one length and no NaN, and relevances must be finite.
 pub(crate) fn check_lists<R, S>(relevance: &[R], scores: &[S]) -> Result<()>
 where
     R: Copy + Into<f64>,
@@ -183,14 +189,44 @@ where
             scores: scores.len(),
         });
     }
-    reject_nan(relevance, "relevance")?;
-    reject_nan(scores, "score")
+    if !all(relevance, f64::is_finite) {
+        reject_nan(relevance, "relevance")?;
+        for (position, &value) in (0..).zip(relevance) {
+            Error::unless_finite("relevance", position, value.into())?;
+        }
+    }
+    if !all(scores, |score| !score.is_nan()) {
+        reject_nan(scores, "score")?;
+    }
+    Ok(())
+}
+
+/// Whether something holds for all; goes to the end in any case, some at a time.
+fn all<T: Copy + Into<f64>>(values: &[T], holds: impl Fn(f64) -> bool) -> bool {
+    let values = values.iter();
+    values.fold(true, |all, &value| all & holds(value.into()))
 }
 
 fn reject_nan<T: Copy + Into<f64>>(values: &[T], what: &'static str) -> Result<()> {
     match values.iter().position(|&value| value.into().is_nan()) {
         Some(position) => Err(Error::NotANumber { what, position }),
         None => Ok(()),
+    }
+}
+
+fn reject_negative<R: Copy + Into<f64>>(relevance: &[R]) -> Result<()> {
+    if all(relevance, |value| value >= 0.0) {
+        return Ok(());
+    }
+    let mut values = (0..).zip(relevance.iter().map(|&value| value.into()));
+    match values.find(|&(_, value)| value < 0.0) {
+        None => Ok(()),
+        Some((position, value)) => Err(Error::Unusable {
+            what: "relevance",
+            position,
+            value,
+            rule: "nDCG needs relevances of 0 or more",
+        }),
     }
 }
 
@@ -326,5 +362,30 @@ mod tests {
             })
         );
         assert_eq!(ndcg_at_k::<f64, f64>(&[], &[], 10), Ok(0.0));
+    }
+
+    #[test]
+    fn no_relevance_makes_ndcg_nan() {
+        for (relevance, word) in [
+            ([f64::INFINITY, 1.0], "relevance number 0 is inf"),
+            ([1.0, f64::NEG_INFINITY], "relevance number 1 is -inf"),
+            ([1.0, -1.0], "0 or more"),
+            ([f64::MAX, f64::MAX], "more than an f64 holds"),
+        ] {
+            for scores in [[1.0, 2.0], [1.0, 1.0], [f64::INFINITY, f64::NEG_INFINITY]] {
+                let message = ndcg_at_k(&relevance, &scores, 10).unwrap_err().to_string();
+                assert!(message.contains(word), "{message}");
+            }
+        }
+        // 2¹⁰²⁴ is infinite where 1024 is not.
+        let exponential = Ndcg::at(10).with_gain(Gain::Exponential);
+        assert!(matches!(
+            exponential.of(&[1024.0, 1.0], &[1.0, 2.0]),
+            Err(Error::Overflow { .. })
+        ));
+        assert!(dcg_at_k(&[f64::MAX, f64::MAX], &[1.0, 2.0], 10).is_err());
+        // Infinite scores have an order.
+        let best = [f64::INFINITY, f64::NEG_INFINITY];
+        assert_eq!(ndcg_at_k(&[1.0, 0.0], &best, 10), Ok(1.0));
     }
 }

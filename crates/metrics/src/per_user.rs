@@ -1,6 +1,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use crate::{Error, Result};
+
 /// A mean over users, one value a user, with a bootstrap confidence interval.
 ///
 /// Users are drawn, not ratings: the ratings of a user are alike, and an interval
@@ -14,12 +16,13 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 ///
 /// let mut ndcg = PerUser::default();
 /// for user in 0..100 {
-///     ndcg.add(f64::from(user % 2));
+///     ndcg.add(f64::from(user % 2))?;
 /// }
 /// assert_eq!(ndcg.mean(), Some(0.5));
 /// let (low, high) = ndcg.interval(0.95, 1000, 42).unwrap();
 /// // 0.5 ± 1.96·0.05
 /// assert!((low - 0.4).abs() < 0.02 && (high - 0.6).abs() < 0.02);
+/// # Ok::<(), mmdlrm_metrics::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PerUser {
@@ -28,13 +31,30 @@ pub struct PerUser {
 
 impl PerUser {
     /// Adds one user's value.
-    pub fn add(&mut self, value: f64) {
-        self.add_sum(value, 1.0);
+    ///
+    /// # Errors
+    /// As [`Self::add_sum`].
+    pub fn add(&mut self, value: f64) -> Result<()> {
+        self.add_sum(value, 1.0)
     }
 
     /// Adds the sum over one user's items and what it weighs, their number.
-    pub fn add_sum(&mut self, sum: f64, weight: f64) {
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] of a sum that is not finite, or a weight that is not, or is
+    /// below 0; the user is not counted then.
+    pub fn add_sum(&mut self, sum: f64, weight: f64) -> Result<()> {
+        Error::unless_finite("sum", self.users(), sum)?;
+        if !(weight.is_finite() && weight >= 0.0) {
+            return Err(Error::Unusable {
+                what: "weight",
+                position: self.users(),
+                value: weight,
+                rule: "it must be finite and not below 0",
+            });
+        }
         self.sums.push((sum, weight));
+        Ok(())
     }
 
     /// Adds everything another accumulator has seen.
@@ -90,7 +110,9 @@ mod tests {
         let mut errors = PerUser::default();
         for user in 0..400 {
             let ratings = f64::from(user % 3 + 1);
-            errors.add_sum(ratings * f64::from(user % 7), ratings);
+            errors
+                .add_sum(ratings * f64::from(user % 7), ratings)
+                .unwrap();
         }
         let mean = errors.mean().unwrap();
         let (low, high) = errors.interval(0.9, 2000, 1).unwrap();
@@ -105,9 +127,22 @@ mod tests {
     fn nothing_has_no_interval() {
         assert_eq!(PerUser::default().interval(0.95, 100, 1), None);
         let mut one = PerUser::default();
-        one.add(0.25);
+        one.add(0.25).unwrap();
         assert_eq!(one.interval(0.95, 100, 1), Some((0.25, 0.25)));
         assert_eq!(one.interval(1.0, 100, 1), None);
         assert_eq!(one.interval(0.95, 0, 1), None);
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_and_a_weight_below_0_are_refused() {
+        let mut errors = PerUser::default();
+        errors.add(1.0).unwrap();
+        let message = errors.add(f64::NAN).unwrap_err().to_string();
+        assert!(message.starts_with("sum number 1 is NaN"), "{message}");
+        for weight in [f64::NAN, f64::INFINITY, -1.0] {
+            let message = errors.add_sum(1.0, weight).unwrap_err().to_string();
+            assert!(message.starts_with("weight number 1 is "), "{message}");
+        }
+        assert_eq!((errors.users(), errors.mean()), (1, Some(1.0)));
     }
 }

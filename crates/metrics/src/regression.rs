@@ -1,3 +1,5 @@
+use crate::{Error, Result};
+
 /// Streaming errors of predicted numbers: MSE, RMSE, MAE, R².
 ///
 /// With predictions `p` and targets `y` over `n` pairs, `MSE = Σ(p − y)²/n`,
@@ -9,18 +11,22 @@
 /// use mmdlrm_metrics::Regression;
 ///
 /// let mut whole = Regression::default();
-/// whole.add(3.0, 4.0);
+/// whole.add(3.0, 4.0)?;
 /// let mut part = Regression::default();
-/// part.add(5.0, 2.0);
+/// part.add(5.0, 2.0)?;
 /// whole.merge(&part);
 /// assert_eq!(whole.count(), 2);
 /// assert_eq!(whole.mse(), Some(5.0));
 /// assert_eq!(whole.mae(), Some(2.0));
 /// assert_eq!(whole.r2(), Some(-4.0));
 ///
-/// // Pairs of prediction and target collect into one.
-/// let same: Regression = [(3.0, 4.0), (5.0, 2.0)].into_iter().collect();
-/// assert_eq!(same, whole);
+/// // Or of pairs of prediction and target.
+/// assert_eq!(Regression::of([(3.0, 4.0), (5.0, 2.0)])?, whole);
+///
+/// // What is not a number would make every figure none.
+/// assert!(whole.add(f64::NAN, 3.0).is_err());
+/// assert_eq!(whole.count(), 2);
+/// # Ok::<(), mmdlrm_metrics::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Regression {
@@ -34,15 +40,42 @@ pub struct Regression {
 }
 
 impl Regression {
+    /// Of pairs of prediction and target.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn of(pairs: impl IntoIterator<Item = (f64, f64)>) -> Result<Self> {
+        let mut regression = Self::default();
+        for (prediction, target) in pairs {
+            regression.add(prediction, target)?;
+        }
+        Ok(regression)
+    }
+
     /// Adds one pair.
-    pub fn add(&mut self, prediction: f64, target: f64) {
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] where one of the two is not finite, [`Error::Overflow`] where
+    /// squared errors add up to more than an f64 holds; the pair is not counted then.
+    pub fn add(&mut self, prediction: f64, target: f64) -> Result<()> {
+        Error::unless_finite("prediction", self.count, prediction)?;
+        Error::unless_finite("target", self.count, target)?;
         let error = prediction - target;
-        self.count += 1;
-        self.squared += error * error;
-        self.absolute += error.abs();
+        let squared = self.squared + error * error;
+        let count = self.count + 1;
         let before = target - self.mean;
-        self.mean += before / self.count as f64;
-        self.deviations += before * (target - self.mean);
+        let mean = self.mean + before / count as f64;
+        let deviations = self.deviations + before * (target - mean);
+        Error::unless_too_large("the sum of squared errors", squared)?;
+        Error::unless_too_large("the sum of squared targets", deviations)?;
+        *self = Self {
+            count,
+            squared,
+            absolute: self.absolute + error.abs(),
+            mean,
+            deviations,
+        };
+        Ok(())
     }
 
     /// Adds everything another accumulator has seen.
@@ -96,12 +129,31 @@ impl Regression {
     }
 }
 
-impl FromIterator<(f64, f64)> for Regression {
-    fn from_iter<T: IntoIterator<Item = (f64, f64)>>(pairs: T) -> Self {
-        let mut regression = Self::default();
-        for (prediction, target) in pairs {
-            regression.add(prediction, target);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_finite_is_refused_and_not_counted() {
+        let mut errors = Regression::of([(3.0, 4.0)]).unwrap();
+        let before = errors;
+        for (prediction, target, what) in [
+            (f64::NAN, 1.0, "prediction"),
+            (f64::INFINITY, 1.0, "prediction"),
+            (1.0, f64::NAN, "target"),
+            (1.0, f64::NEG_INFINITY, "target"),
+        ] {
+            let message = errors.add(prediction, target).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("{what} number 1 is ")),
+                "{message}"
+            );
         }
-        regression
+        for (prediction, target) in [(1e200, 0.0), (0.0, 1e200), (1e200, 1e200)] {
+            let error = errors.add(prediction, target).unwrap_err();
+            assert!(matches!(error, Error::Overflow { .. }), "{error}");
+        }
+        assert_eq!(errors, before);
+        assert!(Regression::of([(1.0, 1.0), (f64::NAN, 1.0)]).is_err());
     }
 }

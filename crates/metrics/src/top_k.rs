@@ -28,7 +28,8 @@ impl TopK {
     /// Ranks a list; `relevance` and `scores` are parallel, one entry an item.
     ///
     /// # Errors
-    /// [`Error::LengthMismatch`], [`Error::NotANumber`], [`Error::ZeroCutOff`].
+    /// [`Error::LengthMismatch`], [`Error::NotANumber`], [`Error::ZeroCutOff`],
+    /// [`Error::Unusable`] of a relevance that is infinite.
     pub fn new<R, S>(relevance: &[R], scores: &[S], k: usize) -> Result<Self>
     where
         R: Copy + Into<f64>,

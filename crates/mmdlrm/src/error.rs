@@ -53,6 +53,9 @@ pub enum Error {
         /// The folder of the run that was evaluated.
         run: PathBuf,
     },
+    /// From figures that come to no number.
+    #[error(transparent)]
+    Metrics(#[from] mmdlrm_metrics::Error),
     /// A raw user id that the data lack.
     #[error("there is no user {0}")]
     UnknownUser(u32),

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::page::Density;
 use crate::report::{FEW_RATINGS, GroupError, GroupNdcg, Inputs, RANKING_CUT_OFF, Report, Seconds};
-use crate::{Observer, Result, Stage};
+use crate::{Error, Observer, Result, Stage};
 
 /// The last line of `metrics.jsonl`.
 #[derive(Serialize)]
@@ -51,17 +51,20 @@ pub(crate) fn measure(
         predict_test(model, data, |rated| {
             for rated in rated {
                 let (prediction, rating) = (rated.prediction, rated.rating);
-                all.add(prediction, rating);
+                all.add(prediction, rating)?;
                 density.add(prediction, rating);
-                users.entry(rated.user).or_default().add(prediction, rating);
+                let of_one = users.entry(rated.user).or_default();
+                of_one.add(prediction, rating)?;
                 let of_movie = movie_counts[rated.movie as usize];
                 if of_movie <= FEW_RATINGS {
-                    few.add(prediction, rating);
+                    few.add(prediction, rating)?;
                 }
                 let of_user = user_counts[rated.user as usize];
-                by_movie_ratings.at(of_movie.into()).add(prediction, rating);
-                by_user_ratings.at(of_user.into()).add(prediction, rating);
-                by_modality.add(rated);
+                let group = by_movie_ratings.at(of_movie.into());
+                group.add(prediction, rating)?;
+                let group = by_user_ratings.at(of_user.into());
+                group.add(prediction, rating)?;
+                by_modality.add(rated)?;
             }
             write(rated)
         })
@@ -71,15 +74,17 @@ pub(crate) fn measure(
     observer.begin(Stage::Rank, users.len() as u64);
     let mut ndcg_by_user: Breakdown<PerUser> = Breakdown::new(&USER_GROUPS);
     let ranking = rank_catalogue(model, data, RANKING_CUT_OFF, |user, ndcg| {
-        ndcg_by_user.at(user_counts[user as usize].into()).add(ndcg);
+        let group = ndcg_by_user.at(user_counts[user as usize].into());
+        group.add(ndcg)?;
         observer.advance(1);
+        Ok(())
     })?;
     observer.end();
     seconds.rank = start.elapsed().as_secs_f64();
 
     let mut squared_errors = PerUser::default();
     for user in users.values() {
-        squared_errors.add_sum(user.squared_error(), user.count() as f64);
+        squared_errors.add_sum(user.squared_error(), user.count() as f64)?;
     }
     let interval = |of: &PerUser| of.interval(CONFIDENCE, RESAMPLES, 0);
     let report = Report {
@@ -100,14 +105,14 @@ pub(crate) fn measure(
         density,
         ranking_protocol: Protocol::FullCatalogue.to_string(),
         ndcg_interval: interval(&ranking),
-        mse: all.mse().unwrap_or(f64::NAN),
-        rmse: all.rmse().unwrap_or(f64::NAN),
-        mae: all.mae().unwrap_or(f64::NAN),
+        mse: figure(all.mse())?,
+        rmse: figure(all.rmse())?,
+        mae: figure(all.mae())?,
         few_ratings: few.count(),
         few_ratings_rmse: few.rmse(),
         test_users: ranking.users(),
         catalogue: movie_counts.len(),
-        ndcg_at_10: ranking.mean().unwrap_or(f64::NAN),
+        ndcg_at_10: figure(ranking.mean())?,
         inputs,
         seconds,
         out: run.path().to_owned(),
@@ -117,6 +122,18 @@ pub(crate) fn measure(
         report: &report,
     })?;
     Ok(report)
+}
+
+/// A figure over what is held out.
+///
+/// # Errors
+/// There is none, since nothing is.
+pub(crate) fn figure(value: Option<f64>) -> Result<f64> {
+    value.ok_or_else(|| Error::Setting {
+        setting: "number of held-out ratings",
+        value: "0".to_owned(),
+        rule: "there must be some to measure on; choose another split",
+    })
 }
 
 fn errors(side: &str, breakdown: &Breakdown<Regression>) -> Vec<GroupError> {
@@ -144,15 +161,16 @@ impl<'a> ByModality<'a> {
         }
     }
 
-    fn add(&mut self, rated: &RatedPrediction) {
+    fn add(&mut self, rated: &RatedPrediction) -> mmdlrm_metrics::Result<()> {
         for (number, modality) in self.modalities.iter().enumerate() {
             let row = modality.row_of_movie()[rated.movie as usize];
             let group = match row {
                 Modality::MISSING => &mut self.without,
                 _ => &mut self.with,
             };
-            group[number].add(rated.prediction, rated.rating);
+            group[number].add(rated.prediction, rated.rating)?;
         }
+        Ok(())
     }
 
     fn errors(&self) -> Vec<GroupError> {

@@ -13,7 +13,7 @@ use mmdlrm_train::{
 use serde::Serialize;
 
 use crate::experiment::Prepared;
-use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES};
+use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES, figure};
 use crate::page::Page;
 use crate::report::{Inputs, RANKING_CUT_OFF, Seconds};
 use crate::sources::Release;
@@ -75,12 +75,11 @@ impl Ranked {
             .map(|it| f64::from(u8::from(it.held_out)))
             .collect();
         let scores: Vec<f64> = scored.iter().map(score).collect();
-        let metric = |error| Error::Train(mmdlrm_train::Error::Metric(error));
-        let top = TopK::new(&relevance, &scores, RANKING_CUT_OFF).map_err(metric)?;
-        self.hits.add(f64::from(u8::from(top.hit())));
-        self.reciprocal.add(top.reciprocal_rank());
-        let ndcg = ndcg_at_k(&relevance, &scores, RANKING_CUT_OFF).map_err(metric)?;
-        self.ndcg.add(ndcg);
+        let top = TopK::new(&relevance, &scores, RANKING_CUT_OFF)?;
+        self.hits.add(f64::from(u8::from(top.hit())))?;
+        self.reciprocal.add(top.reciprocal_rank())?;
+        self.ndcg
+            .add(ndcg_at_k(&relevance, &scores, RANKING_CUT_OFF)?)?;
         Ok(())
     }
 }
@@ -166,7 +165,7 @@ impl Experiment {
         seconds.rank = start.elapsed().as_secs_f64();
 
         let interval = |of: &PerUser| of.interval(CONFIDENCE, RESAMPLES, 0);
-        let mean = |of: &PerUser| of.mean().unwrap_or(f64::NAN);
+        let mean = |of: &PerUser| figure(of.mean());
         let others = candidates.rows().iter().map(|row| row.movie_ids.len() - 1);
         let report = RankingReport {
             users: ranked.hits.users(),
@@ -174,12 +173,12 @@ impl Experiment {
                 count: others.max().unwrap_or(0),
             }
             .to_string(),
-            hit_rate_at_10: mean(&ranked.hits),
+            hit_rate_at_10: mean(&ranked.hits)?,
             hit_rate_interval: interval(&ranked.hits),
-            ndcg_at_10: mean(&ranked.ndcg),
+            ndcg_at_10: mean(&ranked.ndcg)?,
             ndcg_interval: interval(&ranked.ndcg),
-            mrr_at_10: mean(&ranked.reciprocal),
-            popularity: (mean(&popularity.hits), mean(&popularity.ndcg)),
+            mrr_at_10: mean(&ranked.reciprocal)?,
+            popularity: (mean(&popularity.hits)?, mean(&popularity.ndcg)?),
             within_a_minute: within_a_minute(&movielens, split.test(), split.train()),
             inputs,
             seconds,

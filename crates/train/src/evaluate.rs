@@ -105,12 +105,13 @@ fn predict(
 /// pair. Memory is that of a few users' scores, whatever the number of users.
 ///
 /// # Errors
-/// A model that does not fit the data, data of which rows are missing, or `k` of 0.
+/// A model that does not fit the data, data of which rows are missing, scores that are
+/// no numbers, `k` of 0, or what `on_user` returns.
 pub fn rank_catalogue(
     model: &Dlrm,
     data: &impl TrainingData,
     k: usize,
-    mut on_user: impl FnMut(u32, f64),
+    mut on_user: impl FnMut(u32, f64) -> Result<()>,
 ) -> Result<PerUser> {
     let features = data.features();
     let mut ranking = PerUser::default();
@@ -128,8 +129,8 @@ pub fn rank_catalogue(
             .map(|(scores, user)| user.ndcg(scores, k))
             .collect::<Result<_>>()?;
         for (waiting, ndcg) in waiting.iter().zip(found) {
-            ranking.add(ndcg);
-            on_user(waiting.user, ndcg);
+            ranking.add(ndcg)?;
+            on_user(waiting.user, ndcg)?;
         }
         waiting.clear();
         Ok::<_, Error>(())

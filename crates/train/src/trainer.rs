@@ -471,7 +471,7 @@ fn check_best(best: &Checkpoint<EpochMetrics>, progress: &Progress<EpochMetrics>
 
 fn add(errors: &mut Regression, rated: &[RatedPrediction]) -> Result<()> {
     for rated in rated {
-        errors.add(rated.prediction, rated.rating);
+        errors.add(rated.prediction, rated.rating)?;
     }
     Ok(())
 }
