@@ -318,3 +318,6 @@ fn half_stars(text: &mut &[u8]) -> Option<f32> {
         .contains(&stars)
         .then_some(stars)
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,40 +24,8 @@ fn open(ratings: &[u8]) -> mmdlrm_data::Result<MovieLens> {
     options.open(folder.path())
 }
 
-/// Ways to write a row that all mean the same, or nothing.
-fn row() -> impl Strategy<Value = String> {
-    let number = "[0-9]{1,3}|-1|x|00007|4294967295|4294967296|| 5|\"6\"|9999999999999";
-    let stars = "[0-5]|[0-5]\\.[05]|[0-9]\\.[0-9]{1,3}|NaN|inf|1e0|\\.5|5\\.|";
-    let end = "\n|\r\n|\r|\n\n| \n|,\n|\",\n";
-    (number, number, stars, number, end)
-        .prop_map(|(user, movie, stars, time, end)| format!("{user},{movie},{stars},{time}{end}"))
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn quick_and_careful_readers_agree(rows in prop::collection::vec(row(), 1..6)) {
-        let text = format!("{HEADER}{}", rows.concat());
-        // A further column sends the same rows through the careful reader.
-        let careful: String = text
-            .split('\n')
-            .map(|line| match line.strip_suffix('\r') {
-                _ if line.trim().is_empty() || line.contains('"') => line.to_owned(),
-                Some(line) => format!("{line},z\r"),
-                None => format!("{line},z"),
-            })
-            .collect::<Vec<_>>()
-            .join("\n");
-        match (open(text.as_bytes()), open(careful.as_bytes())) {
-            (Ok(quick), Ok(careful)) => {
-                prop_assert_eq!(quick.ratings.table(), careful.ratings.table());
-            }
-            (Err(error), _) => prop_assert_eq!(error.to_string().lines().count(), 1),
-            // A quote may make one row of two, and then the widths differ.
-            (Ok(_), Err(error)) => prop_assert!(text.contains('"'), "{}", error),
-        }
-    }
 
     #[test]
     fn good_rows_come_back_as_they_were_written(
