@@ -3,9 +3,8 @@
 //!
 //! A residual is `⟨v_i, z_u⟩` and noise, `z_u` of unit variance. Users are dealt into
 //! groups, and each group has factors of its own that are fitted to all the *other*
-//! users: so a user's factors know nothing of the user's own stars, and what is
-//! predicted with them of a training rating is as honest as of any other
-//! (cross-fitting).
+//! users (cross-fitting): so a user's factors know of the user's own stars only what these
+//! have moved the movies' biases by, which residuals are taken from.
 
 use mmdlrm_kernels::{add_scaled, vectorize};
 use rand::{Rng, SeedableRng};
@@ -67,7 +66,7 @@ impl Factors {
         }
     }
 
-    /// Factors of a movie that know nothing of the user's stars; 0 of a movie that is
+    /// Factors of a movie that are not fitted to the user's stars; 0 of a movie that is
     /// new.
     pub fn of(&self, user: u32, movie: u32) -> &Vector {
         let factors = self.of_group[group(user)].get(movie as usize);

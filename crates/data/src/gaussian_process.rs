@@ -3,7 +3,7 @@
 //! of the moment and of the movie (Rasmussen and Williams, 2006, chapter 2).
 //!
 //! Two ratings of one user are alike if they were given in one sitting or month, to
-//! movies of the same years, genres or [`Factors`]. None of that depends on the
+//! movies of the same years, genres or [`Factors`]. None of that is fitted to the
 //! user's own stars, which are left to decide alone.
 
 use std::ops::Range;

@@ -63,7 +63,9 @@ struct Kernel {
 /// talked about. The nearness of item `j` to item `i` is the sum over users of
 /// `exp(−(|places between| − 1) / width)`; that of `j` to a user is the sum of those to
 /// the items rated so far, lighter the longer ago. What the user rates later is
-/// taken out of the sums, so that a training row does not find itself there.
+/// taken out of the sums, so that a training row does not find itself there: but for
+/// rounding, and for the items' counts, by which sums are damped, and the moments at
+/// which seasons are summed, which are those of all ratings.
 #[derive(Debug, Clone)]
 pub struct Nearness {
     sequences: Sequences,

@@ -168,7 +168,8 @@ impl Neighbours {
     }
 
     /// Writes the features of a row and returns what is known of its user and
-    /// movie. The row's own rating is left out where it is in the training set.
+    /// movie. The row's own rating is left out where it is in the training set, as
+    /// [`Biases`] leave it out: residuals of the others are of biases fitted with it.
     pub fn fill(&self, rated: &Rated, leave_own_out: bool, out: &mut [f32]) -> (Bias, Bias) {
         let mut raw = Vec::with_capacity(out.len());
         let biases = self.raw(rated, leave_own_out, &mut raw);

@@ -76,7 +76,9 @@ impl Deviation {
 /// of all, `movie_mean` that of a movie's ratings after the raters' own
 /// deviations. For a row that is itself in the training set both are taken
 /// without that row: otherwise the model reads the target off its own
-/// statistics and learns nothing that holds elsewhere.
+/// statistics and learns nothing that holds elsewhere. What is taken over all rows at
+/// once still holds it: the mean of all, which it moves by its share of them, and the
+/// scales of the features.
 #[derive(Clone)]
 pub(crate) struct Statistics {
     pub mean: f64,
