@@ -136,7 +136,10 @@ fn predicted(model: &Dlrm, data: &impl TrainingData, all: &mut Vec<String>) {
         Ok(())
     })
     .unwrap();
-    let ranked = |user, ndcg| all.push(format!("{user} {ndcg}"));
+    let ranked = |user, ndcg| {
+        all.push(format!("{user} {ndcg}"));
+        Ok(())
+    };
     rank_catalogue(model, data, 10, ranked).unwrap();
 }
 
@@ -196,7 +199,7 @@ fn figures_of_a_part_of_the_rows_are_errors() {
         train_on(&short, &mut model),
         predict_validation(&model, &short, |_| Ok(())),
         predict_test(&model, &short, |_| Ok(())),
-        rank_catalogue(&model, &short, 10, |_, _| {}).map(drop),
+        rank_catalogue(&model, &short, 10, |_, _| Ok(())).map(drop),
     ];
     let what = ["training", "validation", "held-out", "held-out"];
     for (error, what) in errors.into_iter().zip(what) {

@@ -17,7 +17,7 @@ use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES, figure};
 use crate::page::Page;
 use crate::report::{Inputs, RANKING_CUT_OFF, Seconds};
 use crate::sources::Release;
-use crate::{Error, Experiment, Observer, Result, Stage, Task};
+use crate::{Experiment, Observer, Result, Stage, Task};
 
 /// Seconds after the rating before, within which a rating belongs to the same
 /// sitting for sure.
