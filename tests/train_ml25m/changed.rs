@@ -20,7 +20,7 @@ fn train(folder: &Folder, more: &[&str]) {
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
-/// What `serve` says before it gives up; a server that starts is a failure.
+/// What `serve` says last, before it gives up; a server that starts is a failure.
 #[track_caller]
 fn serve(folder: &Folder, run: &str) -> String {
     let mut process = Command::new(support::program("serve"))
@@ -35,7 +35,9 @@ fn serve(folder: &Folder, run: &str) -> String {
     BufReader::new(stdout).read_line(&mut line).unwrap();
     let _ = process.kill();
     assert_eq!(line, "", "it started");
-    text(&process.wait_with_output().unwrap().stderr)
+    // Before it, what is being read.
+    let said = text(&process.wait_with_output().unwrap().stderr);
+    said.lines().last().unwrap_or_default().to_owned()
 }
 
 /// Everything that opens a run of ratings, and what each says of it.
