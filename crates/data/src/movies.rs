@@ -275,13 +275,7 @@ mod tests {
         ] {
             assert_eq!(year_of_release(date), expected);
         }
-        for date in [
-            "01-Jan-2000000000",
-            "01-Jan--1995",
-            "1-1-95",
-            "unknown",
-            "01-Jan-",
-        ] {
+        for date in ["01-Jan-2000000000", "1-1-95", "unknown", "01-Jan-"] {
             assert!(year_of_release(date).is_err(), "{date}");
         }
     }

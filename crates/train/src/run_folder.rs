@@ -358,7 +358,8 @@ fn check_contents(path: &Path) -> Result<()> {
     let is_over = is_over(&path.join(METRICS))?;
     let path = path.to_owned();
     match is_over {
-        Some(false) if path.join(CHECKPOINTS).exists() => Err(Error::Unfinished { path }),
+        // In its first epoch it has no line of metrics yet.
+        None | Some(false) if path.join(CHECKPOINTS).exists() => Err(Error::Unfinished { path }),
         Some(_) => Err(Error::Exists { path }),
         None if KEPT.iter().any(|name| path.join(name).exists()) => Err(Error::Exists { path }),
         None => Ok(()),
@@ -416,6 +417,10 @@ fn is_over(metrics: &Path) -> Result<Option<bool>> {
     }
     let lines = match std::fs::read_to_string(metrics) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        // Something above it is a file.
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return Err(write_error(metrics)(error));
+        }
         lines => lines.map_err(|source| Error::Read {
             path: metrics.to_owned(),
             source,

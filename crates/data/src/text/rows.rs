@@ -171,7 +171,7 @@ impl TableFile {
     /// are passed over.
     pub(crate) fn for_each(mut self, mut take: impl FnMut(&Row) -> Result<()>) -> Result<()> {
         let mut record = ByteRecord::new();
-        let (mut line, mut next_line, mut rows) = (0, 1, 0u64);
+        let (mut line, mut next_line, mut rows) = (0, self.rows.first_line(), 0u64);
         while self
             .rows
             .next(&mut record, &mut line, &mut next_line)
@@ -214,6 +214,14 @@ impl TableFile {
 }
 
 impl Rows {
+    /// The line behind the header, if there is one.
+    fn first_line(&self) -> u64 {
+        match self {
+            Self::Csv { reader, .. } => reader.position().line(),
+            Self::Plain { .. } => 1,
+        }
+    }
+
     /// Reads the next row; false at the end.
     fn next(
         &mut self,
