@@ -28,6 +28,10 @@ impl AsRef<[u8]> for Picture {
 /// The picture, if it is one; `memory` counts KiB.
 pub fn read(path: &Path, memory: Arc<Semaphore>) -> Result<Response, ApiError> {
     let gone = |_| ApiError::not_found("the poster cannot be read");
+    // To open a pipe would wait for somebody who writes into it.
+    if !path.is_file() {
+        return Err(ApiError::not_found("the poster cannot be read"));
+    }
     let file = File::open(path).map_err(gone)?;
     let size = file.metadata().map_err(gone)?.len();
     if size > LARGEST_POSTER as u64 {

@@ -56,7 +56,7 @@ where
     reject_negative(relevance)?;
     match Error::unless_too_large(SUM, tie_averaged_dcg(relevance, relevance, k))? {
         0.0 => Ok(0.0),
-        ideal => Ok(tie_averaged_dcg(relevance, scores, k) / ideal),
+        ideal => Ok(dcg_at_k(relevance, scores, k)? / ideal),
     }
 }
 
@@ -161,7 +161,7 @@ impl Ndcg {
             Ties::Averaged => tie_averaged_dcg(&gains, scores, self.k),
             Ties::Pessimistic => pessimistic_dcg(&gains, scores, self.k),
         };
-        Ok(dcg / ideal)
+        Ok(Error::unless_too_large(SUM, dcg)? / ideal)
     }
 }
 

@@ -42,7 +42,7 @@ pub struct ExperimentConfig {
     pub duplicates: Duplicates,
     /// Whether the tag genome, where the release has one, is a modality too.
     pub genome: bool,
-    /// Whether the ratings stay on disk, as Parquet in the run's folder: memory
+    /// Whether the ratings stay on disk, as Parquet beside the run's folder: memory
     /// then does not grow with their number, and training reads and writes 16
     /// bytes a rating and epoch. Only the random split can be drawn so.
     pub stream: bool,

@@ -157,8 +157,11 @@ impl Running {
             observer.note(&format!("{path} is damaged and passed over: {reason}"));
         }
         let progress = latest.checkpoint.as_ref().map(|it| &it.progress);
-        self.folder
-            .restart_metrics(progress.map_or(&[][..], |progress| &progress.epochs))?;
+        // A checkpoint of another run is refused as training begins, with what differs.
+        if progress.is_none_or(|progress| progress.identity.run == session.run) {
+            self.folder
+                .restart_metrics(progress.map_or(&[][..], |progress| &progress.epochs))?;
+        }
         observer.note(&match progress {
             None => "no checkpoint to go on from: training begins anew".to_owned(),
             Some(progress) => format!("training goes on after step {}", progress.step),

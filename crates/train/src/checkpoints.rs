@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
@@ -107,7 +108,22 @@ impl Checkpoints {
         self.config.every_steps > 0 && step.is_multiple_of(self.config.every_steps)
     }
 
-    /// Writes a checkpoint and forgets the oldest.
+    /// Removes what this type wrote, and the folder if nothing else is in it.
+    pub(crate) fn remove(&self) -> Result<()> {
+        if !self.folder.exists() {
+            return Ok(());
+        }
+        for path in self.paths(|name| is_step(name) || is_partial(name) || is_best(name))? {
+            std::fs::remove_file(&path).map_err(write_error(&path))?;
+        }
+        match std::fs::remove_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
+            removed => removed.map_err(write_error(&self.folder)),
+        }
+    }
+
+    /// Writes a checkpoint and forgets the oldest, and those of later steps: they are of a
+    /// past that the run did not go on from.
     pub(crate) fn save<M: Serialize>(
         &self,
         progress: &Progress<M>,
@@ -115,8 +131,11 @@ impl Checkpoints {
     ) -> Result<()> {
         let name = format!("step-{:012}{EXTENSION}", progress.step);
         write(&self.place(&name)?, progress, tensors)?;
-        let mut old = self.paths(is_step)?;
-        old.truncate(old.len().saturating_sub(self.config.keep));
+        let steps = self.paths(is_step)?;
+        let newest = self.folder.join(&name);
+        let (mut old, later): (Vec<_>, Vec<_>) = steps.into_iter().partition(|it| *it <= newest);
+        old.truncate(old.len().saturating_sub(self.config.keep.max(1)));
+        old.extend(later);
         // Of a run that was killed while it wrote.
         old.extend(self.paths(is_partial)?);
         for path in old {
@@ -177,6 +196,10 @@ fn is_partial(name: &str) -> bool {
     name.starts_with(".step-")
 }
 
+fn is_best(name: &str) -> bool {
+    name.trim_start_matches('.').starts_with(BEST)
+}
+
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
@@ -225,6 +248,22 @@ mod tests {
         let error = found.check::<()>(&other).unwrap_err().to_string();
         assert!(error.contains("step-000000000011"), "{error}");
         assert_eq!(checkpoints.paths(is_step).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_just_written_stays_beside_damaged_ones_of_later_steps() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path(), CheckpointConfig::default());
+        for step in [10, 20] {
+            checkpoints.save(&progress(step), tensors(1.0)).unwrap();
+        }
+        for path in checkpoints.paths(is_step).unwrap() {
+            std::fs::write(path, "damaged").unwrap();
+        }
+        checkpoints.save(&progress(5), tensors(2.0)).unwrap();
+        let latest = checkpoints.latest::<u32>().unwrap();
+        assert_eq!(latest.damaged, []);
+        assert_eq!(latest.checkpoint.unwrap().progress.step, 5);
     }
 
     #[test]

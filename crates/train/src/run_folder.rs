@@ -23,15 +23,15 @@ const EVENTS: &str = "events.out.tfevents.mmdlrm";
 const REPORT: &str = "report.html";
 const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = ".lock";
-/// In the order they are removed: as long as one is left, so is the mark of a
-/// run.
+/// In the order they are removed: as long as one is left, so are the mark of a
+/// run and what says of which kind it is.
 const FILES: [&str; 7] = [
-    CONFIG,
     MODEL,
     PREDICTIONS,
     CANDIDATES,
     EVENTS,
     REPORT,
+    CONFIG,
     METRICS,
 ];
 
@@ -49,7 +49,7 @@ const KEPT: [&str; 4] = [MODEL, PREDICTIONS, CANDIDATES, CHECKPOINTS];
 pub struct RunFolder {
     path: PathBuf,
     /// The operating system forgets the lock with the process, however that ends.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl RunFolder {
@@ -186,8 +186,9 @@ impl RunFolder {
             lines.push(b'\n');
             events.extend(tensorboard::scalars(&serde_json::to_value(metrics)?));
         }
-        self.write(EVENTS, &events)?;
-        self.write(METRICS, &lines)
+        // First the mark of a run.
+        self.write(METRICS, &lines)?;
+        self.write(EVENTS, &events)
     }
 
     /// The lines of `metrics.jsonl` that are of this kind: those of epochs, say.
@@ -334,10 +335,7 @@ impl Replacement {
     /// A folder that can no longer be written.
     pub fn begin(self) -> Result<RunFolder> {
         let path = &self.run.path;
-        let checkpoints = path.join(CHECKPOINTS);
-        if checkpoints.exists() {
-            std::fs::remove_dir_all(&checkpoints).map_err(write_error(&checkpoints))?;
-        }
+        Checkpoints::new(path.join(CHECKPOINTS), CheckpointConfig::default()).remove()?;
         for name in FILES {
             let file = path.join(name);
             match std::fs::remove_file(&file) {
@@ -371,7 +369,8 @@ fn check_kind(path: &Path) -> Result<()> {
     if path.join(METRICS).exists() {
         return Ok(());
     }
-    match FILES.iter().find(|name| path.join(name).exists()) {
+    let mut names = FILES.iter().chain([&CHECKPOINTS]);
+    match names.find(|name| path.join(name).exists()) {
         None => Ok(()),
         Some(file) => Err(Error::Taken {
             path: path.to_owned(),
@@ -387,8 +386,20 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
+/// A lock that goes with it. It is given up by name: a child that is being started has the
+/// handle too, and closing ours would leave the lock to it.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Whoever cannot unlock closes the file at least.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Locks the folder, or says that somebody else has.
-fn lock(folder: &Path) -> Result<File> {
+fn lock(folder: &Path) -> Result<Lock> {
     let path = folder.join(LOCK);
     // Windows locks no file that was opened only to be appended to.
     let file = File::options()
@@ -398,12 +409,12 @@ fn lock(folder: &Path) -> Result<File> {
         .open(&path)
         .map_err(write_error(&path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::Busy {
             path: folder.to_owned(),
         }),
         // A file system without locks: nobody can know.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(Lock(file)),
         Err(TryLockError::Error(error)) => Err(write_error(&path)(error)),
     }
 }

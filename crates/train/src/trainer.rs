@@ -460,6 +460,11 @@ fn best_epoch(progress: &Progress<EpochMetrics>) -> Option<usize> {
 fn check_best(best: &Checkpoint<EpochMetrics>, progress: &Progress<EpochMetrics>) -> Result<()> {
     let (kept, known) = (&best.progress.epochs, &progress.epochs);
     let figures = |it: &EpochMetrics| (it.train_loss, it.validation_rmse, it.test_rmse);
+    let is_best = best_epoch(progress).is_some_and(|epoch| kept.len() == epoch + 1);
+    if kept.len() <= known.len() && !is_best {
+        let difference = format!("epoch {} is not the best", kept.len());
+        return Err(best.of_another_run(vec![difference]));
+    }
     for (epoch, (kept, known)) in (1..).zip(kept.iter().zip(known)) {
         if figures(kept) != figures(known) {
             let difference = format!("the figures of epoch {epoch} are others");

@@ -155,6 +155,8 @@ impl GeneratorConfig {
 pub fn write(dir: &Path, config: &GeneratorConfig, mut progress: impl FnMut(u64)) -> Result<()> {
     config.check()?;
     let readme = readme(config);
+    // Where it is a link, what it leads to is written and not the link.
+    let dir = &dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let Some(standing) = Standing::at(dir, config, &readme)? else {
         return Ok(());
     };
@@ -166,6 +168,10 @@ pub fn write(dir: &Path, config: &GeneratorConfig, mut progress: impl FnMut(u64)
     if written.is_err() {
         // It did not exist before. The first error is the one worth telling.
         let _ = std::fs::remove_dir_all(&beside);
+        // Somebody else may have made the same meanwhile.
+        if let Ok(None) = Standing::at(dir, config, &readme) {
+            return Ok(());
+        }
     }
     written
 }

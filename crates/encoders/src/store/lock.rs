@@ -7,12 +7,24 @@ use std::path::Path;
 use crate::files::hidden_beside;
 use crate::{Error, Result};
 
+/// A lock that goes with it. It is given up by name: a child that is being started has the
+/// handle too, and closing ours would leave the lock to it.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Whoever cannot unlock closes the file at least.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Locks the store at `path` as long as what is returned lives.
 ///
 /// The lock is on a file beside the store that stays: a lock on the store itself would
 /// be on the file that the next rename replaces. `None` where whoever asks has no right to write
 /// there: they can read, and [`refused`] says why they cannot write.
-pub(super) fn lock(path: &Path) -> Result<Option<File>> {
+pub(super) fn lock(path: &Path) -> Result<Option<Lock>> {
     let lock = hidden_beside(path, "lock");
     let options = &mut File::options();
     // Windows locks no file that was opened only to be appended to.
@@ -23,16 +35,16 @@ pub(super) fn lock(path: &Path) -> Result<Option<File>> {
         Err(error) => return Err(Error::write(&lock)(error)),
     };
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Lock(file))),
         Err(TryLockError::WouldBlock) => Err(Error::StoreInUse {
             path: path.to_owned(),
         }),
         // A file system without locks: nobody can know.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
-            tracing::warn!(path = %path.display(), "no locks here: run one process at a time");
-            Ok(Some(file))
+        Err(TryLockError::Error(error)) => {
+            let path = path.display();
+            tracing::warn!(%path, "no locks here, run one process at a time: {error}");
+            Ok(Some(Lock(file)))
         }
-        Err(TryLockError::Error(error)) => Err(Error::write(&lock)(error)),
     }
 }
 

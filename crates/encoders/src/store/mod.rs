@@ -5,7 +5,6 @@ mod problem;
 mod rows;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use self::file::StoreFile;
 use self::journal::Journal;
-use self::lock::lock;
+use self::lock::{Lock, lock};
 pub use self::problem::StoreProblem;
 pub use self::rows::Precision;
 use self::rows::{OwnedRow, Row, RowFormat};
@@ -91,7 +90,7 @@ impl Kind {
 pub struct EmbeddingStore {
     path: PathBuf,
     /// Held as long as the store is; without it nothing is written.
-    lock: Option<File>,
+    lock: Option<Lock>,
     journal: Journal,
     format: RowFormat,
     encoders: Encoders,

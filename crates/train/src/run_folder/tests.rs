@@ -91,6 +91,29 @@ fn a_run_that_stopped_before_its_end_is_told_apart() {
 }
 
 #[test]
+fn checkpoints_of_something_else_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = folder.path().join(CHECKPOINTS).join("epoch=3.ckpt");
+    std::fs::create_dir(folder.path().join(CHECKPOINTS)).unwrap();
+    std::fs::write(&weights, "of PyTorch").unwrap();
+    for refused in [
+        RunFolder::create(folder.path()).unwrap_err(),
+        RunFolder::replace(folder.path()).unwrap_err(),
+    ] {
+        assert!(matches!(refused, Error::Taken { .. }), "{refused}");
+    }
+    // Nor do they go with those of a run.
+    std::fs::write(folder.path().join(METRICS), "").unwrap();
+    let ours = folder
+        .path()
+        .join(CHECKPOINTS)
+        .join("step-000000000001.safetensors");
+    std::fs::write(&ours, "of a run").unwrap();
+    RunFolder::replace(folder.path()).unwrap().begin().unwrap();
+    assert!(weights.exists() && !ours.exists());
+}
+
+#[test]
 fn a_folder_of_something_else_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join(CONFIG);
