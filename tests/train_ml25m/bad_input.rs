@@ -343,7 +343,7 @@ fn an_output_folder_that_holds_something_else() {
     assert_eq!(output.status.code(), Some(1));
     let error = text(&output.stderr);
     assert!(
-        error.contains("clip holds a config.json but no run"),
+        error.contains("clip holds a model.safetensors but no run"),
         "{error}"
     );
     assert_eq!(folder.read("clip/config.json"), before);
