@@ -5,10 +5,11 @@ use std::fs;
 use mmdlrm::data::{ContextConfig, Dataset, MovieLens, Split, TrainingData, generate};
 use mmdlrm::metrics::Regression;
 use mmdlrm::model::Dlrm;
-use mmdlrm::train::{Preset, Session, TrainConfig, predict_test, train};
+use mmdlrm::train::{Preset, Session, TrainConfig, predict_test};
 use mmdlrm::{Experiment, ExperimentConfig, Silent, Source, SplitConfig};
 
 use crate::support::shared;
+use crate::training::learn;
 
 const RATINGS: usize = 3000;
 
@@ -66,7 +67,7 @@ fn predictions(data: &Dataset) -> (Vec<u64>, Regression, Regression) {
         ..experiment.train
     };
     let session = Session::default();
-    train(&mut model, data, &config, session, |_| {}, |_, _| Ok(())).unwrap();
+    learn(&mut model, data, &config, session).unwrap();
     let (mut bits, mut errors) = (Vec::new(), Regression::default());
     predict_test(&model, data, |rated| {
         for rated in rated {

@@ -8,9 +8,11 @@ use mmdlrm::data::{
 };
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{
-    Preset, Result, Session, TrainConfig, predict_test, predict_validation, rank_catalogue, train,
+    Preset, Result, Session, TrainConfig, predict_test, predict_validation, rank_catalogue,
 };
 use mmdlrm::{Experiment, ExperimentConfig, Silent, Source};
+
+use crate::training::learn;
 
 const SEED: u64 = 9;
 const SIZE: usize = 64;
@@ -81,14 +83,7 @@ fn train_on(data: &impl TrainingData, model: &mut Dlrm) -> Result<()> {
         batch_size: SIZE,
         ..TrainConfig::default()
     };
-    train(
-        model,
-        data,
-        &config,
-        Session::default(),
-        |_| {},
-        |_, _| Ok(()),
-    )
+    learn(model, data, &config, Session::default())
 }
 
 #[test]

@@ -11,6 +11,8 @@ use mmdlrm::train::{
     Session, TrainConfig, train, train_on,
 };
 
+use crate::training::learn;
+
 /// Ratings to train, validate and test on, with histories and audiences for the preset
 /// `best`.
 fn dataset(with_context: bool) -> Dataset {
@@ -204,7 +206,7 @@ fn a_checkpoint_of_another_run_is_refused() {
         resumed: checkpoints.latest().unwrap().checkpoint,
         ..Session::default()
     };
-    let error = train(&mut model, &data, &config, session, |_| {}, |_, _| Ok(())).unwrap_err();
+    let error = learn(&mut model, &data, &config, session).unwrap_err();
     let error = error.to_string();
     assert!(error.contains("train.seed: 42 then, 43 now"), "{error}");
     assert!(error.contains("step-"), "{error}");
@@ -219,14 +221,7 @@ fn refusal(case: &Case, folder: &Path) -> String {
         checkpoints: Some(checkpoints),
         ..Session::default()
     };
-    let ended = train(
-        &mut model,
-        case.data,
-        &case.config,
-        session,
-        |_| {},
-        |_, _| Ok(()),
-    );
+    let ended = learn(&mut model, case.data, &case.config, session);
     ended.unwrap_err().to_string()
 }
 
@@ -282,6 +277,6 @@ fn a_run_without_validation_rows_cannot_end_early() {
         ..TrainConfig::default()
     };
     let session = Session::default();
-    let error = train(&mut model, &data, &config, session, |_| {}, |_, _| Ok(())).unwrap_err();
+    let error = learn(&mut model, &data, &config, session).unwrap_err();
     assert!(error.to_string().contains("validation rows"), "{error}");
 }

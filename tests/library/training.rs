@@ -2,8 +2,8 @@ use mmdlrm::data::{Dataset, MovieLens, Split, TrainingData, generate};
 use mmdlrm::encoders::Device;
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{
-    Algorithm, CheckpointConfig, Checkpoints, Decay, Error, OptimizerConfig, Preset, Schedule,
-    Session, TrainConfig, train, train_on,
+    Algorithm, CheckpointConfig, Checkpoints, Decay, EpochMetrics, Error, OptimizerConfig, Preset,
+    Result, Schedule, Session, TrainConfig, train, train_on,
 };
 
 pub fn movielens() -> MovieLens {
@@ -24,6 +24,16 @@ pub fn dataset() -> Dataset {
     let movielens = movielens();
     let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
     Dataset::new(&movielens, split, Vec::new()).unwrap()
+}
+
+/// Trains, and looks at nothing on the way.
+pub fn learn(
+    model: &mut Dlrm,
+    data: &impl TrainingData,
+    config: &TrainConfig,
+    session: Session<EpochMetrics>,
+) -> Result<()> {
+    train(model, data, config, session, |_| {}, |_, _| Ok(()))
 }
 
 fn losses(data: &impl TrainingData, algorithm: Algorithm, learning_rate: f64) -> (Vec<f64>, Dlrm) {
@@ -91,15 +101,7 @@ fn a_diverging_loss_stops_the_run_and_names_the_step() {
         ..TrainConfig::default()
     };
     let session = Session::default();
-    let error = train(
-        &mut model,
-        &dataset,
-        &config,
-        session,
-        |_| {},
-        |_, _| Ok(()),
-    )
-    .unwrap_err();
+    let error = learn(&mut model, &dataset, &config, session).unwrap_err();
     let error = error.to_string();
     assert!(error.contains("at step 2 (epoch 1), when "), "{error}");
     assert!(error.contains("_l."), "{error}");
@@ -161,14 +163,7 @@ fn a_model_with_a_parameter_that_is_no_number_is_not_kept() {
         ..Session::default()
     };
     let config = TrainConfig::default();
-    let error = train(
-        &mut model,
-        &dataset,
-        &config,
-        session,
-        |_| {},
-        |_, _| Ok(()),
-    );
+    let error = learn(&mut model, &dataset, &config, session);
     let error = error.unwrap_err().to_string();
     assert!(
         error.contains("at step 1 (epoch 1), when emb_l.0.weight had reached NaN"),
@@ -182,7 +177,7 @@ fn refused(config: &TrainConfig, part: &str) {
     let dataset = dataset();
     let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 8), 42).unwrap();
     let session = Session::default();
-    let error = train(&mut model, &dataset, config, session, |_| {}, |_, _| Ok(()));
+    let error = learn(&mut model, &dataset, config, session);
     let error = error.unwrap_err();
     assert!(matches!(error, Error::Setting { .. }), "{error:?}");
     assert!(error.to_string().contains(part), "{error}");

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use mmdlrm_data::OpenOptions;
 
 /// A folder of files.
 struct Folder {
@@ -47,6 +48,22 @@ impl Folder {
     fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         std::fs::write(self.file(name), bytes).unwrap();
     }
+}
+
+/// What opening the folder says, in one line with all of `parts`.
+#[track_caller]
+fn refusal(options: &OpenOptions, folder: &Folder, streamed: bool, parts: &[&str]) -> String {
+    let error = if streamed {
+        options.open_streamed(folder.path()).err()
+    } else {
+        options.open(folder.path()).err()
+    };
+    let message = error.unwrap().to_string();
+    for part in parts {
+        assert!(message.contains(part), "no '{part}' in: {message}");
+    }
+    assert_eq!(message.lines().count(), 1, "{message}");
+    message
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
