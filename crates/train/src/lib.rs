@@ -50,6 +50,7 @@ mod input;
 mod model_file;
 mod next_item;
 mod optimizer;
+mod optimizer_config;
 mod preset;
 mod run_folder;
 mod schedule;
@@ -71,7 +72,8 @@ pub use next_item::{
     CandidateScore, NextItemData, NextItemEpoch, NextItemTrainConfig, score_candidates,
     train_next_item,
 };
-pub use optimizer::{Algorithm, Optimizer, OptimizerConfig};
+pub use optimizer::Optimizer;
+pub use optimizer_config::{Algorithm, OptimizerConfig};
 pub use preset::Preset;
 pub use run_folder::{Replacement, RunFolder};
 pub use schedule::{Decay, Schedule};
