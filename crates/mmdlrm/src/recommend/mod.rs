@@ -115,9 +115,9 @@ impl Recommender {
     }
 
     /// The same recommender, for a question that may be called off: when `stop` becomes
-    /// true, what is being worked on ends within some milliseconds, with
-    /// [`mmdlrm_train::Error::CalledOff`]. Only pictures and plots go through their
-    /// encoder to the end.
+    /// true, what is being worked on ends with [`mmdlrm_train::Error::CalledOff`], between
+    /// two steps of its work: one pass over the catalogue, one of folding in, or one block
+    /// of users. Pictures and plots go through their encoder to the end.
     #[must_use]
     pub fn stop_when(&self, stop: Arc<AtomicBool>) -> Self {
         Self {
