@@ -1,7 +1,7 @@
 //! Runs that are stopped and gone on with come to the same as runs that are not.
 
 use std::cell::Cell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mmdlrm::data::{ContextConfig, Dataset, Split, TrainingData};
@@ -256,12 +256,15 @@ fn the_best_epoch_of_another_run_is_refused() {
     for (case, folder) in [(&case, &folders[0]), (&other, &folders[1])] {
         case.run(Some(folder.path()), usize::MAX).unwrap();
     }
-    let best = folders
-        .each_ref()
-        .map(|it| it.path().join("best.safetensors"));
-    std::fs::copy(&best[1], &best[0]).unwrap();
+    let [best, others] = folders.each_ref().map(|it| {
+        let entries = std::fs::read_dir(it.path()).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let is_best = |path: &PathBuf| path.to_string_lossy().contains("best-");
+        paths.filter(is_best).max().unwrap()
+    });
+    std::fs::copy(&others, &best).unwrap();
     let error = refusal(&case, folders[0].path());
-    assert!(error.contains("best.safetensors"), "{error}");
+    assert!(error.contains("best-"), "{error}");
     assert!(
         error.contains("learning_rate: 0.02 then, 0.01 now"),
         "{error}"

@@ -227,21 +227,15 @@ fn the_model_and_the_checkpoints_of_another_run_are_refused() {
             assert!(error.contains(part), "{error}");
         }
     }
-    let newest = |run: &str| {
+    let newest = |run: &str, kind: &str| {
         let entries = std::fs::read_dir(folder.path(run).join("checkpoints")).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let newest = names.filter(|name| name.starts_with("step-")).max();
+        let newest = names.filter(|name| name.starts_with(kind)).max();
         format!("checkpoints/{}", newest.unwrap())
     };
-    for file in [
-        newest("runs/test"),
-        "checkpoints/best.safetensors".to_owned(),
-    ] {
-        let name = format!("runs/test/{file}");
-        let found = match file.ends_with("best.safetensors") {
-            true => other(&file),
-            false => other(&newest("runs/other")),
-        };
+    for kind in ["step-", "best-"] {
+        let name = format!("runs/test/{}", newest("runs/test", kind));
+        let found = other(&newest("runs/other", kind));
         let _copied = Changed::new(&folder, &name, |_| found);
         let output = run_in(folder.dir.path(), &["--resume", "runs/test"]);
         let stderr = text(&output.stderr);

@@ -1,5 +1,5 @@
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -46,10 +46,12 @@ impl CheckpointConfig {
 }
 
 const EXTENSION: &str = ".safetensors";
-const BEST: &str = "best.safetensors";
+const STEP: &str = "step-";
+const BEST: &str = "best-";
 
 /// The checkpoints of a run, in a folder of their own: `step-000000002000.safetensors`
-/// and so on, and `best.safetensors` where a run validates.
+/// and so on, and `best-000000001000.safetensors`, the parameters after the best epoch,
+/// where a run validates.
 ///
 /// Each is written beside its place, flushed to the disk and renamed, with a hash of its
 /// content; the oldest go when there are more than are to be kept.
@@ -123,19 +125,31 @@ impl Checkpoints {
     }
 
     /// Writes a checkpoint and forgets the oldest, and those of later steps: they are of a
-    /// past that the run did not go on from.
+    /// past that the run did not go on from. A best epoch stays as long as it is the best of
+    /// a checkpoint that stays.
     pub(crate) fn save<M: Serialize>(
         &self,
         progress: &Progress<M>,
         tensors: Tensors,
     ) -> Result<()> {
-        let name = format!("step-{:012}{EXTENSION}", progress.step);
-        write(&self.place(&name)?, progress, tensors)?;
+        let newest = self.place(&step_name(progress.step))?;
+        write(&newest, progress, tensors)?;
         let steps = self.paths(is_step)?;
-        let newest = self.folder.join(&name);
-        let (mut old, later): (Vec<_>, Vec<_>) = steps.into_iter().partition(|it| *it <= newest);
-        old.truncate(old.len().saturating_sub(self.config.keep.max(1)));
-        old.extend(later);
+        let (mut kept, mut old): (Vec<_>, Vec<_>) = steps.into_iter().partition(|it| *it <= newest);
+        old.extend(kept.drain(..kept.len().saturating_sub(self.config.keep.max(1))));
+
+        let best_until = |step: &Path| {
+            let name = step.file_name().unwrap_or_default().to_string_lossy();
+            self.folder.join(name.replacen(STEP, BEST, 1))
+        };
+        let bests = self.paths(is_best)?;
+        let until_newest = bests.partition_point(|it| *it <= best_until(&newest));
+        let until_oldest = match kept.first() {
+            Some(oldest) => bests.partition_point(|it| *it <= best_until(oldest)),
+            None => 0,
+        };
+        old.extend_from_slice(&bests[..until_oldest.saturating_sub(1)]);
+        old.extend_from_slice(&bests[until_newest..]);
         // Of a run that was killed while it wrote.
         old.extend(self.paths(is_partial)?);
         for path in old {
@@ -144,18 +158,20 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Writes the best epoch's.
+    /// Writes what the best epoch until now came to. Those before it stay until the
+    /// checkpoint that knows of it is [saved](Self::save): a run that is killed in between
+    /// goes on with the one that its checkpoint knows.
     pub(crate) fn save_best<M: Serialize>(
         &self,
         progress: &Progress<M>,
         tensors: Tensors,
     ) -> Result<()> {
-        write(&self.place(BEST)?, progress, tensors)
+        write(&self.place(&best_name(progress.step))?, progress, tensors)
     }
 
-    /// The best epoch's.
-    pub(crate) fn best<M: DeserializeOwned>(&self) -> Result<Checkpoint<M>> {
-        let path = self.folder.join(BEST);
+    /// What the best epoch came to, which ended after `step` steps.
+    pub(crate) fn best<M: DeserializeOwned>(&self, step: u64) -> Result<Checkpoint<M>> {
+        let path = self.folder.join(best_name(step));
         Checkpoint::read(&path).map_err(|reason| Error::Checkpoint { path, reason })
     }
 
@@ -164,7 +180,7 @@ impl Checkpoints {
         Ok(self.folder.join(name))
     }
 
-    /// Files whose name is wanted; checkpoints of steps come the oldest first.
+    /// Files whose name is wanted, the oldest first.
     fn paths(&self, is_wanted: fn(&str) -> bool) -> Result<Vec<PathBuf>> {
         let read_error = |source| Error::Read {
             path: self.folder.clone(),
@@ -188,16 +204,28 @@ impl Checkpoints {
     }
 }
 
-fn is_step(name: &str) -> bool {
-    name.starts_with("step-") && name.ends_with(EXTENSION)
+fn step_name(step: u64) -> String {
+    format!("{STEP}{step:012}{EXTENSION}")
 }
 
-fn is_partial(name: &str) -> bool {
-    name.starts_with(".step-")
+fn best_name(step: u64) -> String {
+    format!("{BEST}{step:012}{EXTENSION}")
+}
+
+fn is_step(name: &str) -> bool {
+    name.starts_with(STEP) && name.ends_with(EXTENSION)
 }
 
 fn is_best(name: &str) -> bool {
-    name.trim_start_matches('.').starts_with(BEST)
+    name.starts_with(BEST) && name.ends_with(EXTENSION)
+}
+
+fn is_partial(name: &str) -> bool {
+    let of = |kind| {
+        name.strip_prefix('.')
+            .is_some_and(|it| it.starts_with(kind))
+    };
+    of(STEP) || of(BEST)
 }
 
 #[cfg(test)]
@@ -264,6 +292,42 @@ mod tests {
         let latest = checkpoints.latest::<u32>().unwrap();
         assert_eq!(latest.damaged, []);
         assert_eq!(latest.checkpoint.unwrap().progress.step, 5);
+    }
+
+    #[test]
+    fn the_best_epoch_of_every_checkpoint_that_is_kept_stays_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path(), CheckpointConfig::default());
+        let bests = || {
+            let bests = checkpoints.paths(is_best).unwrap().into_iter();
+            let step = |path: PathBuf| Checkpoint::<u32>::read(&path).unwrap().progress.step;
+            bests.map(step).collect::<Vec<_>>()
+        };
+        let save = |step| checkpoints.save(&progress(step), tensors(1.0)).unwrap();
+        let save_best = |step| {
+            let best = checkpoints.save_best(&progress(step), tensors(step as f32));
+            best.unwrap();
+        };
+        save_best(10);
+        save(10);
+        save_best(20);
+        // A run that is killed here goes on from 10, whose best is 10.
+        assert_eq!(bests(), [10, 20]);
+        assert_eq!(checkpoints.best::<u32>(10).unwrap().progress.step, 10);
+        save(20);
+        // One whose newest checkpoint is damaged as well.
+        assert_eq!(bests(), [10, 20]);
+        save(30);
+        assert_eq!(bests(), [20]);
+        save_best(40);
+        save(15);
+        // What came after 15 is of a past that the run did not go on from.
+        assert_eq!(bests(), [] as [u64; 0]);
+        save_best(16);
+        std::fs::write(checkpoints.folder.join(".best-000000000017.x"), "").unwrap();
+        save(16);
+        checkpoints.remove().unwrap();
+        assert!(!checkpoints.folder.exists());
     }
 
     #[test]

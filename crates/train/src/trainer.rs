@@ -247,10 +247,12 @@ impl<'a, D: TrainingData> Run<'a, D> {
         let mut best = None;
         if let Some(checkpoint) = &session.resumed {
             load_parameters(checkpoint, model.parameters_mut())?;
-            if let (Some(_), Some(checkpoints)) = (best_epoch(&progress), &session.checkpoints) {
-                let kept = checkpoints.best::<EpochMetrics>()?;
+            if let (Some(epoch), Some(checkpoints)) = (best_epoch(&progress), &session.checkpoints)
+            {
+                let step = (epoch + 1) as u64 * steps_of_epoch(data, config);
+                let kept = checkpoints.best::<EpochMetrics>(step)?;
                 kept.check::<Settings>(&progress.identity)?;
-                check_best(&kept, &progress)?;
+                check_best(&kept, &progress, epoch)?;
                 let mut parameters = model.parameters().clone();
                 load_parameters(&kept, &mut parameters)?;
                 best = Some(parameters);
@@ -302,7 +304,7 @@ impl<'a, D: TrainingData> Run<'a, D> {
         let (data, wiring, config) = (self.data, self.wiring, self.config);
         self.since = Instant::now();
         let rows = data.training_rows();
-        let of_epoch = rows.div_ceil(config.batch_size);
+        let of_epoch = steps_of_epoch(data, config) as usize;
         let all_steps = steps(data, config);
         let order = self.progress.order(config.seed);
         let done = self.progress.steps_of_epoch;
@@ -422,7 +424,11 @@ impl<'a, D: TrainingData> Run<'a, D> {
 
 /// Steps of a whole run.
 fn steps(data: &impl TrainingData, config: &TrainConfig) -> u64 {
-    (data.training_rows().div_ceil(config.batch_size) * config.epochs) as u64
+    steps_of_epoch(data, config) * config.epochs as u64
+}
+
+fn steps_of_epoch(data: &impl TrainingData, config: &TrainConfig) -> u64 {
+    data.training_rows().div_ceil(config.batch_size) as u64
 }
 
 fn parameter_tensors(parameters: &Parameters) -> Tensors<'_> {
@@ -455,23 +461,22 @@ fn best_epoch(progress: &Progress<EpochMetrics>) -> Option<usize> {
     best.map(|(_, epoch)| epoch)
 }
 
-/// Refuses a best epoch whose figures are not those of the run: it came from elsewhere.
-/// A run that was killed may have kept one that it has not come to again.
-fn check_best(best: &Checkpoint<EpochMetrics>, progress: &Progress<EpochMetrics>) -> Result<()> {
-    let (kept, known) = (&best.progress.epochs, &progress.epochs);
+/// Refuses a best epoch, from 0, whose figures are not those of the run: it came from
+/// elsewhere.
+fn check_best(
+    best: &Checkpoint<EpochMetrics>,
+    progress: &Progress<EpochMetrics>,
+    epoch: usize,
+) -> Result<()> {
     let figures = |it: &EpochMetrics| (it.train_loss, it.validation_rmse, it.test_rmse);
-    let is_best = best_epoch(progress).is_some_and(|epoch| kept.len() == epoch + 1);
-    if kept.len() <= known.len() && !is_best {
-        let difference = format!("epoch {} is not the best", kept.len());
-        return Err(best.of_another_run(vec![difference]));
-    }
-    for (epoch, (kept, known)) in (1..).zip(kept.iter().zip(known)) {
-        if figures(kept) != figures(known) {
-            let difference = format!("the figures of epoch {epoch} are others");
-            return Err(best.of_another_run(vec![difference]));
+    let kept = best.progress.epochs.iter().map(figures);
+    match kept.eq(progress.epochs[..=epoch].iter().map(figures)) {
+        true => Ok(()),
+        false => {
+            let difference = format!("the figures of its {} epochs are others", epoch + 1);
+            Err(best.of_another_run(vec![difference]))
         }
     }
-    Ok(())
 }
 
 fn add(errors: &mut Regression, rated: &[RatedPrediction]) -> Result<()> {
