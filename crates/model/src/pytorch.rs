@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::panic::catch_unwind;
 use std::path::Path;
 
-use candle_core::pickle::{PthTensors, TensorInfo};
+use candle_core::pickle::{Object, PthTensors, Stack, TensorInfo};
 use candle_core::{DType, Tensor};
 use safetensors::Dtype;
+use zip::ZipArchive;
 
 use crate::config::BottomConfig;
 use crate::weights::Stored;
@@ -49,20 +53,67 @@ fn read(path: &Path) -> Result<HashMap<String, Stored<'static>>> {
         path: path.to_owned(),
         source: Box::new(source),
     };
-    // With the key or, where there is none, without.
-    let file = match PthTensors::new(path, Some(STATE_DICT)) {
-        Ok(file) if !file.tensor_infos().is_empty() => file,
-        _ => PthTensors::new(path, None).map_err(error)?,
-    };
+    // candle indexes what a pickle holds without looking.
+    let (names, file) = catch_unwind(|| Ok((tensor_names(path)?, open(path)?)))
+        .unwrap_or_else(|_| {
+            Err(candle_core::Error::Msg(
+                "its pickle is malformed".to_owned(),
+            ))
+        })
+        .map_err(error)?;
+    let infos = file.tensor_infos();
+    // Those it passes over.
+    if let Some(name) = names.iter().find(|name| !infos.contains_key(*name)) {
+        return Err(Error::Weights(format!(
+            "'{name}' in {} is of a kind that cannot be read; save it as a dense tensor of floats",
+            path.display()
+        )));
+    }
     let length = std::fs::metadata(path).map_err(|source| error(source.into()))?;
-    check_lengths(file.tensor_infos().values(), length.len())?;
-    let names = file.tensor_infos().keys();
-    let stored = names.filter_map(|name| {
+    check_lengths(infos.values(), length.len())?;
+    let stored = infos.keys().filter_map(|name| {
         let tensor = file.get(name).transpose()?;
         let stored = tensor.and_then(|tensor| stored(&tensor));
         Some(stored.map(|stored| (name.clone(), stored)).map_err(error))
     });
     stored.collect()
+}
+
+/// With the key or, where there is none, without.
+fn open(path: &Path) -> candle_core::Result<PthTensors> {
+    match PthTensors::new(path, Some(STATE_DICT)) {
+        Ok(file) if !file.tensor_infos().is_empty() => Ok(file),
+        _ => PthTensors::new(path, None),
+    }
+}
+
+/// The names of what the pickle says are tensors, after the whole archive was read against
+/// its checksums.
+fn tensor_names(path: &Path) -> candle_core::Result<Vec<String>> {
+    let mut archive = ZipArchive::new(BufReader::new(File::open(path)?))?;
+    let mut pickle = Vec::new();
+    for index in 0..archive.len() {
+        let mut member = archive.by_index(index)?;
+        match member.name()?.ends_with("data.pkl") {
+            true => member.read_to_end(&mut pickle).map(|_| ())?,
+            false => std::io::copy(&mut member, &mut std::io::sink()).map(|_| ())?,
+        }
+    }
+    let mut stack = Stack::empty();
+    stack.read_loop(&mut pickle.as_slice())?;
+    let Object::Dict(all) = stack.finalize()? else {
+        return Ok(Vec::new());
+    };
+    let is_state = |(key, _): &&(Object, Object)| *key == Object::Unicode(STATE_DICT.to_owned());
+    let state = match all.iter().find(is_state) {
+        Some((_, Object::Dict(state))) => state,
+        _ => &all,
+    };
+    let names = state.iter().filter_map(|entry| match entry {
+        (Object::Unicode(name), Object::Reduce { .. } | Object::Build { .. }) => Some(name.clone()),
+        _ => None,
+    });
+    Ok(names.collect())
 }
 
 /// The numbers of a tensor in single precision.
