@@ -87,6 +87,19 @@ impl Stamp {
     }
 }
 
+/// What `read` makes of the file at `path`, if nobody writes that meanwhile.
+pub(crate) fn read_unchanged<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    let stamp = || Stamp::of(path).map_err(Error::read(path));
+    let before = stamp()?;
+    let read = read()?;
+    match stamp()? == before {
+        true => Ok(read),
+        false => Err(Error::Changed {
+            path: path.to_owned(),
+        }),
+    }
+}
+
 /// A source before it is read.
 pub(crate) struct Snapshot {
     stamp: Stamp,
@@ -220,8 +233,8 @@ impl RatingsCache {
         let of_source = Digest::of_file(source).map_err(Error::read(source))?;
         let stamp = Stamp::of(source).map_err(Error::read(source))?;
         if stamp != before.stamp || before.digest.is_some_and(|before| before != of_source) {
-            let changed = std::io::Error::other("it changed while it was read");
-            return Err(Error::read(source)(changed));
+            let path = source.to_owned();
+            return Err(Error::Changed { path });
         }
         let manifest = Manifest {
             format: FORMAT,
@@ -269,4 +282,29 @@ fn place(file: tempfile::NamedTempFile<File>, path: &Path) -> Result<()> {
     file.persist(path)
         .map_err(|error| Error::write(path)(error.error))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_written_while_it_is_read_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ratings.csv");
+        std::fs::write(&path, "userId,movieId,rating,timestamp\n").unwrap();
+        assert_eq!(read_unchanged(&path, || Ok(1)).unwrap(), 1);
+        let grown = read_unchanged(&path, || {
+            let mut file = File::options().append(true).open(&path).unwrap();
+            file.write_all(b"1,1,4.0,1\n").unwrap();
+            Ok(1)
+        });
+        let error = grown.unwrap_err().to_string();
+        assert!(
+            error.contains("ratings.csv changed while it was read"),
+            "{error}"
+        );
+    }
 }

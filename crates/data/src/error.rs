@@ -106,6 +106,12 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// A file that somebody wrote while it was read.
+    #[error("{} changed while it was read; read it again when nobody writes it", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// A cache of ratings that is not, or no longer, what was written.
     #[error("cannot use the cache {}: {source}; start again, and it is made anew", path.display())]
     Cache {

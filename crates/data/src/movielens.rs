@@ -4,7 +4,7 @@ use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::cache::{RatingsCache, Snapshot};
+use crate::cache::{RatingsCache, Snapshot, read_unchanged};
 use crate::links::read_links;
 use crate::policy::Origin;
 use crate::ratings::RatingColumns;
@@ -317,8 +317,9 @@ impl OpenOptions {
 
     /// The ratings as the file has them, and whether they came from the cache.
     fn read_ratings(&self, path: &Path, dialect: &Dialect) -> Result<(RatingColumns, bool)> {
+        let read = || read_unchanged(path, || RatingColumns::read(path, dialect));
         let Some(dir) = &self.cache else {
-            return Ok((RatingColumns::read(path, dialect)?, false));
+            return Ok((read()?, false));
         };
         let cache = RatingsCache::new(dir);
         if let Some(reader) = cache.find(path) {
@@ -328,9 +329,11 @@ impl OpenOptions {
             }
         }
         let before = Snapshot::take(path)?;
-        let columns = RatingColumns::read(path, dialect)?;
-        if let Err(error) = cache.store(path, before, &columns) {
-            tracing::warn!("going on without a cache: {error}");
+        let columns = read()?;
+        match cache.store(path, before, &columns) {
+            Err(changed @ Error::Changed { .. }) => return Err(changed),
+            Err(error) => tracing::warn!("going on without a cache: {error}"),
+            Ok(()) => {}
         }
         Ok((columns, false))
     }

@@ -306,8 +306,10 @@ fn locate(config: &ExperimentConfig) -> Result<(PathBuf, Option<PathBuf>, Option
 
 /// The folder that the run's folder is in.
 fn beside(out: &Path) -> PathBuf {
-    match out.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
+    match (out.file_name(), out.parent()) {
+        (Some(_), Some(parent)) if parent != Path::new("") => parent.to_owned(),
+        (Some(_), _) => PathBuf::from("."),
+        // `.` and `..` do not name the folder that they are in.
+        (None, _) => out.join(".."),
     }
 }
