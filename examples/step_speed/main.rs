@@ -1,33 +1,42 @@
-//! Times training steps of a multimodal DLRM at ml-25m's shapes, on made-up
-//! batches.
+//! Times training steps, scoring and ranking of a multimodal DLRM at ml-25m's shapes, on
+//! made-up batches.
 
 mod batches;
 #[path = "../peak/mod.rs"]
 mod peak;
 
 use std::error::Error;
+use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use batches::{Samples, Shape};
 use clap::{Parser, ValueEnum};
-use mmdlrm::model::{DeviceDlrm, Dlrm, Gradients, Loss};
+use half::f16;
+use mmdlrm::model::{DeviceDlrm, Dlrm, Gradients, Loss, top_k};
 use mmdlrm::train::{Algorithm, DeviceOptimizer, Optimizer, OptimizerConfig};
+use mmdlrm_kernels::InstructionSet;
 use peak::peak_mib;
+
+/// Those of pictures and of texts, a movie after another.
+type Vectors = [Vec<f16>; 2];
 
 /// Batches that are drawn before the clock starts.
 const BATCHES: usize = 20;
 /// Steps before those that count.
 const WARM_UP: usize = 5;
 
-/// Time training steps at ml-25m's shapes.
+/// Time training steps, scoring or ranking at ml-25m's shapes.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// Samples a step
+    /// What is timed
+    #[arg(long, value_enum, default_value_t = Measure::Step)]
+    measure: Measure,
+    /// Samples a step, or pairs that are scored
     #[arg(long, default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     batch: u32,
-    /// Steps that are timed; the median is shown
+    /// How often it is timed; the median is shown
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
     /// The update rule
@@ -42,6 +51,16 @@ struct Args {
     /// Where steps are taken: cpu, cuda or metal
     #[arg(long, default_value = "cpu")]
     device: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Measure {
+    /// Training steps
+    Step,
+    /// Predictions of pairs of users and movies
+    Score,
+    /// The ten best of all movies for a user
+    Rank,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -78,46 +97,105 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         users: args.users as usize,
         movies: args.movies as usize,
     };
-    let device = mmdlrm::encoders::device(&args.device)?;
     let mut random = batches::random(1);
     let vectors = shape.vectors(&mut random);
+    let model = Dlrm::new(shape.config(), 1)?;
+    let drawn = match args.measure {
+        Measure::Rank => 1,
+        Measure::Step | Measure::Score => args.batch as usize,
+    };
     let batches: Vec<_> = (0..BATCHES)
-        .map(|_| shape.draw(args.batch as usize, &mut random))
+        .map(|_| shape.draw(drawn, &mut random))
         .collect();
-    let mut model = Dlrm::new(shape.config(), 1)?;
+    if !matches!(args.measure, Measure::Step) && args.device != "cpu" {
+        return Err("scoring and ranking run on the CPU".into());
+    }
+    let batch = args.batch as usize;
+    let (things, count, median) = match args.measure {
+        Measure::Step => ("samples", batch, step(args, model, &vectors, &batches)?),
+        Measure::Score => ("pairs", batch, score(args, &model, &vectors, &batches)?),
+        Measure::Rank => {
+            let catalogue = shape.of_movies((0..args.movies).collect(), &mut random);
+            let median = rank(args, &model, &vectors, &catalogue, &batches)?;
+            ("pairs", shape.movies, median)
+        }
+    };
+    println!(
+        "{things}_per_s={:.0} step_ms={:.2} peak_mib={} simd={}",
+        count as f64 / median,
+        median * 1e3,
+        peak_mib(),
+        InstructionSet::in_use()?
+    );
+    Ok(())
+}
+
+/// Seconds of a training step.
+fn step(
+    args: &Args,
+    mut model: Dlrm,
+    vectors: &Vectors,
+    batches: &[Samples],
+) -> Result<f64, Box<dyn Error>> {
+    let device = mmdlrm::encoders::device(&args.device)?;
     let config = OptimizerConfig {
         algorithm: args.optimizer.into(),
         ..OptimizerConfig::default()
     };
-    let median = if device.is_cpu() {
+    if device.is_cpu() {
         let mut optimizer = Optimizer::new(config, &model)?;
         let mut gradients = Gradients::default();
-        median_seconds(args.steps, &batches, |samples| {
-            samples.with(&vectors, |batch| {
+        return median_seconds(args.steps, batches, |samples| {
+            samples.with(vectors, |batch| {
                 let batch = (batch, samples.targets.as_slice());
                 optimizer.learn(&mut model, batch, Loss::Mse, &mut gradients, 1.0)
             })?;
             Ok(())
-        })?
-    } else {
-        let lists = vectors.each_ref().map(|vectors| vectors.as_slice().into());
-        let model = DeviceDlrm::new(&model, &lists, &device)?;
-        let mut optimizer = DeviceOptimizer::new(config, &model)?;
-        median_seconds(args.steps, &batches, |samples| {
-            let gradients = samples.with(&vectors, |batch| {
-                model.gradients(batch, &samples.targets, Loss::Mse)
-            })?;
-            optimizer.step(&model, &gradients, 1.0)?;
-            Ok(device.synchronize()?)
-        })?
-    };
-    println!(
-        "samples_per_s={:.0} step_ms={:.2} peak_mib={}",
-        f64::from(args.batch) / median,
-        median * 1e3,
-        peak_mib()
-    );
-    Ok(())
+        });
+    }
+    let lists = vectors.each_ref().map(|vectors| vectors.as_slice().into());
+    let model = DeviceDlrm::new(&model, &lists, &device)?;
+    let mut optimizer = DeviceOptimizer::new(config, &model)?;
+    median_seconds(args.steps, batches, |samples| {
+        let gradients = samples.with(vectors, |batch| {
+            model.gradients(batch, &samples.targets, Loss::Mse)
+        })?;
+        optimizer.step(&model, &gradients, 1.0)?;
+        Ok(device.synchronize()?)
+    })
+}
+/// Seconds of the predictions of a batch.
+fn score(
+    args: &Args,
+    model: &Dlrm,
+    vectors: &Vectors,
+    batches: &[Samples],
+) -> Result<f64, Box<dyn Error>> {
+    let mut scores = Vec::new();
+    median_seconds(args.steps, batches, |samples| {
+        samples.with(vectors, |batch| model.predict(batch, &mut scores))?;
+        black_box(&scores);
+        Ok(())
+    })
+}
+
+/// Seconds in which the ten best of the catalogue are found for a user.
+fn rank(
+    args: &Args,
+    model: &Dlrm,
+    vectors: &Vectors,
+    catalogue: &Samples,
+    users: &[Samples],
+) -> Result<f64, Box<dyn Error>> {
+    let items = catalogue.with(vectors, |batch| model.items(batch))?;
+    let mut scores = Vec::new();
+    median_seconds(args.steps, users, |user| {
+        user.with(vectors, |batch| {
+            model.score_items(&items, batch, &mut scores)
+        })?;
+        black_box(top_k(&scores, 10, &[]));
+        Ok(())
+    })
 }
 
 /// Median time of a step, after some that do not count.

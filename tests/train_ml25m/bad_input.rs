@@ -1,7 +1,9 @@
 //! Every way to get the input wrong: one line that says what and where, exit
 //! code 1 or 2, and no run folder.
 
-use crate::{Folder, text};
+use std::process::Command;
+
+use crate::{Folder, support, text};
 
 /// Runs with `more` arguments on a spoiled folder and checks the refusal.
 #[track_caller]
@@ -450,4 +452,21 @@ fn candidates_that_do_not_fit_the_ratings() {
         &["--task", "rank", "--candidates", "nowhere.csv"],
         &["cannot read nowhere.csv"],
     );
+}
+
+#[test]
+fn instructions_that_the_processor_does_not_have() {
+    let folder = Folder::new();
+    for asked in ["sse9", "", "AVX2"] {
+        let mut command = Command::new(support::program("train_ml25m"));
+        command
+            .current_dir(folder.dir.path())
+            .env("MMDLRM_SIMD", asked);
+        let output = command.args(["--data", "data"]).output().unwrap();
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        let part = format!("MMDLRM_SIMD is '{asked}', and this processor has scalar");
+        assert!(error.contains(&part), "{error}");
+        assert!(!folder.path("runs").exists(), "something was half-written");
+    }
 }

@@ -1,5 +1,7 @@
 use std::sync::{Arc, OnceLock};
 
+use mmdlrm_kernels::InstructionSet;
+
 use crate::batch::Purpose;
 use crate::fingerprint::RatingsHasher;
 use crate::rated::Rated;
@@ -86,6 +88,7 @@ impl Dataset {
     /// A configuration that makes no sense.
     pub fn with_context(mut self, config: ContextConfig) -> Result<Self> {
         config.validate()?;
+        InstructionSet::in_use()?;
         let rows = self.train().map(|rated| Rated {
             timestamp: if config.timestamps {
                 rated.timestamp

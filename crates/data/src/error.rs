@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// `MMDLRM_SIMD` asks for instructions that this processor does not have.
+    #[error(transparent)]
+    Instructions(#[from] mmdlrm_kernels::InstructionsError),
     /// A file or folder could not be read.
     #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
     Read {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use mmdlrm_kernels::InstructionSet;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -254,6 +255,7 @@ impl LoadOptions {
         hash: &mut ModelHash,
         build: impl FnOnce(VarBuilder) -> candle_core::Result<T>,
     ) -> Result<T> {
+        InstructionSet::in_use()?;
         if !matches!(self.dtype, DType::F32 | DType::F16 | DType::BF16) {
             return Err(Error::Compute(format!(
                 "{} is no type to compute with; choose f32, f16 or bf16",

@@ -7,6 +7,9 @@ use crate::{Identity, Kind};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// `MMDLRM_SIMD` asks for instructions that this processor does not have.
+    #[error(transparent)]
+    Instructions(#[from] mmdlrm_kernels::InstructionsError),
     /// A file could not be read.
     #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
     Read {

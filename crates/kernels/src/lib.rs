@@ -13,7 +13,9 @@
 //! - [`widen_halves`] reads numbers that are kept in half precision.
 //! - [`exp`] and [`ln`] have no branch, for loops of them; [`dot`] and [`add_scaled`]
 //!   are loops over two vectors.
-//! - [`vectorize`] runs plain loops compiled for the widest registers.
+//! - [`vectorize`] runs plain loops compiled for the widest registers, and [`dispatch`]
+//!   what is written for registers of any width.
+//! - [`InstructionSet`] says which those are; `MMDLRM_SIMD` chooses others.
 //!
 //! A tile of rows keeps its sums in registers from the first product to the
 //! last (Goto and van de Geijn, 2008). No row depends on its neighbours: it is
@@ -41,6 +43,7 @@
 
 mod elementary;
 mod half;
+mod instructions;
 mod outer;
 mod panels;
 #[allow(
@@ -56,6 +59,7 @@ mod vectors;
 
 pub use elementary::{exp, ln};
 pub use half::widen_halves;
+pub use instructions::{InstructionSet, InstructionsError, dispatch};
 pub use outer::add_transposed;
 pub use panels::{Finish, Panels, copy_rows, store};
 pub use prefetch::prefetch;

@@ -1,5 +1,6 @@
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
+use crate::instructions::dispatch;
 use crate::tile::{panel_registers, tiles};
 
 /// Floats in a cache line.
@@ -26,7 +27,7 @@ pub fn add_transposed(
         return;
     }
     assert_eq!(a.len() % m, 0, "length of a matrix of [_, {m}]");
-    Arch::new().dispatch(AddTransposed {
+    dispatch(AddTransposed {
         out,
         a,
         b,

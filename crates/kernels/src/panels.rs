@@ -1,5 +1,6 @@
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
+use crate::instructions::dispatch;
 use crate::tile::{panel_registers, tiles};
 
 /// Inner products are cut to this length, so that the rows at hand and a panel
@@ -90,7 +91,7 @@ impl Panels {
                 self.0.fill_panels::<S>(self.1, self.2, self.3);
             }
         }
-        Arch::new().dispatch(Fill(self, k, n, value));
+        dispatch(Fill(self, k, n, value));
     }
 
     #[inline(always)]
@@ -158,7 +159,7 @@ impl Panels {
             return;
         }
         let (out, stride) = out;
-        Arch::new().dispatch(Multiply {
+        dispatch(Multiply {
             panels: self,
             a,
             rows,

@@ -128,6 +128,11 @@ fn products_match_the_definition_with_any_registers() {
                 check_add_transposed(simd, with_rows);
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if let Some(simd) = pulp::aarch64::Neon::try_new() {
+            check_multiply(simd, shape);
+            check_add_transposed(simd, with_rows);
+        }
     }
 }
 

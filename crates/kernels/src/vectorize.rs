@@ -1,6 +1,8 @@
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
-/// Runs `work` compiled for the widest vector registers of the machine. It must
+use crate::instructions::dispatch;
+
+/// Runs `work` compiled for the [instructions](crate::InstructionSet) in use. It must
 /// be `#[inline(always)]`, and so must what it calls.
 ///
 /// ```
@@ -25,5 +27,5 @@ pub fn vectorize<R>(work: impl FnMut() -> R) -> R {
             (self.0)()
         }
     }
-    Arch::new().dispatch(Work(work))
+    dispatch(Work(work))
 }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use mmdlrm_data::generate::GeneratorConfig;
 use mmdlrm_data::{ContextConfig, Duplicates, UnknownMovies};
 use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts, Pooling};
+use mmdlrm_kernels::InstructionSet;
 use mmdlrm_model::{BottomConfig, DlrmConfig, NextItemConfig, Side, TableConfig};
 use mmdlrm_train::{CheckpointConfig, NextItemTrainConfig, OptimizerConfig, Preset, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -287,8 +288,9 @@ impl ExperimentConfig {
     /// Checks what can be checked before anything is read.
     ///
     /// # Errors
-    /// The first setting that makes no sense.
+    /// The first setting that makes no sense, or `MMDLRM_SIMD`, if it does not.
     pub fn validate(&self) -> Result<()> {
+        InstructionSet::in_use().map_err(mmdlrm_model::Error::from)?;
         self.train.validate()?;
         self.next_item.validate()?;
         self.checkpoints.validate()?;

@@ -1,3 +1,5 @@
+use mmdlrm_kernels::InstructionSet;
+
 use crate::layout::Layout;
 use crate::parameters::extreme;
 use crate::{Compression, DlrmConfig, Error, Parameters, Result, Segment, Table};
@@ -52,6 +54,7 @@ impl Dlrm {
     /// sense.
     pub fn new(config: DlrmConfig, seed: u64) -> Result<Self> {
         config.validate()?;
+        InstructionSet::in_use()?;
         let layout = Layout::new(&config);
         let parameters = Parameters::draw(&config, &layout, seed)?;
         Ok(Self {

@@ -2,6 +2,9 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// `MMDLRM_SIMD` asks for instructions that this processor does not have.
+    #[error(transparent)]
+    Instructions(#[from] mmdlrm_kernels::InstructionsError),
     /// A setting that makes no sense.
     #[error("model setting {setting} is {value}, but {rule}")]
     Config {

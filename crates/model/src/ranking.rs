@@ -6,8 +6,8 @@
 //! user's vectors with an item's, their part of the first layer, and the layers
 //! behind it.
 
-use mmdlrm_kernels::{Panels, copy_rows, store};
-use pulp::{Arch, Simd, WithSimd};
+use mmdlrm_kernels::{Panels, copy_rows, dispatch, store};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::config::{Activation, Interaction, Side};
@@ -314,7 +314,7 @@ impl<'a> Scorer<'a> {
             let (vectors, out) = (copy_rows(&users.vectors, dim), (out, BLOCK));
             panels.multiply(vectors, rows, out, store(), &mut buffers.scratch);
         }
-        Arch::new().dispatch(Layers {
+        dispatch(Layers {
             scorer: self,
             users,
             block,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use mmdlrm_kernels::InstructionSet;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::layout::Layout;
@@ -90,6 +91,7 @@ impl Dlrm {
     /// The model that a configuration and its parameters make.
     pub(crate) fn of_stored(config: DlrmConfig, stored: HashMap<String, Stored>) -> Result<Self> {
         config.validate()?;
+        InstructionSet::in_use()?;
         let layout = Layout::new(&config);
         // Before anything is allocated, since it is no larger than what is stored then.
         let tensors = layout.check_stored(&config, stored, Vec::new())?;

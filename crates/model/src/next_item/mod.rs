@@ -7,6 +7,7 @@ mod input;
 mod layout;
 mod weights;
 
+use mmdlrm_kernels::InstructionSet;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -69,6 +70,7 @@ impl NextItem {
     /// Sizes of 0, shares that are none, or `counts` of another number of items.
     pub fn new(config: NextItemConfig, counts: &[u32], seed: u64) -> Result<Self> {
         config.validate()?;
+        InstructionSet::in_use()?;
         if counts.len() != config.items {
             return Err(Error::Length {
                 what: "the counts of items".to_owned(),

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 
+use mmdlrm_kernels::InstructionSet;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::{Layout, NextItem, NextItemConfig};
@@ -48,6 +49,7 @@ impl NextItem {
         })?;
         let config: NextItemConfig = serde_json::from_str(config)?;
         config.validate()?;
+        InstructionSet::in_use()?;
         let tensors = SafeTensors::deserialize(bytes)?;
         let layout = Layout::new(&config);
         if layout.len > bytes.len() / size_of::<f32>() {
