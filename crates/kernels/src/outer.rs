@@ -1,7 +1,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::instructions::dispatch;
-use crate::tile::{panel_registers, tiles};
+use crate::tile::{panel_registers, sums, tiles};
 
 /// Floats in a cache line.
 const LINE: usize = 16;
@@ -116,16 +116,15 @@ fn tile<S: Simd, const V: usize, const R: usize>(
     b: &[[S::f32s; V]],
     (out, n, width): (&mut [f32], usize, usize),
 ) {
-    let mut sums = [[simd.splat_f32s(0.0); V]; R];
-    for (a, b) in a.chunks(m).zip(b) {
-        let a = &a[..R];
-        for r in 0..R {
-            let a = simd.splat_f32s(a[r]);
-            for v in 0..V {
-                sums[r][v] = simd.mul_add_e_f32s(a, b[v], sums[r][v]);
-            }
-        }
-    }
+    let a = a.chunks(m).map(
+        #[inline(always)]
+        |a| {
+            let a = &a[..R];
+            #[inline(always)]
+            move |r: usize| a[r]
+        },
+    );
+    let sums = sums::<S, V, R>(simd, a, b);
     for (sums, out) in sums.iter().zip(out.chunks_mut(n)) {
         if width == V * S::F32_LANES {
             let (out, _) = S::as_mut_simd_f32s(&mut out[..width]);

@@ -1,7 +1,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::instructions::dispatch;
-use crate::tile::{panel_registers, tiles};
+use crate::tile::{TALL, panel_registers, sums, tiles};
 
 /// Inner products are cut to this length, so that the rows at hand and a panel
 /// stay in the second-level cache.
@@ -281,32 +281,56 @@ where
         let Some(tile) = tile.first_chunk::<R>() else {
             return;
         };
-        let sums = sums::<S, STRIDE, V, R>(simd, tile, part.panel);
+        let mut sums = [0.0; WIDEST * TALL];
         let panel = V * S::F32_LANES;
+        product::<S, STRIDE, V, R>(simd, tile, part.panel, &mut sums[..R * panel]);
         let width = panel.min(self.panels.n - part.column);
-        for (r, sums) in sums.iter().enumerate() {
-            // Whole panels are stored by code that knows their width.
+        for (row, sums) in (row..).zip(sums[..R * panel].chunks_exact(panel)) {
             if width == panel {
-                self.store::<S, V>(sums, panel, row + r, part);
+                self.store_whole::<S, V>(simd, sums, row, part);
             } else {
-                self.store::<S, V>(sums, width, row + r, part);
+                self.store(&sums[..width], row, part);
             }
         }
     }
 
+    /// Finishes a row of a whole panel. In registers by name: the compiler may make sixteen
+    /// additions of single numbers of a loop over these few.
     #[inline(always)]
-    fn store<S: Simd, const V: usize>(
+    fn store_whole<S: Simd, const V: usize>(
         &mut self,
-        sums: &[S::f32s; V],
-        width: usize,
+        simd: S,
+        sums: &[f32],
         row: usize,
         part: Part<'_>,
     ) {
+        let panel = V * S::F32_LANES;
+        let place = row * self.stride + part.column..;
+        let out = &mut self.out[place][..panel];
+        let bias = self.finish.bias.filter(|_| part.first);
+        let bias = bias.map(|bias| S::as_simd_f32s(&bias[part.column..][..panel]).0);
+        let before = (self.finish.add || !part.first).then(|| S::as_simd_f32s(out).0);
         let mut stored = [0.0; WIDEST];
-        let (vectors, _) = S::as_mut_simd_f32s(&mut stored[..V * S::F32_LANES]);
-        vectors.copy_from_slice(sums);
-        let stored = &mut stored[..width];
+        let stored = &mut stored[..panel];
+        let sums = S::as_simd_f32s(sums).0.iter().enumerate();
+        for ((v, &sum), stored) in sums.zip(S::as_mut_simd_f32s(stored).0) {
+            let sum = bias.map_or(sum, |bias| simd.add_f32s(sum, bias[v]));
+            *stored = before.map_or(sum, |before| simd.add_f32s(sum, before[v]));
+        }
+        if part.last {
+            (self.finish.last)(row, part.column, stored);
+        }
+        out.copy_from_slice(stored);
+    }
+
+    /// Finishes a row of the last panel, which is not filled.
+    #[inline(always)]
+    fn store(&mut self, sums: &[f32], row: usize, part: Part<'_>) {
+        let width = sums.len();
         let out = &mut self.out[row * self.stride + part.column..][..width];
+        let mut stored = [0.0; WIDEST];
+        let stored = &mut stored[..width];
+        stored.copy_from_slice(sums);
         if let (Some(bias), true) = (self.finish.bias, part.first) {
             let bias = &bias[part.column..][..width];
             stored.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
@@ -322,22 +346,41 @@ where
 }
 
 /// `R` rows times a panel of `V` registers.
-#[inline(always)]
-fn sums<S: Simd, const STRIDE: usize, const V: usize, const R: usize>(
+///
+/// Never inlined: it is compiled once for all kinds of rows and finishes, so that what is
+/// measured of it holds for each.
+#[inline(never)]
+fn product<S: Simd, const STRIDE: usize, const V: usize, const R: usize>(
     simd: S,
     tile: &[[f32; STRIDE]; R],
     panel: &[f32],
-) -> [[S::f32s; V]; R] {
-    let mut sums = [[simd.splat_f32s(0.0); V]; R];
-    let (panel, _) = S::as_simd_f32s(panel);
-    let (panel, _) = panel.as_chunks::<V>();
-    for (p, b) in panel.iter().enumerate().take(STRIDE) {
-        for r in 0..R {
-            let a = simd.splat_f32s(tile[r][p]);
-            for v in 0..V {
-                sums[r][v] = simd.mul_add_e_f32s(a, b[v], sums[r][v]);
-            }
-        }
+    out: &mut [f32],
+) {
+    simd.vectorize(Product::<STRIDE, V, R> { tile, panel, out });
+}
+
+struct Product<'a, const STRIDE: usize, const V: usize, const R: usize> {
+    tile: &'a [[f32; STRIDE]; R],
+    panel: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl<const STRIDE: usize, const V: usize, const R: usize> WithSimd for Product<'_, STRIDE, V, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let tile = self.tile;
+        let a = (0..STRIDE).map(
+            #[inline(always)]
+            |p| {
+                #[inline(always)]
+                move |r: usize| tile[r][p]
+            },
+        );
+        let (panel, _) = S::as_simd_f32s(self.panel).0.as_chunks::<V>();
+        let sums = sums::<S, V, R>(simd, a, panel);
+        let (out, _) = S::as_mut_simd_f32s(self.out).0.as_chunks_mut::<V>();
+        out.copy_from_slice(&sums);
     }
-    sums
 }
