@@ -63,9 +63,14 @@ impl<B: Fn(usize, usize, &mut [f32])> WithSimd for AddTransposed<'_, B> {
             for column in (0..n).step_by(panel) {
                 let padded = panel_registers::<S>(column, n) * S::F32_LANES;
                 let out = &mut b[rows * column + row * padded..][..padded];
-                let (out, rest) = out.split_at_mut(padded.min(n - column));
-                (self.b)(row, column, out);
-                rest.fill(0.0);
+                if n - column >= panel {
+                    // By code that knows the width.
+                    (self.b)(row, column, &mut out[..panel]);
+                } else {
+                    let (out, rest) = out.split_at_mut(padded.min(n - column));
+                    (self.b)(row, column, out);
+                    rest.fill(0.0);
+                }
             }
         }
         for column in (0..n).step_by(panel) {

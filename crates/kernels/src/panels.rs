@@ -11,6 +11,9 @@ const LINE: usize = 16;
 /// Floats of the widest panel, two registers of 512 bits.
 const WIDEST: usize = 32;
 
+/// Those of the largest tile, row after row.
+type Sums = [f32; WIDEST * TALL];
+
 /// A matrix `B`, `[k, n]`, that is used many times.
 ///
 /// It is kept in panels as wide as two vector registers: blocks of at most
@@ -221,6 +224,7 @@ where
         let Panels { k, n, start, .. } = *self.panels;
         let mut scratch = std::mem::take(self.scratch);
         scratch.resize(self.rows * STRIDE, 0.0);
+        let mut sums = [0.0; WIDEST * TALL];
         let mut rest = &self.panels.data[start..];
         // A matrix without rows still has a bias.
         for from in (0..k.max(1)).step_by(LONGEST) {
@@ -240,8 +244,8 @@ where
                     last: from + length == k,
                 };
                 match registers {
-                    1 => self.panel::<S, STRIDE, 1>(simd, rows, part),
-                    _ => self.panel::<S, STRIDE, 2>(simd, rows, part),
+                    1 => self.panel::<S, STRIDE, 1>(simd, rows, part, &mut sums),
+                    _ => self.panel::<S, STRIDE, 2>(simd, rows, part, &mut sums),
                 }
             }
         }
@@ -255,16 +259,17 @@ where
         simd: S,
         rows: &[[f32; STRIDE]],
         part: Part<'_>,
+        sums: &mut Sums,
     ) {
         for (row, height) in tiles::<S>(self.rows) {
             let tile = &rows[row..row + height];
             match height {
-                12 => self.tile::<S, STRIDE, V, 12>(simd, tile, row, part),
-                8 => self.tile::<S, STRIDE, V, 8>(simd, tile, row, part),
-                6 => self.tile::<S, STRIDE, V, 6>(simd, tile, row, part),
-                4 => self.tile::<S, STRIDE, V, 4>(simd, tile, row, part),
-                2 => self.tile::<S, STRIDE, V, 2>(simd, tile, row, part),
-                _ => self.tile::<S, STRIDE, V, 1>(simd, tile, row, part),
+                12 => self.tile::<S, STRIDE, V, 12>(simd, tile, row, part, sums),
+                8 => self.tile::<S, STRIDE, V, 8>(simd, tile, row, part, sums),
+                6 => self.tile::<S, STRIDE, V, 6>(simd, tile, row, part, sums),
+                4 => self.tile::<S, STRIDE, V, 4>(simd, tile, row, part, sums),
+                2 => self.tile::<S, STRIDE, V, 2>(simd, tile, row, part, sums),
+                _ => self.tile::<S, STRIDE, V, 1>(simd, tile, row, part, sums),
             }
         }
     }
@@ -277,19 +282,20 @@ where
         tile: &[[f32; STRIDE]],
         row: usize,
         part: Part<'_>,
+        sums: &mut Sums,
     ) {
         let Some(tile) = tile.first_chunk::<R>() else {
             return;
         };
-        let mut sums = [0.0; WIDEST * TALL];
         let panel = V * S::F32_LANES;
-        product::<S, STRIDE, V, R>(simd, tile, part.panel, &mut sums[..R * panel]);
+        let sums = &mut sums[..R * panel];
+        product::<S, STRIDE, V, R>(simd, tile, part.panel, sums);
         let width = panel.min(self.panels.n - part.column);
-        for (row, sums) in (row..).zip(sums[..R * panel].chunks_exact(panel)) {
+        for (row, sums) in (row..).zip(sums.chunks_exact_mut(panel)) {
             if width == panel {
                 self.store_whole::<S, V>(simd, sums, row, part);
             } else {
-                self.store(&sums[..width], row, part);
+                self.store(&mut sums[..width], row, part);
             }
         }
     }
@@ -300,48 +306,48 @@ where
     fn store_whole<S: Simd, const V: usize>(
         &mut self,
         simd: S,
-        sums: &[f32],
+        sums: &mut [f32],
         row: usize,
         part: Part<'_>,
     ) {
         let panel = V * S::F32_LANES;
-        let place = row * self.stride + part.column..;
-        let out = &mut self.out[place][..panel];
-        let bias = self.finish.bias.filter(|_| part.first);
-        let bias = bias.map(|bias| S::as_simd_f32s(&bias[part.column..][..panel]).0);
-        let before = (self.finish.add || !part.first).then(|| S::as_simd_f32s(out).0);
-        let mut stored = [0.0; WIDEST];
-        let stored = &mut stored[..panel];
-        let sums = S::as_simd_f32s(sums).0.iter().enumerate();
-        for ((v, &sum), stored) in sums.zip(S::as_mut_simd_f32s(stored).0) {
-            let sum = bias.map_or(sum, |bias| simd.add_f32s(sum, bias[v]));
-            *stored = before.map_or(sum, |before| simd.add_f32s(sum, before[v]));
+        let out = &mut self.out[row * self.stride + part.column..][..panel];
+        let sums = &mut sums[..panel];
+        let registers = S::as_mut_simd_f32s(sums).0;
+        if let (Some(bias), true) = (self.finish.bias, part.first) {
+            let bias = S::as_simd_f32s(&bias[part.column..][..panel]).0;
+            for v in 0..V {
+                registers[v] = simd.add_f32s(registers[v], bias[v]);
+            }
+        }
+        if self.finish.add || !part.first {
+            let before = S::as_simd_f32s(out).0;
+            for v in 0..V {
+                registers[v] = simd.add_f32s(registers[v], before[v]);
+            }
         }
         if part.last {
-            (self.finish.last)(row, part.column, stored);
+            (self.finish.last)(row, part.column, sums);
         }
-        out.copy_from_slice(stored);
+        out.copy_from_slice(sums);
     }
 
     /// Finishes a row of the last panel, which is not filled.
     #[inline(always)]
-    fn store(&mut self, sums: &[f32], row: usize, part: Part<'_>) {
+    fn store(&mut self, sums: &mut [f32], row: usize, part: Part<'_>) {
         let width = sums.len();
         let out = &mut self.out[row * self.stride + part.column..][..width];
-        let mut stored = [0.0; WIDEST];
-        let stored = &mut stored[..width];
-        stored.copy_from_slice(sums);
         if let (Some(bias), true) = (self.finish.bias, part.first) {
             let bias = &bias[part.column..][..width];
-            stored.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+            sums.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
         }
         if self.finish.add || !part.first {
-            stored.iter_mut().zip(&*out).for_each(|(x, y)| *x += y);
+            sums.iter_mut().zip(&*out).for_each(|(x, y)| *x += y);
         }
         if part.last {
-            (self.finish.last)(row, part.column, stored);
+            (self.finish.last)(row, part.column, sums);
         }
-        out.copy_from_slice(stored);
+        out.copy_from_slice(sums);
     }
 }
 

@@ -313,3 +313,22 @@ fn beside(out: &Path) -> PathBuf {
         (None, _) => out.join(".."),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_beside_a_run_is_in_the_folder_above_it_however_that_is_named() {
+        for (out, folder) in [
+            ("runs/latest", "runs"),
+            ("latest", "."),
+            ("runs/", "."),
+            (".", "./.."),
+            ("runs/..", "runs/../.."),
+            ("/", "/.."),
+        ] {
+            assert_eq!(beside(Path::new(out)), Path::new(folder), "{out}");
+        }
+    }
+}
