@@ -143,13 +143,11 @@ impl Checkpoints {
             self.folder.join(name.replacen(STEP, BEST, 1))
         };
         let bests = self.paths(is_best)?;
-        let until_newest = bests.partition_point(|it| *it <= best_until(&newest));
         let until_oldest = match kept.first() {
             Some(oldest) => bests.partition_point(|it| *it <= best_until(oldest)),
             None => 0,
         };
         old.extend_from_slice(&bests[..until_oldest.saturating_sub(1)]);
-        old.extend_from_slice(&bests[until_newest..]);
         // Of a run that was killed while it wrote.
         old.extend(self.paths(is_partial)?);
         for path in old {
@@ -167,6 +165,16 @@ impl Checkpoints {
         tensors: Tensors,
     ) -> Result<()> {
         write(&self.place(&best_name(progress.step))?, progress, tensors)
+    }
+
+    /// Forgets best epochs that ended after `step`, from which a run goes on: they are of a
+    /// past that it does not go on from, and may turn out otherwise.
+    pub(crate) fn forget_bests_after(&self, step: u64) -> Result<()> {
+        let last = self.folder.join(best_name(step));
+        for path in self.paths(is_best)?.into_iter().filter(|it| *it > last) {
+            std::fs::remove_file(&path).map_err(write_error(&path))?;
+        }
+        Ok(())
     }
 
     /// What the best epoch came to, which ended after `step` steps.
@@ -320,12 +328,13 @@ mod tests {
         save(30);
         assert_eq!(bests(), [20]);
         save_best(40);
-        save(15);
-        // What came after 15 is of a past that the run did not go on from.
-        assert_eq!(bests(), [] as [u64; 0]);
+        checkpoints.forget_bests_after(30).unwrap();
+        // Another attempt at the fourth epoch is no longer the best.
+        save(40);
+        save(50);
+        assert_eq!(bests(), [20]);
         save_best(16);
         std::fs::write(checkpoints.folder.join(".best-000000000017.x"), "").unwrap();
-        save(16);
         checkpoints.remove().unwrap();
         assert!(!checkpoints.folder.exists());
     }

@@ -247,6 +247,9 @@ impl<'a, D: TrainingData> Run<'a, D> {
         let mut best = None;
         if let Some(checkpoint) = &session.resumed {
             load_parameters(checkpoint, model.parameters_mut())?;
+            if let Some(checkpoints) = &session.checkpoints {
+                checkpoints.forget_bests_after(progress.step)?;
+            }
             if let (Some(epoch), Some(checkpoints)) = (best_epoch(&progress), &session.checkpoints)
             {
                 let step = (epoch + 1) as u64 * steps_of_epoch(data, config);
