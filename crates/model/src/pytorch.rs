@@ -94,7 +94,12 @@ fn tensor_names(path: &Path) -> candle_core::Result<Vec<String>> {
     let mut pickle = Vec::new();
     for index in 0..archive.len() {
         let mut member = archive.by_index(index)?;
-        match member.name()?.ends_with("data.pkl") {
+        let is_pickle = member.name()?.ends_with("data.pkl");
+        if is_pickle && !pickle.is_empty() {
+            let problem = "it has several pickles".to_owned();
+            return Err(candle_core::Error::Msg(problem));
+        }
+        match is_pickle {
             true => member.read_to_end(&mut pickle).map(|_| ())?,
             false => std::io::copy(&mut member, &mut std::io::sink()).map(|_| ())?,
         }
@@ -110,10 +115,25 @@ fn tensor_names(path: &Path) -> candle_core::Result<Vec<String>> {
         _ => &all,
     };
     let names = state.iter().filter_map(|entry| match entry {
-        (Object::Unicode(name), Object::Reduce { .. } | Object::Build { .. }) => Some(name.clone()),
+        (Object::Unicode(name), value) if is_tensor(value) => Some(name.clone()),
         _ => None,
     });
     Ok(names.collect())
+}
+
+/// Tensors of every kind are made by functions of `torch` called `_rebuild_…`.
+fn is_tensor(value: &Object) -> bool {
+    match value {
+        Object::Build { callable, .. } => is_tensor(callable),
+        Object::Reduce { callable, .. } => match &**callable {
+            Object::Class {
+                module_name,
+                class_name,
+            } => module_name.starts_with("torch") && class_name.starts_with("_rebuild"),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// The numbers of a tensor in single precision.
