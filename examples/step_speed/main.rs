@@ -13,6 +13,7 @@ use std::time::Instant;
 use batches::{Samples, Shape};
 use clap::{Parser, ValueEnum};
 use half::f16;
+use mmdlrm::encoders::Device;
 use mmdlrm::model::{DeviceDlrm, Dlrm, Gradients, Loss, top_k};
 use mmdlrm::train::{Algorithm, DeviceOptimizer, Optimizer, OptimizerConfig};
 use mmdlrm_kernels::InstructionSet;
@@ -33,13 +34,13 @@ struct Args {
     /// What is timed
     #[arg(long, value_enum, default_value_t = Measure::Step)]
     measure: Measure,
-    /// Samples a step, or pairs that are scored
+    /// Samples a step, or pairs that are scored; a user is ranked with all movies
     #[arg(long, default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     batch: u32,
     /// How often it is timed; the median is shown
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
-    /// The update rule
+    /// The update rule of steps
     #[arg(long, value_enum, default_value_t = Rule::Adagrad)]
     optimizer: Rule,
     /// Users
@@ -97,6 +98,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         users: args.users as usize,
         movies: args.movies as usize,
     };
+    let device = mmdlrm::encoders::device(&args.device)?;
+    if !matches!(args.measure, Measure::Step) && !device.is_cpu() {
+        return Err("scoring and ranking run on the CPU".into());
+    }
     let mut random = batches::random(1);
     let vectors = shape.vectors(&mut random);
     let model = Dlrm::new(shape.config(), 1)?;
@@ -107,12 +112,13 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let batches: Vec<_> = (0..BATCHES)
         .map(|_| shape.draw(drawn, &mut random))
         .collect();
-    if !matches!(args.measure, Measure::Step) && args.device != "cpu" {
-        return Err("scoring and ranking run on the CPU".into());
-    }
     let batch = args.batch as usize;
     let (things, count, median) = match args.measure {
-        Measure::Step => ("samples", batch, step(args, model, &vectors, &batches)?),
+        Measure::Step => (
+            "samples",
+            batch,
+            step(args, &device, model, &vectors, &batches)?,
+        ),
         Measure::Score => ("pairs", batch, score(args, &model, &vectors, &batches)?),
         Measure::Rank => {
             let catalogue = shape.of_movies((0..args.movies).collect(), &mut random);
@@ -133,11 +139,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 /// Seconds of a training step.
 fn step(
     args: &Args,
+    device: &Device,
     mut model: Dlrm,
     vectors: &Vectors,
     batches: &[Samples],
 ) -> Result<f64, Box<dyn Error>> {
-    let device = mmdlrm::encoders::device(&args.device)?;
     let config = OptimizerConfig {
         algorithm: args.optimizer.into(),
         ..OptimizerConfig::default()
@@ -154,7 +160,7 @@ fn step(
         });
     }
     let lists = vectors.each_ref().map(|vectors| vectors.as_slice().into());
-    let model = DeviceDlrm::new(&model, &lists, &device)?;
+    let model = DeviceDlrm::new(&model, &lists, device)?;
     let mut optimizer = DeviceOptimizer::new(config, &model)?;
     median_seconds(args.steps, batches, |samples| {
         let gradients = samples.with(vectors, |batch| {
@@ -164,6 +170,7 @@ fn step(
         Ok(device.synchronize()?)
     })
 }
+
 /// Seconds of the predictions of a batch.
 fn score(
     args: &Args,

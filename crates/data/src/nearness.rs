@@ -1,6 +1,6 @@
 //! How near a user, at a place in the sequence of ratings, is to each item.
 
-use mmdlrm_kernels::{ln, vectorize};
+use mmdlrm_kernels::{InstructionSet, ln, vectorize};
 use rayon::prelude::*;
 
 use crate::sequences::Sequence;
@@ -135,8 +135,9 @@ impl Nearness {
     /// Sums over all of `sequences`; `years` are the items'.
     ///
     /// # Errors
-    /// As [`Self::check_items`].
+    /// As [`Self::check_items`]; `MMDLRM_SIMD` that asks for what there is not.
     pub fn fit(sequences: Sequences, years: Vec<f32>) -> Result<Self> {
+        InstructionSet::in_use()?;
         let items = sequences.catalogue().len();
         Self::check_items(items)?;
         let counts = sequences.counts();

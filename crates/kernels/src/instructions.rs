@@ -97,7 +97,7 @@ pub fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
 #[cold]
 #[allow(
     clippy::panic,
-    reason = "whoever makes a model or an encoder has asked before"
+    reason = "whoever makes a model, an encoder or a data set with context has asked before"
 )]
 fn refuse(error: &InstructionsError) -> ! {
     panic!("{error}")

@@ -14,7 +14,8 @@ const LINE: usize = 16;
 /// matrix that lies in memory. `scratch` is kept from one product to the next.
 ///
 /// # Panics
-/// Where the lengths do not fit, or `b` panics.
+/// Where the lengths do not fit, or `b` panics;
+/// where [`InstructionSet::in_use`](crate::InstructionSet::in_use) is an error.
 pub fn add_transposed(
     out: &mut [f32],
     a: &[f32],

@@ -149,7 +149,8 @@ impl Panels {
     /// is kept from one product to the next.
     ///
     /// # Panics
-    /// Where a row does not fit `out`, or `a` or `finish` panics.
+    /// Where a row does not fit `out`, or `a` or `finish` panics;
+    /// where [`InstructionSet::in_use`](crate::InstructionSet::in_use) is an error.
     pub fn multiply(
         &self,
         a: impl Fn(usize, usize, &mut [f32]),
@@ -300,8 +301,8 @@ where
         }
     }
 
-    /// Finishes a row of a whole panel. In registers by name: the compiler may make sixteen
-    /// additions of single numbers of a loop over these few.
+    /// Finishes a row of a whole panel. By whole registers: of a loop over so few numbers the
+    /// compiler may make as many single additions.
     #[inline(always)]
     fn store_whole<S: Simd, const V: usize>(
         &mut self,

@@ -3,6 +3,7 @@ mod towers;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use mmdlrm_kernels::InstructionSet;
 
 use self::config::{ClipConfig, TextConfig, VisionConfig};
 use self::towers::{TextTower, VisionTower};
@@ -124,12 +125,13 @@ impl ClipEncoder {
     /// its vectors. `texts` name the words that it can tell apart.
     ///
     /// # Errors
-    /// Only where the device fails.
+    /// Where the device fails, or `MMDLRM_SIMD` asks for what there is not.
     pub fn untrained<'a>(
         seed: u64,
         texts: impl IntoIterator<Item = &'a str>,
         options: &LoadOptions,
     ) -> Result<Self> {
+        InstructionSet::in_use()?;
         let longest = TextConfig::default().max_position_embeddings;
         let tokens = Tokens::of_words(texts, CLIP_FRAME, longest)?;
         let config = untrained_config(tokens.vocabulary());
