@@ -108,8 +108,7 @@ def main():
     else:
         values = texts(args.summaries, args.count, args.model)
     if args.mode == "torch":
-        tower = towers(CLIPModel.from_pretrained(args.model))[kind]
-        encode = tower
+        encode = towers(CLIPModel.from_pretrained(args.model))[kind]
     else:
         import onnxruntime
 

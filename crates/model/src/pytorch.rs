@@ -54,7 +54,11 @@ fn read(path: &Path) -> Result<HashMap<String, Stored<'static>>> {
         source: Box::new(source),
     };
     // candle indexes what a pickle holds without looking.
-    let (names, file) = catch_unwind(|| Ok((tensor_names(path)?, open(path)?)))
+    let open = || {
+        let (key, names) = tensor_names(path)?;
+        Ok((names, PthTensors::new(path, key)?))
+    };
+    let (names, file) = catch_unwind(open)
         .unwrap_or_else(|_| {
             Err(candle_core::Error::Msg(
                 "its pickle is malformed".to_owned(),
@@ -79,17 +83,9 @@ fn read(path: &Path) -> Result<HashMap<String, Stored<'static>>> {
     stored.collect()
 }
 
-/// With the key or, where there is none, without.
-fn open(path: &Path) -> candle_core::Result<PthTensors> {
-    match PthTensors::new(path, Some(STATE_DICT)) {
-        Ok(file) if !file.tensor_infos().is_empty() => Ok(file),
-        _ => PthTensors::new(path, None),
-    }
-}
-
-/// The names of what the pickle says are tensors, after the whole archive was read against
-/// its checksums.
-fn tensor_names(path: &Path) -> candle_core::Result<Vec<String>> {
+/// The names of what the pickle says are tensors, and the key that they stand under, if any,
+/// after the whole archive was read against its checksums.
+fn tensor_names(path: &Path) -> candle_core::Result<(Option<&'static str>, Vec<String>)> {
     let mut archive = ZipArchive::new(BufReader::new(File::open(path)?))?;
     let mut pickle = Vec::new();
     for index in 0..archive.len() {
@@ -107,18 +103,24 @@ fn tensor_names(path: &Path) -> candle_core::Result<Vec<String>> {
     let mut stack = Stack::empty();
     stack.read_loop(&mut pickle.as_slice())?;
     let Object::Dict(all) = stack.finalize()? else {
-        return Ok(Vec::new());
+        return Ok((None, Vec::new()));
+    };
+    let names = |entries: &[(Object, Object)]| -> Vec<String> {
+        let tensors = entries.iter().filter_map(|entry| match entry {
+            (Object::Unicode(name), value) if is_tensor(value) => Some(name.clone()),
+            _ => None,
+        });
+        tensors.collect()
     };
     let is_state = |(key, _): &&(Object, Object)| *key == Object::Unicode(STATE_DICT.to_owned());
-    let state = match all.iter().find(is_state) {
-        Some((_, Object::Dict(state))) => state,
-        _ => &all,
+    let of_state = match all.iter().find(is_state) {
+        Some((_, Object::Dict(state))) => names(state),
+        _ => Vec::new(),
     };
-    let names = state.iter().filter_map(|entry| match entry {
-        (Object::Unicode(name), value) if is_tensor(value) => Some(name.clone()),
-        _ => None,
-    });
-    Ok(names.collect())
+    Ok(match of_state.is_empty() {
+        true => (None, names(&all)),
+        false => (Some(STATE_DICT), of_state),
+    })
 }
 
 /// Tensors of every kind are made by functions of `torch` called `_rebuild_…`.

@@ -1,5 +1,5 @@
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -138,16 +138,14 @@ impl Checkpoints {
         let (mut kept, mut old): (Vec<_>, Vec<_>) = steps.into_iter().partition(|it| *it <= newest);
         old.extend(kept.drain(..kept.len().saturating_sub(self.config.keep.max(1))));
 
-        let best_until = |step: &Path| {
-            let name = step.file_name().unwrap_or_default().to_string_lossy();
-            self.folder.join(name.replacen(STEP, BEST, 1))
-        };
-        let bests = self.paths(is_best)?;
-        let until_oldest = match kept.first() {
-            Some(oldest) => bests.partition_point(|it| *it <= best_until(oldest)),
-            None => 0,
-        };
-        old.extend_from_slice(&bests[..until_oldest.saturating_sub(1)]);
+        // Of the bests until the oldest that is kept, it knows the last.
+        let oldest = kept.first().unwrap_or(&newest);
+        let name = oldest.file_name().unwrap_or_default().to_string_lossy();
+        let until = self.folder.join(name.replacen(STEP, BEST, 1));
+        let mut bests = self.paths(is_best)?;
+        bests.retain(|it| *it <= until);
+        bests.pop();
+        old.extend(bests);
         // Of a run that was killed while it wrote.
         old.extend(self.paths(is_partial)?);
         for path in old {

@@ -249,16 +249,15 @@ impl<'a, D: TrainingData> Run<'a, D> {
             load_parameters(checkpoint, model.parameters_mut())?;
             if let Some(checkpoints) = &session.checkpoints {
                 checkpoints.forget_bests_after(progress.step)?;
-            }
-            if let (Some(epoch), Some(checkpoints)) = (best_epoch(&progress), &session.checkpoints)
-            {
-                let step = (epoch + 1) as u64 * steps_of_epoch(data, config);
-                let kept = checkpoints.best::<EpochMetrics>(step)?;
-                kept.check::<Settings>(&progress.identity)?;
-                check_best(&kept, &progress, epoch)?;
-                let mut parameters = model.parameters().clone();
-                load_parameters(&kept, &mut parameters)?;
-                best = Some(parameters);
+                if let Some(epoch) = best_epoch(&progress) {
+                    let step = (epoch + 1) as u64 * steps_of_epoch(data, config);
+                    let kept = checkpoints.best::<EpochMetrics>(step)?;
+                    kept.check::<Settings>(&progress.identity)?;
+                    check_best(&kept, &progress, epoch)?;
+                    let mut parameters = model.parameters().clone();
+                    load_parameters(&kept, &mut parameters)?;
+                    best = Some(parameters);
+                }
             }
         }
         Ok(Self {
