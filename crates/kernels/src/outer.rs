@@ -1,7 +1,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::instructions::dispatch;
-use crate::tile::{panel_registers, sums, tiles};
+use crate::tile::{at_least, panel_registers, store_row, sums, tall, tiles};
 
 /// Floats in a cache line.
 const LINE: usize = 16;
@@ -51,64 +51,54 @@ impl<B: Fn(usize, usize, &mut [f32])> WithSimd for AddTransposed<'_, B> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (m, n) = (self.m, self.n);
-        let (rows, panel) = (self.a.len() / m, 2 * S::F32_LANES);
+    fn with_simd<S: Simd>(mut self, simd: S) {
         let mut scratch = std::mem::take(self.scratch);
-        scratch.resize(rows * n.next_multiple_of(S::F32_LANES) + LINE, 0.0);
+        let rows = self.a.len() / self.m;
+        at_least(&mut scratch, rows * 2 * S::F32_LANES + LINE);
         let start = scratch.as_ptr().align_offset(64).min(LINE);
-        // In panels: rows a power of two apart would compete for the same cache
-        // lines.
-        let b = &mut scratch[start..];
-        for row in 0..rows {
-            for column in (0..n).step_by(panel) {
-                let padded = panel_registers::<S>(column, n) * S::F32_LANES;
-                let out = &mut b[rows * column + row * padded..][..padded];
-                if n - column >= panel {
-                    // By code that knows the width.
-                    (self.b)(row, column, &mut out[..panel]);
-                } else {
-                    let (out, rest) = out.split_at_mut(padded.min(n - column));
-                    (self.b)(row, column, out);
-                    rest.fill(0.0);
-                }
-            }
-        }
-        for column in (0..n).step_by(panel) {
-            let out = (&mut self.out[column..], n);
-            match panel_registers::<S>(column, n) {
-                1 => outer_panel::<S, 1>(simd, self.a, m, &b[rows * column..], out, n - column),
-                _ => outer_panel::<S, 2>(simd, self.a, m, &b[rows * column..], out, n - column),
+        for column in (0..self.n).step_by(2 * S::F32_LANES) {
+            match panel_registers::<S>(column, self.n) {
+                1 => self.panel::<S, 1>(simd, column, &mut scratch[start..]),
+                _ => self.panel::<S, 2>(simd, column, &mut scratch[start..]),
             }
         }
         *self.scratch = scratch;
     }
 }
 
-/// `V` registers of columns, of which at most `left` floats exist, for all rows
-/// of `out`.
-#[inline(always)]
-fn outer_panel<S: Simd, const V: usize>(
-    simd: S,
-    a: &[f32],
-    m: usize,
-    b: &[f32],
-    (out, n): (&mut [f32], usize),
-    left: usize,
-) {
-    let width = left.min(V * S::F32_LANES);
-    let (b, _) = S::as_simd_f32s(&b[..a.len() / m * V * S::F32_LANES]);
-    let (b, _) = b.as_chunks::<V>();
-    for (row, height) in tiles::<S>(m) {
-        let out = (&mut out[row * n..], n, width);
-        let a = &a[row..];
-        match height {
-            12 => tile::<S, V, 12>(simd, a, m, b, out),
-            8 => tile::<S, V, 8>(simd, a, m, b, out),
-            6 => tile::<S, V, 6>(simd, a, m, b, out),
-            4 => tile::<S, V, 4>(simd, a, m, b, out),
-            2 => tile::<S, V, 2>(simd, a, m, b, out),
-            _ => tile::<S, V, 1>(simd, a, m, b, out),
+impl<B: Fn(usize, usize, &mut [f32])> AddTransposed<'_, B> {
+    /// `V` registers of columns from `column` on, of which some may not exist, for all rows of
+    /// `out`. Those of `B` are copied together first: rows a power of two apart would compete
+    /// for the same cache lines.
+    #[inline(always)]
+    fn panel<S: Simd, const V: usize>(&mut self, simd: S, column: usize, panel: &mut [f32]) {
+        let (m, n) = (self.m, self.n);
+        let padded = V * S::F32_LANES;
+        let width = padded.min(n - column);
+        let panel = &mut panel[..self.a.len() / m * padded];
+        for (row, out) in panel.chunks_exact_mut(padded).enumerate() {
+            if width == padded {
+                // By code that knows the width.
+                (self.b)(row, column, &mut out[..padded]);
+            } else {
+                (self.b)(row, column, &mut out[..width]);
+                out[width..].fill(0.0);
+            }
+        }
+        let (b, _) = S::as_simd_f32s(panel).0.as_chunks::<V>();
+        for (row, height) in tiles::<S, V>(m) {
+            let out = (&mut self.out[row * n + column..], n, width);
+            let a = &self.a[row..];
+            match height {
+                12 if tall::<S, V>() => tile::<S, V, 12>(simd, a, m, b, out),
+                10 if tall::<S, V>() => tile::<S, V, 10>(simd, a, m, b, out),
+                8 if tall::<S, V>() => tile::<S, V, 8>(simd, a, m, b, out),
+                6 => tile::<S, V, 6>(simd, a, m, b, out),
+                4 => tile::<S, V, 4>(simd, a, m, b, out),
+                2 => tile::<S, V, 2>(simd, a, m, b, out),
+                1 => tile::<S, V, 1>(simd, a, m, b, out),
+                _ => unreachable!("no tile has {height} rows"),
+            }
         }
     }
 }
@@ -130,19 +120,8 @@ fn tile<S: Simd, const V: usize, const R: usize>(
             move |r: usize| a[r]
         },
     );
-    let sums = sums::<S, V, R>(simd, a, b);
+    let sums = sums::<S, V, R>(simd, a, b, &[]);
     for (sums, out) in sums.iter().zip(out.chunks_mut(n)) {
-        if width == V * S::F32_LANES {
-            let (out, _) = S::as_mut_simd_f32s(&mut out[..width]);
-            for (out, sum) in out.iter_mut().zip(sums) {
-                *out = simd.add_f32s(*out, *sum);
-            }
-        } else {
-            let sums = pulp::bytemuck::cast_slice::<S::f32s, f32>(sums);
-            out[..width]
-                .iter_mut()
-                .zip(sums)
-                .for_each(|(out, sum)| *out += sum);
-        }
+        store_row::<S, V>(simd, sums, None, true, &mut out[..width]);
     }
 }

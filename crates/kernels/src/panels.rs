@@ -1,19 +1,17 @@
 use pulp::{Simd, WithSimd};
 
 use crate::instructions::dispatch;
-use crate::tile::{TALL, panel_registers, sums, tiles};
+use crate::tile::{TALL, ahead, at_least, panel_registers, store_row, sums, tall, tiles};
 
 /// Inner products are cut to this length, so that the rows at hand and a panel
 /// stay in the second-level cache.
 pub(crate) const LONGEST: usize = 1024;
-/// Floats in a cache line.
-const LINE: usize = 16;
 /// Floats of the widest panel, two registers of 512 bits.
 const WIDEST: usize = 32;
-
-/// Those of the largest tile, row after row.
-type Sums = [f32; WIDEST * TALL];
-
+/// Matrices of more floats are not in the second-level cache.
+const FAR: usize = 1 << 18;
+/// Floats in a cache line.
+const LINE: usize = 16;
 /// A matrix `B`, `[k, n]`, that is used many times.
 ///
 /// It is kept in panels as wide as two vector registers: blocks of at most
@@ -30,7 +28,7 @@ pub struct Panels {
     lanes: usize,
 }
 
-/// What happens to `A · B` before it is stored.
+/// What happens to `A · B` on its way to `out`.
 #[derive(Debug, Clone, Copy)]
 pub struct Finish<'a, F> {
     /// Added to each row, `[n]`.
@@ -72,29 +70,56 @@ pub fn copy_rows(data: &[f32], stride: usize) -> impl Fn(usize, usize, &mut [f32
 
 impl Panels {
     /// Panels of the transpose of `weights`, `[n, k]`: a linear layer's.
+    ///
+    /// # Panics
+    /// As for [`fill_transposed`](Self::fill_transposed).
     pub fn of_transposed(weights: &[f32], n: usize, k: usize) -> Self {
         let mut panels = Self::default();
-        panels.fill_transposed(weights, n, k);
+        panels.fill_transposed((weights, k), n, k);
         panels
     }
 
-    /// Replaces the matrix by the transpose of `weights`, `[n, k]`, keeping the
-    /// memory.
-    pub fn fill_transposed(&mut self, weights: &[f32], n: usize, k: usize) {
-        self.fill(k, n, |row, column| weights[column * k + row]);
+    /// Replaces what it holds by the transpose of `matrix`, `[n, k]`, and keeps the memory.
+    /// `matrix` is a slice and the distance of its rows, at least `k`.
+    ///
+    /// # Panics
+    /// Where a row does not fit the slice;
+    /// where [`InstructionSet::in_use`](crate::InstructionSet::in_use) is an error.
+    pub fn fill_transposed(&mut self, matrix: (&[f32], usize), n: usize, k: usize) {
+        self.refill(
+            k,
+            n,
+            #[inline(always)]
+            |(row, column), out, width| copy_transposed(matrix, (column, row), out, width),
+        );
     }
 
-    /// Replaces the matrix, keeping the memory.
-    pub fn fill(&mut self, k: usize, n: usize, value: impl Fn(usize, usize) -> f32) {
-        struct Fill<'a, F>(&'a mut Panels, usize, usize, F);
-        impl<F: Fn(usize, usize) -> f32> WithSimd for Fill<'_, F> {
-            type Output = ();
+    /// Replaces what it holds by `matrix`, `[k, n]`, and keeps the memory. `matrix` is a slice
+    /// and the distance of its rows, at least `n`.
+    ///
+    /// # Panics
+    /// As for [`fill_transposed`](Self::fill_transposed).
+    pub fn fill(&mut self, matrix: (&[f32], usize), k: usize, n: usize) {
+        self.refill(
+            k,
+            n,
             #[inline(always)]
-            fn with_simd<S: Simd>(self, _: S) {
-                self.0.fill_panels::<S>(self.1, self.2, self.3);
-            }
-        }
-        dispatch(Fill(self, k, n, value));
+            |place, out, width| copy(matrix, place, out, width),
+        );
+    }
+
+    fn refill(
+        &mut self,
+        k: usize,
+        n: usize,
+        copy: impl Fn((usize, usize), &mut [f32], (usize, usize)),
+    ) {
+        dispatch(Fill {
+            panels: self,
+            k,
+            n,
+            copy,
+        });
     }
 
     #[inline(always)]
@@ -102,7 +127,7 @@ impl Panels {
         &mut self,
         k: usize,
         n: usize,
-        value: impl Fn(usize, usize) -> f32,
+        copy: impl Fn((usize, usize), &mut [f32], (usize, usize)),
     ) {
         let lanes = S::F32_LANES;
         let length = k * n.next_multiple_of(lanes);
@@ -114,24 +139,13 @@ impl Panels {
         (self.k, self.n, self.lanes) = (k, n, lanes);
         let mut rest = &mut self.data[self.start..];
         for first_row in (0..k).step_by(LONGEST) {
-            let rows = first_row..(first_row + LONGEST).min(k);
-            for first_column in (0..n).step_by(2 * lanes) {
-                let panel = panel_registers::<S>(first_column, n) * lanes;
-                let filled = panel.min(n - first_column);
-                let (out, others) = rest.split_at_mut(rows.len() * panel);
+            let rows = LONGEST.min(k - first_row);
+            for column in (0..n).step_by(2 * lanes) {
+                let width = panel_registers::<S>(column, n) * lanes;
+                let filled = width.min(n - column);
+                let (out, others) = rest.split_at_mut(rows * width);
                 rest = others;
-                // Down the columns: the transpose of a layer is read along its
-                // rows.
-                for column in 0..panel {
-                    let column_out = out[column..].iter_mut().step_by(panel);
-                    if column < filled {
-                        for (out, row) in column_out.zip(rows.clone()) {
-                            *out = value(row, first_column + column);
-                        }
-                    } else {
-                        column_out.for_each(|out| *out = 0.0);
-                    }
-                }
+                copy((first_row, column), out, (filled, width));
             }
         }
     }
@@ -206,10 +220,70 @@ where
     }
 }
 
+struct Fill<'a, F> {
+    panels: &'a mut Panels,
+    k: usize,
+    n: usize,
+    /// Writes a panel from a row and a column of the matrix on: how many of its columns exist,
+    /// and how many it has.
+    copy: F,
+}
+
+impl<F: Fn((usize, usize), &mut [f32], (usize, usize))> WithSimd for Fill<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.panels.fill_panels::<S>(self.k, self.n, self.copy);
+    }
+}
+
+/// Copies rows of a matrix, from a place in it on, to a panel of which `filled` columns exist.
+#[inline(always)]
+pub(crate) fn copy(
+    (data, stride): (&[f32], usize),
+    (row, column): (usize, usize),
+    panel: &mut [f32],
+    (filled, width): (usize, usize),
+) {
+    for (row, out) in (row..).zip(panel.chunks_exact_mut(width)) {
+        let (out, beyond) = out.split_at_mut(filled);
+        out.copy_from_slice(&data[row * stride + column..][..filled]);
+        beyond.fill(0.0);
+    }
+}
+
+/// Copies rows of a matrix, from a place in it on, to the columns of a panel of which `filled`
+/// exist.
+#[inline(always)]
+fn copy_transposed(
+    (data, stride): (&[f32], usize),
+    (row, column): (usize, usize),
+    panel: &mut [f32],
+    (filled, width): (usize, usize),
+) {
+    // As many rows of the panel as stay in the first-level cache.
+    const ROWS: usize = 64;
+    for (number, out) in panel.chunks_mut(ROWS * width).enumerate() {
+        let from = column + number * ROWS;
+        for i in 0..width {
+            let out = out.chunks_exact_mut(width);
+            if i < filled {
+                let values = &data[(row + i) * stride + from..][..out.len()];
+                out.zip(values).for_each(|(out, &x)| out[i] = x);
+            } else {
+                out.for_each(|out| out[i] = 0.0);
+            }
+        }
+    }
+}
+
 /// One panel: some columns, and part of the inner products.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     panel: &'a [f32],
+    /// The panel behind it, where it has to come from far.
+    next: &'a [f32],
     column: usize,
     first: bool,
     last: bool,
@@ -224,13 +298,17 @@ where
     fn blocks<S: Simd, const STRIDE: usize>(mut self, simd: S) {
         let Panels { k, n, start, .. } = *self.panels;
         let mut scratch = std::mem::take(self.scratch);
-        scratch.resize(self.rows * STRIDE, 0.0);
-        let mut sums = [0.0; WIDEST * TALL];
+        // Tiles have even heights.
+        let even = self.rows.next_multiple_of(2);
+        at_least(&mut scratch, even * STRIDE);
+        scratch[self.rows * STRIDE..even * STRIDE].fill(0.0);
+        let mut sums = [0.0; TALL * WIDEST];
         let mut rest = &self.panels.data[start..];
+        let far = k * n > FAR;
         // A matrix without rows still has a bias.
         for from in (0..k.max(1)).step_by(LONGEST) {
             let length = LONGEST.min(k - from);
-            for (row, out) in scratch.chunks_exact_mut(STRIDE).enumerate() {
+            for (row, out) in scratch.chunks_exact_mut(STRIDE).take(self.rows).enumerate() {
                 (self.a)(row, from, &mut out[..length]);
             }
             let (rows, _) = scratch.as_chunks::<STRIDE>();
@@ -238,8 +316,14 @@ where
                 let registers = panel_registers::<S>(column, n);
                 let (panel, others) = rest.split_at(length * registers * S::F32_LANES);
                 rest = others;
+                let next = if far {
+                    &rest[..panel.len().min(rest.len())]
+                } else {
+                    &[]
+                };
                 let part = Part {
                     panel,
+                    next,
                     column,
                     first: from == 0,
                     last: from + length == k,
@@ -260,116 +344,103 @@ where
         simd: S,
         rows: &[[f32; STRIDE]],
         part: Part<'_>,
-        sums: &mut Sums,
-    ) {
-        for (row, height) in tiles::<S>(self.rows) {
-            let tile = &rows[row..row + height];
-            match height {
-                12 => self.tile::<S, STRIDE, V, 12>(simd, tile, row, part, sums),
-                8 => self.tile::<S, STRIDE, V, 8>(simd, tile, row, part, sums),
-                6 => self.tile::<S, STRIDE, V, 6>(simd, tile, row, part, sums),
-                4 => self.tile::<S, STRIDE, V, 4>(simd, tile, row, part, sums),
-                2 => self.tile::<S, STRIDE, V, 2>(simd, tile, row, part, sums),
-                _ => self.tile::<S, STRIDE, V, 1>(simd, tile, row, part, sums),
-            }
-        }
-    }
-
-    /// `R` rows from `row` of a panel's columns.
-    #[inline(always)]
-    fn tile<S: Simd, const STRIDE: usize, const V: usize, const R: usize>(
-        &mut self,
-        simd: S,
-        tile: &[[f32; STRIDE]],
-        row: usize,
-        part: Part<'_>,
-        sums: &mut Sums,
-    ) {
-        let Some(tile) = tile.first_chunk::<R>() else {
-            return;
-        };
-        let panel = V * S::F32_LANES;
-        let sums = &mut sums[..R * panel];
-        product::<S, STRIDE, V, R>(simd, tile, part.panel, sums);
-        let width = panel.min(self.panels.n - part.column);
-        for (row, sums) in (row..).zip(sums.chunks_exact_mut(panel)) {
-            if width == panel {
-                self.store_whole::<S, V>(simd, sums, row, part);
-            } else {
-                self.store(&mut sums[..width], row, part);
-            }
-        }
-    }
-
-    /// Finishes a row of a whole panel. By whole registers: of a loop over so few numbers the
-    /// compiler may make as many single additions.
-    #[inline(always)]
-    fn store_whole<S: Simd, const V: usize>(
-        &mut self,
-        simd: S,
         sums: &mut [f32],
-        row: usize,
-        part: Part<'_>,
     ) {
-        let panel = V * S::F32_LANES;
-        let out = &mut self.out[row * self.stride + part.column..][..panel];
-        let sums = &mut sums[..panel];
-        let registers = S::as_mut_simd_f32s(sums).0;
-        if let (Some(bias), true) = (self.finish.bias, part.first) {
-            let bias = S::as_simd_f32s(&bias[part.column..][..panel]).0;
-            for v in 0..V {
-                registers[v] = simd.add_f32s(registers[v], bias[v]);
+        let whole = V * S::F32_LANES;
+        let width = whole.min(self.panels.n - part.column);
+        let bias = self.finish.bias.filter(|_| part.first);
+        let bias = bias.map(|bias| &bias[part.column..][..width]);
+        let add = self.finish.add || !part.first;
+        // A piece with each tile, so that the next panel has come when it is needed.
+        let mut next = part.next.chunks(ahead(part.panel.len() / whole).max(1));
+        for (row, height) in tiles::<S, V>(self.rows.next_multiple_of(2)) {
+            let next = next.next().unwrap_or(&[]);
+            let tile = &rows[row..row + height];
+            let out = &mut self.out[row * self.stride + part.column..];
+            let rows = row..self.rows.min(row + height);
+            if width == whole && rows.len() == height {
+                let out = (out, self.stride);
+                multiply_tile::<S, STRIDE, V>(simd, tile, (part.panel, next), (bias, add), out);
+            } else {
+                multiply_tile::<S, STRIDE, V>(
+                    simd,
+                    tile,
+                    (part.panel, next),
+                    (None, false),
+                    (sums, whole),
+                );
+                let sums = sums.chunks_exact(whole).take(rows.len());
+                for (sums, out) in sums.zip(out.chunks_mut(self.stride)) {
+                    let (sums, _) = S::as_simd_f32s(sums).0.as_chunks::<V>();
+                    store_row::<S, V>(simd, &sums[0], bias, add, &mut out[..width]);
+                }
+            }
+            if !part.last {
+                continue;
+            }
+            for row in rows {
+                let out = &mut self.out[row * self.stride + part.column..];
+                (self.finish.last)(row, part.column, &mut out[..width]);
             }
         }
-        if self.finish.add || !part.first {
-            let before = S::as_simd_f32s(out).0;
-            for v in 0..V {
-                registers[v] = simd.add_f32s(registers[v], before[v]);
-            }
-        }
-        if part.last {
-            (self.finish.last)(row, part.column, sums);
-        }
-        out.copy_from_slice(sums);
-    }
-
-    /// Finishes a row of the last panel, which is not filled.
-    #[inline(always)]
-    fn store(&mut self, sums: &mut [f32], row: usize, part: Part<'_>) {
-        let width = sums.len();
-        let out = &mut self.out[row * self.stride + part.column..][..width];
-        if let (Some(bias), true) = (self.finish.bias, part.first) {
-            let bias = &bias[part.column..][..width];
-            sums.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
-        }
-        if self.finish.add || !part.first {
-            sums.iter_mut().zip(&*out).for_each(|(x, y)| *x += y);
-        }
-        if part.last {
-            (self.finish.last)(row, part.column, sums);
-        }
-        out.copy_from_slice(sums);
     }
 }
 
-/// `R` rows times a panel of `V` registers.
-///
+/// `out = tile · panel + bias + out`, the last only if `add`.
+#[inline(always)]
+fn multiply_tile<S: Simd, const STRIDE: usize, const V: usize>(
+    simd: S,
+    tile: &[[f32; STRIDE]],
+    (panel, next): (&[f32], &[f32]),
+    (bias, add): (Option<&[f32]>, bool),
+    (out, stride): (&mut [f32], usize),
+) {
+    macro_rules! of_height {
+        ($R:literal) => {
+            if let Some(tile) = tile.first_chunk::<$R>() {
+                let product = Product {
+                    tile,
+                    panel,
+                    next,
+                    bias,
+                    add,
+                    out,
+                    stride,
+                };
+                product_of_height::<S, STRIDE, V, $R>(simd, product);
+            }
+        };
+    }
+    match tile.len() {
+        12 if tall::<S, V>() => of_height!(12),
+        10 if tall::<S, V>() => of_height!(10),
+        8 if tall::<S, V>() => of_height!(8),
+        6 => of_height!(6),
+        4 => of_height!(4),
+        2 => of_height!(2),
+        height => unreachable!("no tile has {height} rows"),
+    }
+}
+
 /// Never inlined: it is compiled once for all kinds of rows and finishes, so that what is
 /// measured of it holds for each.
 #[inline(never)]
-fn product<S: Simd, const STRIDE: usize, const V: usize, const R: usize>(
+fn product_of_height<S: Simd, const STRIDE: usize, const V: usize, const R: usize>(
     simd: S,
-    tile: &[[f32; STRIDE]; R],
-    panel: &[f32],
-    out: &mut [f32],
+    product: Product<'_, STRIDE, V, R>,
 ) {
-    simd.vectorize(Product::<STRIDE, V, R> { tile, panel, out });
+    simd.vectorize(product);
 }
 
+/// `R` rows times a panel of `V` registers.
 struct Product<'a, const STRIDE: usize, const V: usize, const R: usize> {
     tile: &'a [[f32; STRIDE]; R],
     panel: &'a [f32],
+    next: &'a [f32],
+    bias: Option<&'a [f32]>,
+    add: bool,
     out: &'a mut [f32],
+    stride: usize,
 }
 
 impl<const STRIDE: usize, const V: usize, const R: usize> WithSimd for Product<'_, STRIDE, V, R> {
@@ -386,8 +457,10 @@ impl<const STRIDE: usize, const V: usize, const R: usize> WithSimd for Product<'
             },
         );
         let (panel, _) = S::as_simd_f32s(self.panel).0.as_chunks::<V>();
-        let sums = sums::<S, V, R>(simd, a, panel);
-        let (out, _) = S::as_mut_simd_f32s(self.out).0.as_chunks_mut::<V>();
-        out.copy_from_slice(&sums);
+        let sums = sums::<S, V, R>(simd, a, panel, self.next);
+        for (r, sums) in sums.iter().enumerate() {
+            let out = &mut self.out[r * self.stride..][..V * S::F32_LANES];
+            store_row::<S, V>(simd, sums, self.bias, self.add, out);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use crate::outer::AddTransposed;
-use crate::panels::{LONGEST, Multiply};
+use crate::panels::{LONGEST, Multiply, copy};
 use crate::{Finish, Panels, copy_rows, store};
 
 fn jumble(count: usize, seed: usize) -> Vec<f32> {
@@ -24,8 +24,10 @@ fn expected(a: &[f32], b: &[f32], (rows, k, n): (usize, usize, usize)) -> Vec<f6
 
 /// Tails of every tile height and of a panel, and inner products of more than
 /// one part.
-const SHAPES: [(usize, usize, usize); 8] = [
+const SHAPES: [(usize, usize, usize); 11] = [
     (1, 1, 1),
+    (6, 30, 40),
+    (18, 20, 40),
     (12, 64, 50),
     (50, 50, 64),
     (23, 7, 33),
@@ -33,7 +35,14 @@ const SHAPES: [(usize, usize, usize); 8] = [
     (29, LONGEST + 3, 31),
     (4, 2 * LONGEST, 65),
     (3, 0, 5),
+    // More than is kept near.
+    (5, 600, 500),
 ];
+
+/// What a buffer may hold that was used before.
+fn used() -> Vec<f32> {
+    vec![f32::NAN; 1 << 17]
+}
 
 fn near(found: &[f32], expected: impl IntoIterator<Item = f64>) {
     let expected: Vec<f64> = expected.into_iter().collect();
@@ -55,7 +64,7 @@ fn check_multiply(simd: impl Simd, shape: (usize, usize, usize)) {
     ) {
         let (a, b) = (jumble(rows * k, 1), jumble(k * n, 2));
         let mut panels = Panels::default();
-        panels.fill_panels::<S>(k, n, |row, column| b[row * n + column]);
+        panels.fill_panels::<S>(k, n, |place, out, width| copy((&b, n), place, out, width));
         simd.vectorize(Multiply {
             panels: &panels,
             a: copy_rows(&a, k),
@@ -63,7 +72,7 @@ fn check_multiply(simd: impl Simd, shape: (usize, usize, usize)) {
             out,
             stride: n,
             finish,
-            scratch: &mut Vec::new(),
+            scratch: &mut used(),
         });
     }
     let (rows, k, n) = shape;
@@ -102,7 +111,7 @@ fn check_add_transposed(simd: impl Simd, (m, rows, n): (usize, usize, usize)) {
         b: copy_rows(&b, n),
         m,
         n,
-        scratch: &mut Vec::new(),
+        scratch: &mut used(),
     });
     near(
         &out,
@@ -133,6 +142,57 @@ fn products_match_the_definition_with_any_registers() {
             check_multiply(simd, shape);
             check_add_transposed(simd, with_rows);
         }
+    }
+}
+
+#[test]
+fn what_lies_between_the_rows_of_a_result_is_left_alone() {
+    let (rows, k, n, stride) = (7, 20, 37, 40);
+    let (a, b) = (jumble(rows * k, 1), jumble(k * n, 2));
+    let mut panels = Panels::default();
+    panels.fill((&b, n), k, n);
+    let mut out = vec![-7.0; (rows - 1) * stride + n];
+    let a_rows = copy_rows(&a, k);
+    panels.multiply(a_rows, rows, (&mut out, stride), store(), &mut Vec::new());
+    let found: Vec<f32> = out
+        .chunks(stride)
+        .flat_map(|row| &row[..n])
+        .copied()
+        .collect();
+    near(&found, expected(&a, &b, (rows, k, n)));
+    assert!(
+        out.chunks(stride)
+            .all(|row| row[n..].iter().all(|x| *x == -7.0))
+    );
+}
+
+#[test]
+fn panels_of_rows_and_of_columns_are_the_same_wherever_they_lie_in_a_matrix() {
+    for (_, k, n) in SHAPES {
+        let (wide, high) = (n + 3, k + 5);
+        let rows = jumble(k * wide + 1, 3);
+        let mut columns = vec![0.0; n * high + 2];
+        for (row, column) in (0..k).flat_map(|row| (0..n).map(move |column| (row, column))) {
+            columns[2 + column * high + row] = rows[1 + row * wide + column];
+        }
+        // What was there before is gone.
+        let mut of_rows = Panels::of_transposed(&jumble(40 * 70, 4), 40, 70);
+        let mut of_columns = of_rows.clone();
+        of_rows.fill((&rows[1..], wide), k, n);
+        of_columns.fill_transposed((&columns[2..], high), n, k);
+        let of_ones = |panels: &Panels| {
+            let (ones, mut out) = (vec![1.0; k], vec![0.0; n]);
+            let a = copy_rows(&ones, k);
+            panels.multiply(a, 1, (&mut out, n), store(), &mut Vec::new());
+            out
+        };
+        assert_eq!(of_ones(&of_rows), of_ones(&of_columns));
+        let sums = (0..n).map(|column| {
+            (0..k)
+                .map(|row| f64::from(rows[1 + row * wide + column]))
+                .sum()
+        });
+        near(&of_ones(&of_rows), sums);
     }
 }
 

@@ -2,30 +2,45 @@
 
 use pulp::Simd;
 
-/// Rows of a tile where there are 32 registers: 24 sums, 2 of a panel, a few
-/// spare.
+use crate::prefetch::prefetch;
+
+/// Most rows of a tile where there are 32 registers: 24 sums, 2 of a panel, a few
+/// spare. With 16 registers as well, where a panel has one.
 pub(crate) const TALL: usize = 12;
-/// Rows of a tile where there are 16 registers.
+/// Most rows of a tile where there are 16 registers and a panel has two.
 pub(crate) const SHORT: usize = 6;
 
-/// First row and height of each tile of `rows` rows.
+/// Whether the sums of tiles of `V` registers and [`TALL`] rows have room in registers.
 #[inline(always)]
-pub(crate) fn tiles<S: Simd>(rows: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(crate) fn tall<S: Simd, const V: usize>() -> bool {
+    V == 1 || S::REGISTER_COUNT >= 32
+}
+
+/// First row and height of each tile of `rows` rows, for a panel of `V` registers: as few as
+/// there can be and alike in height, since a low one takes as long as one whose sums keep the
+/// core busy. All are even but the last of an odd number, which is 1.
+#[inline(always)]
+pub(crate) fn tiles<S: Simd, const V: usize>(rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    let highest = if tall::<S, V>() { TALL } else { SHORT };
     let mut row = 0;
     std::iter::from_fn(move || {
-        let many = S::REGISTER_COUNT >= 32;
-        let height = match rows - row {
-            0 => return None,
-            left if left >= TALL && many => TALL,
-            left if left >= 8 && many => 8,
-            left if left >= SHORT && !many => SHORT,
-            left if left >= 4 => 4,
-            left if left >= 2 => 2,
-            _ => 1,
+        let even = (rows - row) & !1;
+        let height = match (rows - row, even.div_ceil(highest)) {
+            (0, _) => return None,
+            (_, 0) => 1,
+            (_, count) => even.div_ceil(count).next_multiple_of(2),
         };
         row += height;
         Some((row - height, height))
     })
+}
+
+/// Makes room in a buffer whose contents do not matter. What is there stays, so that nothing is
+/// written twice where products of several sizes share it.
+pub(crate) fn at_least(scratch: &mut Vec<f32>, length: usize) {
+    if scratch.len() < length {
+        scratch.resize(length, 0.0);
+    }
 }
 
 /// Width of the panel that begins at `column` of `n`, in registers: the last
@@ -33,6 +48,17 @@ pub(crate) fn tiles<S: Simd>(rows: usize) -> impl Iterator<Item = (usize, usize)
 #[inline(always)]
 pub(crate) fn panel_registers<S: Simd>(column: usize, n: usize) -> usize {
     if n - column <= S::F32_LANES { 1 } else { 2 }
+}
+
+/// Steps of an inner product between two requests for what is needed next.
+const STEPS: usize = 16;
+/// Floats of such a request, two cache lines: more at a time keep the core waiting.
+const AHEAD: usize = 32;
+
+/// Floats that are asked for in an inner product of so many steps.
+#[inline(always)]
+pub(crate) fn ahead(steps: usize) -> usize {
+    steps.div_ceil(STEPS) * AHEAD
 }
 
 /// `sums[r][v] = Σ_p a_p(r) · b_p[v]`: `R` rows times a panel of `V` registers, one or two.
@@ -43,24 +69,30 @@ pub(crate) fn panel_registers<S: Simd>(column: usize, n: usize) -> usize {
 #[inline(always)]
 pub(crate) fn sums<S: Simd, const V: usize, const R: usize>(
     simd: S,
-    a: impl Iterator<Item = impl Fn(usize) -> f32>,
+    mut a: impl Iterator<Item = impl Fn(usize) -> f32>,
     b: &[[S::f32s; V]],
+    next: &[f32],
 ) -> [[S::f32s; V]; R] {
     const { assert!(V == 1 || V == 2, "a panel has one or two registers") };
     let zero = simd.splat_f32s(0.0);
     let mut sums = [[zero; V]; R];
+    let mut next = next.chunks(AHEAD);
     macro_rules! rows {
         ($($row:literal $first:ident $second:ident),+) => {{
             $(let (mut $first, mut $second) = (zero, zero);)+
-            for (a, b) in a.zip(b) {
-                let (b_first, b_second) = (b[0], b[V - 1]);
-                $(
-                    let x = simd.splat_f32s(a($row));
-                    $first = simd.mul_add_e_f32s(x, b_first, $first);
-                    if V == 2 {
-                        $second = simd.mul_add_e_f32s(x, b_second, $second);
-                    }
-                )+
+            for b in b.chunks(STEPS) {
+                prefetch(next.next().unwrap_or(&[]));
+                // `b` first: its end must not take a number from `a`.
+                for (b, a) in b.iter().zip(a.by_ref()) {
+                    let (b_first, b_second) = (b[0], b[V - 1]);
+                    $(
+                        let x = simd.splat_f32s(a($row));
+                        $first = simd.mul_add_e_f32s(x, b_first, $first);
+                        if V == 2 {
+                            $second = simd.mul_add_e_f32s(x, b_second, $second);
+                        }
+                    )+
+                }
             }
             $(
                 sums[$row][0] = $first;
@@ -78,6 +110,10 @@ pub(crate) fn sums<S: Simd, const V: usize, const R: usize>(
         8 => rows!(
             0 s0 t0, 1 s1 t1, 2 s2 t2, 3 s3 t3, 4 s4 t4, 5 s5 t5, 6 s6 t6, 7 s7 t7
         ),
+        10 => rows!(
+            0 s0 t0, 1 s1 t1, 2 s2 t2, 3 s3 t3, 4 s4 t4, 5 s5 t5, 6 s6 t6, 7 s7 t7,
+            8 s8 t8, 9 s9 t9
+        ),
         12 => rows!(
             0 s0 t0, 1 s1 t1, 2 s2 t2, 3 s3 t3, 4 s4 t4, 5 s5 t5, 6 s6 t6, 7 s7 t7,
             8 s8 t8, 9 s9 t9, 10 s10 t10, 11 s11 t11
@@ -85,4 +121,49 @@ pub(crate) fn sums<S: Simd, const V: usize, const R: usize>(
         _ => unreachable!("no tile has {R} rows"),
     }
     sums
+}
+
+/// Writes as many sums of a tile's row as `out` has room for: `sums + bias + out`, the last only
+/// if `add`.
+#[inline(always)]
+pub(crate) fn store_row<S: Simd, const V: usize>(
+    simd: S,
+    sums: &[S::f32s; V],
+    bias: Option<&[f32]>,
+    add: bool,
+    out: &mut [f32],
+) {
+    if out.len() == V * S::F32_LANES {
+        let bias = bias.map(|bias| S::as_simd_f32s(bias).0);
+        let out = S::as_mut_simd_f32s(out).0;
+        for v in 0..V {
+            let bias = bias.map(|bias| bias[v]);
+            out[v] = added(simd, sums[v], bias, add.then_some(out[v]));
+        }
+    } else {
+        for (v, out) in out.chunks_mut(S::F32_LANES).enumerate() {
+            let from = v * S::F32_LANES;
+            let bias = bias.map(|bias| &bias[from..from + out.len()]);
+            let bias = bias.map(|bias| simd.partial_load_f32s(bias));
+            let before = add.then(|| simd.partial_load_f32s(out));
+            let sum = added(simd, sums[v], bias, before);
+            simd.partial_store_f32s(out, sum);
+        }
+    }
+}
+
+#[inline(always)]
+fn added<S: Simd>(
+    simd: S,
+    mut sum: S::f32s,
+    bias: Option<S::f32s>,
+    before: Option<S::f32s>,
+) -> S::f32s {
+    if let Some(bias) = bias {
+        sum = simd.add_f32s(sum, bias);
+    }
+    if let Some(before) = before {
+        sum = simd.add_f32s(sum, before);
+    }
+    sum
 }

@@ -50,35 +50,47 @@ impl<'a> Instruction<'a> {
     }
 }
 
-/// From first to last instruction of loops that have no other inside.
-fn innermost_loops(function: &[Instruction<'_>]) -> Vec<RangeInclusive<u64>> {
+/// From first to last instruction of each loop.
+fn loops(function: &[Instruction<'_>]) -> Vec<RangeInclusive<u64>> {
     let Some(first) = function.first() else {
         return Vec::new();
     };
-    let loops: Vec<_> = function
+    function
         .iter()
         .filter_map(|jump| Some(jump.target()?..=jump.address))
         .filter(|range| *range.start() >= first.address && range.start() < range.end())
-        .collect();
-    let holds_another = |range: &RangeInclusive<u64>| {
-        let inside = |other: &&RangeInclusive<u64>| {
-            *other != range && range.contains(other.start()) && range.contains(other.end())
-        };
-        loops.iter().any(|other| inside(&other))
-    };
-    loops
-        .iter()
-        .filter(|range| !holds_another(range))
-        .cloned()
         .collect()
 }
 
-/// What `objdump` makes of this program. It comes with the linker that this one needs.
+fn holds(outer: &RangeInclusive<u64>, inner: &RangeInclusive<u64>) -> bool {
+    outer != inner && outer.contains(inner.start()) && outer.contains(inner.end())
+}
+
+/// Where the sums of an innermost loop live: it, and the loop around it, which goes from one
+/// stretch of the inner products to the next.
+fn life_of_sums(
+    innermost: &RangeInclusive<u64>,
+    loops: &[RangeInclusive<u64>],
+) -> RangeInclusive<u64> {
+    let around = loops.iter().filter(|other| holds(other, innermost));
+    around
+        .min_by_key(|other| other.end() - other.start())
+        .unwrap_or(innermost)
+        .clone()
+}
+
+/// What `objdump` makes of this program.
 fn disassembly() -> io::Result<String> {
     let program = std::env::current_exe()?;
     let mut command = Command::new("objdump");
-    let command = command.args(["-d", "--no-show-raw-insn"]).arg(program);
-    Ok(String::from_utf8_lossy(&command.output()?.stdout).into_owned())
+    let out = command
+        .args(["-d", "--no-show-raw-insn"])
+        .arg(program)
+        .output()?;
+    if !out.status.success() {
+        return Err(io::Error::other(String::from_utf8_lossy(&out.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
 /// Both kinds of products, so that they are in this program.
@@ -107,9 +119,13 @@ fn no_loop_of_a_product_stores_its_sums() {
     let (mut widest, mut stored) = ([("%ymm", 12, 0), ("%zmm", 24, 0)], Vec::new());
     for function in text.split("\n\n") {
         let code: Vec<_> = function.lines().filter_map(Instruction::read).collect();
-        for range in innermost_loops(&code) {
+        let loops = loops(&code);
+        for range in loops
+            .iter()
+            .filter(|range| !loops.iter().any(|it| holds(range, it)))
+        {
             let body = code.iter().filter(|i| range.contains(&i.address));
-            let products: Vec<_> = body.clone().filter(|i| i.multiplies_and_adds()).collect();
+            let products: Vec<_> = body.filter(|i| i.multiplies_and_adds()).collect();
             let Some(product) = products.first() else {
                 continue;
             };
@@ -117,7 +133,9 @@ fn no_loop_of_a_product_stores_its_sums() {
                 let whole = products.len() % *sums == 0;
                 *seen += usize::from(whole && product.operands.contains(*register));
             }
-            let stores = body.filter(|i| i.stores_a_vector()).count();
+            let life = life_of_sums(range, &loops);
+            let living = code.iter().filter(|i| life.contains(&i.address));
+            let stores = living.filter(|i| i.stores_a_vector()).count();
             if stores > 0 {
                 let name = function.lines().next().unwrap_or_default();
                 stored.push(format!(

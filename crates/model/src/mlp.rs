@@ -135,13 +135,11 @@ impl PackedLayer {
     /// input is wanted.
     pub fn pack(&mut self, layer: &Layer, parameters: &[f32], backward: bool) {
         let weight = layer.weight(parameters);
+        let (outputs, inputs) = (layer.outputs, layer.inputs);
         self.forward
-            .fill_transposed(weight, layer.outputs, layer.inputs);
+            .fill_transposed((weight, inputs), outputs, inputs);
         if backward {
-            self.backward
-                .fill(layer.outputs, layer.inputs, |row, column| {
-                    weight[row * layer.inputs + column]
-                });
+            self.backward.fill((weight, inputs), outputs, inputs);
         }
     }
 }

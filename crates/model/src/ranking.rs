@@ -88,9 +88,8 @@ impl Dlrm {
             let count = BLOCK.min(count - first);
             let panels = |slot: usize| {
                 let mut panels = Panels::default();
-                panels.fill(dim, count, |row, item| {
-                    parts.vectors[((first + item) * slots + slot) * dim + row]
-                });
+                let vectors = &parts.vectors[(first * slots + slot) * dim..];
+                panels.fill_transposed((vectors, slots * dim), count, dim);
                 panels
             };
             let mut fixed = vec![0.0; outputs * BLOCK];

@@ -45,12 +45,10 @@ impl Attention {
         } = buffers;
         scores.resize(rows * length, 0.0);
         for head in (0..width).step_by(head_width) {
-            keys.fill(head_width, length, |i, row| {
-                keys_values[row * 2 * width + head + i]
-            });
-            values.fill(length, head_width, |row, i| {
-                keys_values[(row * 2 + 1) * width + head + i]
-            });
+            let own_keys = (&keys_values[head..], 2 * width);
+            keys.fill_transposed(own_keys, length, head_width);
+            let own_values = (&keys_values[width + head..], 2 * width);
+            values.fill(own_values, length, head_width);
             let queries = copy_rows(&queries[head..], width);
             let row_scores = (scores.as_mut_slice(), length);
             keys.multiply(queries, rows, row_scores, store(), scratch);

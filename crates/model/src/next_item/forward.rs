@@ -75,10 +75,7 @@ impl Prepared {
         let mut targets = compose(of(&layout.items), of(&layout.features));
         if config.vector > 0 {
             let mut tower = Panels::default();
-            let weights = of(&layout.tower);
-            tower.fill(config.vector, dim, |row, column| {
-                weights[row * dim + column]
-            });
+            tower.fill((of(&layout.tower), dim), config.vector, dim);
             let rows = copy_rows(inputs.vectors, config.vector);
             let mut of_vectors = vec![0.0; items * dim];
             tower.multiply(
@@ -93,11 +90,8 @@ impl Prepared {
                 .zip(&of_vectors)
                 .for_each(|(x, y)| *x += y);
         }
-        let weights = of(&layout.user);
         let mut user = Panels::default();
-        user.fill(config.bags.len() * dim, dim, |row, column| {
-            weights[row * dim + column]
-        });
+        user.fill((of(&layout.user), dim), config.bags.len() * dim, dim);
         Self {
             history,
             items: Panels::of_transposed(&targets, items, dim),

@@ -45,9 +45,7 @@ impl NextItem {
         let (items, dim) = (config.items, config.dim);
         let prepared = Prepared::new(self, inputs);
         let mut targets = Panels::default();
-        targets.fill(items, dim, |row, column| {
-            prepared.targets[row * dim + column]
-        });
+        targets.fill((&prepared.targets, dim), items, dim);
         let weights = &self.parameters[self.layout.user.clone()];
         let down = Down {
             targets,
