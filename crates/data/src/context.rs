@@ -5,7 +5,7 @@ use crate::batch_bags::{Draw, Reader};
 use crate::biases::Bias;
 use crate::fingerprint::{DataPart, PartHasher};
 use crate::gaussian_process::{GaussianProcess, Points, Traits};
-use crate::neighbours::Neighbours;
+use crate::neighbours::{Moment, Neighbours};
 use crate::rated::Rated;
 use crate::rated_bags::{Owner, RatedBag, RatedBags};
 use crate::{Bags, Batch, BatchBags, Error, Result};
@@ -196,7 +196,9 @@ impl Context {
         let biases: Vec<(Bias, Bias)> = rows
             .par_iter()
             .zip(dense)
-            .map(|(rated, out)| neighbours.fill(rated, is_training, out))
+            .map_init(Moment::default, |moment, (rated, out)| {
+                neighbours.fill(rated, is_training, moment, out)
+            })
             .collect();
         let mean = neighbours.biases.mean;
         if let (Some(process), false) = (&self.process, is_training) {

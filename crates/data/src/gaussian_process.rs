@@ -221,6 +221,7 @@ pub(crate) struct Points {
     /// User and first rating of the window that was predicted from last.
     of: Option<(u32, usize)>,
     traits: Vec<Traits>,
+    years: Vec<f32>,
     /// `[DIM, points]`: loops go along the points.
     factors: Vec<f32>,
     squares: Vec<f32>,
@@ -237,11 +238,13 @@ impl Points {
         window: Range<usize>,
     ) {
         self.traits.clear();
+        self.years.clear();
         self.squares.clear();
         self.times.clear();
         let ids = &history.ids[window.clone()];
         self.traits
             .extend(ids.iter().map(|&id| process.traits[id as usize]));
+        self.years.extend(self.traits.iter().map(|it| it.year));
         self.factors.resize(DIM * ids.len(), 0.0);
         for (number, &id) in ids.iter().enumerate() {
             let factors = process.factors.of(user, id).iter();
@@ -268,7 +271,9 @@ impl Points {
     /// Writes the covariances of a point and those from `first` on.
     fn fill(&self, (point, first): (Point, usize), out: &mut [f32]) {
         let (traits, times) = (&self.traits[first..], &self.times[first..]);
-        let squares = &self.squares[first..];
+        let (years, squares) = (&self.years[first..], &self.squares[first..]);
+        let mut cosines = [0.0; WINDOW];
+        let cosines = &mut cosines[..out.len()];
         vectorize(
             #[inline(always)]
             || {
@@ -277,9 +282,14 @@ impl Points {
                 for (factors, &factor) in factors.zip(&point.factors) {
                     add_scaled(out, &factors[first..], factor);
                 }
-                for ((out, traits), square) in out.iter_mut().zip(traits).zip(squares) {
+                // Apart from the loops over floats alone, which fill whole registers.
+                for (cosine, traits) in cosines.iter_mut().zip(traits) {
+                    *cosine = point.traits.cosine(traits);
+                }
+                let points = out.iter_mut().zip(years).zip(squares).zip(&*cosines);
+                for (((out, year), square), cosine) in points {
                     let product = *out;
-                    let apart = (point.traits.year - traits.year).abs();
+                    let apart = (point.traits.year - year).abs();
                     // Less what it says of movies without factors.
                     let squares = point.square + square;
                     let near = exp((2.0 * product - squares) / FACTORS) - exp(-squares / FACTORS);
@@ -287,14 +297,14 @@ impl Points {
                         + OF_FACTORS * product
                         + OF_NEAR_FACTORS * near
                         + OF_YEARS * exp(-apart / YEARS)
-                        + OF_GENRES * point.traits.cosine(traits);
+                        + OF_GENRES * cosine;
                 }
                 if !self.has_times {
                     return;
                 }
-                for ((out, &time), traits) in out.iter_mut().zip(times).zip(traits) {
+                for ((out, &time), cosine) in out.iter_mut().zip(times).zip(&*cosines) {
                     let apart = point.time.abs_diff(time) as f32;
-                    let sitting = OF_SITTING + OF_GENRES_IN_SITTING * point.traits.cosine(traits);
+                    let sitting = OF_SITTING + OF_GENRES_IN_SITTING * cosine;
                     *out += OF_MOMENT * exp(-apart / MOMENT)
                         + sitting * exp(-apart / SITTING)
                         + OF_MONTH * exp(-apart / MONTH);

@@ -38,6 +38,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod around;
 mod bags;
 mod batch;
 mod batch_bags;
@@ -73,6 +74,7 @@ mod sampler;
 mod sequences;
 mod shuffle;
 mod side_files;
+mod sittings;
 mod split;
 mod statistics;
 mod stream;

@@ -3,35 +3,29 @@
 //! and in how well the movie is liked, and the movie's other ratings near in
 //! time.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rayon::prelude::*;
 
+use crate::around::{Around, Kernel, around, falling};
 use crate::biases::{Bias, Biases};
 use crate::rated::Rated;
 use crate::rated_bags::{RatedBag, RatedBags};
+use crate::sittings::{Weights, of_sittings};
 
-/// Ratings before, and after, that are looked at: so that the cost of a row does
-/// not grow with the bag.
-const REACH: usize = 256;
 /// Rows that the scale of the features is fitted to, at most.
 const SCALE_ROWS: usize = 200_000;
 /// Standardised features are cut off here.
 const LIMIT: f32 = 6.0;
 
-/// Seconds in which the nearest of the kernels of time falls to 1/e.
-const SHORTEST: f32 = 20.0;
-/// Each of the kernels of time is as many times wider than the one before.
-const WIDER: i32 = 8;
-const TIME_KERNELS: usize = 5;
-/// Ratings in which each kernel of rank falls to 1/e.
-const RANKS: [f32; 3] = [1.0, 3.0, 10.0];
 /// Years in which the kernel of release years falls to 1/e.
 const YEARS: f32 = 4.0;
+/// Weights of that kernel, by the years between: they are whole but for a movie without a year,
+/// which has the mean.
+static YEAR_WEIGHTS: LazyLock<[f32; 256]> =
+    LazyLock::new(|| std::array::from_fn(|years| (-(years as f32) / YEARS).exp()));
 /// Stars in which the kernel of movies' biases falls to 1/e.
 const QUALITY: f32 = 0.2;
-/// Seconds that a sitting lasts.
-const SITTING: f32 = 1800.0;
 /// Seconds in which the kernel of a movie's ratings falls to 1/e: a year.
 const SEASON: f32 = 31_536_000.0;
 const SECONDS_A_DAY: f32 = 86_400.0;
@@ -95,25 +89,18 @@ pub(crate) struct Neighbours {
     scale: Vec<(f32, f32)>,
 }
 
-/// A mean of residuals under a kernel.
-#[derive(Clone, Copy, Default)]
-struct Kernel {
-    mass: f32,
-    sum: f32,
-}
-
-impl Kernel {
-    #[inline]
-    fn add(&mut self, weight: f32, residual: f32) {
-        self.mass += weight;
-        self.sum += weight * residual;
-    }
-
-    /// The mean, shrunk by ratings of the average, and the logarithm of the mass.
-    fn write(self, shrinkage: f32, out: &mut Vec<f32>) {
-        out.push(self.sum / (self.mass + shrinkage));
-        out.push(self.mass.ln_1p());
-    }
+/// What features of a row have in common with those of the next, where it is of the same
+/// user at the same moment and neither is in the training set.
+#[derive(Default)]
+pub(crate) struct Moment {
+    /// User, time and place in the history; none of a training row, which leaves itself out.
+    of: Option<(u32, u32, usize)>,
+    /// Of the ratings around, in their order.
+    residuals: Vec<f32>,
+    /// Features of the ratings around.
+    sittings: Vec<f32>,
+    /// What these are computed in.
+    weights: Vec<Weights>,
 }
 
 impl Neighbours {
@@ -169,17 +156,30 @@ impl Neighbours {
 
     /// Writes the features of a row and returns what is known of its user and
     /// movie. The row's own rating is left out where it is in the training set, as
-    /// [`Biases`] leave it out: residuals of the others are of biases fitted with it.
-    pub fn fill(&self, rated: &Rated, leave_own_out: bool, out: &mut [f32]) -> (Bias, Bias) {
+    /// [`Biases`] leave it out: residuals of the others are of biases fitted with it. `moment`
+    /// is kept from one row to the next, of these neighbours alone.
+    pub fn fill(
+        &self,
+        rated: &Rated,
+        leave_own_out: bool,
+        moment: &mut Moment,
+        out: &mut [f32],
+    ) -> (Bias, Bias) {
         let mut raw = Vec::with_capacity(out.len());
-        let biases = self.raw(rated, leave_own_out, &mut raw);
+        let biases = self.raw(rated, leave_own_out, moment, &mut raw);
         for ((out, raw), &(mean, inverse)) in out.iter_mut().zip(raw).zip(&self.scale) {
             *out = ((raw - mean) * inverse).clamp(-LIMIT, LIMIT);
         }
         biases
     }
 
-    fn raw(&self, rated: &Rated, leave_own_out: bool, out: &mut Vec<f32>) -> (Bias, Bias) {
+    fn raw(
+        &self,
+        rated: &Rated,
+        leave_own_out: bool,
+        moment: &mut Moment,
+        out: &mut Vec<f32>,
+    ) -> (Bias, Bias) {
         let rated = &Rated {
             timestamp: self.time(rated.timestamp),
             ..*rated
@@ -197,13 +197,44 @@ impl Neighbours {
         ]);
         let history = self.histories.row(rated.user);
         let around = around(history, rated.movie, rated, leave_own_out);
-        self.of_tastes(history, &around, rated, (user, movie), out);
+        let of = (rated.user, rated.timestamp, around.before.1);
+        if leave_own_out || moment.of != Some(of) {
+            moment.of = (!leave_own_out).then_some(of);
+            self.set_moment(history, &around, rated, user, moment);
+        }
+        self.of_tastes(history, &around, rated, movie, &moment.residuals, out);
         if self.times {
             self.of_times(history, rated, year, out);
-            self.of_sittings(history, &around, rated, user, out);
+            out.extend(&moment.sittings);
             self.of_season(rated, leave_own_out, movie, out);
         }
         (user, movie)
+    }
+
+    /// Residuals of the ratings around, and the features of those before and after.
+    fn set_moment(
+        &self,
+        history: RatedBag,
+        around: &Around,
+        rated: &Rated,
+        user: Bias,
+        moment: &mut Moment,
+    ) {
+        moment.residuals.clear();
+        around.for_each(|at, _| {
+            let residual = self.biases.of_history(history.ids[at], history.stars[at]) - user.bias;
+            moment.residuals.push(residual as f32);
+        });
+        moment.sittings.clear();
+        if self.times {
+            let Moment {
+                residuals,
+                weights,
+                sittings,
+                ..
+            } = moment;
+            of_sittings(history, around, rated, residuals, weights, sittings);
+        }
     }
 
     /// The user's other ratings of movies of that time, and as well liked.
@@ -212,19 +243,22 @@ impl Neighbours {
         history: RatedBag,
         around: &Around,
         rated: &Rated,
-        (user, movie): (Bias, Bias),
+        movie: Bias,
+        residuals: &[f32],
         out: &mut Vec<f32>,
     ) {
         let (mut years, mut qualities, mut slope) =
             (Kernel::default(), Kernel::default(), Kernel::default());
         let (own_year, own_bias) = (self.years[rated.movie as usize], movie.bias as f32);
+        let (mut number, year_weights) = (0, &*YEAR_WEIGHTS);
         around.for_each(|at, _| {
-            let other = history.ids[at];
-            let residual = self.biases.of_history(other, history.stars[at]) - user.bias;
-            let (residual, bias) = (residual as f32, self.biases.movie(other) as f32);
+            let (other, residual) = (history.ids[at], residuals[number]);
+            number += 1;
+            let bias = self.biases.movie(other) as f32;
             let apart = (own_year - self.years[other as usize]).abs();
-            years.add((-apart / YEARS).exp(), residual);
-            qualities.add((-(own_bias - bias).abs() / QUALITY).exp(), residual);
+            years.add(year_weight(year_weights, apart), residual);
+            let unlike = (own_bias - bias).abs() / QUALITY;
+            qualities.add(falling(unlike), residual);
             // A regression of the residuals on the movies' biases.
             slope.mass += bias * bias;
             slope.sum += bias * residual;
@@ -249,40 +283,6 @@ impl Neighbours {
         ]);
     }
 
-    /// The user's other ratings before and after.
-    fn of_sittings(
-        &self,
-        history: RatedBag,
-        around: &Around,
-        rated: &Rated,
-        user: Bias,
-        out: &mut Vec<f32>,
-    ) {
-        let mut times = [Kernel::default(); TIME_KERNELS];
-        let mut ranks = [Kernel::default(); RANKS.len()];
-        let (mut nearest, mut sitting) = (f32::MAX, 0f32);
-        let widest = SHORTEST * (WIDER.pow(TIME_KERNELS as u32 - 1)) as f32;
-        around.for_each(|at, rank| {
-            let residual = self.biases.of_history(history.ids[at], history.stars[at]) - user.bias;
-            let residual = residual as f32;
-            let apart = rated.timestamp.abs_diff(history.timestamps[at]) as f32;
-            nearest = nearest.min(apart);
-            sitting += if apart < SITTING { 1.0 } else { 0.0 };
-            let mut weight = (-apart / widest).exp();
-            for kernel in times.iter_mut().rev() {
-                kernel.add(weight, residual);
-                // Eight times narrower.
-                weight = weight.powi(WIDER);
-            }
-            for (kernel, width) in ranks.iter_mut().zip(RANKS) {
-                kernel.add((-(rank as f32) / width).exp(), residual);
-            }
-        });
-        times.iter().for_each(|kernel| kernel.write(1.0, out));
-        ranks.iter().for_each(|kernel| kernel.write(0.5, out));
-        out.extend([nearest.min(1e9).ln_1p(), sitting.ln_1p()]);
-    }
-
     /// The movie's other ratings of that season.
     fn of_season(&self, rated: &Rated, leave_own_out: bool, movie: Bias, out: &mut Vec<f32>) {
         let audience = self.audiences.row(rated.movie);
@@ -292,7 +292,7 @@ impl Neighbours {
                 .biases
                 .of_audience(audience.ids[at], audience.stars[at]);
             let apart = rated.timestamp.abs_diff(audience.timestamps[at]) as f32;
-            season.add((-apart / SEASON).exp(), (residual - movie.bias) as f32);
+            season.add(falling(apart / SEASON), (residual - movie.bias) as f32);
         });
         season.write(2.0, out);
     }
@@ -311,9 +311,9 @@ impl Neighbours {
         let sampled: Vec<Rated> = users.step_by(stride).collect();
         let features: Vec<Vec<f32>> = sampled
             .par_iter()
-            .map(|rated| {
+            .map_init(Moment::default, |moment, rated| {
                 let mut raw = Vec::new();
-                self.raw(rated, true, &mut raw);
+                self.raw(rated, true, moment, &mut raw);
                 raw
             })
             .collect();
@@ -333,43 +333,20 @@ impl Neighbours {
     }
 }
 
-/// The ratings of a bag before and after a row, without the row itself.
-struct Around {
-    /// Where the first of those before stands, and behind the last.
-    before: (usize, usize),
-    after: (usize, usize),
-}
-
-fn around(bag: RatedBag, id: u32, rated: &Rated, leave_own_out: bool) -> Around {
-    let own = if leave_own_out {
-        bag.position(id, rated.timestamp, rated.stars)
-    } else {
-        None
-    };
-    let place = own.unwrap_or_else(|| bag.place(id, rated.timestamp));
-    let behind = place + usize::from(own.is_some());
-    Around {
-        before: (place.saturating_sub(REACH), place),
-        after: (behind, bag.len().min(behind + REACH)),
-    }
-}
-
-impl Around {
-    /// Hands out the place in the bag of each rating, and how many stand between.
-    #[inline]
-    fn for_each(&self, mut take: impl FnMut(usize, usize)) {
-        for at in self.before.0..self.before.1 {
-            take(at, self.before.1 - 1 - at);
-        }
-        for at in self.after.0..self.after.1 {
-            take(at, at - self.after.0);
-        }
+/// Of movies so many years apart.
+#[inline]
+fn year_weight(weights: &[f32], apart: f32) -> f32 {
+    let whole = apart as usize;
+    match weights.get(whole) {
+        Some(&weight) if whole as f32 == apart => weight,
+        _ => falling(apart / YEARS),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::around::REACH;
     use crate::rated::rated;
     use crate::rated_bags::Owner;
 
@@ -381,7 +358,7 @@ mod tests {
 
     fn feature(neighbours: &Neighbours, rated: &Rated, own: bool, name: &str) -> f32 {
         let mut raw = Vec::new();
-        neighbours.raw(rated, own, &mut raw);
+        neighbours.raw(rated, own, &mut Moment::default(), &mut raw);
         assert_eq!(raw.len(), neighbours.names().len());
         let column = neighbours.names().iter().position(|it| *it == name);
         raw[column.unwrap()]
@@ -424,6 +401,40 @@ mod tests {
         // A user and a movie that nobody knows.
         for name in ["near_time_4", "near_year", "movie_season", "user_bias"] {
             assert_eq!(feature(&neighbours, &rated(2, 3, 3.0, 5), false, name), 0.0);
+        }
+    }
+
+    #[test]
+    fn a_moment_that_is_kept_changes_no_feature() {
+        let rows = [
+            rated(0, 1, 5.0, 1_000),
+            rated(0, 3, 1.0, 1_000),
+            rated(0, 2, 4.0, 9_000),
+            rated(1, 2, 3.0, 1_000),
+            rated(1, 0, 2.0, 5_000),
+        ];
+        // Other movies and times of one user, among ratings of the same second; another user;
+        // rows of the training set between them.
+        let asked = [
+            (rated(0, 0, 3.0, 1_000), false),
+            (rated(0, 2, 3.0, 1_000), false),
+            (rated(0, 4, 3.0, 1_000), false),
+            (rows[1], true),
+            (rated(0, 4, 3.0, 1_000), false),
+            (rated(1, 4, 3.0, 1_000), false),
+            (rated(1, 4, 3.0, 2_000), false),
+            (rows[3], true),
+            (rated(2, 4, 3.0, 2_000), false),
+        ];
+        for times in [true, false] {
+            let neighbours = fit(&rows, 3, &[1990.0, 1991.5, 2010.0, 1994.0, 2000.0], times);
+            let mut kept = Moment::default();
+            for (rated, own) in &asked {
+                let (mut found, mut fresh) = (Vec::new(), Vec::new());
+                neighbours.raw(rated, *own, &mut kept, &mut found);
+                neighbours.raw(rated, *own, &mut Moment::default(), &mut fresh);
+                assert_eq!(found, fresh, "{rated:?}");
+            }
         }
     }
 
