@@ -9,6 +9,8 @@
 //!   first-level cache.
 //! - [`add_transposed`] sums outer products, `out += Aᵀ · B`: a layer's weight
 //!   gradient.
+//! - [`pair_products`] multiplies the vectors of a sample with each other: DLRM's dot
+//!   interaction.
 //! - [`prefetch`] asks for memory that will be read soon.
 //! - [`widen_halves`] reads numbers that are kept in half precision.
 //! - [`exp`] and [`ln`] have no branch, for loops of them; [`dot`] and [`add_scaled`]
@@ -45,6 +47,7 @@ mod elementary;
 mod half;
 mod instructions;
 mod outer;
+mod pairs;
 mod panels;
 #[allow(
     unsafe_code,
@@ -61,6 +64,7 @@ pub use elementary::{exp, ln};
 pub use half::widen_halves;
 pub use instructions::{InstructionSet, InstructionsError, dispatch};
 pub use outer::add_transposed;
+pub use pairs::pair_products;
 pub use panels::{Finish, Panels, copy_rows, store};
 pub use prefetch::prefetch;
 pub use vectorize::vectorize;

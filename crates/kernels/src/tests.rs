@@ -3,8 +3,9 @@
 use pulp::Simd;
 
 use crate::outer::AddTransposed;
+use crate::pairs::PairProducts;
 use crate::panels::{LONGEST, Multiply, copy};
-use crate::{Finish, Panels, copy_rows, store};
+use crate::{Finish, Panels, copy_rows, dot, store};
 
 fn jumble(count: usize, seed: usize) -> Vec<f32> {
     let number = |i: usize| ((i * 7919 + seed * 104_729) % 1009) as f32 / 1009.0 - 0.5;
@@ -193,6 +194,50 @@ fn panels_of_rows_and_of_columns_are_the_same_wherever_they_lie_in_a_matrix() {
                 .sum()
         });
         near(&of_ones(&of_rows), sums);
+    }
+}
+
+fn check_pairs(simd: impl Simd, (count, vectors, dim): (usize, usize, usize), itself: bool) {
+    let (stride, width) = (vectors * dim + 2, vectors * (vectors + 1) / 2 + 1);
+    let rows = jumble(count * stride, 5);
+    let mut out = vec![-7.0; count * width + 1];
+    simd.vectorize(PairProducts {
+        rows: (&rows, stride),
+        vectors,
+        dim,
+        itself,
+        out: (&mut out[1..], width),
+    });
+    for (row, out) in rows.chunks(stride).zip(out.chunks_exact(width)) {
+        let vector = |i: usize| &row[i * dim..(i + 1) * dim];
+        let mut expected = vec![-7.0];
+        for i in 0..vectors {
+            expected.extend((0..i + usize::from(itself)).map(|j| dot(vector(i), vector(j))));
+        }
+        expected.resize(width, -7.0);
+        assert_eq!(out, expected);
+    }
+}
+
+#[test]
+fn products_of_pairs_are_those_of_dot_to_the_bit_with_any_registers() {
+    for shape in [(3, 6, 64), (2, 3, 37), (1, 2, 5), (2, 1, 16), (0, 3, 16)] {
+        for itself in [false, true] {
+            check_pairs(pulp::Scalar, shape, itself);
+            #[cfg(target_arch = "x86_64")]
+            {
+                if let Some(simd) = pulp::x86::V3::try_new() {
+                    check_pairs(simd, shape, itself);
+                }
+                if let Some(simd) = pulp::x86::V4::try_new() {
+                    check_pairs(simd, shape, itself);
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            if let Some(simd) = pulp::aarch64::Neon::try_new() {
+                check_pairs(simd, shape, itself);
+            }
+        }
     }
 }
 

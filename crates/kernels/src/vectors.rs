@@ -1,6 +1,6 @@
 /// Partial sums that a dot product keeps: as many as fill the widest vector
 /// registers, so that the compiler need not reorder additions.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Scalar product, in an order that does not depend on the machine. For loops that
 /// are [vectorised](crate::vectorize).
@@ -23,11 +23,15 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
             sums[lane] += a[lane] * b[lane];
         }
     }
-    // Halves upon halves: a chain of additions would take longer than the
-    // products.
+    total(sums) + rest
+}
+
+/// Halves upon halves: a chain of additions would take longer than the products.
+#[inline(always)]
+pub(crate) fn total(sums: [f32; LANES]) -> f32 {
     let eight: [f32; 8] = std::array::from_fn(|lane| sums[lane] + sums[lane + 8]);
     let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
-    (four[0] + four[2]) + (four[1] + four[3]) + rest
+    (four[0] + four[2]) + (four[1] + four[3])
 }
 
 /// `out += factor · x`, for loops that are [vectorised](crate::vectorize).

@@ -8,7 +8,7 @@
 //!   `v₁·v₀`, `v₂·v₀`, `v₂·v₁`, …, with the diagonal where a vector meets
 //!   itself (Naumov et al., 2019).
 
-use mmdlrm_kernels::{add_scaled, dot, vectorize};
+use mmdlrm_kernels::{add_scaled, pair_products, vectorize};
 
 use crate::Interaction;
 
@@ -52,33 +52,14 @@ impl Dots {
 /// Forward pass of rows, of which the first `vectors × dim` numbers interact,
 /// to `[rows, width]`.
 pub(crate) fn dot_forward(rows: &[f32], dots: &Dots, out: &mut [f32]) {
-    vectorize(
-        #[inline(always)]
-        || match dots.dim {
-            // The most common lengths, known when compiled.
-            64 => forward_of(rows, &Dots { dim: 64, ..*dots }, out),
-            32 => forward_of(rows, &Dots { dim: 32, ..*dots }, out),
-            16 => forward_of(rows, &Dots { dim: 16, ..*dots }, out),
-            _ => forward_of(rows, dots, out),
-        },
-    );
-}
-
-#[inline(always)]
-fn forward_of(rows: &[f32], dots: &Dots, out: &mut [f32]) {
-    let rows = rows.chunks_exact(dots.row_width);
-    for (row, out) in rows.zip(out.chunks_exact_mut(dots.width())) {
-        let (first, pairs) = out.split_at_mut(dots.first);
-        first.copy_from_slice(&row[..dots.first]);
-        let mut pair = pairs.iter_mut();
-        for i in 0..dots.vectors {
-            let a = &row[i * dots.dim..(i + 1) * dots.dim];
-            for j in 0..i + usize::from(dots.itself) {
-                if let Some(pair) = pair.next() {
-                    *pair = dot(a, &row[j * dots.dim..(j + 1) * dots.dim]);
-                }
-            }
-        }
+    let (first, width) = (dots.first, dots.width());
+    let both = rows
+        .chunks_exact(dots.row_width)
+        .zip(out.chunks_exact_mut(width));
+    both.for_each(|(row, out)| out[..first].copy_from_slice(&row[..first]));
+    if let Some(out) = out.get_mut(first..) {
+        let rows = (rows, dots.row_width);
+        pair_products(rows, dots.vectors, dots.dim, dots.itself, (out, width));
     }
 }
 
