@@ -23,7 +23,7 @@ const YEARS: f32 = 4.0;
 /// Weights of that kernel, by the years between: they are whole but for a movie without a year,
 /// which has the mean.
 static YEAR_WEIGHTS: LazyLock<[f32; 256]> =
-    LazyLock::new(|| std::array::from_fn(|years| (-(years as f32) / YEARS).exp()));
+    LazyLock::new(|| std::array::from_fn(|years| falling(years as f32 / YEARS)));
 /// Stars in which the kernel of movies' biases falls to 1/e.
 const QUALITY: f32 = 0.2;
 /// Seconds in which the kernel of a movie's ratings falls to 1/e: a year.

@@ -15,11 +15,11 @@ const TIME_KERNELS: usize = 5;
 const RANKS: [f32; 3] = [1.0, 3.0, 10.0];
 /// Kernels of a user's ratings by time, the narrowest first, and then by rank.
 const SITTING_KERNELS: usize = TIME_KERNELS + RANKS.len();
-/// Those of a rating.
+/// A rating's weight under each kernel.
 pub(crate) type Weights = [f32; SITTING_KERNELS];
 /// Weights of the kernels of rank, by how many ratings stand between.
 static RANK_WEIGHTS: LazyLock<[[f32; RANKS.len()]; REACH]> =
-    LazyLock::new(|| std::array::from_fn(|rank| RANKS.map(|width| (-(rank as f32) / width).exp())));
+    LazyLock::new(|| std::array::from_fn(|rank| RANKS.map(|width| falling(rank as f32 / width))));
 /// Seconds that a sitting lasts.
 const SITTING: f32 = 1800.0;
 

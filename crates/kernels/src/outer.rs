@@ -1,10 +1,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::instructions::dispatch;
-use crate::tile::{at_least, panel_registers, store_row, sums, tall, tiles};
-
-/// Floats in a cache line.
-const LINE: usize = 16;
+use crate::tile::{LINE, at_least, panel_registers, store_row, sums, tall, tiles};
 
 /// `out[m, n] += a[rows, m]ᵀ · B[rows, n]`: the gradient of a layer's weight,
 /// `a` being that of its outputs and `B` its inputs.

@@ -1,7 +1,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::instructions::dispatch;
-use crate::tile::{TALL, ahead, at_least, panel_registers, store_row, sums, tall, tiles};
+use crate::tile::{LINE, TALL, ahead, at_least, panel_registers, store_row, sums, tall, tiles};
 
 /// Inner products are cut to this length, so that the rows at hand and a panel
 /// stay in the second-level cache.
@@ -10,8 +10,7 @@ pub(crate) const LONGEST: usize = 1024;
 const WIDEST: usize = 32;
 /// Matrices of more floats are not in the second-level cache.
 const FAR: usize = 1 << 18;
-/// Floats in a cache line.
-const LINE: usize = 16;
+
 /// A matrix `B`, `[k, n]`, that is used many times.
 ///
 /// It is kept in panels as wide as two vector registers: blocks of at most

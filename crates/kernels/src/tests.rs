@@ -40,6 +40,27 @@ const SHAPES: [(usize, usize, usize); 11] = [
     (5, 600, 500),
 ];
 
+/// Runs an expression with every kind of register that this processor has.
+macro_rules! with_any_registers {
+    (|$simd:ident| $check:expr) => {{
+        let $simd = pulp::Scalar;
+        $check;
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some($simd) = pulp::x86::V3::try_new() {
+                $check;
+            }
+            if let Some($simd) = pulp::x86::V4::try_new() {
+                $check;
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if let Some($simd) = pulp::aarch64::Neon::try_new() {
+            $check;
+        }
+    }};
+}
+
 /// What a buffer may hold that was used before.
 fn used() -> Vec<f32> {
     vec![f32::NAN; 1 << 17]
@@ -125,24 +146,10 @@ fn products_match_the_definition_with_any_registers() {
     for shape in SHAPES {
         // Without rows there is nothing to sum, which the caller sees to.
         let with_rows = (shape.0, shape.1.max(1), shape.2);
-        check_multiply(pulp::Scalar, shape);
-        check_add_transposed(pulp::Scalar, with_rows);
-        #[cfg(target_arch = "x86_64")]
-        {
-            if let Some(simd) = pulp::x86::V3::try_new() {
-                check_multiply(simd, shape);
-                check_add_transposed(simd, with_rows);
-            }
-            if let Some(simd) = pulp::x86::V4::try_new() {
-                check_multiply(simd, shape);
-                check_add_transposed(simd, with_rows);
-            }
-        }
-        #[cfg(target_arch = "aarch64")]
-        if let Some(simd) = pulp::aarch64::Neon::try_new() {
+        with_any_registers!(|simd| {
             check_multiply(simd, shape);
             check_add_transposed(simd, with_rows);
-        }
+        });
     }
 }
 
@@ -223,20 +230,7 @@ fn check_pairs(simd: impl Simd, (count, vectors, dim): (usize, usize, usize), it
 fn products_of_pairs_are_those_of_dot_to_the_bit_with_any_registers() {
     for shape in [(3, 6, 64), (2, 3, 37), (1, 2, 5), (2, 1, 16), (0, 3, 16)] {
         for itself in [false, true] {
-            check_pairs(pulp::Scalar, shape, itself);
-            #[cfg(target_arch = "x86_64")]
-            {
-                if let Some(simd) = pulp::x86::V3::try_new() {
-                    check_pairs(simd, shape, itself);
-                }
-                if let Some(simd) = pulp::x86::V4::try_new() {
-                    check_pairs(simd, shape, itself);
-                }
-            }
-            #[cfg(target_arch = "aarch64")]
-            if let Some(simd) = pulp::aarch64::Neon::try_new() {
-                check_pairs(simd, shape, itself);
-            }
+            with_any_registers!(|simd| check_pairs(simd, shape, itself));
         }
     }
 }

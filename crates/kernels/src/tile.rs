@@ -4,6 +4,8 @@ use pulp::Simd;
 
 use crate::prefetch::prefetch;
 
+/// Floats in a cache line.
+pub(crate) const LINE: usize = 16;
 /// Most rows of a tile where there are 32 registers: 24 sums, 2 of a panel, a few
 /// spare. With 16 registers as well, where a panel has one.
 pub(crate) const TALL: usize = 12;
@@ -53,7 +55,7 @@ pub(crate) fn panel_registers<S: Simd>(column: usize, n: usize) -> usize {
 /// Steps of an inner product between two requests for what is needed next.
 const STEPS: usize = 16;
 /// Floats of such a request, two cache lines: more at a time keep the core waiting.
-const AHEAD: usize = 32;
+const AHEAD: usize = 2 * LINE;
 
 /// Floats that are asked for in an inner product of so many steps.
 #[inline(always)]
