@@ -7,9 +7,8 @@ use std::path::Path;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use mmdlrm::data::generate::{self, GeneratorConfig};
-use mmdlrm::data::{
-    Dataset, MovieLens, OpenOptions, RandomSplit, Split, StreamedDataset, TrainingData,
-};
+use mmdlrm::data::{MovieLens, OpenOptions, RandomSplit, Split};
+use mmdlrm::features::{Dataset, StreamedDataset, TrainingData};
 
 const RATINGS: u64 = 2_000_000;
 const CONFIG: GeneratorConfig = GeneratorConfig {

@@ -10,9 +10,8 @@ use std::time::Instant;
 
 use clap::Parser;
 use download::Download;
-use mmdlrm::data::{
-    Dataset, LeftOut, OpenOptions, RandomSplit, Result, Split, StreamedDataset, TrainingData,
-};
+use mmdlrm::data::{LeftOut, OpenOptions, RandomSplit, Result, Split};
+use mmdlrm::features::{Dataset, StreamedDataset, TrainingData};
 use peak::peak_mib;
 use policies::Policies;
 

@@ -23,10 +23,9 @@ use std::time::Instant;
 use clap::Parser;
 use long_texts::LongTexts;
 use mmdlrm::data::generate::{self, GeneratorConfig};
-use mmdlrm::data::{
-    ContextConfig, Dataset, MovieLens, Split, TrainingData, read_posters, read_summaries,
-};
+use mmdlrm::data::{MovieLens, Split, read_posters, read_summaries};
 use mmdlrm::encoders::LoadOptions;
+use mmdlrm::features::{ContextConfig, Dataset, TrainingData};
 use mmdlrm::metrics::Regression;
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{RunFolder, Session, predict_test, train};

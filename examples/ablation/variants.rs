@@ -1,6 +1,6 @@
 //! What is put into a model, a little more at a time.
 
-use mmdlrm::data::Features;
+use mmdlrm::features::Features;
 use mmdlrm::model::DlrmConfig;
 use mmdlrm::train::Preset;
 

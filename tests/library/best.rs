@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use mmdlrm::data::{ContextConfig, Dataset, MovieLens, Split, TrainingData, generate};
+use mmdlrm::data::{MovieLens, Split, generate};
+use mmdlrm::features::{ContextConfig, Dataset, TrainingData};
 use mmdlrm::metrics::Regression;
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{Preset, Session, TrainConfig, predict_test};

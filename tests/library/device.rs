@@ -1,8 +1,8 @@
 //! The model on a device of candle's against the one on the CPU: candle's own
 //! CPU, which every machine has, runs the same operations.
 
-use mmdlrm::data::TrainingData;
 use mmdlrm::encoders::{Device, device};
+use mmdlrm::features::TrainingData;
 use mmdlrm::model::{
     BottomConfig, Combine, Compression, DeviceDlrm, Dlrm, DlrmConfig, Gradients, Interaction, Loss,
     Output, Pooling, Side,

@@ -1,7 +1,8 @@
 //! Somebody new, learned by a trained model.
 
 use mmdlrm::data::generate::{self, GeneratorConfig};
-use mmdlrm::data::{Dataset, MovieLens, Rated, Split, TrainingData};
+use mmdlrm::data::{MovieLens, Rated, Split};
+use mmdlrm::features::{Dataset, TrainingData};
 use mmdlrm::model::{Dlrm, DlrmConfig, TableConfig};
 use mmdlrm::train::{Preset, Scorer, USER_TABLE};
 

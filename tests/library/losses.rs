@@ -1,7 +1,7 @@
 //! Losses that are not defined, and what would draw or keep a model that is none.
 
-use mmdlrm::data::TrainingData;
 use mmdlrm::encoders::Device;
+use mmdlrm::features::TrainingData;
 use mmdlrm::model::{
     Bags, Batch, Compression, DeviceDlrm, Dlrm, DlrmConfig, Error, Gradients, Interaction, Loss,
     Output, Side, TableConfig,

@@ -1,6 +1,7 @@
 //! Ranking a catalogue against brute force.
 
-use mmdlrm::data::{ContextConfig, Dataset, Modality, MovieLens, Split, TrainingData, generate};
+use mmdlrm::data::{Modality, MovieLens, Split, generate};
+use mmdlrm::features::{ContextConfig, Dataset, TrainingData};
 use mmdlrm::metrics::ndcg_at_k;
 use mmdlrm::model::{Bags, Batch, Dlrm, DlrmConfig, Interaction, ModalityInput, Output};
 use mmdlrm::train::{Preset, rank_catalogue};

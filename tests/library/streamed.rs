@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use mmdlrm::data::{
-    Batch, Batches, DataFingerprint, Dataset, Features, OpenOptions, RandomSplit, Split,
-    StreamedDataset, TestUser, TrainingData, UnknownMovies, generate,
+    Batch, Batches, DataFingerprint, OpenOptions, RandomSplit, Split, UnknownMovies, generate,
 };
+use mmdlrm::features::{Dataset, Features, StreamedDataset, TestUser, TrainingData};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{
     Preset, Result, Session, TrainConfig, predict_test, predict_validation, rank_catalogue,

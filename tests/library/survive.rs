@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mmdlrm::data::{ContextConfig, Dataset, Split, TrainingData};
+use mmdlrm::data::Split;
+use mmdlrm::features::{ContextConfig, Dataset, TrainingData};
 use mmdlrm::model::{Dlrm, Parameters};
 use mmdlrm::train::{
     Algorithm, CheckpointConfig, Checkpoints, EpochMetrics, Error, OptimizerConfig, Preset,

@@ -1,5 +1,6 @@
-use mmdlrm::data::{Dataset, MovieLens, Split, TrainingData, generate};
+use mmdlrm::data::{MovieLens, Split, generate};
 use mmdlrm::encoders::Device;
+use mmdlrm::features::{Dataset, TrainingData};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{
     Algorithm, CheckpointConfig, Checkpoints, Decay, EpochMetrics, Error, OptimizerConfig, Preset,

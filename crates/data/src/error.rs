@@ -6,9 +6,6 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// `MMDLRM_SIMD` asks for instructions that this processor does not have.
-    #[error(transparent)]
-    Instructions(#[from] mmdlrm_kernels::InstructionsError),
     /// A file or folder could not be read.
     #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
     Read {
@@ -163,6 +160,9 @@ pub enum Error {
         /// The rule it breaks.
         rule: &'static str,
     },
+    /// From whatever computes rows or batches outside this crate.
+    #[error(transparent)]
+    External(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// [`std::result::Result`] with this crate's [`Error`].
@@ -210,7 +210,7 @@ impl Error {
     }
 
     /// A setting and the rule it breaks.
-    pub(crate) fn setting(name: &'static str, value: impl ToString, rule: &'static str) -> Self {
+    pub fn setting(name: &'static str, value: impl ToString, rule: &'static str) -> Self {
         Self::Setting {
             name,
             value: value.to_string(),

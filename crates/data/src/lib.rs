@@ -1,15 +1,18 @@
-//! MovieLens, posters and plot summaries, from files to batches.
+//! MovieLens, posters and plot summaries, from files to rows and batches.
 //!
 //! Data goes one way. [`MovieLens`] reads the folder of any release into Arrow
 //! tables ([`OpenOptions`] has policies and a cache); [`read_posters`] and
 //! [`read_summaries`] read what lies beside it. A [`Split`] says which ratings
-//! are held out. [`Dataset`] numbers users and movies, computes [`Features`]
-//! from the training rows alone, and hands out [`Batch`]es: columns that any
-//! model can take. What another crate computes for the movies (picture and text
-//! vectors) joins as a [`Modality`], and so does the [`Genome`].
+//! are held out, and [`Candidates`] which movies compete with them.
 //!
-//! Where ratings do not fit in memory, [`StreamedDataset`] leaves them on disk
-//! and gives the same batches; [`TrainingData`] is what the two have in common.
+//! A rating becomes a row, [`Rated`], once users and movies are numbered by an [`IdMap`].
+//! Rows become [`Batch`]es, columns that any model can take: [`Batches`] builds them ahead,
+//! of any source of rows and by any function, such as those of the crate `mmdlrm-features`,
+//! which computes what the rows tell of each other. What another crate computes for the
+//! movies (picture and text vectors) joins as a [`Modality`], and so does the [`Genome`].
+//!
+//! Where ratings do not fit in memory, [`OpenOptions::open_streamed`] leaves them on disk,
+//! and a [`StreamedSplit`] gives the rows of the same batches.
 //!
 //! A [`DataFingerprint`] tells the very same data from any other, and says what changed.
 //!
@@ -17,102 +20,69 @@
 //! the feature `download`, the module `download` fetches a release.
 //!
 //! ```
-//! use mmdlrm_data::{Dataset, MovieLens, Split, TrainingData, generate};
+//! use mmdlrm_data::{Batch, Batches, IdMap, MovieLens, Rated, Split, generate};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path().join("sample");
 //! generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
-//! let movielens = MovieLens::open(&folder)?;
-//! assert_eq!(movielens.ratings.len(), 300);
+//! let MovieLens { ratings, movies, .. } = MovieLens::open(&folder)?;
+//! assert_eq!(ratings.len(), 300);
 //!
-//! let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
-//! let dataset = Dataset::new(&movielens, split, Vec::new())?;
-//! let mut seen = 0;
-//! for batch in dataset.training_batches(64, 1) {
-//!     seen += batch?.len();
-//! }
-//! assert_eq!(seen, 240);
+//! let split = Split::random(ratings.len(), 0.2, 42)?;
+//! let users = IdMap::from_ids(ratings.user_ids().iter().copied());
+//! let movies = movies.index();
+//! let rated = |&row: &u32| {
+//!     let row = row as usize;
+//!     Some(Rated {
+//!         user: users.row(ratings.user_ids()[row])?,
+//!         movie: movies.row(ratings.movie_ids()[row])?,
+//!         stars: ratings.stars()[row],
+//!         timestamp: ratings.timestamps()[row],
+//!     })
+//! };
+//! let rows: Vec<Rated> = split.train().iter().filter_map(rated).collect();
+//! assert_eq!(rows.len(), 240);
+//!
+//! let batches = Batches::new(
+//!     rows.len(),
+//!     move |take| {
+//!         let _ = rows.chunks(64).all(|rows| take(rows.to_vec()));
+//!         Ok(())
+//!     },
+//!     |_number, rows| Batch::of(&rows),
+//! );
+//! assert_eq!(batches.count(), 4);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-mod around;
-mod bags;
 mod batch;
-mod batch_bags;
-mod biases;
 mod cache;
-mod candidates;
-mod cholesky;
-mod context;
-mod dataset;
-mod digest;
 #[cfg(feature = "download")]
 pub mod download;
 mod error;
-mod factors;
-mod features;
 mod fingerprint;
-mod gaussian_process;
 pub mod generate;
-mod genome;
 mod ids;
-mod links;
-mod modality;
 mod movielens;
-mod movies;
-mod nearness;
-mod neighbours;
-mod policy;
-mod rated;
-mod rated_bags;
-mod ratings;
-mod ratings_parquet;
-mod sampler;
-mod sequences;
-mod shuffle;
-mod side_files;
-mod sittings;
 mod split;
-mod statistics;
-mod stream;
-mod streamed_dataset;
-mod tag_bags;
-mod tags;
 mod text;
-mod training_data;
-mod users;
-mod verified_file;
 
-pub use bags::Bags;
-pub use batch::{Batch, Batches};
-pub use batch_bags::BatchBags;
-pub use candidates::{Candidates, UserCandidates};
-pub use context::ContextConfig;
-pub use dataset::Dataset;
+pub use batch::{Bags, Batch, BatchBags, Batches, Modality, Rated, RatedBag, RatedBags, Shuffle};
+pub use cache::RatingsStream;
 pub use error::{Error, Result};
-pub use features::{Features, NewMovie};
-pub use fingerprint::{DataChange, DataFingerprint, DataPart};
-pub use genome::Genome;
+pub use fingerprint::{DataChange, DataFingerprint, DataPart, PartHasher, RatingsHasher};
 pub use ids::IdMap;
-pub use modality::Modality;
-pub use movielens::{Format, MovieLens, OpenOptions, StreamedMovieLens};
-pub use movies::Movies;
-pub use nearness::Nearness;
-pub use policy::{Duplicates, LeftOut, UnknownMovies};
-pub use rated::Rated;
-pub use rated_bags::{RatedBag, RatedBags};
-pub use ratings::{HIGHEST_RATING, LOWEST_RATING, Ratings};
-pub use sequences::{ItemFeatures, Sequence, Sequences};
-pub use side_files::{Poster, Summary, read_posters, read_summaries};
-pub use split::{DropReason, Dropped, Split};
-pub use statistics::{DENSE_FEATURES, MOVIE_FEATURES};
-pub use stream::RatingsStream;
-pub use streamed_dataset::{RandomSplit, StreamedDataset};
-pub use tag_bags::MovieTags;
-pub use training_data::{TestUser, TrainingData};
+pub use movielens::{
+    Duplicates, Format, Genome, HIGHEST_RATING, LOWEST_RATING, LeftOut, MovieLens, MovieTags,
+    Movies, OpenOptions, Poster, Ratings, StreamedMovieLens, Summary, UnknownMovies, read_posters,
+    read_summaries,
+};
+pub use split::{
+    Candidates, DropReason, Dropped, RandomSplit, Split, SplitPart, StreamedSplit, UserCandidates,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

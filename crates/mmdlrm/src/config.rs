@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
 use mmdlrm_data::generate::GeneratorConfig;
-use mmdlrm_data::{ContextConfig, Duplicates, UnknownMovies};
+use mmdlrm_data::{Duplicates, UnknownMovies};
 use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts, Pooling};
+use mmdlrm_features::ContextConfig;
 use mmdlrm_kernels::InstructionSet;
 use mmdlrm_model::{BottomConfig, DlrmConfig, NextItemConfig, Side, TableConfig};
 use mmdlrm_train::{CheckpointConfig, NextItemTrainConfig, OptimizerConfig, Preset, TrainConfig};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use mmdlrm_data::TrainingData;
+use mmdlrm_features::TrainingData;
 use mmdlrm_train::RunFolder;
 
 use crate::measure::measure;

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use mmdlrm_data::{Modality, StreamedDataset, TrainingData};
+use mmdlrm_data::Modality;
 use mmdlrm_encoders::Device;
+use mmdlrm_features::{StreamedDataset, TrainingData};
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{Checkpoint, EpochMetrics, Replacement, RunFolder, Session, train, train_on};
 use serde::Serialize;

@@ -36,6 +36,7 @@
 
 pub use mmdlrm_data as data;
 pub use mmdlrm_encoders as encoders;
+pub use mmdlrm_features as features;
 pub use mmdlrm_metrics as metrics;
 pub use mmdlrm_model as model;
 pub use mmdlrm_train as train;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use mmdlrm_data::{Modality, TrainingData};
+use mmdlrm_data::Modality;
+use mmdlrm_features::TrainingData;
 use mmdlrm_metrics::{Breakdown, PerUser, Protocol, Regression};
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{RatedPrediction, RunFolder, predict_test, rank_catalogue};

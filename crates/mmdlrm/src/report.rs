@@ -1,7 +1,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use mmdlrm_data::{Features, LeftOut};
+use mmdlrm_data::LeftOut;
+use mmdlrm_features::Features;
 use mmdlrm_metrics::Regression;
 use serde::Serialize;
 

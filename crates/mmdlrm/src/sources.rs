@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use mmdlrm_data::{
-    Candidates, DataFingerprint, Dataset, Genome, Modality, MovieLens, Movies, OpenOptions, Poster,
+    Candidates, DataFingerprint, Genome, Modality, MovieLens, Movies, OpenOptions, Poster,
     RandomSplit, Split, StreamedMovieLens, generate, read_posters, read_summaries,
 };
 use mmdlrm_encoders::LoadOptions;
+use mmdlrm_features::Dataset;
 use mmdlrm_train::{NextItemData, Preset};
 
 use crate::made_from::{MadeFrom, Opened};

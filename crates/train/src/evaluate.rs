@@ -1,4 +1,5 @@
-use mmdlrm_data::{Batches, TrainingData};
+use mmdlrm_data::Batches;
+use mmdlrm_features::TrainingData;
 use mmdlrm_metrics::{PerUser, ndcg_at_k};
 use mmdlrm_model::Dlrm;
 use rayon::prelude::*;

@@ -1,4 +1,5 @@
-use mmdlrm_data::{Batch, BatchBags, Features, Modality};
+use mmdlrm_data::{Batch, BatchBags, Modality};
+use mmdlrm_features::Features;
 use mmdlrm_model::{Bags, DlrmConfig, ModalityInput, SharedBags, Vectors};
 
 use crate::{Error, Result};

@@ -1,6 +1,6 @@
 //! Trains and measures a [`Dlrm`](mmdlrm_model::Dlrm) on a
-//! [`Dataset`](mmdlrm_data::Dataset), or on whatever else is
-//! [`TrainingData`](mmdlrm_data::TrainingData).
+//! [`Dataset`](mmdlrm_features::Dataset), or on whatever else is
+//! [`TrainingData`](mmdlrm_features::TrainingData).
 //!
 //! [`train`] runs the loop: batches from the data crate, gradients from the
 //! model crate, steps from an [`Optimizer`]. [`predict_test`] and
@@ -9,7 +9,8 @@
 //! last [`Checkpoint`], to the same parameters. [`Preset`] names model configurations.
 //!
 //! ```
-//! use mmdlrm_data::{Dataset, MovieLens, Split, TrainingData, generate};
+//! use mmdlrm_data::{MovieLens, Split, generate};
+//! use mmdlrm_features::{Dataset, TrainingData};
 //! use mmdlrm_model::Dlrm;
 //! use mmdlrm_train::{Preset, Session, TrainConfig, predict_test, train};
 //!

@@ -2,10 +2,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Instant;
 
-use mmdlrm_data::{
-    Candidates, DataFingerprint, DataPart, IdMap, ItemFeatures, Modality, MovieLens, Nearness,
-    Sequences, Split,
-};
+use mmdlrm_data::{Candidates, DataFingerprint, DataPart, IdMap, Modality, MovieLens, Split};
+use mmdlrm_features::{ItemFeatures, Nearness, Sequences};
 use mmdlrm_model::{
     ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients, PairFeatures,
 };

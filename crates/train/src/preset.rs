@@ -1,4 +1,4 @@
-use mmdlrm_data::{DENSE_FEATURES, Features, MOVIE_FEATURES};
+use mmdlrm_features::{DENSE_FEATURES, Features, MOVIE_FEATURES};
 use mmdlrm_model::{
     Activation, BottomConfig, DlrmConfig, Interaction, ModalityConfig, Output, Pooling, Side,
     TableConfig,

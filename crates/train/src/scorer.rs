@@ -2,7 +2,8 @@ use std::borrow::Borrow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use mmdlrm_data::{Batch, Features, HIGHEST_RATING, LOWEST_RATING, Rated};
+use mmdlrm_data::{Batch, HIGHEST_RATING, LOWEST_RATING, Rated};
+use mmdlrm_features::Features;
 use mmdlrm_model::{Dlrm, Items, Loss, Part, Predictor, Side};
 
 use crate::input::{USER_TABLE, Wiring};

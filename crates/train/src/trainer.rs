@@ -2,7 +2,8 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use mmdlrm_data::{Batch, TrainingData};
+use mmdlrm_data::Batch;
+use mmdlrm_features::TrainingData;
 use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig, Loss, Parameters};
 use serde::{Deserialize, Serialize};

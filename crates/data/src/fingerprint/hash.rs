@@ -7,22 +7,35 @@ use std::path::Path;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{DataFingerprint, DataPart};
-use crate::IdMap;
+use crate::{IdMap, SplitPart};
 
 /// Words that are gathered before they are hashed.
 const WORDS: usize = 4096;
 /// Bytes of a picture that are looked at, beyond its length.
 const PICTURE_BYTES: u64 = 256 << 20;
 
-/// Hashes the things of one part, one after the other; how they are cut into calls makes no
-/// difference.
-pub(crate) struct PartHasher {
+/// Makes a [`DataPart`]: hashes the things of one part, one after the other; how they are cut
+/// into calls makes no difference.
+///
+/// ```
+/// use mmdlrm_data::{DataFingerprint, PartHasher};
+///
+/// let of = |prices: &[u32]| -> DataFingerprint {
+///     let mut part = PartHasher::new("prices");
+///     part.words(prices.iter().map(|&price| [price]));
+///     [part.finish()].into_iter().collect()
+/// };
+/// let changes = of(&[5, 7]).changes(&of(&[5, 7, 9]));
+/// assert_eq!(changes[0].to_string(), "prices: 2 then, 3 now");
+/// ```
+pub struct PartHasher {
     name: String,
     count: u64,
     hash: Xxh3,
 }
 
 impl PartHasher {
+    /// Of the name, and nothing yet.
     pub fn new(name: impl Into<String>) -> Self {
         let mut part = Self {
             name: name.into(),
@@ -69,11 +82,13 @@ impl PartHasher {
     }
 
     /// Counts something else than what was hashed.
+    #[must_use]
     pub fn count(mut self, count: usize) -> Self {
         self.count = count as u64;
         self
     }
 
+    /// The part.
     pub fn finish(mut self) -> DataPart {
         self.hash.update(&self.count.to_le_bytes());
         DataPart {
@@ -84,35 +99,37 @@ impl PartHasher {
     }
 }
 
-/// Hashes ratings as they pass: raw user and movie, stars, seconds.
-pub(crate) struct RatingsHasher(PartHasher);
+/// Makes the part `ratings` of a [`DataFingerprint`] of ratings as they pass.
+pub struct RatingsHasher(PartHasher);
 
-impl RatingsHasher {
-    pub fn new() -> Self {
+impl Default for RatingsHasher {
+    fn default() -> Self {
         Self(PartHasher::new("ratings"))
     }
+}
 
+impl RatingsHasher {
+    /// Of no rating yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ratings in their order: raw user and movie, stars, seconds since 1970.
     pub fn add(&mut self, ratings: impl IntoIterator<Item = (u32, u32, f32, u32)>) {
         let ratings = ratings.into_iter();
         let words = ratings.map(|(user, movie, stars, time)| [user, movie, stars.to_bits(), time]);
         self.0.words(words);
     }
 
+    /// The part.
     pub fn finish(self) -> DataPart {
         self.0.finish()
     }
 }
 
-/// Hashes the rows of a split as they are named.
+/// Hashes the rows of a split as they are named: those of each [`SplitPart`], in the order in
+/// which the type has them.
 pub(crate) struct SplitHasher([PartHasher; 3]);
-
-/// The parts of a split, in the order of a [`SplitHasher`].
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    Train,
-    Validation,
-    Test,
-}
 
 impl SplitHasher {
     pub fn new() -> Self {
@@ -120,7 +137,7 @@ impl SplitHasher {
     }
 
     /// Rows of one part, ascending.
-    pub fn add(&mut self, part: Part, rows: impl IntoIterator<Item = u64>) {
+    pub fn add(&mut self, part: SplitPart, rows: impl IntoIterator<Item = u64>) {
         self.0[part as usize].words(rows.into_iter().map(words_of));
     }
 

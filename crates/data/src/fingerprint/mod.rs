@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{Poster, Summary};
-pub(crate) use hash::{Part, PartHasher, RatingsHasher, SplitHasher, of_ids};
+pub(crate) use hash::SplitHasher;
+pub use hash::{PartHasher, RatingsHasher};
 use hash::{hash_of_file, of_contents, words_of};
 
 /// Raised when the same data come to other hashes: fingerprints of two formats cannot be

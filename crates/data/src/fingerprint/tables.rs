@@ -3,10 +3,10 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type};
 
-use super::hash::{Part, PartHasher, RatingsHasher, SplitHasher, of_ids, words_of};
+use super::hash::{PartHasher, RatingsHasher, SplitHasher, of_ids, words_of};
 use super::{DataFingerprint, DataPart};
 use crate::{
-    Candidates, Genome, IdMap, Modality, MovieLens, Movies, Sequences, Split, StreamedMovieLens,
+    Candidates, Genome, IdMap, Modality, MovieLens, Movies, Split, SplitPart, StreamedMovieLens,
 };
 
 impl Movies {
@@ -49,7 +49,7 @@ impl Genome {
 
 impl Modality {
     /// Which movies have a vector, and the vectors.
-    pub(crate) fn part(&self) -> DataPart {
+    pub fn part(&self) -> DataPart {
         let mut part = PartHasher::new(format!("{} vectors", self.name()));
         part.words(self.row_of_movie().iter().map(|&row| [row]));
         let values = self.values().iter();
@@ -104,31 +104,13 @@ impl Split {
     pub fn fingerprint(&self) -> DataFingerprint {
         let mut split = SplitHasher::new();
         for (part, rows) in [
-            (Part::Train, self.train()),
-            (Part::Validation, self.validation()),
-            (Part::Test, self.test()),
+            (SplitPart::Train, self.train()),
+            (SplitPart::Validation, self.validation()),
+            (SplitPart::Test, self.test()),
         ] {
             split.add(part, rows.iter().map(|&row| u64::from(row)));
         }
         split.finish()
-    }
-}
-
-impl Sequences {
-    /// Who rated what, in which order.
-    pub fn fingerprint(&self) -> DataFingerprint {
-        let mut ratings = RatingsHasher::new();
-        let items = self.catalogue().ids();
-        for (user, &id) in (0..).zip(self.users().ids()) {
-            let sequence = self.of(user);
-            let given = sequence.stars.iter().zip(sequence.timestamps);
-            let rated = sequence.items.iter().zip(given);
-            ratings
-                .add(rated.map(|(&item, (&stars, &time))| (id, items[item as usize], stars, time)));
-        }
-        let ids = [("users", self.users()), ("movies", self.catalogue())];
-        let ids = ids.map(|(name, ids)| of_ids(name, ids));
-        std::iter::once(ratings.finish()).chain(ids).collect()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Ways to hold rows out, of all rows or of the training rows.
 
+use super::sampler::Share;
 use super::{DropReason, Split, no_validation_rows, row_numbers};
-use crate::sampler::Share;
-use crate::shuffle::Shuffle;
+use crate::batch::Shuffle;
 use crate::{Bags, Error, IdMap, Ratings, Result};
 
 /// How rows are held out.

@@ -1,12 +1,20 @@
 //! Which ratings are learned from, chosen by, and held out.
 
+mod candidates;
 mod draw;
 mod given;
+mod random;
+mod sampler;
+mod streamed;
 #[cfg(test)]
 mod tests;
 
 use crate::{Error, IdMap, Ratings, Result};
+pub use candidates::{Candidates, UserCandidates};
 use draw::{Drawing, Drawn};
+pub use random::RandomSplit;
+use sampler::Sampler;
+pub use streamed::StreamedSplit;
 
 /// Row numbers of the ratings to learn from, of those to choose by, of those held
 /// out, and of those used for none of it.
@@ -62,15 +70,19 @@ pub enum DropReason {
     MovieNotInTraining,
 }
 
-/// A part of a split, for messages.
-#[derive(Clone, Copy)]
-enum Part {
+/// A part of a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SplitPart {
+    /// To learn from.
     Train,
+    /// To choose by.
     Validation,
+    /// Held out.
     Test,
 }
 
-impl Part {
+impl SplitPart {
+    /// For messages.
     fn row(self) -> &'static str {
         match self {
             Self::Train => "training row",
@@ -155,7 +167,7 @@ impl Split {
         if rows.is_empty() {
             return Err(no_validation_rows());
         }
-        ascending(&rows, Part::Validation, self.ratings)?;
+        ascending(&rows, SplitPart::Validation, self.ratings)?;
         let mut taken = rows.iter().copied().peekable();
         self.train.retain(|&row| {
             // A row that stays behind the first is no training row, and found below.
@@ -163,7 +175,7 @@ impl Split {
         });
         if let Some(row) = taken.next() {
             let rule = "validation rows are taken from the training rows, and it is none of them";
-            return Err(Error::setting(Part::Validation.row(), row, rule));
+            return Err(Error::setting(SplitPart::Validation.row(), row, rule));
         }
         self.validation = rows;
         self.check_trainable()?;
@@ -177,7 +189,7 @@ impl Split {
     /// Rows that do not ascend, that are in another part, or that the ratings do not
     /// have.
     pub fn with_test(self, test: Vec<u32>) -> Result<Self> {
-        ascending(&test, Part::Test, self.ratings)?;
+        ascending(&test, SplitPart::Test, self.ratings)?;
         let dropped = self.dropped.into_iter().filter_map(|mut dropped| {
             dropped.rows.retain(|row| test.binary_search(row).is_err());
             (!dropped.rows.is_empty()).then_some(dropped)
@@ -231,7 +243,10 @@ impl Split {
     }
 
     /// Checks that it is these ratings that are split, as far as their number tells.
-    pub(crate) fn check_ratings(&self, ratings: &Ratings) -> Result<()> {
+    ///
+    /// # Errors
+    /// Others.
+    pub fn check_ratings(&self, ratings: &Ratings) -> Result<()> {
         if ratings.len() == self.ratings {
             return Ok(());
         }
@@ -258,9 +273,9 @@ impl Split {
         self.check_trainable()?;
         let mut taken = vec![false; self.ratings];
         for (part, rows) in [
-            (Part::Train, &self.train),
-            (Part::Validation, &self.validation),
-            (Part::Test, &self.test),
+            (SplitPart::Train, &self.train),
+            (SplitPart::Validation, &self.validation),
+            (SplitPart::Test, &self.test),
         ] {
             ascending(rows, part, self.ratings)?;
             for &row in rows {
@@ -280,7 +295,7 @@ fn no_validation_rows() -> Error {
 }
 
 /// Checks that rows ascend, none standing twice, and that there are such.
-fn ascending(rows: &[u32], part: Part, ratings: usize) -> Result<()> {
+fn ascending(rows: &[u32], part: SplitPart, ratings: usize) -> Result<()> {
     if let Some(pair) = rows.windows(2).find(|pair| pair[0] >= pair[1]) {
         let rule = "rows must ascend, and stand once: sort them and drop repeats";
         let found = format!("{} after {}", pair[1], pair[0]);

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::ratings::RatingColumns;
+use crate::movielens::RatingColumns;
 
 /// Users 1, 2 and 3 with 4, 2 and 1 ratings; times fall with the place.
 fn ratings() -> Ratings {

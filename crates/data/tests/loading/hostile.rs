@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
-use mmdlrm_data::{Candidates, Dataset, MovieLens, NewMovie, OpenOptions, Split, TrainingData};
+use mmdlrm_data::{Candidates, MovieLens, OpenOptions};
 
 use crate::{Folder, MOVIES, RATINGS, good, gzip, refusal};
 
@@ -220,24 +220,4 @@ fn candidates_without_bounds_are_compared_in_one_go() {
     let candidates = Candidates::read(&folder.file("candidates.csv"), &movielens).unwrap();
     assert_eq!(candidates.movies().len(), 129_991);
     assert!(start.elapsed() < SOON / 4, "{:?}", start.elapsed());
-}
-
-#[test]
-fn a_new_movie_of_a_year_that_is_none_is_refused() {
-    let movielens = MovieLens::open(good().path()).unwrap();
-    let split = Split::random(movielens.ratings.len(), 0.5, 1).unwrap();
-    let dataset = Dataset::new(&movielens, split, Vec::new()).unwrap();
-    let of_year = |year| {
-        let movie = NewMovie {
-            year: Some(year),
-            ..NewMovie::default()
-        };
-        dataset.features().with_new_movie(&movie)
-    };
-    assert!(of_year(1995).is_ok());
-    for year in [-1, 10_000, 2_000_000_000, i32::MIN] {
-        let message = of_year(year).err().unwrap().to_string();
-        assert!(message.contains(&year.to_string()), "{message}");
-        assert!(message.contains("four digits"), "{message}");
-    }
 }

@@ -10,7 +10,6 @@ mod cache;
 mod fingerprints;
 mod formats;
 mod hostile;
-mod leaks;
 mod made_up;
 mod properties;
 

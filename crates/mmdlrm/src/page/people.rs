@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mmdlrm_data::TrainingData;
 use mmdlrm_encoders::thumbnail;
+use mmdlrm_features::TrainingData;
 use mmdlrm_model::{Dlrm, top_k};
 use mmdlrm_train::Scorer;
 

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use mmdlrm_data::{Features, Rated, RatedBags, TrainingData};
+use mmdlrm_data::{Rated, RatedBags};
+use mmdlrm_features::{Features, TrainingData};
 use mmdlrm_model::{Dlrm, top_k};
 use mmdlrm_train::{MOVIE_TABLE, NewUser, Scorer};
 

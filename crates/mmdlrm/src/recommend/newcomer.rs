@@ -1,7 +1,8 @@
 //! Movies that nobody has rated.
 
-use mmdlrm_data::{NewMovie, Rated};
+use mmdlrm_data::Rated;
 use mmdlrm_encoders::Kind;
+use mmdlrm_features::NewMovie;
 use mmdlrm_model::top_k;
 use mmdlrm_train::Scorer;
 

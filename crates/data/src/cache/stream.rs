@@ -1,0 +1,310 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
+
+use super::RatingsCache;
+use super::ratings_parquet::{RatingsBatch, RatingsReader};
+use crate::fingerprint::{DataPart, RatingsHasher};
+use crate::movielens::{Origin, PassingPairs, RatingColumns};
+use crate::{Duplicates, Error, IdMap, LeftOut, OpenOptions, Rated, Result, UnknownMovies};
+
+/// Threads that read row groups, of 16 MiB each, ahead of whoever takes them; more would
+/// wait. It is odd since every second group may be small: where a block of text ended.
+const READERS: usize = 3;
+
+/// Ratings that are read from a Parquet file whenever they are needed, some row
+/// groups at a time; memory grows neither with their number nor with the threads.
+pub struct RatingsStream {
+    reader: RatingsReader,
+    users: IdMap,
+    movies: IdMap,
+    rows: usize,
+    left_out: LeftOut,
+    part: DataPart,
+}
+
+impl RatingsStream {
+    /// Makes the cache where it is not there, and goes over it once for the
+    /// users and the policies.
+    pub(crate) fn open(
+        cache_dir: &Path,
+        origin: &Origin,
+        movies: &IdMap,
+        options: &OpenOptions,
+    ) -> Result<Self> {
+        if matches!(
+            options.duplicates,
+            Duplicates::KeepFirst | Duplicates::KeepLatest
+        ) {
+            return Err(Error::setting(
+                "duplicates",
+                format!("{:?}", options.duplicates),
+                "ratings that are streamed can only be refused or all kept",
+            ));
+        }
+        let mut stream = Self {
+            reader: RatingsCache::new(cache_dir).open(origin.path, origin.dialect)?,
+            users: IdMap::default(),
+            movies: movies.clone(),
+            rows: 0,
+            left_out: LeftOut::default(),
+            part: RatingsHasher::new().finish(),
+        };
+        stream.survey(origin, options)?;
+        Ok(stream)
+    }
+
+    /// Number of ratings, those left out not counted.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there is no rating.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Everybody who rated anything.
+    pub fn users(&self) -> &IdMap {
+        &self.users
+    }
+
+    /// The catalogue.
+    pub fn movies(&self) -> &IdMap {
+        &self.movies
+    }
+
+    /// Ratings that were found amiss and left out.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
+    }
+
+    /// What they are, those left out not among them.
+    pub fn part(&self) -> &DataPart {
+        &self.part
+    }
+
+    /// The Parquet file, as it was named when it was opened. It is held open: where
+    /// another takes its name, the ratings stay these.
+    pub fn path(&self) -> &Path {
+        self.reader.path()
+    }
+
+    /// Hands out all ratings in the order of the file, some at a time.
+    ///
+    /// # Errors
+    /// A file that was changed or can no longer be read, or whatever `take` returns.
+    pub fn for_each<E: From<Error>>(
+        &self,
+        mut take: impl FnMut(&[Rated]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut rows = 0;
+        self.for_each_group(
+            |group| self.rated(group),
+            |rated: Vec<Rated>| {
+                rows += rated.len();
+                take(&rated)
+            },
+        )?;
+        Ok(Error::unless_all("ratings", rows, self.rows)?)
+    }
+
+    /// Ratings of known movies of a row group.
+    fn rated(&self, group: usize) -> Result<Vec<Rated>> {
+        let mut rated = Vec::new();
+        for batch in self.reader.batches(group)? {
+            let batch = batch?;
+            let columns = RatingsBatch::of(&batch);
+            rated.extend((0..batch.num_rows()).filter_map(|row| {
+                Some(Rated {
+                    user: self.users.row(columns.users[row])?,
+                    movie: self.movies.row(columns.movies[row])?,
+                    stars: columns.stars[row],
+                    timestamp: columns.timestamps[row],
+                })
+            }));
+        }
+        Ok(rated)
+    }
+
+    /// Hands out what `read` makes of each row group, in order. [`READERS`] threads read
+    /// ahead, each of which holds one until it is wanted. A panic of `read` is one of the
+    /// caller's thread.
+    fn for_each_group<T: Send, E: From<Error>>(
+        &self,
+        read: impl Fn(usize) -> Result<T> + Sync,
+        mut take: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let groups = self.reader.lengths().len();
+        let read = &read;
+        std::thread::scope(|scope| {
+            let (mut made, mut readers) = (Vec::new(), Vec::new());
+            for first in 0..READERS {
+                let (send, receive) = sync_channel(0);
+                made.push(receive);
+                readers.push(scope.spawn(move || {
+                    for group in (first..groups).step_by(READERS) {
+                        let made = read(group);
+                        let failed = made.is_err();
+                        // A closed channel means that nobody wants more.
+                        if send.send(made).is_err() || failed {
+                            break;
+                        }
+                    }
+                }));
+            }
+            let mut taken = Ok(());
+            for group in 0..groups {
+                // A channel that is closed before its last group is one of a panic.
+                let Ok(made) = made[group % READERS].recv() else {
+                    break;
+                };
+                taken = made.map_err(E::from).and_then(&mut take);
+                if taken.is_err() {
+                    break;
+                }
+            }
+            // Whoever waits to hand something out stops waiting.
+            drop(made);
+            for reader in readers {
+                if let Err(panic) = reader.join() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+            taken
+        })
+    }
+
+    fn survey(&mut self, origin: &Origin, options: &OpenOptions) -> Result<()> {
+        let mut pairs = PassingPairs::default();
+        let (mut users, mut unknown_movies) = (IdMap::default(), BTreeSet::new());
+        let (mut row, mut first_unknown, mut unknown) = (0, None, 0);
+        let mut hasher = RatingsHasher::new();
+        let read = |group| self.reader.columns(group);
+        self.for_each_group(read, |columns: RatingColumns| {
+            if options.duplicates == Duplicates::Refuse {
+                pairs.check(&columns, origin)?;
+            }
+            hasher.add(columns.rows().filter(|it| self.movies.row(it.1).is_some()));
+            for &movie in &columns.movies {
+                if self.movies.row(movie).is_none() {
+                    first_unknown.get_or_insert(row);
+                    unknown += 1;
+                    unknown_movies.insert(movie);
+                }
+                row += 1;
+            }
+            // Who rated no movie that is known does not count, as in memory.
+            let pairs = columns.users.iter().zip(&columns.movies);
+            let kept = pairs.filter(|(_, movie)| self.movies.row(**movie).is_some());
+            let kept = kept.map(|(&user, _)| user);
+            users = IdMap::from_ids(users.ids().iter().copied().chain(kept));
+            Ok::<_, Error>(())
+        })?;
+        if let (Some(first), UnknownMovies::Refuse) = (first_unknown, options.unknown_movies) {
+            return Err(origin.unknown_movie(first, unknown, unknown_movies.len()));
+        }
+        self.users = users;
+        self.rows = row - unknown;
+        self.part = hasher.finish();
+        self.left_out.of_unknown_movies = unknown;
+        self.left_out.unknown_movies = unknown_movies.into_iter().collect();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::cache::digest::Hashed;
+    use crate::cache::ratings_parquet::RatingsWriter;
+
+    /// A rating a row group.
+    fn stream(groups: u32) -> RatingsStream {
+        let path = Path::new("ratings.parquet");
+        let file = tempfile::tempfile().unwrap();
+        let out = Hashed::new(file.try_clone().unwrap());
+        let mut writer = RatingsWriter::new(out, path).unwrap();
+        for user in 0..groups {
+            let columns = RatingColumns {
+                users: vec![user],
+                movies: vec![7],
+                stars: vec![3.5],
+                timestamps: vec![user],
+            };
+            writer.write_all(&columns).unwrap();
+        }
+        let (rows, hashed) = writer.close().unwrap();
+        let digest = hashed.finish().1;
+        RatingsStream {
+            reader: RatingsReader::open(file, path, (rows, &digest)).unwrap(),
+            users: IdMap::from_ids(0..groups),
+            movies: IdMap::from_ids([7]),
+            rows,
+            left_out: LeftOut::default(),
+            part: RatingsHasher::new().finish(),
+        }
+    }
+
+    /// A row group in memory.
+    struct Held<'a>(&'a AtomicUsize);
+
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn row_groups_in_memory_do_not_grow_with_threads() {
+        let stream = stream(200);
+        let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let read = |group| {
+            most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            Ok((group, Held(&held)))
+        };
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(64).build();
+        let mut next = 0;
+        threads.unwrap().install(|| {
+            let take = |(group, _held): (usize, Held)| {
+                assert_eq!(group, next);
+                next += 1;
+                // Whoever reads ahead has the time to.
+                std::thread::sleep(std::time::Duration::from_micros(200));
+                Ok::<_, Error>(())
+            };
+            stream.for_each_group(read, take).unwrap();
+        });
+        assert_eq!((next, held.into_inner()), (200, 0));
+        let most = most.into_inner();
+        assert!(most <= READERS + 1, "{most} row groups at once");
+    }
+
+    #[test]
+    fn a_panic_while_row_groups_are_read_is_not_the_end_of_the_data() {
+        let stream = stream(20);
+        let read = |group: usize| {
+            assert!(group != 13, "out of paper");
+            Ok(())
+        };
+        let all = || stream.for_each_group(read, |()| Ok::<_, Error>(()));
+        let panic = catch_unwind(AssertUnwindSafe(all)).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"out of paper"));
+    }
+
+    #[test]
+    fn ratings_that_no_longer_come_are_an_error() {
+        let mut stream = stream(3);
+        stream.for_each(|_| Ok::<_, Error>(())).unwrap();
+        stream.users = IdMap::from_ids([0, 2]);
+        let error = stream.for_each(|_| Ok::<_, Error>(())).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.starts_with("2 ratings came where there are 3;"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,398 @@
+//! Tables of a MovieLens release and what lies beside it, as Arrow.
+
+mod genome;
+mod links;
+mod movies;
+mod policy;
+mod ratings;
+mod side_files;
+mod tag_bags;
+mod tags;
+mod users;
+
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::cache::{RatingsCache, Snapshot, read_unchanged};
+use crate::split::row_numbers;
+use crate::text::{Dialect, locate};
+use crate::{Error, IdMap, RatingsStream, Result};
+
+pub use genome::Genome;
+use links::read_links;
+pub use movies::Movies;
+pub use policy::{Duplicates, LeftOut, UnknownMovies};
+pub(crate) use policy::{Origin, PassingPairs};
+pub use ratings::{HIGHEST_RATING, LOWEST_RATING, Ratings};
+pub(crate) use ratings::{RatingColumns, RatingSlices};
+pub use side_files::{Poster, Summary, read_posters, read_summaries};
+pub use tag_bags::MovieTags;
+use tags::read_tags;
+use users::{UsersFormat, read_users};
+
+/// How the files of a release are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Format {
+    /// ML-100K: `u.data`, `u.item`, `u.user`, `u.genre`.
+    Ml100k,
+    /// ML-1M: `ratings.dat`, `movies.dat`, `users.dat`.
+    Ml1m,
+    /// ML-10M: `ratings.dat`, `movies.dat`, `tags.dat`.
+    Ml10m,
+    /// ML-20M, ML-25M, ML-32M, ml-latest, ml-latest-small: `ratings.csv`,
+    /// `movies.csv`, ….
+    Csv,
+}
+
+/// A MovieLens release, read into Arrow.
+///
+/// Every release gives the same tables; those that it does not have are
+/// `None`. Files may be compressed, `ratings.csv.gz`.
+///
+/// | | ML-100K | ML-1M | ML-10M | ML-20M, -25M | ML-32M, latest |
+/// | --- | --- | --- | --- | --- | --- |
+/// | ratings, movies | ✓ | ✓ | ✓ | ✓ | ✓ |
+/// | users | ✓ | ✓ | | | |
+/// | tags | | | ✓ | ✓ | ✓ |
+/// | links | | | | ✓ | ✓ |
+/// | genome | | | | ✓ | ml-latest |
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct MovieLens {
+    /// The folder.
+    pub dir: PathBuf,
+    /// How its files are written.
+    pub format: Format,
+    /// The ratings.
+    pub ratings: Ratings,
+    /// The catalogue.
+    pub movies: Movies,
+    /// `userId` (`UInt32`), `gender` (`Utf8`), `age` (`UInt8`, years; in ML-1M
+    /// the least of an age group), `occupation`, `zipCode` (`Utf8`).
+    pub users: Option<RecordBatch>,
+    /// `movieId` (`UInt32`), `imdbId`, `tmdbId` (`Utf8`, nullable).
+    pub links: Option<RecordBatch>,
+    /// `userId`, `movieId` (`UInt32`), `tag` (`Utf8`), `timestamp` (`UInt32`,
+    /// seconds since 1970).
+    pub tags: Option<RecordBatch>,
+    /// The tag genome.
+    pub genome: Option<Genome>,
+    /// Whether the ratings came from the cache.
+    pub from_cache: bool,
+    /// Ratings that were found amiss and left out, as the policies say.
+    pub left_out: LeftOut,
+}
+
+/// A MovieLens release whose ratings stay on disk.
+#[non_exhaustive]
+pub struct StreamedMovieLens {
+    /// The catalogue.
+    pub movies: Movies,
+    /// The ratings.
+    pub ratings: RatingsStream,
+    /// The tag genome.
+    pub genome: Option<Genome>,
+}
+
+/// How a release is opened. The default is what [`MovieLens::open`] does.
+///
+/// ```no_run
+/// use mmdlrm_data::{Duplicates, OpenOptions};
+///
+/// let options = OpenOptions {
+///     duplicates: Duplicates::KeepLatest,
+///     genome: false,
+///     ..OpenOptions::default()
+/// };
+/// let movielens = options.open("ml-25m")?;
+/// println!("{} duplicates left out", movielens.left_out.duplicates);
+/// # Ok::<(), mmdlrm_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OpenOptions {
+    /// What to do with ratings of movies that the table of movies lacks.
+    pub unknown_movies: UnknownMovies,
+    /// What to do where a user rated a movie more than once.
+    pub duplicates: Duplicates,
+    /// Whether to read the tag genome, where there is one.
+    pub genome: bool,
+    /// A folder to keep the ratings in as Parquet, so that they need not be
+    /// parsed again (the other tables always are); [`OpenOptions::cache_in`]
+    /// names the usual one. A cache that was made of another file, or is not
+    /// whole, is made anew; one that cannot be written is done without, with a
+    /// warning.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            unknown_movies: UnknownMovies::default(),
+            duplicates: Duplicates::default(),
+            genome: true,
+            cache: None,
+        }
+    }
+}
+
+/// The tables beside that of the ratings.
+struct SideTables {
+    movies: Movies,
+    users: Option<RecordBatch>,
+    links: Option<RecordBatch>,
+    tags: Option<RecordBatch>,
+}
+
+impl Format {
+    /// What the files in `dir` tell; CSV where they tell nothing.
+    fn of(dir: &Path) -> Self {
+        let has = |name: &str| locate(dir, name).exists();
+        if has("ratings.csv") {
+            Self::Csv
+        } else if has("u.data") {
+            Self::Ml100k
+        } else if has("ratings.dat") && has("users.dat") {
+            Self::Ml1m
+        } else if has("ratings.dat") {
+            Self::Ml10m
+        } else {
+            Self::Csv
+        }
+    }
+
+    /// Name of the file of movies.
+    fn movies(self) -> &'static str {
+        match self {
+            Self::Ml100k => "u.item",
+            Self::Ml1m | Self::Ml10m => "movies.dat",
+            Self::Csv => "movies.csv",
+        }
+    }
+
+    /// Name and dialect of the file of ratings.
+    fn ratings(self) -> (&'static str, Dialect) {
+        match self {
+            Self::Ml100k => ("u.data", Dialect::plain("\t", 4)),
+            Self::Ml1m | Self::Ml10m => ("ratings.dat", Dialect::plain("::", 4)),
+            Self::Csv => ("ratings.csv", Dialect::Csv),
+        }
+    }
+}
+
+impl MovieLens {
+    /// Reads the release in the folder `dir`, whichever it is.
+    ///
+    /// # Errors
+    /// A missing file or column, or the first row that cannot be used, by
+    /// line and column; a rating of an unknown movie and a second rating of the
+    /// same movie by the same user, unless [`OpenOptions`] say otherwise.
+    ///
+    /// ```no_run
+    /// let movielens = mmdlrm_data::MovieLens::open("ml-latest-small")?;
+    /// assert_eq!(movielens.ratings.len(), 100_836);
+    /// assert_eq!(movielens.movies.title(0), "Toy Story");
+    /// # Ok::<(), mmdlrm_data::Error>(())
+    /// ```
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        OpenOptions::default().open(dir)
+    }
+}
+
+impl OpenOptions {
+    /// The usual place of the cache of a release: `.mmdlrm` in its folder.
+    pub fn cache_in(dir: &Path) -> PathBuf {
+        dir.join(".mmdlrm")
+    }
+
+    /// A place under `folder` for the cache of the release in `dir`, and of no other:
+    /// it is named by where the ratings lie.
+    ///
+    /// # Errors
+    /// A release without ratings.
+    pub fn cache_under(folder: &Path, dir: &Path) -> Result<PathBuf> {
+        let path = locate(dir, Format::of(dir).ratings().0);
+        let path = path.canonicalize().map_err(Error::read(&path))?;
+        let release = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let place = xxh3_64(path.as_os_str().as_encoded_bytes());
+        let mut name = release.to_os_string();
+        name.push(format!("-{place:016x}"));
+        Ok(folder.join(name))
+    }
+
+    /// Reads the release in the folder `dir`.
+    ///
+    /// # Errors
+    /// As [`MovieLens::open`], and what the policies refuse; 2³² ratings or more, which
+    /// have to be [left on disk](Self::open_streamed).
+    pub fn open(&self, dir: impl AsRef<Path>) -> Result<MovieLens> {
+        let dir = dir.as_ref();
+        let format = Format::of(dir);
+        let (name, dialect) = format.ratings();
+        let path = locate(dir, name);
+        // First, since it needs room for a while.
+        let genome = self.read_genome(dir)?;
+        // Side by side: the one waits where the other computes.
+        let (side_tables, ratings) = rayon::join(
+            || SideTables::read(dir, format),
+            || self.read_ratings(&path, &dialect),
+        );
+        let SideTables {
+            movies,
+            users,
+            links,
+            tags,
+        } = side_tables?;
+        let (mut columns, from_cache) = ratings?;
+        row_numbers(columns.users.len())?;
+        let origin = Origin {
+            path: &path,
+            dialect: &dialect,
+            movies: format.movies(),
+        };
+        let left_out = self.apply_policies(&mut columns, &movies.index(), &origin)?;
+        let ratings = Ratings::from_columns(columns, &path)?;
+        tracing::info!(
+            ratings = ratings.len(),
+            movies = movies.len(),
+            dir = %dir.display(),
+            "read MovieLens"
+        );
+        Ok(MovieLens {
+            dir: dir.to_owned(),
+            format,
+            ratings,
+            movies,
+            users,
+            links,
+            tags,
+            genome,
+            from_cache,
+            left_out,
+        })
+    }
+
+    /// Opens the release in the folder `dir` without holding its ratings: they
+    /// go to the cache (the usual one, where none is named), and are read from
+    /// there whenever they are needed.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and a cache that cannot be written; policies that
+    /// keep one of several ratings of a pair, since that takes them all.
+    pub fn open_streamed(&self, dir: impl AsRef<Path>) -> Result<StreamedMovieLens> {
+        let dir = dir.as_ref();
+        let format = Format::of(dir);
+        let movies = read_movies(dir, format)?;
+        let (name, dialect) = format.ratings();
+        let origin = Origin {
+            path: &locate(dir, name),
+            dialect: &dialect,
+            movies: format.movies(),
+        };
+        let cache = self.cache.clone().unwrap_or_else(|| Self::cache_in(dir));
+        let ratings = RatingsStream::open(&cache, &origin, &movies.index(), self)?;
+        Ok(StreamedMovieLens {
+            movies,
+            ratings,
+            genome: self.read_genome(dir)?,
+        })
+    }
+
+    fn read_genome(&self, dir: &Path) -> Result<Option<Genome>> {
+        if !self.genome {
+            return Ok(None);
+        }
+        read_if_present(dir, "genome-scores.csv", |path| {
+            Genome::read(&locate(dir, "genome-tags.csv"), path)
+        })
+    }
+
+    fn apply_policies(
+        &self,
+        columns: &mut RatingColumns,
+        movies: &IdMap,
+        origin: &Origin,
+    ) -> Result<LeftOut> {
+        let mut left_out = LeftOut::default();
+        // What is refused is refused before anything is left out: rows are then
+        // still those of the file, and errors name the right line.
+        if self.duplicates == Duplicates::Refuse {
+            columns.check_duplicates(self.duplicates, origin, &mut left_out)?;
+        }
+        columns.check_movies(movies, self.unknown_movies, origin, &mut left_out)?;
+        if self.duplicates != Duplicates::Refuse {
+            columns.check_duplicates(self.duplicates, origin, &mut left_out)?;
+        }
+        Ok(left_out)
+    }
+
+    /// The ratings as the file has them, and whether they came from the cache.
+    fn read_ratings(&self, path: &Path, dialect: &Dialect) -> Result<(RatingColumns, bool)> {
+        let read = || read_unchanged(path, || RatingColumns::read(path, dialect));
+        let Some(dir) = &self.cache else {
+            return Ok((read()?, false));
+        };
+        let cache = RatingsCache::new(dir);
+        if let Some(reader) = cache.find(path) {
+            match reader.all_columns() {
+                Ok(columns) => return Ok((columns, true)),
+                Err(reason) => tracing::info!("made anew: {reason}"),
+            }
+        }
+        let before = Snapshot::take(path)?;
+        let columns = read()?;
+        match cache.store(path, before, &columns) {
+            Err(changed @ Error::Changed { .. }) => return Err(changed),
+            Err(error) => tracing::warn!("going on without a cache: {error}"),
+            Ok(()) => {}
+        }
+        Ok((columns, false))
+    }
+}
+
+impl SideTables {
+    fn read(dir: &Path, format: Format) -> Result<Self> {
+        Ok(Self {
+            movies: read_movies(dir, format)?,
+            users: match format {
+                Format::Ml100k => {
+                    read_if_present(dir, "u.user", |path| read_users(path, UsersFormat::Ml100k))?
+                }
+                Format::Ml1m => {
+                    read_if_present(dir, "users.dat", |path| read_users(path, UsersFormat::Ml1m))?
+                }
+                Format::Ml10m | Format::Csv => None,
+            },
+            links: read_if_present(dir, "links.csv", read_links)?,
+            tags: match format {
+                Format::Ml10m => read_if_present(dir, "tags.dat", |path| {
+                    read_tags(path, &Dialect::plain_with_wide("::", 4, 2))
+                })?,
+                _ => read_if_present(dir, "tags.csv", |path| read_tags(path, &Dialect::Csv))?,
+            },
+        })
+    }
+}
+
+fn read_movies(dir: &Path, format: Format) -> Result<Movies> {
+    let path = locate(dir, format.movies());
+    match format {
+        Format::Ml100k => Movies::read_u_item(&path, &locate(dir, "u.genre")),
+        Format::Ml1m | Format::Ml10m => Movies::read(&path, &Dialect::plain_with_wide("::", 3, 1)),
+        Format::Csv => Movies::read(&path, &Dialect::Csv),
+    }
+}
+
+fn read_if_present<T>(
+    dir: &Path,
+    name: &str,
+    read: impl FnOnce(&Path) -> Result<T>,
+) -> Result<Option<T>> {
+    let path = locate(dir, name);
+    path.exists().then(|| read(&path)).transpose()
+}

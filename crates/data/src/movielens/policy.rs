@@ -1,0 +1,304 @@
+//! What is done with ratings that a release should not have.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::RatingColumns;
+use crate::text::{Dialect, TableFile};
+use crate::{Error, IdMap, Result};
+
+/// What to do with ratings of movies that the table of movies lacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum UnknownMovies {
+    /// An error that counts them and names the first.
+    #[default]
+    Refuse,
+    /// They are left out and counted.
+    Drop,
+}
+
+/// What to do where a user rated a movie more than once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Duplicates {
+    /// An error that counts them and names the first.
+    #[default]
+    Refuse,
+    /// The first in the file stays.
+    KeepFirst,
+    /// The one with the latest time stays; of equal times the last in the file.
+    KeepLatest,
+    /// All stay. A held-out rating may then have its twin in the training set.
+    KeepAll,
+}
+
+/// What was found amiss and left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// Ratings of movies that the table of movies lacks.
+    pub of_unknown_movies: usize,
+    /// Those movies, by raw id, ascending.
+    pub unknown_movies: Vec<u32>,
+    /// Ratings of a pair of user and movie that has another rating.
+    pub duplicates: usize,
+}
+
+/// A file of ratings and how it is written, to find a row's line in.
+pub(crate) struct Origin<'a> {
+    pub path: &'a Path,
+    pub dialect: &'a Dialect,
+    /// Name of the table of movies beside it.
+    pub movies: &'a str,
+}
+
+/// Rows that a thread looks at before another may take its place.
+const ROWS_AT_A_GLANCE: usize = 64 << 10;
+/// Rows that are sorted at a time to look for duplicates: 8 MB of keys.
+const KEYS_AT_A_TIME: usize = 1 << 20;
+
+impl RatingColumns {
+    /// Leaves out, or refuses, ratings of movies that are not in `movies`.
+    pub(crate) fn check_movies(
+        &mut self,
+        movies: &IdMap,
+        policy: UnknownMovies,
+        origin: &Origin,
+        left_out: &mut LeftOut,
+    ) -> Result<()> {
+        // Nearly always there is none, which a quick look at a stretch tells.
+        let unknown: Vec<u32> = self
+            .movies
+            .par_chunks(ROWS_AT_A_GLANCE)
+            .enumerate()
+            .filter(|(_, stretch)| !stretch.iter().all(|&movie| movies.row(movie).is_some()))
+            .flat_map_iter(|(number, stretch)| {
+                let rows = ((number * ROWS_AT_A_GLANCE) as u32..).zip(stretch);
+                rows.filter(|(_, movie)| movies.row(**movie).is_none())
+            })
+            .map(|(row, _)| row)
+            .collect();
+        let Some(&first) = unknown.first() else {
+            return Ok(());
+        };
+        let ids = IdMap::from_ids(unknown.iter().map(|&row| self.movies[row as usize]));
+        if policy == UnknownMovies::Refuse {
+            return Err(origin.unknown_movie(first as usize, unknown.len(), ids.len()));
+        }
+        left_out.of_unknown_movies = unknown.len();
+        left_out.unknown_movies = ids.ids().to_vec();
+        self.remove(&unknown);
+        Ok(())
+    }
+
+    /// Leaves out, or refuses, ratings of a pair that has another.
+    pub(crate) fn check_duplicates(
+        &mut self,
+        policy: Duplicates,
+        origin: &Origin,
+        left_out: &mut LeftOut,
+    ) -> Result<()> {
+        if policy == Duplicates::KeepAll {
+            return Ok(());
+        }
+        let twice = self.pairs_twice();
+        if twice.is_empty() {
+            return Ok(());
+        }
+        // Rows of each of those pairs, in the order of the file.
+        let mut rows: HashMap<u64, Vec<u32>> = twice.iter().map(|&key| (key, vec![])).collect();
+        for row in 0..self.users.len() {
+            if let Some(rows) = rows.get_mut(&self.key(row)) {
+                rows.push(row as u32);
+            }
+        }
+        if policy == Duplicates::Refuse {
+            let second = rows.values().filter_map(|rows| rows.get(1)).min();
+            let all: usize = rows.values().map(|rows| rows.len() - 1).sum();
+            let problem = format!(
+                "was rated by this user on an earlier line too, as were those of {all} ratings in all; \
+                 remove them, or choose the policy that says which to keep"
+            );
+            return Err(origin.error(second.map_or(0, |&row| row as usize), &problem));
+        }
+        let mut removed: Vec<u32> = Vec::new();
+        for rows in rows.values() {
+            let kept = match policy {
+                Duplicates::KeepLatest => rows
+                    .iter()
+                    .max_by_key(|&&row| (self.timestamps[row as usize], row)),
+                _ => rows.first(),
+            };
+            removed.extend(rows.iter().filter(|row| Some(*row) != kept));
+        }
+        removed.sort_unstable();
+        left_out.duplicates = removed.len();
+        self.remove(&removed);
+        Ok(())
+    }
+
+    fn key(&self, row: usize) -> u64 {
+        u64::from(self.users[row]) << 32 | u64::from(self.movies[row])
+    }
+
+    /// Pairs that stand more than once. Releases are sorted by user and movie,
+    /// which a glance confirms; otherwise the pairs are sorted, a part of the
+    /// users at a time, so that memory stays small.
+    fn pairs_twice(&self) -> Vec<u64> {
+        let rows = self.users.len();
+        if self.all_pairs(|pair| pair[0] < pair[1]) {
+            return Vec::new();
+        }
+        let parts = rows.div_ceil(KEYS_AT_A_TIME);
+        let parts_of_keys = (0..parts).into_par_iter();
+        if self.users.is_sorted() {
+            // A part ends where a user does.
+            let start = |part: usize| {
+                let user = self.users.get(part * KEYS_AT_A_TIME);
+                user.map_or(rows, |user| self.users.partition_point(|it| it < user))
+            };
+            return parts_of_keys
+                .flat_map_iter(|part| {
+                    twice((start(part)..start(part + 1)).map(|row| self.key(row)))
+                })
+                .collect();
+        }
+        parts_of_keys
+            .flat_map_iter(|part| {
+                let of_part = |user: u32| {
+                    // A multiplicative hash spreads users over the parts.
+                    let hash = u64::from(user.wrapping_mul(0x9E37_79B9));
+                    (hash * parts as u64) >> 32 == part as u64
+                };
+                twice(
+                    (0..rows)
+                        .filter(|&row| of_part(self.users[row]))
+                        .map(|row| self.key(row)),
+                )
+            })
+            .collect()
+    }
+
+    /// Whether something holds for the keys of each row and the next.
+    fn all_pairs(&self, holds: impl Fn([u64; 2]) -> bool + Sync) -> bool {
+        let users = self.users.par_chunks(ROWS_AT_A_GLANCE);
+        users.enumerate().all(|(number, users)| {
+            let start = number * ROWS_AT_A_GLANCE;
+            let end = (start + users.len() + 1).min(self.users.len());
+            let movies = &self.movies[start..end];
+            let users = &self.users[start..end];
+            let keys = |row: usize| u64::from(users[row]) << 32 | u64::from(movies[row]);
+            (1..users.len()).all(|row| holds([keys(row - 1), keys(row)]))
+        })
+    }
+
+    /// Removes `rows`, ascending.
+    fn remove(&mut self, rows: &[u32]) {
+        remove(&mut self.users, rows);
+        remove(&mut self.movies, rows);
+        remove(&mut self.stars, rows);
+        remove(&mut self.timestamps, rows);
+    }
+}
+
+/// Keys that come more than once, each once.
+fn twice(keys: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut keys: Vec<u64> = keys.collect();
+    keys.sort_unstable();
+    let mut twice: Vec<u64> = keys
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0])
+        .collect();
+    twice.dedup();
+    twice
+}
+
+fn remove<T>(column: &mut Vec<T>, rows: &[u32]) {
+    let mut rows = rows.iter().peekable();
+    let mut row = 0;
+    column.retain(|_| {
+        let gone = rows.next_if(|&&next| next == row).is_some();
+        row += 1;
+        !gone
+    });
+}
+
+/// Finds a pair that stands twice while ratings pass by, grouped by user,
+/// holding those of one user at a time.
+#[derive(Default)]
+pub(crate) struct PassingPairs {
+    user: Option<u32>,
+    movies: HashSet<u32>,
+    rows: usize,
+}
+
+impl PassingPairs {
+    /// Checks the next rows against those before.
+    pub(crate) fn check(&mut self, columns: &RatingColumns, origin: &Origin) -> Result<()> {
+        for row in 0..columns.users.len() {
+            let (user, movie) = (columns.users[row], columns.movies[row]);
+            if self.user.is_some_and(|last| last > user) {
+                let problem = "is rated by a user of whom other ratings stand elsewhere, so that duplicates \
+                               cannot be found in passing; sort the file by user, load it whole, or choose \
+                               the policy that keeps all";
+                return Err(origin.error(self.rows, problem));
+            }
+            if self.user != Some(user) {
+                self.user = Some(user);
+                self.movies.clear();
+            }
+            if !self.movies.insert(movie) {
+                let problem = "was rated by this user on an earlier line too; remove one of them, or choose \
+                               the policy that keeps all";
+                return Err(origin.error(self.rows, problem));
+            }
+            self.rows += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Origin<'_> {
+    /// The first of some ratings of unknown movies.
+    pub(crate) fn unknown_movie(&self, row: usize, ratings: usize, movies: usize) -> Error {
+        let problem = format!(
+            "is not a movie of {}; {ratings} ratings are of such movies, {movies} in number: add the \
+             movies, remove the ratings, or choose the policy that drops them",
+            self.movies
+        );
+        self.error(row, &problem)
+    }
+
+    /// An error at the movie of a row of the file: reads the file again to
+    /// find the line.
+    pub(crate) fn error(&self, wanted: usize, problem: &str) -> Error {
+        const COLUMNS: &[&str] = &["userId", "movieId"];
+        let mut found = None;
+        let mut number = 0;
+        let read = TableFile::open(self.path, self.dialect, COLUMNS).and_then(|file| {
+            file.for_each(|row| {
+                if number == wanted {
+                    found = Some(row.bad(1, problem));
+                }
+                number += 1;
+                Ok(())
+            })
+        });
+        match (found, read) {
+            (Some(error), _) | (None, Err(error)) => error,
+            (None, Ok(())) => Error::Row {
+                path: self.path.to_owned(),
+                line: 0,
+                column: COLUMNS.join(","),
+                problem: format!("a movie {problem}; the file has changed meanwhile"),
+            },
+        }
+    }
+}

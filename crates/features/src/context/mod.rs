@@ -1,0 +1,325 @@
+//! What the samples of a batch have of other ratings.
+
+mod around;
+mod biases;
+mod gather;
+mod neighbours;
+mod sittings;
+
+use mmdlrm_data::{Bags, Batch, DataPart, Error, PartHasher, Rated, RatedBag, RatedBags, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::gaussian_process::{GaussianProcess, Points, Traits};
+use biases::Bias;
+pub(crate) use biases::Biases;
+use gather::{Draw, Reader, gather};
+use neighbours::{Moment, Neighbours};
+
+/// Samples of the batch that bags are made to fit, and the ratings that it should
+/// hold at most.
+const SAMPLES: i32 = 2048;
+const RATINGS: f64 = (1 << 19) as f64;
+
+/// What the samples of a batch carry beside their own columns: biases, ratings
+/// that stand near, and bags of ratings.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContextConfig {
+    /// Whether the times of ratings are looked at. Where they are not, nothing
+    /// depends on them.
+    pub timestamps: bool,
+    /// Share of the ratings that the bags of a training batch hold; which, is
+    /// drawn for each batch, the same for histories and audiences.
+    pub kept: f32,
+    /// About how many ratings a bag holds at most, drawn from those that there are;
+    /// `None` for as many as keep a batch of 2,048 samples below half a million
+    /// ratings: all of them in a small data set, and a batch does not cost more the
+    /// longer histories grow.
+    pub longest: Option<u32>,
+    /// Share of a Gaussian process in predictions, the rest being the model's; 0 for
+    /// none.
+    pub process_share: f32,
+}
+
+impl Default for ContextConfig {
+    /// With times, 80 % kept, bags as long as a batch affords, 30 % of a Gaussian
+    /// process.
+    fn default() -> Self {
+        Self {
+            timestamps: true,
+            kept: 0.8,
+            longest: None,
+            process_share: 0.3,
+        }
+    }
+}
+
+impl ContextConfig {
+    pub(crate) fn part(&self) -> DataPart {
+        // A field that is not named here is an error of the compiler.
+        let Self {
+            timestamps,
+            kept,
+            longest,
+            process_share,
+        } = *self;
+        let mut part = PartHasher::new("settings of the context");
+        part.thing(&[
+            u32::from(timestamps),
+            kept.to_bits(),
+            process_share.to_bits(),
+        ]);
+        part.thing(&longest.map_or([0, 0], |longest| [1, longest]));
+        part.count(1).finish()
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        if !(self.kept > 0.0 && self.kept <= 1.0) {
+            let rule = "it must be above 0 and at most 1";
+            return Err(Error::setting("kept", f64::from(self.kept), rule));
+        }
+        if self.longest == Some(0) {
+            return Err(Error::setting("longest", 0.0, "it must be 1 or more"));
+        }
+        if !(self.process_share >= 0.0 && self.process_share <= 1.0) {
+            let rule = "it must be from 0 to 1";
+            let share = f64::from(self.process_share);
+            return Err(Error::setting("process_share", share, rule));
+        }
+        Ok(())
+    }
+}
+
+/// What gives batches their context.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub config: ContextConfig,
+    /// Ratings of a bag, at most.
+    longest: u32,
+    pub neighbours: Neighbours,
+    /// Where it has a share.
+    process: Option<GaussianProcess>,
+}
+
+impl Context {
+    /// `histories` and `audiences` hold the training rows, `years` and `genres` an
+    /// entry a movie.
+    pub fn new(
+        config: ContextConfig,
+        histories: RatedBags,
+        audiences: RatedBags,
+        years: Vec<f32>,
+        genres: &Bags,
+    ) -> Self {
+        let traits = years.iter().zip(0..);
+        let traits = traits.map(|(&year, movie)| Traits::new(year, genres.row(movie)));
+        let traits = traits.collect();
+        let neighbours = Neighbours::fit(histories, audiences, years, config.timestamps);
+        let Neighbours {
+            histories,
+            audiences,
+            biases,
+            ..
+        } = &neighbours;
+        let process = (config.process_share > 0.0)
+            .then(|| GaussianProcess::fit(histories, audiences, biases, traits, config.timestamps));
+        let longest = config
+            .longest
+            .unwrap_or_else(|| affordable(&[histories, audiences]));
+        Self {
+            config,
+            longest,
+            process,
+            neighbours,
+        }
+    }
+
+    /// With a movie more, that nobody has rated.
+    pub fn with_movie(self, year: f32, genres: &[u32]) -> Self {
+        let process = self.process;
+        Self {
+            neighbours: self.neighbours.with_movie(year),
+            process: process.map(|process| process.with_movie(Traits::new(year, genres))),
+            ..self
+        }
+    }
+
+    /// For one other user, with these ratings.
+    pub fn for_user(self, ratings: &[Rated]) -> Self {
+        let ratings = ratings.iter().map(|rated| Rated {
+            user: 0,
+            timestamp: self.neighbours.time(rated.timestamp),
+            ..*rated
+        });
+        let histories = RatedBags::of_users(1, ratings);
+        let neighbours = self.neighbours.for_users(histories);
+        let Neighbours {
+            histories, biases, ..
+        } = &neighbours;
+        let process = self.process;
+        Self {
+            process: process.map(|process| process.for_users(histories, biases)),
+            neighbours,
+            ..self
+        }
+    }
+
+    /// Fills in what a batch of `rows` has by its context. Rows of the training
+    /// set say by which `draw` ratings are left out of bags.
+    pub fn fill(&self, rows: &[Rated], draw: Option<u64>, batch: &mut Batch) {
+        let shifts = self.fill_dense(rows, draw.is_some(), batch);
+        let (users, movies) = shifts.into_iter().unzip();
+        self.fill_histories(rows, users, draw, batch);
+        let neighbours = &self.neighbours;
+        let of_audience = Reader {
+            bags: &neighbours.audiences,
+            pair: |movie, user| (user, movie),
+            deviation: |user, stars| neighbours.biases.of_audience(user, stars),
+            position: |sample: usize, bag: RatedBag| {
+                self.position(rows[sample].user, &rows[sample], draw, bag)
+            },
+        };
+        let draw = self.draw(draw);
+        batch.audiences = gather(&batch.movies, movies, draw, of_audience);
+    }
+
+    /// Fills in again what depends on users and times, where no row is in the
+    /// training set and the movies are those of before.
+    pub fn retarget(&self, rows: &[Rated], batch: &mut Batch) {
+        let shifts = self.fill_dense(rows, false, batch);
+        let users = shifts.into_iter().map(|(user, _)| user).collect();
+        self.fill_histories(rows, users, None, batch);
+    }
+
+    /// Writes dense features and bases; returns what makes residuals of the
+    /// deviations in each row's history and audience.
+    fn fill_dense(&self, rows: &[Rated], is_training: bool, batch: &mut Batch) -> Vec<(f32, f32)> {
+        let neighbours = &self.neighbours;
+        let width = neighbours.names().len();
+        batch.dense.resize(rows.len() * width, 0.0);
+        let dense = batch.dense.par_chunks_mut(width);
+        let biases: Vec<(Bias, Bias)> = rows
+            .par_iter()
+            .zip(dense)
+            .map_init(Moment::default, |moment, (rated, out)| {
+                neighbours.fill(rated, is_training, moment, out)
+            })
+            .collect();
+        let mean = neighbours.biases.mean;
+        if let (Some(process), false) = (&self.process, is_training) {
+            let movies: Vec<Bias> = biases.iter().map(|(_, movie)| *movie).collect();
+            self.fill_process(process, rows, &movies, batch);
+        }
+        let bases = biases.iter();
+        let bases = bases.map(|(user, movie)| (mean + user.bias + movie.bias) as f32);
+        batch.base = bases.collect();
+        let shifts = biases.iter();
+        shifts
+            .map(|(user, movie)| (-user.bias as f32, -movie.bias as f32))
+            .collect()
+    }
+
+    fn fill_process(
+        &self,
+        process: &GaussianProcess,
+        rows: &[Rated],
+        movies: &[Bias],
+        batch: &mut Batch,
+    ) {
+        let neighbours = &self.neighbours;
+        let histories = &neighbours.histories;
+        let ratings = rows.par_iter().zip(movies);
+        let expected = ratings.map_init(Points::default, |points, (rated, movie)| {
+            let time = neighbours.time(rated.timestamp);
+            let place = histories.row(rated.user).place(rated.movie, time);
+            let target = (rated.movie, time);
+            let beyond = process.predict(histories, rated.user, target, place, points);
+            (neighbours.biases.mean + movie.bias) as f32 + beyond
+        });
+        expected.collect_into_vec(&mut batch.process);
+    }
+
+    fn fill_histories(
+        &self,
+        rows: &[Rated],
+        shifts: Vec<f32>,
+        draw: Option<u64>,
+        batch: &mut Batch,
+    ) {
+        let neighbours = &self.neighbours;
+        let of_history = Reader {
+            bags: &neighbours.histories,
+            pair: |user, movie| (user, movie),
+            deviation: |movie, stars| neighbours.biases.of_history(movie, stars),
+            position: |sample: usize, bag: RatedBag| {
+                self.position(rows[sample].movie, &rows[sample], draw, bag)
+            },
+        };
+        let draw = self.draw(draw);
+        batch.histories = gather(&batch.users, shifts, draw, of_history);
+    }
+
+    /// Where a training row's own rating stands in a bag.
+    fn position(&self, id: u32, rated: &Rated, draw: Option<u64>, bag: RatedBag) -> Option<usize> {
+        draw?;
+        bag.position(id, self.neighbours.time(rated.timestamp), rated.stars)
+    }
+
+    fn draw(&self, draw: Option<u64>) -> Draw {
+        Draw {
+            seed: draw.unwrap_or(0),
+            kept: draw.map_or(1.0, |_| self.config.kept),
+            longest: self.longest,
+        }
+    }
+}
+
+/// The longest bags, a power of two, of which a batch holds no more ratings than it
+/// should, on average over batches.
+fn affordable(sides: &[&RatedBags]) -> u32 {
+    let bags = sides.iter().flat_map(|side| {
+        let ratings = side.ratings().max(1) as f64;
+        (0..side.len() as u32).map(move |bag| {
+            let length = side.span(bag).len();
+            let is_in_a_batch = 1.0 - (1.0 - length as f64 / ratings).powi(SAMPLES);
+            (length as f64, is_in_a_batch)
+        })
+    });
+    let bags: Vec<(f64, f64)> = bags.collect();
+    let affords = |&longest: &u32| {
+        let held = bags.iter();
+        let held = held.map(|(length, is_in_a_batch)| length.min(longest.into()) * is_in_a_batch);
+        held.sum::<f64>() <= RATINGS
+    };
+    let lengths = (0..u32::BITS).rev().map(|power| 1 << power);
+    lengths.into_iter().find(affords).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The longest bags where each of so many users rated all of 1,000 movies.
+    fn longest(users: u32) -> u32 {
+        let of = |at: u32| Rated {
+            user: at / 1000,
+            movie: at % 1000,
+            stars: 3.0,
+            timestamp: 0,
+        };
+        let rows = || (0..users * 1000).map(of);
+        let histories = RatedBags::of_users(users as usize, rows());
+        let audiences = RatedBags::of_movies(1000, rows());
+        affordable(&[&histories, &audiences])
+    }
+
+    #[test]
+    fn bags_are_whole_in_a_small_set_and_as_long_as_a_batch_affords_in_a_large_one() {
+        assert_eq!(longest(1), 1 << 31);
+        assert!(longest(200) >= 1000);
+        // 2,000 users and 1,000 movies, most of them in each batch: of 256 ratings,
+        // these would be 580,000.
+        assert_eq!(longest(2000), 128);
+    }
+}

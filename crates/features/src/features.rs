@@ -1,0 +1,372 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mmdlrm_data::{
+    Bags, Batch, DataFingerprint, DataPart, Error, IdMap, Modality, Movies, PartHasher, Rated,
+    RatedBags, Result,
+};
+
+use crate::ContextConfig;
+use crate::context::Context;
+use crate::statistics::{DENSE_FEATURES, Statistics, WIDTH};
+
+/// What is known of users and movies: their numbers, genres, modalities, and
+/// statistics of the training rows. Turns ratings into [`Batch`]es.
+#[derive(Clone)]
+pub struct Features {
+    users: IdMap,
+    movies: IdMap,
+    genre_names: Vec<String>,
+    genres: Bags,
+    statistics: Statistics,
+    modalities: Arc<Vec<Modality>>,
+    context: Option<Context>,
+}
+
+/// A movie that nobody has rated yet.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NewMovie {
+    /// Year of release.
+    pub year: Option<i32>,
+    /// Names of its genres, of [`Features::genre_names`].
+    pub genres: Vec<String>,
+    /// For each modality that it has the name and the vector, as the encoder made it.
+    pub vectors: Vec<(String, Vec<f32>)>,
+}
+
+impl Features {
+    /// Numbers genres and fits the statistics; `pass` hands out all training
+    /// rows, in the same order each time.
+    pub(crate) fn fit(
+        users: IdMap,
+        catalogue: &Movies,
+        modalities: Vec<Modality>,
+        pass: impl FnMut(&mut dyn FnMut(&[Rated])) -> Result<()>,
+    ) -> Result<Self> {
+        let movies = catalogue.index();
+        check_modalities(&modalities, &movies)?;
+        let (genre_names, genres) = genre_bags(catalogue, &movies);
+        let mut years = vec![None; movies.len()];
+        for (row, &id) in catalogue.ids().iter().enumerate() {
+            if let Some(movie) = movies.row(id) {
+                years[movie as usize] = catalogue.year(row);
+            }
+        }
+        let statistics = Statistics::fit(users.len(), &years, pass)?;
+        Ok(Self {
+            users,
+            movies,
+            genre_names,
+            genres,
+            statistics,
+            modalities: Arc::new(modalities),
+            context: None,
+        })
+    }
+
+    /// The same movies for one user who is new, the only one, with these ratings; their
+    /// [`Rated::user`] is not read.
+    pub fn for_new_user(&self, ratings: &[Rated]) -> Self {
+        let context = self.context.clone();
+        Self {
+            users: IdMap::from_ids([0]),
+            statistics: self.statistics.for_user(ratings),
+            context: context.map(|context| context.for_user(ratings)),
+            movies: self.movies.clone(),
+            genre_names: self.genre_names.clone(),
+            genres: self.genres.clone(),
+            modalities: Arc::clone(&self.modalities),
+        }
+    }
+
+    /// The same users and movies and a new one, behind the last row of
+    /// [`Self::movies`], which does not name it. The vectors of the others are left out:
+    /// the batches are to be of the new movie alone.
+    ///
+    /// # Errors
+    /// A year of more than four digits, a genre that no other movie has, a vector of no
+    /// modality, a second one of a modality, or one that
+    /// [does not fit the others](Modality::standardised) or is so much longer that half
+    /// precision cannot hold it.
+    pub fn with_new_movie(&self, movie: &NewMovie) -> Result<Self> {
+        if let Some(year) = movie.year.filter(|year| !Movies::YEARS.contains(year)) {
+            let rule = "a movie's year of release has at most four digits";
+            return Err(Error::setting("year", year, rule));
+        }
+        let genre = |name: &String| {
+            let found = self.genre_names.binary_search(name);
+            found.map(|genre| genre as u32).map_err(|_| {
+                let rule = "it must be the genre of some movie of the catalogue";
+                Error::setting("genre", name, rule)
+            })
+        };
+        let mut genres: Vec<u32> = movie.genres.iter().map(genre).collect::<Result<_>>()?;
+        genres.sort_unstable();
+        genres.dedup();
+        if let Some((name, _)) = movie
+            .vectors
+            .iter()
+            .find(|(name, _)| self.modalities.iter().all(|it| it.name() != name))
+        {
+            let rule = "it must be one of those that the model was trained with";
+            return Err(Error::setting("modality", name, rule));
+        }
+        let modalities = self.modalities.iter().map(|modality| {
+            let own = movie.vectors.iter();
+            let mut own = own.filter(|(name, _)| name == modality.name());
+            let vector = own.next().map(|(_, vector)| vector.as_slice());
+            match own.next() {
+                None => modality.of_new_movie(vector),
+                Some((name, _)) => {
+                    let rule = "a movie has one vector of it, and this one has a second";
+                    Err(Error::setting("modality", name, rule))
+                }
+            }
+        });
+        let modalities = modalities.collect::<Result<_>>()?;
+        let mut features = self.clone();
+        features.modalities = Arc::new(modalities);
+        features.statistics.add_movie(movie.year);
+        features.genres.push(&genres);
+        let year = features
+            .statistics
+            .years
+            .last()
+            .copied()
+            .unwrap_or_default();
+        let context = features.context.take();
+        features.context = context.map(|context| context.with_movie(year, &genres));
+        Ok(features)
+    }
+
+    /// Gives batches a context from the training rows.
+    pub(crate) fn set_context(
+        &mut self,
+        config: ContextConfig,
+        histories: RatedBags,
+        audiences: RatedBags,
+    ) {
+        let years = self.statistics.years.clone();
+        self.context = Some(Context::new(
+            config,
+            histories,
+            audiences,
+            years,
+            &self.genres,
+        ));
+    }
+
+    /// Whether batches have a [context](ContextConfig).
+    pub fn has_context(&self) -> bool {
+        self.context.is_some()
+    }
+
+    /// The share of [`Batch::process`] in predictions.
+    pub fn process_share(&self) -> f32 {
+        let context = self.context.as_ref();
+        context.map_or(0.0, |context| context.config.process_share)
+    }
+
+    /// Names of the dense features, in the order of the columns of
+    /// [`Batch::dense`]: [`DENSE_FEATURES`], or those of the context.
+    pub fn dense_names(&self) -> &[&'static str] {
+        match &self.context {
+            Some(context) => context.neighbours.names(),
+            None => &DENSE_FEATURES,
+        }
+    }
+
+    /// Users by dense row: everybody who rated anything.
+    pub fn users(&self) -> &IdMap {
+        &self.users
+    }
+
+    /// Movies by dense row: the whole catalogue.
+    pub fn movies(&self) -> &IdMap {
+        &self.movies
+    }
+
+    /// Names of the genres, by genre id.
+    pub fn genre_names(&self) -> &[String] {
+        &self.genre_names
+    }
+
+    /// The modalities, in the order of [`Batch::modality_rows`].
+    pub fn modalities(&self) -> &[Modality] {
+        &self.modalities
+    }
+
+    /// Mean and standard deviation of the training ratings, in stars.
+    pub fn rating_scale(&self) -> (f32, f32) {
+        (
+            self.statistics.mean as f32,
+            self.statistics.deviation as f32,
+        )
+    }
+
+    /// Training ratings of each user, by dense row.
+    pub fn user_counts(&self) -> Vec<u32> {
+        self.statistics.user_counts()
+    }
+
+    /// Training ratings of each movie, by dense row.
+    pub fn movie_counts(&self) -> Vec<u32> {
+        self.statistics.movie_counts()
+    }
+
+    /// A row to predict, at the time of the user's last training rating
+    /// ([`Self::latest`] of a user without one): when a movie would be rated is not
+    /// known beforehand.
+    ///
+    /// # Panics
+    /// Where the user is no dense row.
+    pub fn unrated(&self, user: u32, movie: u32) -> Rated {
+        Rated {
+            user,
+            movie,
+            stars: 0.0,
+            timestamp: self.statistics.last_seen[user as usize],
+        }
+    }
+
+    /// When anybody rated last in the training set.
+    pub fn latest(&self) -> u32 {
+        self.statistics.last_seen.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Who is numbered how, genres, statistics of the training rows, vectors and the
+    /// settings of the context: a model that was trained on these features fits no others.
+    pub fn fingerprint(&self) -> DataFingerprint {
+        let parts = [
+            DataPart::of_words("users", self.users.ids().iter().copied()),
+            DataPart::of_words("movies", self.movies.ids().iter().copied()),
+            self.genres_part(),
+            self.statistics.part(),
+        ];
+        let vectors = self.modalities.iter().map(Modality::part);
+        let context = self.context.iter().map(|context| context.config.part());
+        parts.into_iter().chain(vectors).chain(context).collect()
+    }
+
+    fn genres_part(&self) -> DataPart {
+        let mut part = PartHasher::new("genres");
+        self.genre_names.iter().for_each(|name| part.text(name));
+        for movie in 0..self.genres.len() as u32 {
+            let genres = self.genres.row(movie);
+            part.thing(&[genres.len() as u32]);
+            part.thing(genres);
+        }
+        part.count(self.genre_names.len()).finish()
+    }
+
+    /// A batch of training rows; each row's own rating is left out of the sums that its
+    /// features are made of. `draw` decides which ratings its bags hold.
+    ///
+    /// # Panics
+    /// Where a user or a movie is no dense row, as every method that takes
+    /// rows.
+    pub fn training_batch(&self, rows: &[Rated], draw: u64) -> Batch {
+        self.batch(rows, Some(draw))
+    }
+
+    /// A batch of held-out rows.
+    pub fn test_batch(&self, rows: &[Rated]) -> Batch {
+        self.batch(rows, None)
+    }
+
+    /// A row for each of `users`, at the time of the user's last training rating
+    /// (the latest of anybody's where there is none). What depends on movies is
+    /// that of the first.
+    pub fn users_batch(&self, users: &[u32]) -> Batch {
+        let rows: Vec<Rated> = users.iter().map(|&user| self.unrated(user, 0)).collect();
+        let mut batch = self.batch(&rows, None);
+        batch.stars.clear();
+        batch
+    }
+
+    /// All movies for one user, in the order of their rows, at the time of the
+    /// user's last training rating (the latest of anybody's where there is
+    /// none): when a movie would be rated is not known beforehand.
+    pub fn catalogue_batch(&self, user: u32) -> Batch {
+        let movies = 0..self.movies.len() as u32;
+        let rows: Vec<Rated> = movies.map(|movie| self.unrated(user, movie)).collect();
+        let mut batch = self.batch(&rows, None);
+        batch.stars.clear();
+        batch
+    }
+
+    /// Turns a [`Self::catalogue_batch`] to another user. Only what depends on
+    /// the user is written: what depends on the movies stays as it was
+    /// computed.
+    pub fn retarget(&self, catalogue: &mut Batch, user: u32) {
+        let timestamp = self.statistics.last_seen[user as usize];
+        catalogue.users.fill(user);
+        catalogue.timestamps.fill(timestamp);
+        if let Some(context) = &self.context {
+            let movies = catalogue.movies.iter();
+            let rows: Vec<Rated> = movies.map(|&movie| self.unrated(user, movie)).collect();
+            return context.retarget(&rows, catalogue);
+        }
+        self.statistics
+            .fill_user(user, timestamp, &mut catalogue.dense);
+    }
+
+    fn batch(&self, rows: &[Rated], draw: Option<u64>) -> Batch {
+        let mut batch = Batch::of(rows);
+        match &self.context {
+            Some(context) => context.fill(rows, draw, &mut batch),
+            None => {
+                batch.dense.resize(rows.len() * WIDTH, 0.0);
+                for (rated, out) in rows.iter().zip(batch.dense.chunks_exact_mut(WIDTH)) {
+                    let own = draw.is_some().then_some(rated.stars);
+                    self.statistics
+                        .fill(rated.user, rated.movie, rated.timestamp, own, out);
+                }
+            }
+        }
+        batch.genre_offsets.reserve(rows.len() + 1);
+        batch.genre_offsets.push(0);
+        for &movie in &batch.movies {
+            batch.genre_ids.extend_from_slice(self.genres.row(movie));
+            batch.genre_offsets.push(batch.genre_ids.len() as u32);
+        }
+        for modality in self.modalities.iter() {
+            let rows = modality.row_of_movie();
+            let of_movies = batch.movies.iter().map(|&movie| rows[movie as usize]);
+            batch.modality_rows.push(of_movies.collect());
+        }
+        batch
+    }
+}
+
+/// Checks that modalities are of this catalogue, each of another name.
+fn check_modalities(modalities: &[Modality], movies: &IdMap) -> Result<()> {
+    for (place, modality) in modalities.iter().enumerate() {
+        let name = modality.name();
+        if modality.movies() != movies {
+            let rule = "its vectors must be those of the movies that are rated, and are those of \
+                        another catalogue";
+            return Err(Error::setting("modality", name, rule));
+        }
+        if modalities[..place].iter().any(|other| other.name() == name) {
+            let rule = "another one has that name; give each its own";
+            return Err(Error::setting("modality", name, rule));
+        }
+    }
+    Ok(())
+}
+
+fn genre_bags(table: &Movies, movies: &IdMap) -> (Vec<String>, Bags) {
+    let names: BTreeSet<String> = (0..table.len()).flat_map(|row| table.genres(row)).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    let pairs: Vec<(u32, u32)> = (0..table.len())
+        .flat_map(|row| {
+            table
+                .genres(row)
+                .map(move |genre| (table.ids()[row], genre))
+        })
+        .filter_map(|(id, genre)| Some((movies.row(id)?, names.binary_search(&genre).ok()? as u32)))
+        .collect();
+    let bags = Bags::from_pairs(movies.len(), pairs);
+    (names, bags)
+}

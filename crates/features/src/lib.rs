@@ -1,0 +1,66 @@
+//! What the training rows tell of users, movies and moments: the features of every sample.
+//!
+//! [`mmdlrm_data`] turns files into rows of ratings; here rows become [`Batch`]es that a model
+//! can learn from. [`Dataset`] joins a [`MovieLens`] in memory with a [`Split`];
+//! [`StreamedDataset`] does it for ratings that stay on disk, and [`TrainingData`] is what the
+//! two have in common: the same ratings, split and seed give the same batches.
+//!
+//! Both hold [`Features`]: who is numbered how, genres, modalities, and statistics of the
+//! training rows alone. The own rating of a training row is left out of the sums that its
+//! features are made of. With a [context](ContextConfig) a batch has more: biases of user and
+//! movie, ratings that stand near in time, the bags of what the user rated and who rated the
+//! movie, and what a Gaussian process over the user's ratings expects.
+//!
+//! For what comes next there are [`Sequences`], the ratings of each user in their order, and
+//! [`Nearness`], which says how near each movie is to the last of them.
+//!
+//! ```
+//! use mmdlrm_data::{MovieLens, Split, generate};
+//! use mmdlrm_features::{Dataset, TrainingData};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path().join("sample");
+//! generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
+//! let movielens = MovieLens::open(&folder)?;
+//! let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
+//! let dataset = Dataset::new(&movielens, split, Vec::new())?;
+//! let mut seen = 0;
+//! for batch in dataset.training_batches(64, 1) {
+//!     seen += batch?.len();
+//! }
+//! assert_eq!(seen, 240);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Batch`]: mmdlrm_data::Batch
+//! [`MovieLens`]: mmdlrm_data::MovieLens
+//! [`Split`]: mmdlrm_data::Split
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod context;
+mod dataset;
+mod features;
+mod gaussian_process;
+mod purpose;
+mod sequences;
+mod statistics;
+mod streamed_dataset;
+#[cfg(test)]
+mod testing;
+mod training_data;
+
+pub use context::ContextConfig;
+pub use dataset::Dataset;
+pub use features::{Features, NewMovie};
+// What fails is, nearly always, what was read.
+pub use mmdlrm_data::{Error, Result};
+pub use sequences::{ItemFeatures, Nearness, Sequence, Sequences};
+pub use statistics::{DENSE_FEATURES, MOVIE_FEATURES};
+pub use streamed_dataset::StreamedDataset;
+pub use training_data::{TestUser, TrainingData};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -1,0 +1,202 @@
+//! Ratings in the order in which they were given, and what is near in it.
+
+mod nearness;
+
+use std::collections::{BTreeSet, HashMap};
+
+use mmdlrm_data::{
+    Bags, DataFingerprint, DataPart, IdMap, MovieLens, RatingsHasher, Result, Shuffle, Split,
+};
+
+pub use nearness::Nearness;
+
+/// Training ratings of a catalogue's movies, user by user, the oldest first; those
+/// of one moment by movie id.
+///
+/// Items are the places of movies in the catalogue, users those of the raw ids in
+/// [`Self::users`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sequences {
+    users: IdMap,
+    catalogue: IdMap,
+    offsets: Vec<usize>,
+    items: Vec<u32>,
+    stars: Vec<f32>,
+    timestamps: Vec<u32>,
+}
+
+/// The ratings of one user, the oldest first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sequence<'a> {
+    /// What was rated.
+    pub items: &'a [u32],
+    /// In stars.
+    pub stars: &'a [f32],
+    /// Seconds since 1970.
+    pub timestamps: &'a [u32],
+}
+
+/// What is known of a catalogue's items beside their ratings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemFeatures {
+    /// Of each item its genres, the years it was released in, two to a bucket, and
+    /// how often it is rated, by powers of two; rows of one table.
+    pub bags: Bags,
+    /// Rows of that table.
+    pub rows: usize,
+    /// Year of each item; the mean of those known where it is not.
+    pub years: Vec<f32>,
+}
+
+/// Years of a bucket.
+const YEARS: i32 = 2;
+
+impl Sequences {
+    /// Of the training rows of `split`; ratings of other movies than the catalogue's are
+    /// no part of them.
+    ///
+    /// # Errors
+    /// A split of other ratings.
+    pub fn new(movielens: &MovieLens, split: &Split, catalogue: &IdMap) -> Result<Self> {
+        let ratings = &movielens.ratings;
+        split.check_ratings(ratings)?;
+        let mut entries: Vec<(u32, u32, u32, f32)> = Vec::new();
+        for &row in split.train() {
+            let row = row as usize;
+            if let Some(item) = catalogue.row(ratings.movie_ids()[row]) {
+                let user = ratings.user_ids()[row];
+                entries.push((user, ratings.timestamps()[row], item, ratings.stars()[row]));
+            }
+        }
+        entries.sort_by_key(|&(user, timestamp, item, _)| (user, timestamp, item));
+        let users = IdMap::from_ids(entries.iter().map(|entry| entry.0));
+        let mut offsets = vec![0];
+        for user in entries.chunk_by(|a, b| a.0 == b.0) {
+            offsets.push(offsets[offsets.len() - 1] + user.len());
+        }
+        Ok(Self {
+            users,
+            catalogue: catalogue.clone(),
+            offsets,
+            items: entries.iter().map(|entry| entry.2).collect(),
+            stars: entries.iter().map(|entry| entry.3).collect(),
+            timestamps: entries.iter().map(|entry| entry.1).collect(),
+        })
+    }
+
+    /// Raw ids of the users with a sequence.
+    pub fn users(&self) -> &IdMap {
+        &self.users
+    }
+
+    /// Raw movie ids of the items.
+    pub fn catalogue(&self) -> &IdMap {
+        &self.catalogue
+    }
+
+    /// The sequence of a user.
+    ///
+    /// # Panics
+    /// Where there is no such user.
+    pub fn of(&self, user: u32) -> Sequence<'_> {
+        let user = user as usize;
+        let span = self.offsets[user]..self.offsets[user + 1];
+        Sequence {
+            items: &self.items[span.clone()],
+            stars: &self.stars[span.clone()],
+            timestamps: &self.timestamps[span],
+        }
+    }
+
+    /// Ratings in all sequences together.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there is no rating.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Each user and place in the sequence but the first, in an order drawn by
+    /// `seed`: what can be learned from.
+    pub fn places(&self, seed: u64) -> Vec<(u32, u32)> {
+        let users = self.offsets.windows(2).zip(0..);
+        let places = users.flat_map(|(span, user)| {
+            let places = 1..(span[1] - span[0]) as u32;
+            places.map(move |place| (user, place))
+        });
+        let places: Vec<(u32, u32)> = places.collect();
+        Shuffle::new(places.len(), seed).apply(&places)
+    }
+
+    /// Ratings of each item.
+    pub fn counts(&self) -> Vec<u32> {
+        let mut counts = vec![0; self.catalogue.len()];
+        for &item in &self.items {
+            counts[item as usize] += 1;
+        }
+        counts
+    }
+
+    /// The times at which equal shares of all ratings have passed, `parts − 1` of
+    /// them, ascending.
+    pub fn quantiles(&self, parts: usize) -> Vec<u32> {
+        let mut times = self.timestamps.clone();
+        times.sort_unstable();
+        let of = |part: usize| times.get(part * times.len() / parts).copied();
+        (1..parts).filter_map(of).collect()
+    }
+
+    /// Who rated what, in which order.
+    pub fn fingerprint(&self) -> DataFingerprint {
+        let mut ratings = RatingsHasher::new();
+        let items = self.catalogue().ids();
+        for (user, &id) in (0..).zip(self.users().ids()) {
+            let sequence = self.of(user);
+            let given = sequence.stars.iter().zip(sequence.timestamps);
+            let rated = sequence.items.iter().zip(given);
+            ratings
+                .add(rated.map(|(&item, (&stars, &time))| (id, items[item as usize], stars, time)));
+        }
+        let ids = [("users", self.users()), ("movies", self.catalogue())];
+        let ids = ids.map(|(name, ids)| DataPart::of_words(name, ids.ids().iter().copied()));
+        std::iter::once(ratings.finish()).chain(ids).collect()
+    }
+
+    /// What the table of movies says of the items.
+    pub fn item_features(&self, movielens: &MovieLens) -> ItemFeatures {
+        let movies = &movielens.movies;
+        let places = movies.ids().iter().zip(0..);
+        let row_of: HashMap<u32, usize> = places.map(|(&id, row)| (id, row)).collect();
+        let row = |id: &u32| row_of.get(id).copied();
+        let rows: Vec<Option<usize>> = self.catalogue.ids().iter().map(row).collect();
+        let genres = |row: Option<usize>| row.into_iter().flat_map(|row| movies.genres(row));
+        let year = |row: Option<usize>| row.and_then(|row| movies.year(row));
+
+        let names: BTreeSet<String> = rows.iter().flat_map(|&row| genres(row)).collect();
+        let names: Vec<String> = names.into_iter().collect();
+        let known = || rows.iter().filter_map(|&row| year(row));
+        let first = known().min().unwrap_or(0);
+        let buckets = known().max().map_or(1, |last| (last - first) / YEARS + 2) as usize;
+        let mean = known().map(f64::from).sum::<f64>() / known().count().max(1) as f64;
+        let mut pairs = Vec::new();
+        for ((item, &row), count) in (0..).zip(&rows).zip(self.counts()) {
+            for genre in genres(row) {
+                let place = names.partition_point(|name| *name < genre);
+                pairs.push((item, place as u32));
+            }
+            let bucket = year(row).map_or(0, |year| (year - first) / YEARS + 1);
+            pairs.push((item, (names.len() + bucket as usize) as u32));
+            pairs.push((item, (names.len() + buckets) as u32 + (count + 1).ilog2()));
+        }
+        let years = rows.iter().map(|&row| year(row));
+        ItemFeatures {
+            bags: Bags::from_pairs(rows.len(), pairs),
+            rows: names.len() + buckets + u32::BITS as usize,
+            years: years
+                .map(|year| year.map_or(mean as f32, |year| year as f32))
+                .collect(),
+        }
+    }
+}

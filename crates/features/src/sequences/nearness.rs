@@ -1,0 +1,438 @@
+//! How near a user, at a place in the sequence of ratings, is to each item.
+
+use mmdlrm_data::{Error, Result};
+use mmdlrm_kernels::{InstructionSet, ln, vectorize};
+use rayon::prelude::*;
+
+use super::{Sequence, Sequences};
+
+/// Ratings in which the weight of a pair falls to 1/e, with which order counts, and
+/// ratings in which the weight of what was rated before does.
+const KERNELS: [Kernel; 4] = [
+    Kernel::new(1.5, false, &[1.5, 6.0]),
+    Kernel::new(6.0, false, &[1.5, 6.0]),
+    Kernel::new(30.0, false, &[6.0, 30.0]),
+    Kernel::new(1.5, true, &[1.5]),
+];
+/// Days in which the weight of a rating of an item falls to 1/e.
+const SEASONS: [f64; 3] = [1.0, 30.0, 365.0];
+const SECONDS_A_DAY: f64 = 86_400.0;
+/// Moments at which seasons are summed.
+const MOMENTS: usize = 1500;
+/// Weights are looked at up to so many times where they fall to 1/e.
+const REACH: f32 = 10.0;
+/// The same for what was rated before.
+const BEFORE: f32 = 5.0;
+/// What was rated before that is looked at, at most.
+const LONGEST: usize = 100;
+/// An item's count to this power divides what it is near to.
+const DAMPING: f32 = 0.7;
+/// Added before logarithms are taken.
+const LEAST: f32 = 0.01;
+const LEAST_SEASON: f32 = 0.05;
+/// Items that are compared pair by pair, at most: a gigabyte.
+const MOST_ITEMS: usize = 8192;
+
+const NAMES: [&str; 13] = [
+    "beside_recent",
+    "beside_before",
+    "near_recent",
+    "near_before",
+    "around_before",
+    "around_long_before",
+    "after_recent",
+    "day",
+    "month",
+    "year",
+    "year_of_last",
+    "year_of_recent",
+    "age",
+];
+
+struct Kernel {
+    width: f32,
+    /// Whether the one must come after the other.
+    after: bool,
+    recencies: &'static [f32],
+}
+
+/// What other users rated near what the user rated, when, and how old it is: the
+/// features of a (user, place in the sequence, item).
+///
+/// Users rate in an order: what a page shows together, parts of a series, what is
+/// talked about. The nearness of item `j` to item `i` is the sum over users of
+/// `exp(−(|places between| − 1) / width)`; that of `j` to a user is the sum of those to
+/// the items rated so far, lighter the longer ago. What the user rates later is
+/// taken out of the sums, so that a training row does not find itself there: but for
+/// rounding, and for the items' counts, by which sums are damped, and the moments at
+/// which seasons are summed, which are those of all ratings.
+#[derive(Debug, Clone)]
+pub struct Nearness {
+    sequences: Sequences,
+    years: Vec<f32>,
+    /// Of each kernel a matrix, `[items, items]`, the row of the earlier item.
+    near: Vec<Vec<f32>>,
+    /// What a row of theirs is multiplied by.
+    damping: Vec<f32>,
+    moments: Vec<u32>,
+    /// Of each moment and season the items' sums, `[moments, seasons, items]`.
+    seasons: Vec<f32>,
+}
+
+impl Kernel {
+    const fn new(width: f32, after: bool, recencies: &'static [f32]) -> Self {
+        Self {
+            width,
+            after,
+            recencies,
+        }
+    }
+
+    /// Weights of pairs that stand 1, 2, … places apart.
+    fn weights(&self) -> Vec<f32> {
+        let reach = (self.width * REACH) as usize;
+        let weight = |distance: usize| (-(distance as f32) / self.width).exp();
+        (0..reach).map(weight).collect()
+    }
+
+    /// `[items, items]`.
+    fn sum(&self, sequences: &Sequences, damping: &[f32]) -> Vec<f32> {
+        let items = damping.len();
+        let weights = self.weights();
+        let mut near = vec![0.0; items * items];
+        for user in 0..sequences.users().len() as u32 {
+            let rated = sequences.of(user).items;
+            for (place, &item) in rated.iter().enumerate() {
+                for (&later, weight) in rated[place + 1..].iter().zip(&weights) {
+                    near[item as usize * items + later as usize] += weight;
+                    if !self.after {
+                        near[later as usize * items + item as usize] += weight;
+                    }
+                }
+            }
+        }
+        for (row, damping) in near.chunks_exact_mut(items.max(1)).zip(damping) {
+            row.iter_mut().for_each(|x| *x *= damping);
+        }
+        near
+    }
+}
+
+impl Nearness {
+    /// Whether so many items can be compared.
+    ///
+    /// # Errors
+    /// More than 8,192: each is compared with each.
+    pub fn check_items(items: usize) -> Result<()> {
+        if items > MOST_ITEMS {
+            let rule = "it must be 8192 or less, since each is compared with each; \
+                        name fewer movies as candidates";
+            return Err(Error::setting("number of movies to rank", items, rule));
+        }
+        Ok(())
+    }
+
+    /// Sums over all of `sequences`; `years` are the items'.
+    ///
+    /// # Errors
+    /// As [`Self::check_items`]; `MMDLRM_SIMD` that asks for what there is not.
+    pub fn fit(sequences: Sequences, years: Vec<f32>) -> Result<Self> {
+        InstructionSet::in_use().map_err(|error| Error::External(error.into()))?;
+        let items = sequences.catalogue().len();
+        Self::check_items(items)?;
+        let counts = sequences.counts();
+        let damping = counts
+            .iter()
+            .map(|&count| (count as f32 + 1.0).powf(-DAMPING));
+        let damping: Vec<f32> = damping.collect();
+        let kernels = KERNELS.par_iter();
+        let near = kernels
+            .map(|kernel| kernel.sum(&sequences, &damping))
+            .collect();
+        let moments = sequences.quantiles(MOMENTS);
+        Ok(Self {
+            seasons: seasons(&sequences, &moments),
+            sequences,
+            years,
+            near,
+            damping,
+            moments,
+        })
+    }
+
+    /// Names of the features.
+    pub fn names() -> &'static [&'static str] {
+        &NAMES
+    }
+
+    /// The sequences it is fitted to.
+    pub fn sequences(&self) -> &Sequences {
+        &self.sequences
+    }
+
+    /// Writes the features, `[features, items]`, of a user with the first `place`
+    /// ratings of the sequence given; zeros where that is none. What stands from
+    /// there on is looked at in order to take it out.
+    ///
+    /// # Panics
+    /// Where there is no such user or place, or the length of `out` does not fit.
+    pub fn fill(&self, user: u32, place: usize, out: &mut [f32]) {
+        let sequence = self.sequences.of(user);
+        let items = self.damping.len();
+        assert_eq!(out.len(), NAMES.len() * items, "length of the features");
+        if place == 0 {
+            out.fill(0.0);
+            return;
+        }
+        let mut features = out.chunks_exact_mut(items);
+        for (kernel, near) in KERNELS.iter().zip(&self.near) {
+            let weights = kernel.weights();
+            for &recency in kernel.recencies {
+                if let Some(out) = features.next() {
+                    self.fill_near(sequence, place, near, (&weights, recency), out);
+                }
+            }
+        }
+        let last = sequence.timestamps[place - 1];
+        let moment = self.moments.partition_point(|&moment| moment < last);
+        let moment = moment.min(self.moments.len().saturating_sub(1));
+        for (number, days) in SEASONS.into_iter().enumerate() {
+            if let Some(out) = features.next() {
+                let start = (moment * SEASONS.len() + number) * items;
+                out.copy_from_slice(&self.seasons[start..start + items]);
+                for (&item, &time) in sequence.items[place..]
+                    .iter()
+                    .zip(&sequence.timestamps[place..])
+                {
+                    let out = &mut out[item as usize];
+                    *out = (*out - season_weight(self.moments[moment], time, days)).max(0.0);
+                }
+                logarithm(out, LEAST_SEASON);
+            }
+        }
+        self.fill_years(&sequence, place, features);
+    }
+
+    fn fill_near(
+        &self,
+        sequence: Sequence<'_>,
+        place: usize,
+        near: &[f32],
+        (weights, recency): (&[f32], f32),
+        out: &mut [f32],
+    ) {
+        let items = self.damping.len();
+        let looked_at = ((recency * BEFORE) as usize + 1).min(LONGEST).min(place);
+        let before = || {
+            sequence.items[place - looked_at..place]
+                .iter()
+                .rev()
+                .enumerate()
+        };
+        let weight = |age: usize| (-(age as f32) / recency).exp();
+        vectorize(
+            #[inline(always)]
+            || {
+                out.fill(0.0);
+                for (age, &item) in before() {
+                    let (weight, row) = (weight(age), item as usize * items);
+                    let row = &near[row..row + items];
+                    out.iter_mut()
+                        .zip(row)
+                        .for_each(|(x, near)| *x += weight * near);
+                }
+            },
+        );
+        for (age, &item) in before() {
+            let scale = weight(age) * self.damping[item as usize];
+            let own = sequence.items[place..].iter().zip(weights.iter().skip(age));
+            for (&later, weight) in own {
+                out[later as usize] -= scale * weight;
+            }
+        }
+        // What was taken out leaves a rounding error.
+        out.iter_mut().for_each(|x| *x = x.max(0.0));
+        logarithm(out, LEAST);
+    }
+
+    fn fill_years<'o>(
+        &self,
+        sequence: &Sequence<'_>,
+        place: usize,
+        features: impl Iterator<Item = &'o mut [f32]>,
+    ) {
+        const DECADE: f32 = 10.0;
+        const SECONDS_A_YEAR: f32 = 31_557_600.0;
+        let year = |item: u32| self.years[item as usize];
+        let last = year(sequence.items[place - 1]);
+        let recent = &sequence.items[place.saturating_sub(10)..place];
+        let recent = recent.iter().map(|&item| year(item)).sum::<f32>() / recent.len() as f32;
+        let now = 1970.0 + sequence.timestamps[place - 1] as f32 / SECONDS_A_YEAR;
+        let of: [&dyn Fn(f32) -> f32; 3] = [
+            &|year| -(year - last).abs() / DECADE,
+            &|year| -(year - recent).abs() / DECADE,
+            &|year| (now - year).clamp(-2.0, 60.0) / DECADE,
+        ];
+        for (out, of) in features.zip(of) {
+            for (out, &year) in out.iter_mut().zip(&self.years) {
+                *out = of(year);
+            }
+        }
+    }
+}
+
+/// `ln(x + least)`.
+fn logarithm(values: &mut [f32], least: f32) {
+    vectorize(
+        #[inline(always)]
+        || values.iter_mut().for_each(|x| *x = ln(*x + least)),
+    );
+}
+
+fn season_weight(moment: u32, time: u32, days: f64) -> f32 {
+    (-f64::from(moment.abs_diff(time)) / (days * SECONDS_A_DAY)).exp() as f32
+}
+
+/// Sums of the weights of all ratings, `[moments, seasons, items]`: what has gone by
+/// fades from a moment to the next, what is to come the other way.
+fn seasons(sequences: &Sequences, moments: &[u32]) -> Vec<f32> {
+    let items = sequences.catalogue().len();
+    let mut ratings: Vec<(u32, u32)> = Vec::with_capacity(sequences.len());
+    for user in 0..sequences.users().len() as u32 {
+        let sequence = sequences.of(user);
+        let times = sequence.timestamps.iter().copied();
+        ratings.extend(times.zip(sequence.items.iter().copied()));
+    }
+    ratings.sort_unstable();
+    let mut out = vec![0.0; moments.len() * SEASONS.len() * items];
+    for (number, days) in SEASONS.into_iter().enumerate() {
+        let mut sweep = |moments: &mut dyn Iterator<Item = (usize, u32)>,
+                         ratings: &mut dyn Iterator<Item = (u32, u32)>,
+                         is_past: &dyn Fn(u32, u32) -> bool| {
+            let mut ratings = ratings.peekable();
+            let mut sums = vec![0f32; items];
+            let mut previous = None;
+            for (place, moment) in moments {
+                let fade = previous.map_or(0.0, |previous| season_weight(moment, previous, days));
+                sums.iter_mut().for_each(|x| *x *= fade);
+                while let Some((time, item)) = ratings.next_if(|&(time, _)| is_past(time, moment)) {
+                    sums[item as usize] += season_weight(moment, time, days);
+                }
+                previous = Some(moment);
+                let start = (place * SEASONS.len() + number) * items;
+                let out = &mut out[start..start + items];
+                out.iter_mut().zip(&sums).for_each(|(out, x)| *out += x);
+            }
+        };
+        let numbered = || moments.iter().copied().enumerate();
+        let forward = &mut numbered();
+        sweep(forward, &mut ratings.iter().copied(), &|time, moment| {
+            time <= moment
+        });
+        let backward = &mut numbered().rev();
+        sweep(
+            backward,
+            &mut ratings.iter().rev().copied(),
+            &|time, moment| time > moment,
+        );
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mmdlrm_data::{IdMap, MovieLens, Split, generate};
+
+    fn sequences(drop: impl Fn(usize) -> bool) -> (Sequences, Sequences, MovieLens) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("sample");
+        let config = generate::GeneratorConfig {
+            users: 30,
+            movies: 40,
+            ratings: 500,
+            seed: 3,
+            contents: false,
+        };
+        generate::write(&dir, &config, |_| {}).unwrap();
+        let movielens = MovieLens::open(&dir).unwrap();
+        let catalogue = IdMap::from_ids(movielens.movies.ids().iter().copied());
+        let rows = |keep: &dyn Fn(usize) -> bool| {
+            let rows = (0..500u32).filter(|&row| keep(row as usize)).collect();
+            let split = Split::new(movielens.ratings.len(), rows, Vec::new()).unwrap();
+            Sequences::new(&movielens, &split, &catalogue).unwrap()
+        };
+        let (all, some) = (rows(&|_| true), rows(&|row| !drop(row)));
+        (all, some, movielens)
+    }
+
+    fn features(nearness: &Nearness, user: u32, place: usize) -> Vec<f32> {
+        let mut out = vec![0.0; NAMES.len() * nearness.damping.len()];
+        nearness.fill(user, place, &mut out);
+        out
+    }
+
+    /// What comes later in the sequence of the user is as if it did not exist, but
+    /// for counts and moments, which are held fixed here.
+    #[test]
+    fn what_the_user_rates_later_is_taken_out() {
+        let (all, _, movielens) = sequences(|_| false);
+        let user = (0..all.users().len() as u32).max_by_key(|&user| all.of(user).items.len());
+        let user = user.unwrap();
+        let place = all.of(user).items.len() / 2;
+        let later: Vec<u32> = all.of(user).items[place..].to_vec();
+        let user_id = all.users().ids()[user as usize];
+        let ratings = &movielens.ratings;
+        let dropped: Vec<bool> = (0..500)
+            .map(|row| {
+                let item = all.catalogue().row(ratings.movie_ids()[row]).unwrap();
+                ratings.user_ids()[row] == user_id && later.contains(&item)
+            })
+            .collect();
+        let (all, some, movielens) = sequences(|row| dropped[row]);
+        let years = all.item_features(&movielens).years;
+        let whole = Nearness::fit(all.clone(), years.clone()).unwrap();
+        let mut honest = Nearness::fit(some.clone(), years).unwrap();
+        honest.damping.clone_from(&whole.damping);
+        let kernels = KERNELS.iter();
+        honest.near = kernels
+            .map(|kernel| kernel.sum(&some, &whole.damping))
+            .collect();
+        honest.moments.clone_from(&whole.moments);
+        honest.seasons = seasons(&some, &whole.moments);
+        let (found, expected) = (
+            features(&whole, user, place),
+            features(&honest, user, place),
+        );
+        for (place, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let name = NAMES[place / all.catalogue().len()];
+            assert!(
+                (found - expected).abs() < 1e-3,
+                "{name}: {found} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn sums_of_seasons_are_those_of_every_rating() {
+        let (all, ..) = sequences(|_| false);
+        let moments = all.quantiles(7);
+        let found = seasons(&all, &moments);
+        let items = all.catalogue().len();
+        for (number, days) in SEASONS.into_iter().enumerate() {
+            for (place, &moment) in moments.iter().enumerate() {
+                let mut expected = vec![0f32; items];
+                for user in 0..all.users().len() as u32 {
+                    let sequence = all.of(user);
+                    for (&item, &time) in sequence.items.iter().zip(sequence.timestamps) {
+                        expected[item as usize] += season_weight(moment, time, days);
+                    }
+                }
+                let start = (place * SEASONS.len() + number) * items;
+                for (found, expected) in found[start..].iter().zip(&expected) {
+                    assert!((found - expected).abs() < 1e-4 * (1.0 + expected));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use mmdlrm_data::{
+    Batches, DataFingerprint, Error, Modality, RandomSplit, Rated, Result, SplitPart,
+    StreamedMovieLens, StreamedSplit,
+};
+
+use crate::purpose::Purpose;
+use crate::{Features, TestUser, TrainingData};
+
+/// Ratings on disk with a random split, and the [`Features`] of its training
+/// rows.
+///
+/// Gives the same batches as a [`Dataset`](crate::Dataset) of the same ratings
+/// with [`Split::random`](mmdlrm_data::Split::random) and, where rows are validated on,
+/// [`Split::with_validation`](mmdlrm_data::Split::with_validation), and holds none of them: each
+/// epoch sends the training rows to a scratch file in random buckets, 16 bytes
+/// a rating, and reads these back one by one. Memory is that of the users, the
+/// movies and at most 200 MiB, whatever the number of ratings and of threads.
+pub struct StreamedDataset {
+    features: Arc<Features>,
+    split: StreamedSplit,
+}
+
+impl StreamedDataset {
+    /// Draws what is held out and fits the statistics on the training rows. Scratch
+    /// files, which have no name, are made in the folder `scratch`.
+    ///
+    /// # Errors
+    /// A share that leaves a side empty, or ratings that can no longer be read.
+    pub fn new(
+        movielens: StreamedMovieLens,
+        split: RandomSplit,
+        modalities: Vec<Modality>,
+        scratch: &Path,
+    ) -> Result<Self> {
+        let StreamedMovieLens {
+            movies, ratings, ..
+        } = movielens;
+        let split = StreamedSplit::new(ratings, split, scratch)?;
+        let users = split.ratings().users().clone();
+        let features = Features::fit(users, &movies, modalities, |take| {
+            split.for_each_of(SplitPart::Train, |rated| {
+                take(rated);
+                Ok(())
+            })
+        })?;
+        Ok(Self {
+            features: Arc::new(features),
+            split,
+        })
+    }
+
+    fn held_batches(&self, size: usize, part: SplitPart) -> Batches {
+        let split = self.split.clone();
+        Purpose::Held.batches(&self.features, split.rows(part), move |take| {
+            split.in_order(part, size, take)
+        })
+    }
+}
+
+impl TrainingData for StreamedDataset {
+    fn features(&self) -> &Features {
+        &self.features
+    }
+
+    fn training_rows(&self) -> usize {
+        self.split.rows(SplitPart::Train)
+    }
+
+    fn validation_rows(&self) -> usize {
+        self.split.rows(SplitPart::Validation)
+    }
+
+    fn test_rows(&self) -> usize {
+        self.split.rows(SplitPart::Test)
+    }
+
+    fn fingerprint(&self) -> DataFingerprint {
+        let ratings = self.split.ratings().part().clone();
+        let ratings: DataFingerprint = [ratings].into_iter().collect();
+        let split = self.split.fingerprint();
+        ratings.with(self.features.fingerprint()).with(split)
+    }
+
+    fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches {
+        let rows = self.training_rows();
+        let passed = first.saturating_mul(size.max(1)).min(rows);
+        let split = self.split.clone();
+        let purpose = Purpose::Train { seed, first };
+        purpose.batches(&self.features, rows - passed, move |take| {
+            split.shuffled(SplitPart::Train, size, seed, first, take)
+        })
+    }
+
+    fn validation_batches(&self, size: usize) -> Batches {
+        self.held_batches(size, SplitPart::Validation)
+    }
+
+    fn test_batches(&self, size: usize) -> Batches {
+        self.held_batches(size, SplitPart::Test)
+    }
+
+    fn for_each_test_user<E: From<Error>>(
+        &self,
+        mut take: impl FnMut(TestUser) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut current = OneUser::default();
+        self.split.for_each::<E>(|part, rated| {
+            if rated.user != current.user {
+                current.hand_out(&mut take)?;
+                if rated.user < current.user {
+                    return Err(E::from(Error::Setting {
+                        name: "order of the ratings",
+                        value: "not that of the users".to_owned(),
+                        rule: "users' ratings on disk must stand together to be ranked; \
+                               sort the file by user, or load it whole",
+                    }));
+                }
+                current.user = rated.user;
+            }
+            current.push(part, rated);
+            Ok(())
+        })?;
+        current.hand_out(&mut take)
+    }
+}
+
+/// The ratings of a user, while they pass by.
+#[derive(Default)]
+struct OneUser {
+    user: u32,
+    trained: Vec<u32>,
+    trained_stars: Vec<f32>,
+    validated: Vec<u32>,
+    held_out: Vec<(u32, f32)>,
+}
+
+impl OneUser {
+    fn push(&mut self, part: SplitPart, rated: &Rated) {
+        match part {
+            SplitPart::Test => self.held_out.push((rated.movie, rated.stars)),
+            SplitPart::Validation => self.validated.push(rated.movie),
+            SplitPart::Train => {
+                self.trained.push(rated.movie);
+                self.trained_stars.push(rated.stars);
+            }
+        }
+    }
+
+    /// Hands out the user, if any ratings are held out, and forgets it.
+    fn hand_out<E>(&mut self, take: impl FnOnce(TestUser) -> Result<(), E>) -> Result<(), E> {
+        if !self.held_out.is_empty() {
+            take(TestUser {
+                user: self.user,
+                trained: &self.trained,
+                trained_stars: &self.trained_stars,
+                validated: &self.validated,
+                held_out: &self.held_out,
+            })?;
+        }
+        self.trained.clear();
+        self.trained_stars.clear();
+        self.validated.clear();
+        self.held_out.clear();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmdlrm_data::generate::{self, GeneratorConfig};
+    use mmdlrm_data::{Batch, MovieLens, OpenOptions, Split};
+
+    use super::*;
+    use crate::Dataset;
+
+    #[test]
+    fn streamed_batches_are_those_of_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("data");
+        let config = GeneratorConfig {
+            contents: false,
+            ..GeneratorConfig::default()
+        };
+        generate::write(&dir, &config, |_| {}).unwrap();
+        let movielens = MovieLens::open(&dir).unwrap();
+        let split = Split::random(movielens.ratings.len(), 0.2, 5).unwrap();
+        let split = split.with_validation(0.1, &movielens.ratings).unwrap();
+        let memory = Dataset::new(&movielens, split, Vec::new()).unwrap();
+        let streamed = OpenOptions::default().open_streamed(&dir).unwrap();
+        let split = RandomSplit {
+            test_share: 0.2,
+            validation_share: Some(0.1),
+            seed: 5,
+        };
+        let streamed = StreamedDataset::new(streamed, split, Vec::new(), folder.path()).unwrap();
+        assert_eq!(streamed.training_rows(), memory.training_rows());
+        let all = |batches: Batches| -> Vec<Batch> { batches.map(Result::unwrap).collect() };
+        assert_eq!(
+            all(streamed.training_batches(1000, 9)),
+            all(memory.training_batches(1000, 9))
+        );
+        let (later, whole) = (
+            all(streamed.training_batches_from(1000, 9, 3)),
+            all(memory.training_batches(1000, 9)),
+        );
+        assert_eq!(later, whole[3..]);
+        assert_eq!(later, all(memory.training_batches_from(1000, 9, 3)));
+        assert_eq!(
+            all(streamed.validation_batches(999)),
+            all(memory.validation_batches(999))
+        );
+        assert_eq!(
+            all(streamed.test_batches(999)),
+            all(memory.test_batches(999))
+        );
+        assert_eq!(test_users(&streamed), test_users(&memory));
+    }
+
+    fn test_users(data: &impl TrainingData) -> Vec<String> {
+        let mut users = Vec::new();
+        let take = |it: TestUser| {
+            let trained = it.trained.iter().zip(it.trained_stars);
+            let mut trained: Vec<String> = trained.map(|rated| format!("{rated:?}")).collect();
+            trained.sort_unstable();
+            let (user, held_out, validated) = (it.user, it.held_out, it.validated);
+            users.push(format!("{user} {trained:?} {validated:?} {held_out:?}"));
+            Ok::<_, Error>(())
+        };
+        data.for_each_test_user(take).unwrap();
+        users
+    }
+}
