@@ -16,8 +16,8 @@
 //!
 //! A [`DataFingerprint`] tells the very same data from any other, and says what changed.
 //!
-//! With nothing at hand, [`generate`] writes a folder of any size, and, with
-//! the feature `download`, the module `download` fetches a release.
+//! With nothing at hand, the module `generate`, of the feature of that name, writes a folder
+//! of any size, and `download`, of another, fetches a release.
 //!
 //! ```
 //! use mmdlrm_data::{Batch, Batches, IdMap, MovieLens, Rated, Split, generate};
@@ -64,6 +64,7 @@ mod cache;
 pub mod download;
 mod error;
 mod fingerprint;
+#[cfg(feature = "generate")]
 pub mod generate;
 mod ids;
 mod movielens;
