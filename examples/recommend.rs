@@ -199,7 +199,8 @@ fn write_recommendations(
 ) -> Result<(), Box<dyn std::error::Error>> {
     for movie in found {
         let title = title(recommender, movie.movie_id)?;
-        writeln!(out, "{:4.2}  {title}  [{}]", movie.stars(), movie.movie_id)?;
+        let stars = movie.stars.unwrap_or(movie.score);
+        writeln!(out, "{stars:4.2}  {title}  [{}]", movie.movie_id)?;
         for reason in &movie.reasons {
             writeln!(out, "      {:+.2}  {}", reason.stars, reason.words)?;
         }

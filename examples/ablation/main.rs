@@ -28,7 +28,7 @@ use mmdlrm::encoders::LoadOptions;
 use mmdlrm::features::{ContextConfig, Dataset, TrainingData};
 use mmdlrm::metrics::Regression;
 use mmdlrm::model::Dlrm;
-use mmdlrm::train::{RunFolder, Session, predict_test, train};
+use mmdlrm::train::{RunFolder, Scorer, Session, predict_test, train};
 use mmdlrm::{ExperimentConfig, Modalities, ModalityEncoder};
 use models::Models;
 use progress::Progress;
@@ -256,19 +256,13 @@ fn train_one(
     }))?;
     let mut model = Dlrm::new(model, seed)?;
     let start = Instant::now();
-    let on_epoch = |metrics: &_, _: &_| folder.append_metrics(metrics);
-    train(
-        &mut model,
-        data,
-        &config,
-        Session::default(),
-        |_| {},
-        on_epoch,
-    )?;
+    let session = Session::default().on_epoch(|metrics, _model| folder.append_metrics(metrics));
+    train(&mut model, data, &config, session)?;
     let seconds = start.elapsed().as_secs_f64();
+    let scorer = Scorer::new(&model, data.features().clone())?;
     let mut errors = Regression::default();
     folder.write_predictions(|write| {
-        predict_test(&model, data, |rated| {
+        predict_test(&scorer, data, |rated| {
             for rated in rated {
                 errors.add(rated.prediction, rated.rating)?;
             }

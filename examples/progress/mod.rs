@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
-use mmdlrm::train::{EpochMetrics, NextItemEpoch};
+use mmdlrm::train::EpochMetrics;
 use mmdlrm::{Observer, Stage};
 
 /// Draws a bar a stage; nothing where standard error is not a terminal.
@@ -80,13 +80,6 @@ impl Observer for Progress {
             error("validation", metrics.validation_rmse),
             error("test", metrics.test_rmse),
             metrics.samples_per_s
-        ));
-    }
-
-    fn next_item_epoch(&mut self, metrics: &NextItemEpoch) {
-        self.bar.println(format!(
-            "epoch {:2}  train loss {:.4}  {:.0} ratings/s",
-            metrics.epoch, metrics.train_loss, metrics.samples_per_s
         ));
     }
 

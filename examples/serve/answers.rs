@@ -65,8 +65,10 @@ impl Info {
 #[derive(Serialize, ToSchema)]
 pub struct Recommended {
     movie: MovieInfo,
-    /// Stars that would be given, from 0.5 to 5.
-    stars: f32,
+    /// Stars that would be given, from 0.5 to 5; null of a model that predicts none.
+    stars: Option<f32>,
+    /// What it is ranked by, higher being better.
+    score: f32,
     /// The strongest first.
     reasons: Vec<Because>,
 }
@@ -87,7 +89,6 @@ impl Recommended {
         found: Vec<Recommendation>,
     ) -> Result<Vec<Self>, ApiError> {
         let answers = found.into_iter().map(|found| {
-            let stars = found.stars();
             let reasons = found.reasons.into_iter().map(|reason| Because {
                 part: reason.part,
                 words: reason.words,
@@ -95,7 +96,8 @@ impl Recommended {
             });
             Ok(Self {
                 movie: MovieInfo::by_id(recommender, found.movie_id)?,
-                stars,
+                stars: found.stars,
+                score: found.score,
                 reasons: reasons.collect(),
             })
         });

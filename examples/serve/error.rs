@@ -99,7 +99,9 @@ impl From<Error> for ApiError {
         let status = match &error {
             Error::UnknownUser(_) | Error::UnknownMovie(_) => StatusCode::NOT_FOUND,
             // What was asked makes no sense.
-            Error::Setting { .. } | Error::Data(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Error::Setting { .. } | Error::Data(_) | Error::CannotTell(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Error::Encoders(mmdlrm::encoders::Error::Picture { .. }) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }

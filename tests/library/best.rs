@@ -6,11 +6,10 @@ use mmdlrm::data::{MovieLens, Split, generate};
 use mmdlrm::features::{ContextConfig, Dataset, TrainingData};
 use mmdlrm::metrics::Regression;
 use mmdlrm::model::Dlrm;
-use mmdlrm::train::{Preset, Session, TrainConfig, predict_test};
+use mmdlrm::train::{Preset, Session, TrainConfig, predict_test, train};
 use mmdlrm::{Experiment, ExperimentConfig, Silent, Source, SplitConfig};
 
 use crate::support::shared;
-use crate::training::learn;
 
 const RATINGS: usize = 3000;
 
@@ -68,9 +67,9 @@ fn predictions(data: &Dataset) -> (Vec<u64>, Regression, Regression) {
         ..experiment.train
     };
     let session = Session::default();
-    learn(&mut model, data, &config, session).unwrap();
+    train(&mut model, data, &config, session).unwrap();
     let (mut bits, mut errors) = (Vec::new(), Regression::default());
-    predict_test(&model, data, |rated| {
+    predict_test(&crate::scorer(&model, data), data, |rated| {
         for rated in rated {
             bits.push(rated.prediction.to_bits());
             errors.add(rated.prediction, rated.rating)?;
@@ -109,7 +108,7 @@ fn an_untrained_model_predicts_the_biases_and_a_trained_one_better() {
         .flat_map(|batch| batch.unwrap().base);
     let bases: Vec<f32> = bases.collect();
     let mut found = Vec::new();
-    predict_test(&untrained, &data, |rated| {
+    predict_test(&crate::scorer(&untrained, &data), &data, |rated| {
         found.extend(rated.iter().map(|rated| rated.prediction as f32));
         Ok(())
     })
@@ -124,7 +123,7 @@ fn the_process_takes_its_share_of_predictions_and_knows_more_than_biases() {
         let data = dataset(|_, stars| stars.to_owned(), context(true, share));
         let untrained = Dlrm::new(Preset::Best.config(data.features(), 16), 42).unwrap();
         let (mut found, mut errors) = (Vec::new(), Regression::default());
-        predict_test(&untrained, &data, |rated| {
+        predict_test(&crate::scorer(&untrained, &data), &data, |rated| {
             for rated in rated {
                 found.push(rated.prediction);
                 errors.add(rated.prediction, rated.rating)?;
@@ -168,9 +167,9 @@ fn real_ratings_are_predicted_better_than_by_any_published_peer() {
         config.context.timestamps = timestamps;
         let report = Experiment::new(config).unwrap().run(&mut Silent).unwrap();
         assert!(
-            report.rmse < limit,
+            report.rmse().unwrap() < limit,
             "with times: {timestamps}: {}",
-            report.rmse
+            report.rmse().unwrap()
         );
     }
 }

@@ -160,32 +160,17 @@ fn a_run_on_a_device_learns_what_one_on_the_cpu_learns() {
     let model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 8), 42).unwrap();
     let (mut host, mut found) = (model.clone(), model);
     let (mut expected_losses, mut losses) = (Vec::new(), Vec::new());
-    train(
-        &mut host,
-        &dataset,
-        &config,
-        Session::default(),
-        |_| {},
-        |epoch, _| {
-            expected_losses.push(epoch.train_loss as f32);
-            Ok(())
-        },
-    )
-    .unwrap();
+    let session = Session::default().on_epoch(|epoch, _model| {
+        expected_losses.push(epoch.train_loss as f32);
+        Ok(())
+    });
+    train(&mut host, &dataset, &config, session).unwrap();
     let device = device("cpu").unwrap();
-    train_on(
-        &device,
-        &mut found,
-        &dataset,
-        &config,
-        Session::default(),
-        |_| {},
-        |epoch, _| {
-            losses.push(epoch.train_loss as f32);
-            Ok(())
-        },
-    )
-    .unwrap();
+    let session = Session::default().on_epoch(|epoch, _model| {
+        losses.push(epoch.train_loss as f32);
+        Ok(())
+    });
+    train_on(&device, &mut found, &dataset, &config, session).unwrap();
     assert_eq!((losses.len(), expected_losses.len()), (2, 2));
     for (found, expected) in losses.iter().zip(expected_losses) {
         assert!((found / expected - 1.0).abs() < 1e-3, "{found} {expected}");

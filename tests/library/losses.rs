@@ -6,10 +6,10 @@ use mmdlrm::model::{
     Bags, Batch, Compression, DeviceDlrm, Dlrm, DlrmConfig, Error, Gradients, Interaction, Loss,
     Output, Side, TableConfig,
 };
-use mmdlrm::train::{Session, TrainConfig};
+use mmdlrm::train::{Session, TrainConfig, train};
 
 use crate::gradients::{Input, WIDTH, config};
-use crate::training::{dataset, learn};
+use crate::training::dataset;
 
 fn of_probabilities() -> DlrmConfig {
     DlrmConfig {
@@ -94,7 +94,7 @@ fn pairs_of_different_users_are_not_trained_on() {
     let model = mmdlrm::train::Preset::Dlrm.config(dataset.features(), 8);
     let mut model = Dlrm::new(model, 1).unwrap();
     let session = Session::default();
-    let error = learn(&mut model, &dataset, &config, session);
+    let error = train(&mut model, &dataset, &config, session);
     let error = error.unwrap_err().to_string();
     assert!(error.contains("pairs of one user's samples"), "{error}");
 }

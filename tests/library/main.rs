@@ -23,3 +23,11 @@ mod splits;
 mod streamed;
 mod survive;
 mod training;
+
+/// A model, ready to be measured on `data`.
+fn scorer<'a>(
+    model: &'a mmdlrm::model::Dlrm,
+    data: &impl mmdlrm::features::TrainingData,
+) -> mmdlrm::train::Scorer<&'a mmdlrm::model::Dlrm> {
+    mmdlrm::train::Scorer::new(model, data.features().clone()).unwrap()
+}

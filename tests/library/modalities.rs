@@ -14,12 +14,13 @@ fn posters_and_plots_help_on_movies_with_few_ratings_by_more_than_seed_noise() {
             ..ExperimentConfig::default()
         };
         let report = Experiment::new(config).unwrap().run(&mut Silent).unwrap();
+        let errors = report.errors.unwrap();
         assert!(
-            report.few_ratings > 100,
+            errors.few_ratings > 100,
             "{} ratings are too few",
-            report.few_ratings
+            errors.few_ratings
         );
-        report.few_ratings_rmse.unwrap()
+        errors.few_ratings_rmse.unwrap()
     };
     let seeds = [1, 2, 3];
     let with: Vec<f64> = seeds

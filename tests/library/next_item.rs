@@ -393,9 +393,8 @@ fn a_parameter_that_is_no_number_is_not_kept() {
     let place = model.parameters().len() - behind - 1;
     model.parameters_mut()[place] = f32::NAN;
     let config = NextItemTrainConfig::default();
-    let of_epoch = |_: &_, _: &NextItem| panic!("it is handed on");
-    let session = Session::default();
-    let error = train_next_item(&mut model, &data, &config, session, |_| {}, of_epoch);
+    let session = Session::default().on_epoch(|_, _| panic!("it is handed on"));
+    let error = train_next_item(&mut model, &data, &config, session);
     let error = error.unwrap_err().to_string();
     assert!(
         error.contains("when lengths.weight had reached NaN"),

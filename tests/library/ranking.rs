@@ -101,7 +101,7 @@ fn check_ranking_metric(preset: Preset) {
         users += 1;
     }
     let mut calls = 0;
-    let ranking = rank_catalogue(&model, &dataset, 10, |_, _| {
+    let ranking = rank_catalogue(&crate::scorer(&model, &dataset), &dataset, 10, |_, _| {
         calls += 1;
         Ok(())
     })
@@ -183,7 +183,13 @@ fn a_model_with_inputs_of_pairs_ranks_pair_by_pair() {
         error.to_string().contains("dense features describe pairs"),
         "{error}"
     );
-    let ranking = rank_catalogue(&model, &dataset, 10, |_, _| Ok(())).unwrap();
+    let ranking = rank_catalogue(
+        &crate::scorer(&model, &dataset),
+        &dataset,
+        10,
+        |_, _| Ok(()),
+    )
+    .unwrap();
     assert!(ranking.mean().is_some());
 }
 

@@ -8,11 +8,9 @@ use mmdlrm::data::{
 use mmdlrm::features::{Dataset, Features, StreamedDataset, TestUser, TrainingData};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{
-    Preset, Result, Session, TrainConfig, predict_test, predict_validation, rank_catalogue,
+    Preset, Result, Session, TrainConfig, predict_test, predict_validation, rank_catalogue, train,
 };
 use mmdlrm::{Experiment, ExperimentConfig, Silent, Source};
-
-use crate::training::learn;
 
 const SEED: u64 = 9;
 const SIZE: usize = 64;
@@ -83,7 +81,7 @@ fn train_on(data: &impl TrainingData, model: &mut Dlrm) -> Result<()> {
         batch_size: SIZE,
         ..TrainConfig::default()
     };
-    learn(model, data, &config, Session::default())
+    train(model, data, &config, Session::default())
 }
 
 #[test]
@@ -121,12 +119,13 @@ fn memory_and_disk_agree_to_the_bit_where_ratings_are_dropped() {
 
 /// Predictions of validation and test rows, and how well each user is ranked for.
 fn predicted(model: &Dlrm, data: &impl TrainingData, all: &mut Vec<String>) {
-    predict_validation(model, data, |rated| {
+    let model = crate::scorer(model, data);
+    predict_validation(&model, data, |rated| {
         all.extend(rated.iter().map(|rated| format!("{rated:?}")));
         Ok(())
     })
     .unwrap();
-    predict_test(model, data, |rated| {
+    predict_test(&model, data, |rated| {
         all.extend(rated.iter().map(|rated| format!("{rated:?}")));
         Ok(())
     })
@@ -135,7 +134,7 @@ fn predicted(model: &Dlrm, data: &impl TrainingData, all: &mut Vec<String>) {
         all.push(format!("{user} {ndcg}"));
         Ok(())
     };
-    rank_catalogue(model, data, 10, ranked).unwrap();
+    rank_catalogue(&model, data, 10, ranked).unwrap();
 }
 
 /// Data that say they have a row more than they hand out.
@@ -190,11 +189,13 @@ fn figures_of_a_part_of_the_rows_are_errors() {
     let (data, _) = open(&dir, folder.path());
     let short = Short(&data);
     let mut model = Dlrm::new(Preset::Dlrm.config(data.features(), 8), 42).unwrap();
+    let trained = train_on(&short, &mut model);
+    let scorer = crate::scorer(&model, &short);
     let errors = [
-        train_on(&short, &mut model),
-        predict_validation(&model, &short, |_| Ok(())),
-        predict_test(&model, &short, |_| Ok(())),
-        rank_catalogue(&model, &short, 10, |_, _| Ok(())).map(drop),
+        trained,
+        predict_validation(&scorer, &short, |_| Ok(())),
+        predict_test(&scorer, &short, |_| Ok(())),
+        rank_catalogue(&scorer, &short, 10, |_, _| Ok(())).map(drop),
     ];
     let what = ["training", "validation", "held-out", "held-out"];
     for (error, what) in errors.into_iter().zip(what) {

@@ -12,8 +12,6 @@ use mmdlrm::train::{
     Session, TrainConfig, train, train_on,
 };
 
-use crate::training::learn;
-
 /// Ratings to train, validate and test on, with histories and audiences for the preset
 /// `best`.
 fn dataset(with_context: bool) -> Dataset {
@@ -68,7 +66,7 @@ impl Case<'_> {
         });
         let latest = checkpoints.as_ref().map(|it| it.latest().unwrap());
         let stop = AtomicBool::new(false);
-        let session: Session<EpochMetrics> = Session {
+        let session = Session {
             resumed: latest.and_then(|latest| latest.checkpoint),
             checkpoints,
             stop: Some(&stop),
@@ -82,21 +80,22 @@ impl Case<'_> {
         let config = self.preset.config(self.data.features(), 8);
         let mut model = Dlrm::new(config, 42).unwrap();
         let taken = Cell::new(0);
-        let on_step = |_| {
-            taken.set(taken.get() + 1);
-            stop.store(taken.get() >= steps, Ordering::Relaxed);
-        };
-        let on_epoch = |metrics: &EpochMetrics, _: &Dlrm| {
-            figures.push(metrics.clone());
-            Ok(())
-        };
+        let session = session
+            .on_step(|_rows| {
+                taken.set(taken.get() + 1);
+                stop.store(taken.get() >= steps, Ordering::Relaxed);
+            })
+            .on_epoch(|metrics, _model| {
+                figures.push(metrics.clone());
+                Ok(())
+            });
         let (data, config) = (self.data, &self.config);
         let ended = match self.on_device {
             true => {
                 let cpu = mmdlrm::encoders::device("cpu").unwrap();
-                train_on(&cpu, &mut model, data, config, session, on_step, on_epoch)
+                train_on(&cpu, &mut model, data, config, session)
             }
-            false => train(&mut model, data, config, session, on_step, on_epoch),
+            false => train(&mut model, data, config, session),
         };
         match ended {
             Err(Error::Stopped { .. }) => return None,
@@ -183,7 +182,7 @@ fn training_ends_early_with_the_best_epoch_and_does_so_after_a_stop_too() {
 
 fn validation_rmse(model: &Dlrm, data: &Dataset) -> f64 {
     let mut errors = mmdlrm::metrics::Regression::default();
-    mmdlrm::train::predict_validation(model, data, |rated| {
+    mmdlrm::train::predict_validation(&crate::scorer(model, data), data, |rated| {
         for rated in rated {
             errors.add(rated.prediction, rated.rating)?;
         }
@@ -207,7 +206,7 @@ fn a_checkpoint_of_another_run_is_refused() {
         resumed: checkpoints.latest().unwrap().checkpoint,
         ..Session::default()
     };
-    let error = learn(&mut model, &data, &config, session).unwrap_err();
+    let error = train(&mut model, &data, &config, session).unwrap_err();
     let error = error.to_string();
     assert!(error.contains("train.seed: 42 then, 43 now"), "{error}");
     assert!(error.contains("step-"), "{error}");
@@ -222,7 +221,7 @@ fn refusal(case: &Case, folder: &Path) -> String {
         checkpoints: Some(checkpoints),
         ..Session::default()
     };
-    let ended = learn(&mut model, case.data, &case.config, session);
+    let ended = train(&mut model, case.data, &case.config, session);
     ended.unwrap_err().to_string()
 }
 
@@ -281,6 +280,6 @@ fn a_run_without_validation_rows_cannot_end_early() {
         ..TrainConfig::default()
     };
     let session = Session::default();
-    let error = learn(&mut model, &data, &config, session).unwrap_err();
+    let error = train(&mut model, &data, &config, session).unwrap_err();
     assert!(error.to_string().contains("validation rows"), "{error}");
 }

@@ -3,8 +3,8 @@ use mmdlrm::encoders::Device;
 use mmdlrm::features::{Dataset, TrainingData};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{
-    Algorithm, CheckpointConfig, Checkpoints, Decay, EpochMetrics, Error, OptimizerConfig, Preset,
-    Result, Schedule, Session, TrainConfig, train, train_on,
+    Algorithm, CheckpointConfig, Checkpoints, Decay, Error, OptimizerConfig, Preset, Schedule,
+    Session, TrainConfig, train, train_on,
 };
 
 pub fn movielens() -> MovieLens {
@@ -27,16 +27,6 @@ pub fn dataset() -> Dataset {
     Dataset::new(&movielens, split, Vec::new()).unwrap()
 }
 
-/// Trains, and looks at nothing on the way.
-pub fn learn(
-    model: &mut Dlrm,
-    data: &impl TrainingData,
-    config: &TrainConfig,
-    session: Session<EpochMetrics>,
-) -> Result<()> {
-    train(model, data, config, session, |_| {}, |_, _| Ok(()))
-}
-
 fn losses(data: &impl TrainingData, algorithm: Algorithm, learning_rate: f64) -> (Vec<f64>, Dlrm) {
     let mut model = Dlrm::new(Preset::Dlrm.config(data.features(), 8), 42).unwrap();
     let config = TrainConfig {
@@ -50,18 +40,11 @@ fn losses(data: &impl TrainingData, algorithm: Algorithm, learning_rate: f64) ->
         ..TrainConfig::default()
     };
     let mut losses = Vec::new();
-    train(
-        &mut model,
-        data,
-        &config,
-        Session::default(),
-        |_| {},
-        |epoch, _| {
-            losses.push(epoch.train_loss);
-            Ok(())
-        },
-    )
-    .unwrap();
+    let session = Session::default().on_epoch(|epoch, _model| {
+        losses.push(epoch.train_loss);
+        Ok(())
+    });
+    train(&mut model, data, &config, session).unwrap();
     (losses, model)
 }
 
@@ -102,7 +85,7 @@ fn a_diverging_loss_stops_the_run_and_names_the_step() {
         ..TrainConfig::default()
     };
     let session = Session::default();
-    let error = learn(&mut model, &dataset, &config, session).unwrap_err();
+    let error = train(&mut model, &dataset, &config, session).unwrap_err();
     let error = error.to_string();
     assert!(error.contains("at step 2 (epoch 1), when "), "{error}");
     assert!(error.contains("_l."), "{error}");
@@ -124,19 +107,13 @@ fn a_last_step_that_goes_too_far_is_told_by_itself() {
             ..TrainConfig::default()
         };
         let model = || Dlrm::new(Preset::Dlrm.config(dataset.features(), 8), 42).unwrap();
-        let session = Session::default;
-        let of_epoch = |_: &_, _: &Dlrm| panic!("an epoch of a model that diverged is handed on");
+        let session = || {
+            Session::default()
+                .on_epoch(|_, _| panic!("an epoch of a model that diverged is handed on"))
+        };
         let results = [
-            train(&mut model(), &dataset, &config, session(), |_| {}, of_epoch),
-            train_on(
-                &Device::Cpu,
-                &mut model(),
-                &dataset,
-                &config,
-                session(),
-                |_| {},
-                of_epoch,
-            ),
+            train(&mut model(), &dataset, &config, session()),
+            train_on(&Device::Cpu, &mut model(), &dataset, &config, session()),
         ];
         for result in results {
             let error = result.unwrap_err().to_string();
@@ -164,7 +141,7 @@ fn a_model_with_a_parameter_that_is_no_number_is_not_kept() {
         ..Session::default()
     };
     let config = TrainConfig::default();
-    let error = learn(&mut model, &dataset, &config, session);
+    let error = train(&mut model, &dataset, &config, session);
     let error = error.unwrap_err().to_string();
     assert!(
         error.contains("at step 1 (epoch 1), when emb_l.0.weight had reached NaN"),
@@ -178,7 +155,7 @@ fn refused(config: &TrainConfig, part: &str) {
     let dataset = dataset();
     let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 8), 42).unwrap();
     let session = Session::default();
-    let error = learn(&mut model, &dataset, config, session);
+    let error = train(&mut model, &dataset, config, session);
     let error = error.unwrap_err();
     assert!(matches!(error, Error::Setting { .. }), "{error:?}");
     assert!(error.to_string().contains(part), "{error}");
@@ -250,7 +227,7 @@ fn predictions_do_not_see_the_labels_of_the_test_rows() {
         let dataset = Dataset::new(&movielens, split, Vec::new()).unwrap();
         let (_, model) = losses(&dataset, Algorithm::Adam, 0.003);
         let mut predictions = Vec::new();
-        mmdlrm::train::predict_test(&model, &dataset, |rated| {
+        mmdlrm::train::predict_test(&crate::scorer(&model, &dataset), &dataset, |rated| {
             predictions.extend(rated.iter().map(|rated| rated.prediction.to_bits()));
             Ok(())
         })

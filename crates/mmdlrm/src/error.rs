@@ -18,7 +18,7 @@ pub enum Error {
     Model(#[from] mmdlrm_model::Error),
     /// From training, measuring or writing.
     #[error(transparent)]
-    Train(#[from] mmdlrm_train::Error),
+    Train(mmdlrm_train::Error),
     /// A run whose data are no longer what it was made from.
     #[error("the data are not those that {} was trained on: {}; put them back as they were, or train again", run.display(), changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     OtherData {
@@ -45,6 +45,29 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A run that was begun with other settings of its model than it is to go on with.
+    #[error("{} was begun with {before}, and not with {now}; go on with that, or begin a run in another folder", run.display())]
+    OtherFit {
+        /// The run's folder.
+        run: PathBuf,
+        /// Kind and settings then, as JSON.
+        before: String,
+        /// The same now.
+        now: String,
+    },
+    /// A run whose model nobody here can read.
+    #[error("{} holds a model of the kind '{kind}', and only {known} are known here; open it with the program that made it", run.display())]
+    UnknownKind {
+        /// The run's folder.
+        run: PathBuf,
+        /// What `config.json` calls it.
+        kind: String,
+        /// The kinds that are known.
+        known: String,
+    },
+    /// A question that the run's model has no answer to.
+    #[error("the model cannot tell {0}")]
+    CannotTell(&'static str),
     /// A folder that holds an evaluation where a run is wanted.
     #[error("{} is an evaluation and no run; name the run that was evaluated, {}", path.display(), run.display())]
     Evaluation {
@@ -78,6 +101,18 @@ pub enum Error {
         /// The rule it breaks.
         rule: &'static str,
     },
+}
+
+impl From<mmdlrm_train::Error> for Error {
+    /// What data, model or metrics say is theirs, however it came here.
+    fn from(error: mmdlrm_train::Error) -> Self {
+        match error {
+            mmdlrm_train::Error::Data(error) => Self::Data(error),
+            mmdlrm_train::Error::Model(error) => Self::Model(error),
+            mmdlrm_train::Error::Metric(error) => Self::Metrics(error),
+            error => Self::Train(error),
+        }
+    }
 }
 
 /// [`std::result::Result`] with this crate's [`Error`].

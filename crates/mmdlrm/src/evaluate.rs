@@ -7,6 +7,7 @@ use std::time::Instant;
 use mmdlrm_features::TrainingData;
 use mmdlrm_train::RunFolder;
 
+use crate::kinds::Kinds;
 use crate::measure::measure;
 use crate::page::{Page, people};
 use crate::report::{Inputs, LeftOutRatings, MissingModality, Report, Seconds};
@@ -21,10 +22,26 @@ impl Experiment {
     /// epoch by are no test and are left out.
     ///
     /// # Errors
-    /// A folder without a trained run of ratings, data that are gone or not those that it
+    /// A folder without a trained run, data that are gone or not those that it
     /// was trained on, a split that leaves nothing to test on, or an `out` that holds
     /// anything but an earlier evaluation, which is replaced.
     pub fn evaluate(
+        folder: impl AsRef<Path>,
+        split: Option<&SplitConfig>,
+        out: impl Into<PathBuf>,
+        observer: &mut dyn Observer,
+    ) -> Result<Report> {
+        Kinds::default().evaluate(folder, split, out, observer)
+    }
+}
+
+impl Kinds {
+    /// As [`Experiment::evaluate`], of a run of any of these kinds.
+    ///
+    /// # Errors
+    /// The same, and a run of another kind.
+    pub fn evaluate(
+        &self,
         folder: impl AsRef<Path>,
         split: Option<&SplitConfig>,
         out: impl Into<PathBuf>,
@@ -38,14 +55,13 @@ impl Experiment {
         }
         let SavedRun {
             config,
-            made_from,
             model,
             movielens,
             split: own,
             modalities,
             posters,
             encoder,
-        } = SavedRun::load(folder, observer)?;
+        } = SavedRun::read(folder, self, observer)?;
         let wanted = match split {
             None => own.test().to_vec(),
             Some(split) => split_of(&movielens, split)?.test().to_vec(),
@@ -66,12 +82,14 @@ impl Experiment {
             by_split: known.len(),
             ..LeftOutRatings::of(&movielens.left_out)
         };
-        let data = dataset(&config, movielens, own.with_test(test)?, modalities.list)?;
+        let own = own.with_test(test)?;
+        let data = dataset(&config.experiment, movielens, own, modalities.list)?;
+        let model = model.load(&data)?;
         let inputs = Inputs {
             train_ratings: data.training_rows(),
             users: data.features().users().len(),
             movies: data.features().movies().len(),
-            parameters: model.parameters().len(),
+            parameters: model.parameters(),
             missing: MissingModality::of(data.features()),
             left_out,
             posters: modalities.posters,
@@ -87,20 +105,15 @@ impl Experiment {
             run: folder.to_owned(),
             split: split.cloned(),
         };
-        let model_config = model.config();
-        run.write_config(&ConfigFile::of_evaluation(
-            &config,
-            &made_from,
-            model_config,
-            evaluation,
-        ))?;
+        run.write_config(&ConfigFile::of_evaluation(&config, evaluation))?;
         let seconds = Seconds {
             read: start.elapsed().as_secs_f64(),
             ..Seconds::default()
         };
-        let report = measure(&model, &data, inputs, seconds, &run, observer)?;
-        let people = people(&model, &data, &catalogue)?;
-        run.write_report(&Page::of_ratings(&config, &report, &[], people)?.html()?)?;
+        let report = measure(&*model, &data, inputs, seconds, &run, observer)?;
+        let people = people(&*model, &data, &catalogue)?;
+        let page = Page::of_model(&config.experiment, &report, &[], people)?;
+        run.write_report(&page.html()?)?;
         Ok(report)
     }
 }

@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -5,13 +6,15 @@ use std::time::Instant;
 
 use mmdlrm_data::Modality;
 use mmdlrm_encoders::Device;
-use mmdlrm_features::{StreamedDataset, TrainingData};
-use mmdlrm_model::Dlrm;
-use mmdlrm_train::{Checkpoint, EpochMetrics, Replacement, RunFolder, Session, train, train_on};
+use mmdlrm_features::{Features, StreamedDataset, TrainingData};
+use mmdlrm_model::{Dlrm, DlrmConfig};
+use mmdlrm_train::{
+    EpochMetrics, Fit, Persist, Ranker, Replacement, RunFolder, Scorer, Session, train, train_on,
+};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::made_from::{MadeFrom, Opened};
+use crate::made_from::{Learned, MadeFrom, Opened};
 use crate::measure::measure;
 use crate::page::{Page, people};
 use crate::report::{Inputs, MissingModality, Report, Seconds};
@@ -34,7 +37,7 @@ use crate::{Catalogue, Error, ExperimentConfig, Observer, Result, Silent, Stage,
 /// config.train.epochs = 2;
 /// let report = Experiment::new(config)?.run(&mut Silent)?;
 /// println!("{report}");
-/// assert_eq!(report.test_ratings, 60);
+/// assert_eq!(report.errors.map(|errors| errors.test_ratings), Some(60));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Experiment {
@@ -47,8 +50,8 @@ pub struct Experiment {
 /// A run before it trains: its folder, and how it goes on.
 pub(crate) struct Run {
     place: Place,
-    /// Whether it is gone on with.
-    resumed: bool,
+    /// What it learns, where it is gone on with.
+    resumed: Option<Learned>,
     stop: Option<Arc<AtomicBool>>,
 }
 
@@ -87,7 +90,7 @@ impl Run {
         };
         Ok(Self {
             place,
-            resumed: false,
+            resumed: None,
             stop: None,
         })
     }
@@ -100,30 +103,49 @@ impl Run {
     }
 
     /// Writes `config.json`, so that the run can be gone on with, unless another's is there.
-    fn announce(&self, config: &ExperimentConfig, made_from: &MadeFrom) -> Result<()> {
+    fn announce(
+        &self,
+        learned: &Learned,
+        config: &ExperimentConfig,
+        made_from: &MadeFrom,
+    ) -> Result<()> {
         if let Place::Own(folder) = &self.place {
-            folder.write_config(&ConfigFile::<()>::of_run(config, made_from, None))?;
+            let file = ConfigFile::of_run(learned, config, made_from, &Value::Null);
+            folder.write_config(&file)?;
         }
         Ok(())
     }
 
+    /// Refuses to go on with a run that learns something else.
+    fn check(&self, learned: &Learned) -> Result<()> {
+        match &self.resumed {
+            Some(before) if before != learned => Err(Error::OtherFit {
+                run: self.path().to_owned(),
+                before: before.to_string(),
+                now: learned.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes the place of the run that was there, if any, and writes `config.json`: all that
     /// could be wrong with this one has been found out.
-    pub fn begin<M: Serialize>(
+    pub fn begin(
         self,
         config: &ExperimentConfig,
         made_from: MadeFrom,
-        model: &M,
+        learned: &Learned,
+        shape: &Value,
     ) -> Result<Running> {
         let folder = match self.place {
             Place::Own(folder) => folder,
             Place::Others(replacement) => replacement.begin()?,
         };
-        folder.write_config(&ConfigFile::of_run(config, &made_from, Some(model)))?;
+        folder.write_config(&ConfigFile::of_run(learned, config, &made_from, shape))?;
         Ok(Running {
             folder,
             made_from,
-            resumed: self.resumed,
+            resumed: self.resumed.is_some(),
             stop: self.stop,
         })
     }
@@ -131,17 +153,47 @@ impl Run {
 
 impl Running {
     /// Writes the model, as the run's.
-    pub fn write_model(&self, safetensors: &[u8]) -> mmdlrm_train::Result<()> {
-        self.folder.write_model(safetensors, &self.made_from.run)
+    pub fn write_model(&self, model: &dyn Persist) -> mmdlrm_train::Result<()> {
+        let file = model.to_safetensors()?;
+        self.folder.write_model(&file, &self.made_from.run)
+    }
+
+    /// Lets `learn` train, over `rows` rows in all, in a session that keeps the figures and
+    /// the model of each epoch in the run's folder. Returns what it learned, and the seconds
+    /// that were spent before the run was gone on with.
+    pub fn train<T>(
+        &self,
+        config: &ExperimentConfig,
+        rows: usize,
+        observer: &mut dyn Observer,
+        learn: impl FnOnce(Session) -> mmdlrm_train::Result<T>,
+    ) -> Result<(T, f64)> {
+        let session = self.session(config, observer)?;
+        let before = session.resumed.as_ref();
+        let before = before.map_or(0.0, |checkpoint| checkpoint.progress.spent());
+        observer.begin(Stage::Train, rows as u64);
+        // Both callbacks tell the same observer.
+        let observer = RefCell::new(observer);
+        let session = session
+            .on_step(|rows| observer.borrow_mut().advance(rows as u64))
+            .on_epoch(|metrics, model| {
+                self.folder.append_metrics(metrics)?;
+                self.write_model(model)?;
+                observer.borrow_mut().epoch(metrics);
+                Ok(())
+            });
+        let learned = learn(session)?;
+        observer.borrow_mut().end();
+        Ok((learned, before))
     }
 
     /// How training begins or goes on: from the newest checkpoint that is whole, with
     /// the figures of the epochs before it in `metrics.jsonl` and no others.
-    pub fn session<M: Serialize + DeserializeOwned>(
+    pub fn session(
         &self,
         config: &ExperimentConfig,
         observer: &mut dyn Observer,
-    ) -> Result<Session<'_, M>> {
+    ) -> Result<Session<'_>> {
         let checkpoints = self.folder.checkpoints(config.checkpoints);
         let mut session = Session {
             checkpoints: Some(checkpoints.clone()),
@@ -203,6 +255,8 @@ impl Experiment {
         let SavedConfig {
             experiment,
             made_from,
+            learned,
+            ..
         } = SavedConfig::read(&path)?;
         let config = ExperimentConfig {
             out: path.clone(),
@@ -216,7 +270,7 @@ impl Experiment {
         Self::open(config, Some(opened), |_| {
             Ok(Run {
                 place: Place::Own(folder),
-                resumed: true,
+                resumed: Some(learned),
                 stop: None,
             })
         })
@@ -255,12 +309,40 @@ impl Experiment {
         })
     }
 
-    /// Does the work.
+    /// Does the work, with the model that the configuration describes.
     ///
     /// # Errors
     /// Another [task](Self::task), a loss that diverges, a device that fails, or a folder
     /// that can no longer be written.
     pub fn run(self, observer: &mut dyn Observer) -> Result<Report> {
+        let device = mmdlrm_encoders::device(&self.config.device)?;
+        let fit = OwnFit {
+            config: self.config.clone(),
+            device,
+        };
+        let learned = Learned::of_config::<Scorer<Dlrm>>();
+        self.learn(&fit, &learned, observer)
+    }
+
+    /// Does the work with a model of one's own: it is trained on what the configuration
+    /// reads and holds out, kept, measured and reported as any other, and can be gone on with
+    /// and asked for ([`Kinds`](crate::Kinds)). What the configuration says of models and
+    /// their training is not looked at.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; a run to go on with that was begun with other settings
+    /// ([`Error::OtherFit`]), and what `fit` says.
+    pub fn fit(self, fit: &impl Fit, observer: &mut dyn Observer) -> Result<Report> {
+        let learned = Learned::by(fit)?;
+        self.learn(fit, &learned, observer)
+    }
+
+    fn learn(
+        self,
+        fit: &impl Fit,
+        learned: &Learned,
+        observer: &mut dyn Observer,
+    ) -> Result<Report> {
         let Prepared {
             config,
             release,
@@ -270,9 +352,10 @@ impl Experiment {
             made_from,
             run,
             seconds,
-        } = self.prepare(Task::Rate, observer)?;
-        let task = Rating {
+        } = self.prepare(Task::Rate, learned, observer)?;
+        let task = Learning {
             config,
+            learned,
             catalogue,
             inputs,
             made_from,
@@ -284,18 +367,23 @@ impl Experiment {
                 movielens, split, ..
             } => {
                 let data = dataset(&task.config, movielens, split, modalities)?;
-                task.train_and_measure(&data, observer)
+                task.learn_and_measure(fit, &data, observer)
             }
             Release::Streamed { movielens, split } => {
                 let scratch = task.run.path();
                 let data = StreamedDataset::new(movielens, split, modalities, scratch)?;
-                task.train_and_measure(&data, observer)
+                task.learn_and_measure(fit, &data, observer)
             }
         }
     }
 
     /// Encodes.
-    pub(crate) fn prepare(self, task: Task, observer: &mut dyn Observer) -> Result<Prepared> {
+    pub(crate) fn prepare(
+        self,
+        task: Task,
+        learned: &Learned,
+        observer: &mut dyn Observer,
+    ) -> Result<Prepared> {
         let Self {
             config,
             mut sources,
@@ -309,7 +397,11 @@ impl Experiment {
                 rule: "ratings are learned by run, what comes next by rank",
             });
         }
-        run.announce(&config, &sources.made_from)?;
+        run.check(learned)?;
+        if run.resumed.is_none() {
+            sources.made_from = sources.made_from.with(learned);
+        }
+        run.announce(learned, &config, &sources.made_from)?;
         let start = Instant::now();
         let modalities = sources.encode(observer)?;
         let Sources {
@@ -342,8 +434,9 @@ impl Experiment {
 }
 
 /// What is left to do once the data are ready.
-struct Rating {
+struct Learning<'a> {
     config: ExperimentConfig,
+    learned: &'a Learned,
     catalogue: Catalogue,
     inputs: Inputs,
     made_from: MadeFrom,
@@ -351,14 +444,16 @@ struct Rating {
     seconds: Seconds,
 }
 
-impl Rating {
-    fn train_and_measure(
+impl Learning<'_> {
+    fn learn_and_measure(
         self,
+        fit: &impl Fit,
         data: &impl TrainingData,
         observer: &mut dyn Observer,
     ) -> Result<Report> {
         let Self {
             config,
+            learned,
             catalogue,
             inputs,
             made_from,
@@ -366,64 +461,72 @@ impl Rating {
             mut seconds,
         } = self;
         let features = data.features();
-        let mut model = Dlrm::new(config.preset.config(features, config.dim), config.seed)?;
+        let start = Instant::now();
+        let shape = fit.check(features)?;
+        let run = run.begin(&config, made_from, learned, &shape)?;
+        let rows = fit.rows(data);
+        let (model, before) =
+            run.train(&config, rows, observer, |session| fit.fit(data, session))?;
+        // The best epoch's need not be the last's.
+        run.write_model(&model)?;
+        seconds.train = before + start.elapsed().as_secs_f64();
         let inputs = Inputs {
             train_ratings: data.training_rows(),
             users: features.users().len(),
             movies: features.movies().len(),
-            parameters: model.parameters().len(),
+            parameters: model.parameters(),
             missing: MissingModality::of(features),
             ..inputs
         };
-        let start = Instant::now();
-        let device = mmdlrm_encoders::device(&config.device)?;
-        let run = run.begin(&config, made_from, model.config())?;
-        let before = train_model(&device, &mut model, data, &config, &run, observer)?;
-        seconds.train = before + start.elapsed().as_secs_f64();
         let folder = &run.folder;
         let report = measure(&model, data, inputs, seconds, folder, observer)?;
         let epochs: Vec<EpochMetrics> = folder.read_metrics()?;
         let people = people(&model, data, &catalogue)?;
-        folder.write_report(&Page::of_ratings(&config, &report, &epochs, people)?.html()?)?;
+        folder.write_report(&Page::of_model(&config, &report, &epochs, people)?.html()?)?;
         Ok(report)
     }
 }
 
-/// Trains, keeping the figures and the model of each epoch in the run folder. Returns
-/// the seconds that were spent before the run was gone on with.
-fn train_model(
-    device: &Device,
-    model: &mut Dlrm,
-    data: &impl TrainingData,
-    config: &ExperimentConfig,
-    run: &Running,
-    observer: &mut dyn Observer,
-) -> Result<f64> {
-    let session = run.session(config, observer)?;
-    let (folder, config) = (&run.folder, &config.train);
-    let rows = data.training_rows() * config.epochs;
-    observer.begin(Stage::Train, rows as u64);
-    let mut before = 0.0;
-    if let Some(Checkpoint { progress, .. }) = &session.resumed {
-        let done = progress.rows_done(data.training_rows(), config.batch_size);
-        observer.advance(done as u64);
-        before = progress.spent(|epoch: &EpochMetrics| epoch.seconds);
+/// The model that a configuration describes.
+struct OwnFit {
+    config: ExperimentConfig,
+    device: Device,
+}
+
+impl OwnFit {
+    fn shape(&self, features: &Features) -> DlrmConfig {
+        self.config.preset.config(features, self.config.dim)
     }
-    // Both callbacks tell the same observer.
-    let observer = std::cell::RefCell::new(observer);
-    let on_step = |rows| observer.borrow_mut().advance(rows as u64);
-    let on_epoch = |metrics: &EpochMetrics, model: &Dlrm| {
-        folder.append_metrics(metrics)?;
-        run.write_model(&model.to_safetensors()?)?;
-        observer.borrow_mut().epoch(metrics);
-        Ok(())
-    };
-    match device {
-        Device::Cpu => train(model, data, config, session, on_step, on_epoch)?,
-        device => train_on(device, model, data, config, session, on_step, on_epoch)?,
+}
+
+impl Serialize for OwnFit {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        self.config.serialize(serializer)
     }
-    // The best epoch's need not be the last's.
-    run.write_model(&model.to_safetensors()?)?;
-    observer.borrow_mut().end();
-    Ok(before)
+}
+
+impl Fit for OwnFit {
+    type Model = Scorer<Dlrm>;
+
+    fn check(&self, features: &Features) -> mmdlrm_train::Result<Value> {
+        let shape = self.shape(features);
+        shape.validate()?;
+        Ok(serde_json::to_value(shape)?)
+    }
+
+    fn rows(&self, data: &impl TrainingData) -> usize {
+        data.training_rows() * self.config.train.epochs
+    }
+
+    fn fit(&self, data: &impl TrainingData, session: Session) -> mmdlrm_train::Result<Self::Model> {
+        let mut model = Dlrm::new(self.shape(data.features()), self.config.seed)?;
+        match &self.device {
+            Device::Cpu => train(&mut model, data, &self.config.train, session)?,
+            device => train_on(device, &mut model, data, &self.config.train, session)?,
+        }
+        Scorer::new(model, data.features().clone())
+    }
 }

@@ -27,7 +27,7 @@
 //!     ..ExperimentConfig::default()
 //! };
 //! let report = Experiment::new(config)?.run(&mut Silent)?;
-//! assert!(report.rmse > 0.0 && report.ndcg_at_10 > 0.0);
+//! assert!(report.rmse() > Some(0.0) && report.ndcg_at_10 > 0.0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -45,6 +45,7 @@ mod config;
 mod error;
 mod evaluate;
 mod experiment;
+mod kinds;
 mod made_from;
 mod measure;
 mod modalities;
@@ -59,6 +60,7 @@ mod sources;
 pub use config::{Clip, EncoderConfig, ExperimentConfig, Source, SplitConfig, Task};
 pub use error::{Error, Result};
 pub use experiment::Experiment;
+pub use kinds::Kinds;
 pub use modalities::{Encoders, Modalities, ModalityEncoder};
 pub use observer::{Observer, Silent, Stage};
 pub use page::Density;
@@ -67,8 +69,8 @@ pub use recommend::{
     Catalogue, Fan, Movie, Newcomer, Query, Reason, Recommendation, Recommender, Similar,
 };
 pub use report::{
-    FEW_RATINGS, GroupError, GroupNdcg, Inputs, LeftOutRatings, MissingModality, RANKING_CUT_OFF,
-    Report, Seconds,
+    Errors, FEW_RATINGS, GroupError, GroupNdcg, Inputs, LeftOutRatings, MissingModality,
+    RANKING_CUT_OFF, Report, Seconds,
 };
 
 #[cfg(doctest)]

@@ -1,9 +1,11 @@
 //! What a run was made from, and whether that is still there.
 
+use std::fmt;
 use std::path::Path;
 
 use mmdlrm_data::{DataFingerprint, DataPart};
 use mmdlrm_encoders::Identity;
+use mmdlrm_train::{Fit, Persist};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, ExperimentConfig, Result};
@@ -58,6 +60,60 @@ impl MadeFrom {
             split,
             encoders,
         })
+    }
+
+    /// The same with a name that `learned` has a part in, where the configuration does not
+    /// say how.
+    pub fn with(self, learned: &Learned) -> Self {
+        if learned.fit.is_none() {
+            return self;
+        }
+        let words = learned.to_string();
+        let words = words.bytes().chain(self.run.bytes()).map(u32::from);
+        let part = DataPart::of_words("fit", words);
+        let all: DataFingerprint = [part].into_iter().collect();
+        Self {
+            run: all.digest(),
+            ..self
+        }
+    }
+}
+
+/// What is learned: the kind of the model and, where the configuration does not say it, how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Learned {
+    #[serde(rename = "model_kind")]
+    pub kind: String,
+    /// Settings of somebody else's [`Fit`](mmdlrm_train::Fit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<serde_json::Value>,
+}
+
+impl Learned {
+    /// A model of this project's own, which the configuration describes.
+    pub fn of_config<M: Persist>() -> Self {
+        Self {
+            kind: M::kind().to_owned(),
+            fit: None,
+        }
+    }
+
+    /// By somebody else's settings.
+    pub fn by<F: Fit>(fit: &F) -> Result<Self> {
+        Ok(Self {
+            fit: Some(serde_json::to_value(fit)?),
+            ..Self::of_config::<F::Model>()
+        })
+    }
+}
+
+impl fmt::Display for Learned {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        match &self.fit {
+            Some(fit) => write!(f, " {fit}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -6,12 +6,13 @@ use std::time::Instant;
 use mmdlrm_data::Modality;
 use mmdlrm_features::TrainingData;
 use mmdlrm_metrics::{Breakdown, PerUser, Protocol, Regression};
-use mmdlrm_model::Dlrm;
-use mmdlrm_train::{RatedPrediction, RunFolder, predict_test, rank_catalogue};
+use mmdlrm_train::{Ranker, RatedPrediction, Rater, RunFolder, predict_test, rank_catalogue};
 use serde::Serialize;
 
 use crate::page::Density;
-use crate::report::{FEW_RATINGS, GroupError, GroupNdcg, Inputs, RANKING_CUT_OFF, Report, Seconds};
+use crate::report::{
+    Errors, FEW_RATINGS, GroupError, GroupNdcg, Inputs, RANKING_CUT_OFF, Report, Seconds,
+};
 use crate::{Error, Observer, Result, Stage};
 
 /// The last line of `metrics.jsonl`.
@@ -29,16 +30,67 @@ const USER_GROUPS: [u64; 3] = [0, 49, 199];
 pub(crate) const CONFIDENCE: f64 = 0.95;
 pub(crate) const RESAMPLES: usize = 1000;
 
-/// Predicts and ranks, and leaves predictions and final figures in the run
-/// folder.
+/// Predicts, where the model predicts stars, and ranks; leaves predictions and final figures
+/// in the run folder.
 pub(crate) fn measure(
-    model: &Dlrm,
+    model: &dyn Ranker,
     data: &impl TrainingData,
     inputs: Inputs,
     mut seconds: Seconds,
     run: &RunFolder,
     observer: &mut dyn Observer,
 ) -> Result<Report> {
+    let errors = model.rater().map(|rater| predict(rater, data, run));
+    let errors = errors.transpose()?;
+
+    let start = Instant::now();
+    let user_counts = data.features().user_counts();
+    observer.begin(Stage::Rank, test_users(data)?);
+    let mut ndcg_by_user: Breakdown<PerUser> = Breakdown::new(&USER_GROUPS);
+    let ranking = rank_catalogue(model, data, RANKING_CUT_OFF, |user, ndcg| {
+        let group = ndcg_by_user.at(user_counts[user as usize].into());
+        group.add(ndcg)?;
+        observer.advance(1);
+        Ok(())
+    })?;
+    observer.end();
+    seconds.rank = start.elapsed().as_secs_f64();
+    let ndcg_by_user = ndcg_by_user.groups().map(|(ratings, ndcg)| GroupNdcg {
+        group: format!("user with {ratings} training ratings"),
+        users: ndcg.users(),
+        ndcg: ndcg.mean(),
+    });
+    let report = Report {
+        errors,
+        ndcg_by_user_ratings: ndcg_by_user.collect(),
+        ranking_protocol: Protocol::FullCatalogue.to_string(),
+        ndcg_interval: ranking.interval(CONFIDENCE, RESAMPLES, 0),
+        test_users: ranking.users(),
+        catalogue: data.features().movies().len(),
+        ndcg_at_10: figure(ranking.mean())?,
+        inputs,
+        seconds,
+        out: run.path().to_owned(),
+    };
+    run.append_metrics(&FinalMetrics {
+        r#final: true,
+        report: &report,
+    })?;
+    Ok(report)
+}
+
+/// Users with held-out ratings.
+fn test_users(data: &impl TrainingData) -> Result<u64> {
+    let mut users = 0;
+    data.for_each_test_user(|_| {
+        users += 1;
+        Ok::<_, mmdlrm_data::Error>(())
+    })?;
+    Ok(users)
+}
+
+/// Predicts every held-out rating, writes the predictions, and says how far they are off.
+fn predict(model: &dyn Rater, data: &impl TrainingData, run: &RunFolder) -> Result<Errors> {
     let movie_counts = data.features().movie_counts();
     let user_counts = data.features().user_counts();
     let (mut all, mut few) = (Regression::default(), Regression::default());
@@ -70,59 +122,25 @@ pub(crate) fn measure(
             write(rated)
         })
     })?;
-
-    let start = Instant::now();
-    observer.begin(Stage::Rank, users.len() as u64);
-    let mut ndcg_by_user: Breakdown<PerUser> = Breakdown::new(&USER_GROUPS);
-    let ranking = rank_catalogue(model, data, RANKING_CUT_OFF, |user, ndcg| {
-        let group = ndcg_by_user.at(user_counts[user as usize].into());
-        group.add(ndcg)?;
-        observer.advance(1);
-        Ok(())
-    })?;
-    observer.end();
-    seconds.rank = start.elapsed().as_secs_f64();
-
     let mut squared_errors = PerUser::default();
     for user in users.values() {
         squared_errors.add_sum(user.squared_error(), user.count() as f64)?;
     }
-    let interval = |of: &PerUser| of.interval(CONFIDENCE, RESAMPLES, 0);
-    let report = Report {
+    let interval = squared_errors.interval(CONFIDENCE, RESAMPLES, 0);
+    Ok(Errors {
         test_ratings: all.count(),
-        r2: all.r2(),
-        rmse_interval: interval(&squared_errors).map(|(low, high)| (low.sqrt(), high.sqrt())),
-        by_movie_ratings: errors("movie", &by_movie_ratings),
-        by_user_ratings: errors("user", &by_user_ratings),
-        by_modality: by_modality.errors(),
-        ndcg_by_user_ratings: ndcg_by_user
-            .groups()
-            .map(|(ratings, ndcg)| GroupNdcg {
-                group: format!("user with {ratings} training ratings"),
-                users: ndcg.users(),
-                ndcg: ndcg.mean(),
-            })
-            .collect(),
-        density,
-        ranking_protocol: Protocol::FullCatalogue.to_string(),
-        ndcg_interval: interval(&ranking),
         mse: figure(all.mse())?,
         rmse: figure(all.rmse())?,
         mae: figure(all.mae())?,
+        r2: all.r2(),
+        rmse_interval: interval.map(|(low, high)| (low.sqrt(), high.sqrt())),
+        by_movie_ratings: errors("movie", &by_movie_ratings),
+        by_user_ratings: errors("user", &by_user_ratings),
+        by_modality: by_modality.errors(),
         few_ratings: few.count(),
         few_ratings_rmse: few.rmse(),
-        test_users: ranking.users(),
-        catalogue: movie_counts.len(),
-        ndcg_at_10: figure(ranking.mean())?,
-        inputs,
-        seconds,
-        out: run.path().to_owned(),
-    };
-    run.append_metrics(&FinalMetrics {
-        r#final: true,
-        report: &report,
-    })?;
-    Ok(report)
+        density,
+    })
 }
 
 /// A figure over what is held out.

@@ -1,4 +1,4 @@
-use mmdlrm_train::{EpochMetrics, NextItemEpoch};
+use mmdlrm_train::EpochMetrics;
 
 /// A part of an experiment that takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +39,6 @@ pub trait Observer {
 
     /// An epoch is over.
     fn epoch(&mut self, metrics: &EpochMetrics) {
-        let _ = metrics;
-    }
-
-    /// An epoch of [`Experiment::rank`](crate::Experiment::rank) is over.
-    fn next_item_epoch(&mut self, metrics: &NextItemEpoch) {
         let _ = metrics;
     }
 

@@ -1,4 +1,3 @@
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -7,17 +6,16 @@ use std::time::Instant;
 use mmdlrm_data::MovieLens;
 use mmdlrm_metrics::{PerUser, Protocol, TopK, ndcg_at_k};
 use mmdlrm_model::NextItem;
-use mmdlrm_train::{
-    CandidateScore, Checkpoint, NextItemData, NextItemEpoch, score_candidates, train_next_item,
-};
+use mmdlrm_train::{CandidateScore, EpochMetrics, NextItemData, score_candidates, train_next_item};
 use serde::Serialize;
 
 use crate::experiment::Prepared;
+use crate::made_from::Learned;
 use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES, figure};
 use crate::page::Page;
 use crate::report::{Inputs, RANKING_CUT_OFF, Seconds};
 use crate::sources::Release;
-use crate::{Experiment, Observer, Result, Stage, Task};
+use crate::{Experiment, Observer, Result, Task};
 
 /// Seconds after the rating before, within which a rating belongs to the same
 /// sitting for sure.
@@ -93,6 +91,7 @@ impl Experiment {
     /// # Errors
     /// Another task, a loss that diverges, or a folder that can no longer be written.
     pub fn rank(self, observer: &mut dyn Observer) -> Result<RankingReport> {
+        let learned = Learned::of_config::<NextItem>();
         let Prepared {
             config,
             release,
@@ -102,7 +101,7 @@ impl Experiment {
             run,
             mut seconds,
             ..
-        } = self.prepare(Task::Rank, observer)?;
+        } = self.prepare(Task::Rank, &learned, observer)?;
         let Release::Whole {
             movielens,
             split,
@@ -114,7 +113,8 @@ impl Experiment {
         let start = Instant::now();
         let data = NextItemData::new(&movielens, &split, &candidates, &modalities)?;
         let mut model = data.model(config.dim, config.seed)?;
-        let run = run.begin(&config, made_from, model.config())?;
+        let shape = serde_json::to_value(model.config())?;
+        let run = run.begin(&config, made_from, &learned, &shape)?;
         let sequences = data.sequences();
         let inputs = Inputs {
             train_ratings: sequences.len(),
@@ -123,25 +123,13 @@ impl Experiment {
             parameters: model.parameters().len(),
             ..inputs
         };
-        let session = run.session(&config, observer)?;
-        let (folder, train) = (&run.folder, &config.next_item);
-        let rows = sequences.places(0).len();
-        observer.begin(Stage::Train, (rows * train.epochs) as u64);
-        if let Some(Checkpoint { progress, .. }) = &session.resumed {
-            observer.advance(progress.rows_done(rows, train.batch_size) as u64);
-            seconds.train = progress.spent(|epoch: &NextItemEpoch| epoch.seconds);
-        }
-        let told = RefCell::new(&mut *observer);
-        let on_step = |rows| told.borrow_mut().advance(rows as u64);
-        let on_epoch = |metrics: &NextItemEpoch, model: &NextItem| {
-            folder.append_metrics(metrics)?;
-            run.write_model(&model.to_safetensors()?)?;
-            told.borrow_mut().next_item_epoch(metrics);
-            Ok(())
-        };
-        train_next_item(&mut model, &data, train, session, on_step, on_epoch)?;
-        run.write_model(&model.to_safetensors()?)?;
-        observer.end();
+        let train = &config.next_item;
+        let rows = sequences.places(0).len() * train.epochs;
+        ((), seconds.train) = run.train(&config, rows, observer, |session| {
+            train_next_item(&mut model, &data, train, session)
+        })?;
+        run.write_model(&model)?;
+        let folder = &run.folder;
         seconds.train += start.elapsed().as_secs_f64();
 
         let start = Instant::now();
@@ -188,7 +176,7 @@ impl Experiment {
             r#final: true,
             report: &report,
         })?;
-        let epochs: Vec<NextItemEpoch> = folder.read_metrics()?;
+        let epochs: Vec<EpochMetrics> = folder.read_metrics()?;
         folder.write_report(&Page::of_ranking(&config, &report, &epochs)?.html()?)?;
         Ok(report)
     }

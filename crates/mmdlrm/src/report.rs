@@ -17,6 +17,40 @@ pub const RANKING_CUT_OFF: usize = 10;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
+    /// Errors of predicted stars; `None` of a model that predicts none.
+    #[serde(flatten)]
+    pub errors: Option<Errors>,
+    /// Users with held-out ratings.
+    pub test_users: u64,
+    /// Movies that are ranked for each, those of the training set left out.
+    pub catalogue: usize,
+    /// Which items compete in it.
+    pub ranking_protocol: String,
+    /// Mean nDCG@10 over those users, the held-out rating as graded relevance.
+    pub ndcg_at_10: f64,
+    /// 95 % confidence interval of [`Self::ndcg_at_10`], by users drawn with replacement.
+    pub ndcg_interval: Option<(f64, f64)>,
+    /// [`Self::ndcg_at_10`] by the training ratings of the user.
+    pub ndcg_by_user_ratings: Vec<GroupNdcg>,
+    /// The rest: what went in.
+    pub inputs: Inputs,
+    /// Seconds of each stage.
+    pub seconds: Seconds,
+    /// The run's folder.
+    pub out: PathBuf,
+}
+
+impl Report {
+    /// Root mean squared error of predicted stars; `None` of a model that predicts none.
+    pub fn rmse(&self) -> Option<f64> {
+        self.errors.as_ref().map(|errors| errors.rmse)
+    }
+}
+
+/// How far predicted stars are from those that were given.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Errors {
     /// Held-out ratings.
     pub test_ratings: u64,
     /// Mean squared error, in stars².
@@ -42,27 +76,9 @@ pub struct Report {
     pub few_ratings: u64,
     /// Root mean squared error on those; `None` where there are none.
     pub few_ratings_rmse: Option<f64>,
-    /// Users with held-out ratings.
-    pub test_users: u64,
-    /// Movies that are ranked for each, those of the training set left out.
-    pub catalogue: usize,
-    /// Which items compete in it.
-    pub ranking_protocol: String,
-    /// 95 % confidence interval of [`Self::ndcg_at_10`], likewise.
-    pub ndcg_interval: Option<(f64, f64)>,
-    /// [`Self::ndcg_at_10`] by the training ratings of the user.
-    pub ndcg_by_user_ratings: Vec<GroupNdcg>,
     /// Held-out ratings by what was given and what was predicted.
     #[serde(skip)]
     pub density: Density,
-    /// Mean nDCG@10 over those users, the held-out rating as graded relevance.
-    pub ndcg_at_10: f64,
-    /// The rest: what went in.
-    pub inputs: Inputs,
-    /// Seconds of each stage.
-    pub seconds: Seconds,
-    /// The run's folder.
-    pub out: PathBuf,
 }
 
 /// Errors on a group of held-out ratings.
@@ -186,22 +202,10 @@ pub struct Seconds {
     pub rank: f64,
 }
 
-impl fmt::Display for Report {
-    /// A table to paste into a message.
+impl fmt::Display for Errors {
+    /// Rows of a table.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Inputs {
-            train_ratings,
-            users,
-            movies,
-            ..
-        } = &self.inputs;
-        writeln!(f, "| test metric | value | over |")?;
-        writeln!(f, "| --- | ---: | --- |")?;
         let ratings = format!("{} held-out ratings", self.test_ratings);
-        let interval = |interval: Option<(f64, f64)>| match interval {
-            None => String::new(),
-            Some((low, high)) => format!(" ({low:.4}–{high:.4})"),
-        };
         writeln!(
             f,
             "| RMSE (stars, 95 % interval over users) | {:.4}{} | {ratings} |",
@@ -225,6 +229,32 @@ impl fmt::Display for Report {
             if let Some(rmse) = rmse {
                 writeln!(f, "| RMSE, {group} | {rmse:.4} | {count} of them |")?;
             }
+        }
+        Ok(())
+    }
+}
+
+/// As it stands behind a figure.
+fn interval(interval: Option<(f64, f64)>) -> String {
+    match interval {
+        None => String::new(),
+        Some((low, high)) => format!(" ({low:.4}–{high:.4})"),
+    }
+}
+
+impl fmt::Display for Report {
+    /// A table to paste into a message.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Inputs {
+            train_ratings,
+            users,
+            movies,
+            ..
+        } = &self.inputs;
+        writeln!(f, "| test metric | value | over |")?;
+        writeln!(f, "| --- | ---: | --- |")?;
+        if let Some(errors) = &self.errors {
+            write!(f, "{errors}")?;
         }
         writeln!(
             f,

@@ -3,27 +3,31 @@
 use std::path::{Path, PathBuf};
 
 use mmdlrm_data::{MovieLens, Poster, Split};
-use mmdlrm_model::Dlrm;
-use mmdlrm_train::RunFolder;
+use mmdlrm_features::Dataset;
+use mmdlrm_train::{Ranker, RunFolder};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::made_from::{MadeFrom, Opened};
+use crate::kinds::{Kinds, Load};
+use crate::made_from::{Learned, MadeFrom, Opened};
 use crate::modalities::{Modalities, ModalityEncoder};
 use crate::sources::{Release, Sources};
 use crate::{Error, ExperimentConfig, Observer, Result, SplitConfig, Stage, Task};
 
 /// `config.json` of a run, or of an evaluation of one.
 #[derive(Serialize)]
-pub(crate) struct ConfigFile<'a, M> {
+pub(crate) struct ConfigFile<'a> {
     version: &'static str,
     kind: Kind,
+    #[serde(flatten)]
+    learned: &'a Learned,
     experiment: &'a ExperimentConfig,
     made_from: &'a MadeFrom,
     #[serde(skip_serializing_if = "Option::is_none")]
     evaluation: Option<Evaluation>,
-    /// `None` until the data are read.
-    model: Option<&'a M>,
+    /// Its shape; `null` until the data are read.
+    model: &'a Value,
     threads: usize,
 }
 
@@ -43,15 +47,17 @@ pub(crate) struct Evaluation {
     pub split: Option<SplitConfig>,
 }
 
-impl<'a, M: Serialize> ConfigFile<'a, M> {
+impl<'a> ConfigFile<'a> {
     pub fn of_run(
+        learned: &'a Learned,
         experiment: &'a ExperimentConfig,
         made_from: &'a MadeFrom,
-        model: Option<&'a M>,
+        model: &'a Value,
     ) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             kind: Kind::Run,
+            learned,
             experiment,
             made_from,
             evaluation: None,
@@ -60,16 +66,17 @@ impl<'a, M: Serialize> ConfigFile<'a, M> {
         }
     }
 
-    pub fn of_evaluation(
-        experiment: &'a ExperimentConfig,
-        made_from: &'a MadeFrom,
-        model: &'a M,
-        evaluation: Evaluation,
-    ) -> Self {
+    pub fn of_evaluation(saved: &'a SavedConfig, evaluation: Evaluation) -> Self {
+        let SavedConfig {
+            experiment,
+            made_from,
+            learned,
+            model,
+        } = saved;
         Self {
             kind: Kind::Evaluation,
             evaluation: Some(evaluation),
-            ..Self::of_run(experiment, made_from, Some(model))
+            ..Self::of_run(learned, experiment, made_from, model)
         }
     }
 }
@@ -79,6 +86,10 @@ impl<'a, M: Serialize> ConfigFile<'a, M> {
 pub(crate) struct SavedConfig {
     pub experiment: ExperimentConfig,
     pub made_from: MadeFrom,
+    #[serde(flatten)]
+    pub learned: Learned,
+    #[serde(default)]
+    pub model: Value,
 }
 
 /// What every version's has, or lacks.
@@ -118,10 +129,10 @@ impl SavedConfig {
     }
 }
 
+/// A run and what it was made from, read; its model is not yet.
 pub(crate) struct SavedRun {
-    pub config: ExperimentConfig,
-    pub made_from: MadeFrom,
-    pub model: Dlrm,
+    pub config: SavedConfig,
+    pub model: SavedModel,
     pub movielens: MovieLens,
     pub split: Split,
     pub modalities: Modalities,
@@ -129,35 +140,48 @@ pub(crate) struct SavedRun {
     pub encoder: Option<ModalityEncoder>,
 }
 
+/// A model's file, and who reads it.
+pub(crate) struct SavedModel {
+    file: Vec<u8>,
+    load: Load,
+}
+
+impl SavedModel {
+    /// The model, given what it was trained on.
+    pub fn load(self, data: &Dataset) -> Result<Box<dyn Ranker>> {
+        Ok((self.load)(&self.file, data)?)
+    }
+}
+
 impl SavedRun {
-    /// Loads a run that predicts ratings, if what it was made from is there, the same to the
-    /// last star. Ratings are read into memory whether they were streamed or not: features
-    /// are the same.
-    pub fn load(folder: &Path, observer: &mut dyn Observer) -> Result<Self> {
-        let SavedConfig {
-            experiment,
-            made_from,
-        } = SavedConfig::read(folder)?;
-        if experiment.task != Task::Rate {
+    /// Reads a run over the whole catalogue, if what it was made from is there, the same to
+    /// the last star. Ratings are read into memory whether they were streamed or not:
+    /// features are the same.
+    pub fn read(folder: &Path, kinds: &Kinds, observer: &mut dyn Observer) -> Result<Self> {
+        let mut config = SavedConfig::read(folder)?;
+        if config.experiment.task != Task::Rate {
             return Err(Error::Setting {
                 setting: "task of the run",
-                value: format!("{:?}", experiment.task),
+                value: format!("{:?}", config.experiment.task),
                 rule: "only a model of ratings can be asked",
             });
         }
-        let config = ExperimentConfig {
-            out: folder.to_owned(),
-            stream: false,
-            ..experiment
-        };
+        let kind = &config.learned.kind;
+        let load = kinds.get(kind).ok_or_else(|| Error::UnknownKind {
+            run: folder.to_owned(),
+            kind: kind.clone(),
+            known: kinds.names().collect::<Vec<_>>().join(", "),
+        })?;
+        config.experiment.out = folder.to_owned();
+        config.experiment.stream = false;
         observer.begin(Stage::ReadModel, 0);
-        let model = Dlrm::from_safetensors(&RunFolder::model_of(folder, &made_from.run)?)?;
+        let file = RunFolder::model_of(folder, &config.made_from.run)?;
         observer.end();
         let opened = Opened {
             folder,
-            made_from: &made_from,
+            made_from: &config.made_from,
         };
-        let mut sources = Sources::open(&config, Some(opened), observer)?;
+        let mut sources = Sources::open(&config.experiment, Some(opened), observer)?;
         let modalities = sources.encode(observer)?;
         let Release::Whole {
             movielens, split, ..
@@ -167,8 +191,7 @@ impl SavedRun {
         };
         Ok(Self {
             config,
-            made_from,
-            model,
+            model: SavedModel { file, load },
             movielens,
             split,
             modalities,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::files::{write_error, write_whole};
-use crate::{Error, Result, RunIdentity};
+use crate::{EpochMetrics, Error, Kept, Result, RunIdentity, Tensors};
 
 /// Keys of the file's metadata: where the run stood, as JSON, and the hash of that
 /// and of all tensors.
@@ -21,7 +21,7 @@ const HASH_KEY: &str = "mmdlrm_xxh3";
 /// depends on seeds and on these numbers, so that they are the random state too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Progress<M> {
+pub struct Progress {
     /// Which run it is.
     pub identity: RunIdentity,
     /// Steps taken.
@@ -33,10 +33,10 @@ pub struct Progress<M> {
     /// Seconds spent in the epoch at hand.
     pub seconds: f64,
     /// The figures of each epoch that is over.
-    pub epochs: Vec<M>,
+    pub epochs: Vec<EpochMetrics>,
 }
 
-impl<M> Progress<M> {
+impl Progress {
     pub(crate) fn new(identity: RunIdentity) -> Self {
         Self {
             identity,
@@ -53,9 +53,17 @@ impl<M> Progress<M> {
         self.epochs.len() * rows + (self.steps_of_epoch * batch_size).min(rows)
     }
 
-    /// Seconds of training, those of an epoch being `seconds`.
-    pub fn spent(&self, seconds: impl Fn(&M) -> f64) -> f64 {
-        self.seconds + self.epochs.iter().map(seconds).sum::<f64>()
+    /// Seconds of training.
+    pub fn spent(&self) -> f64 {
+        self.seconds + self.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>()
+    }
+
+    /// The epoch with the least error on the validation rows, from 0; the first of equals.
+    pub(crate) fn best_epoch(&self) -> Option<usize> {
+        let errors = self.epochs.iter().enumerate();
+        let errors = errors.filter_map(|(epoch, metrics)| Some((metrics.validation_rmse?, epoch)));
+        let best = errors.min_by(|(a, _), (b, _)| a.total_cmp(b));
+        best.map(|(_, epoch)| epoch)
     }
 
     /// The epoch at hand, from 1.
@@ -70,7 +78,7 @@ impl<M> Progress<M> {
     }
 
     /// Ends the epoch at hand.
-    pub(crate) fn end_epoch(&mut self, metrics: M) {
+    pub(crate) fn end_epoch(&mut self, metrics: EpochMetrics) {
         self.epochs.push(metrics);
         self.steps_of_epoch = 0;
         self.loss_sum = 0.0;
@@ -84,17 +92,14 @@ impl<M> Progress<M> {
 
 /// A moment of a run, from which it can be gone on with as if it had never stopped.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Checkpoint<M> {
+pub struct Checkpoint {
     /// How far the run had come.
-    pub progress: Progress<M>,
-    tensors: HashMap<String, Vec<f32>>,
+    pub progress: Progress,
+    tensors: Kept,
     path: PathBuf,
 }
 
-/// Names and numbers of what a checkpoint keeps.
-pub(crate) type Tensors<'a> = Vec<(String, Cow<'a, [f32]>)>;
-
-impl<M: DeserializeOwned> Checkpoint<M> {
+impl Checkpoint {
     /// Reads a file that [`write`] wrote.
     ///
     /// # Errors
@@ -120,35 +125,20 @@ impl<M: DeserializeOwned> Checkpoint<M> {
             return Err("its content does not have the hash that it was written with".to_owned());
         }
         let progress = serde_json::from_str(progress).map_err(|error| error.to_string())?;
-        let tensors = stored.into_iter().map(|(name, tensor)| {
-            let numbers = tensor.data().as_chunks().0.iter();
-            (
-                name,
-                numbers.map(|&bytes| f32::from_le_bytes(bytes)).collect(),
-            )
-        });
         Ok(Self {
             progress,
-            tensors: tensors.collect(),
+            tensors: Kept::of(&file),
             path: path.to_owned(),
         })
     }
-}
 
-impl<M> Checkpoint<M> {
-    /// Copies the numbers called `name` into `out`.
-    pub(crate) fn load(&self, name: &str, out: &mut [f32]) -> Result<()> {
-        match self.tensors.get(name) {
-            Some(values) if values.len() == out.len() => {
-                out.copy_from_slice(values);
-                Ok(())
-            }
-            found => Err(Error::Mismatch(format!(
-                "the checkpoint has {} numbers of {name}, the run {}",
-                found.map_or(0, Vec::len),
-                out.len()
-            ))),
-        }
+    /// Parameters and the optimiser's state.
+    pub fn tensors(&self) -> &Kept {
+        &self.tensors
+    }
+
+    pub(crate) fn into_tensors(self) -> Kept {
+        self.tensors
     }
 
     /// Refuses a checkpoint of another run, whose settings are an `S`.
@@ -160,7 +150,21 @@ impl<M> Checkpoint<M> {
         }
     }
 
-    pub(crate) fn of_another_run(&self, differences: Vec<String>) -> Error {
+    /// Refuses a best epoch, from 0, whose figures are not those of the run: it came from
+    /// elsewhere.
+    pub(crate) fn check_best(&self, run: &Progress, epoch: usize) -> Result<()> {
+        let figures = |it: &EpochMetrics| (it.train_loss, it.validation_rmse, it.test_rmse);
+        let kept = self.progress.epochs.iter().map(figures);
+        match kept.eq(run.epochs[..=epoch].iter().map(figures)) {
+            true => Ok(()),
+            false => {
+                let difference = format!("the figures of its {} epochs are others", epoch + 1);
+                Err(self.of_another_run(vec![difference]))
+            }
+        }
+    }
+
+    fn of_another_run(&self, differences: Vec<String>) -> Error {
         Error::OtherCheckpoint {
             path: self.path.clone(),
             differences,
@@ -169,13 +173,9 @@ impl<M> Checkpoint<M> {
 }
 
 /// Writes a checkpoint, whole, as a safetensors file.
-pub(crate) fn write<M: Serialize>(
-    path: &Path,
-    progress: &Progress<M>,
-    mut tensors: Tensors,
-) -> Result<()> {
+pub(crate) fn write(path: &Path, progress: &Progress, tensors: Tensors) -> Result<()> {
     let progress = serde_json::to_string(progress)?;
-    tensors.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let tensors = tensors.sorted();
     let views: Vec<(&String, Numbers)> = tensors
         .iter()
         .map(|(name, values)| (name, Numbers::new(values)))

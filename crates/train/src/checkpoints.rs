@@ -1,12 +1,11 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{Tensors, write};
+use crate::checkpoint::write;
 use crate::files::write_error;
-use crate::{Checkpoint, Error, Progress, Result};
+use crate::{Checkpoint, Error, Progress, Result, Tensors};
 
 /// When a run is kept, and how much of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,9 +63,9 @@ pub struct Checkpoints {
 /// What [`Checkpoints::latest`] found.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Latest<M> {
+pub struct Latest {
     /// The newest that can be used.
-    pub checkpoint: Option<Checkpoint<M>>,
+    pub checkpoint: Option<Checkpoint>,
     /// Newer ones that cannot, and why.
     pub damaged: Vec<(PathBuf, String)>,
 }
@@ -84,7 +83,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// A folder that cannot be read.
-    pub fn latest<M: DeserializeOwned>(&self) -> Result<Latest<M>> {
+    pub fn latest(&self) -> Result<Latest> {
         let mut damaged = Vec::new();
         for path in self.paths(is_step)?.into_iter().rev() {
             match Checkpoint::read(&path) {
@@ -127,11 +126,7 @@ impl Checkpoints {
     /// Writes a checkpoint and forgets the oldest, and those of later steps: they are of a
     /// past that the run did not go on from. A best epoch stays as long as it is the best of
     /// a checkpoint that stays.
-    pub(crate) fn save<M: Serialize>(
-        &self,
-        progress: &Progress<M>,
-        tensors: Tensors,
-    ) -> Result<()> {
+    pub(crate) fn save(&self, progress: &Progress, tensors: Tensors) -> Result<()> {
         let newest = self.place(&step_name(progress.step))?;
         write(&newest, progress, tensors)?;
         let steps = self.paths(is_step)?;
@@ -157,11 +152,7 @@ impl Checkpoints {
     /// Writes what the best epoch until now came to. Those before it stay until the
     /// checkpoint that knows of it is [saved](Self::save): a run that is killed in between
     /// goes on with the one that its checkpoint knows.
-    pub(crate) fn save_best<M: Serialize>(
-        &self,
-        progress: &Progress<M>,
-        tensors: Tensors,
-    ) -> Result<()> {
+    pub(crate) fn save_best(&self, progress: &Progress, tensors: Tensors) -> Result<()> {
         write(&self.place(&best_name(progress.step))?, progress, tensors)
     }
 
@@ -176,7 +167,7 @@ impl Checkpoints {
     }
 
     /// What the best epoch came to, which ended after `step` steps.
-    pub(crate) fn best<M: DeserializeOwned>(&self, step: u64) -> Result<Checkpoint<M>> {
+    pub(crate) fn best(&self, step: u64) -> Result<Checkpoint> {
         let path = self.folder.join(best_name(step));
         Checkpoint::read(&path).map_err(|reason| Error::Checkpoint { path, reason })
     }
@@ -236,44 +227,51 @@ fn is_partial(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
-    use crate::RunIdentity;
+    use crate::{EpochMetrics, RunIdentity};
 
-    fn progress(step: u64) -> Progress<u32> {
+    fn progress(step: u64) -> Progress {
         Progress {
             step,
             loss_sum: 0.1 + 0.2,
-            epochs: vec![7],
+            epochs: vec![EpochMetrics {
+                epoch: 1,
+                train_loss: 0.1 + 0.7,
+                validation_rmse: Some(0.9),
+                test_rmse: None,
+                seconds: 1.0,
+                samples_per_s: 2.0,
+            }],
             ..Progress::new(RunIdentity::default())
         }
     }
 
     fn tensors(value: f32) -> Tensors<'static> {
-        let numbers = |length| Cow::Owned(vec![value; length]);
-        vec![("b".to_owned(), numbers(3)), ("a".to_owned(), numbers(1))]
+        let mut tensors = Tensors::default();
+        tensors.put("b", vec![value; 3]);
+        tensors.put("a", vec![value; 1]);
+        tensors
     }
 
     #[test]
     fn a_checkpoint_comes_back_to_the_bit_and_the_last_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = Checkpoints::new(folder.path(), CheckpointConfig::default());
-        assert_eq!(checkpoints.latest::<u32>().unwrap().checkpoint, None);
+        assert_eq!(checkpoints.latest().unwrap().checkpoint, None);
         for step in [8, 9, 10] {
             let value = f32::from_bits(0x7fc0_1234) * step as f32;
             checkpoints.save(&progress(step), tensors(value)).unwrap();
         }
         checkpoints.save(&progress(11), tensors(0.1)).unwrap();
-        let latest = checkpoints.latest::<u32>().unwrap();
+        let latest = checkpoints.latest().unwrap();
         assert_eq!(latest.damaged, []);
         let found = latest.checkpoint.unwrap();
         assert_eq!(found.progress, progress(11));
         let mut numbers = [0.0; 3];
-        found.load("b", &mut numbers).unwrap();
+        found.tensors().load("b", &mut numbers).unwrap();
         assert_eq!(numbers, [0.1; 3]);
-        assert!(found.load("b", &mut [0.0; 2]).is_err());
-        assert!(found.load("c", &mut [0.0; 2]).is_err());
+        assert!(found.tensors().load("b", &mut [0.0; 2]).is_err());
+        assert!(found.tensors().load("c", &mut [0.0; 2]).is_err());
         let other = RunIdentity {
             run: "another".to_owned(),
             ..RunIdentity::default()
@@ -295,7 +293,7 @@ mod tests {
             std::fs::write(path, "damaged").unwrap();
         }
         checkpoints.save(&progress(5), tensors(2.0)).unwrap();
-        let latest = checkpoints.latest::<u32>().unwrap();
+        let latest = checkpoints.latest().unwrap();
         assert_eq!(latest.damaged, []);
         assert_eq!(latest.checkpoint.unwrap().progress.step, 5);
     }
@@ -306,7 +304,7 @@ mod tests {
         let checkpoints = Checkpoints::new(folder.path(), CheckpointConfig::default());
         let bests = || {
             let bests = checkpoints.paths(is_best).unwrap().into_iter();
-            let step = |path: PathBuf| Checkpoint::<u32>::read(&path).unwrap().progress.step;
+            let step = |path: PathBuf| Checkpoint::read(&path).unwrap().progress.step;
             bests.map(step).collect::<Vec<_>>()
         };
         let save = |step| checkpoints.save(&progress(step), tensors(1.0)).unwrap();
@@ -319,7 +317,7 @@ mod tests {
         save_best(20);
         // A run that is killed here goes on from 10, whose best is 10.
         assert_eq!(bests(), [10, 20]);
-        assert_eq!(checkpoints.best::<u32>(10).unwrap().progress.step, 10);
+        assert_eq!(checkpoints.best(10).unwrap().progress.step, 10);
         save(20);
         // One whose newest checkpoint is damaged as well.
         assert_eq!(bests(), [10, 20]);
@@ -371,7 +369,7 @@ mod tests {
         let cuts = (0..whole.len()).map(|length| whole[..length].to_vec());
         for bytes in damages.chain(cuts) {
             std::fs::write(&newest, bytes).unwrap();
-            let latest = checkpoints.latest::<u32>().unwrap();
+            let latest = checkpoints.latest().unwrap();
             assert_eq!(latest.damaged.len(), 1);
             assert_eq!(latest.checkpoint.unwrap().progress.step, 1);
         }

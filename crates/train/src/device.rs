@@ -1,16 +1,16 @@
 //! Steps on a device of candle's.
 
-use std::borrow::Cow;
+use candle_core::{Device, Tensor, Var};
+use mmdlrm_data::Batch;
+use mmdlrm_features::TrainingData;
+use mmdlrm_model::{DeviceDlrm, DeviceGradients, Dlrm, Loss};
 
-use candle_core::{Tensor, Var};
-use mmdlrm_model::{Batch, DeviceDlrm, DeviceGradients, Dlrm, Loss};
-
-use crate::checkpoint::{Checkpoint, Tensors};
+use crate::input::Wiring;
 use crate::optimizer::{
     ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, Rule, adam_corrections, dense_rule, rule,
 };
-use crate::stepper::Stepper;
-use crate::{OptimizerConfig, Result};
+use crate::trainer::{Batches, batches, beyond_base, load_parameters, measure, parameter_tensors};
+use crate::{Kept, Measured, OptimizerConfig, Persist, Result, Stepper, Tensors, TrainConfig};
 
 /// Steps after which somebody waits for the device, to see its losses.
 const STEPS_UNSEEN: usize = 100;
@@ -117,18 +117,18 @@ impl DeviceOptimizer {
         dense.into_iter().zip(&self.dense).chain(tables)
     }
 
-    /// Takes over the state that a checkpoint kept.
-    fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()> {
-        self.step = checkpoint.progress.step;
+    /// Takes over the state that was kept after `steps` steps.
+    fn restore(&mut self, kept: &Kept, steps: u64) -> Result<()> {
+        self.step = steps;
         let loaded = self.named().map(|(name, tensor)| {
             let mut values = vec![0f32; tensor.elem_count()];
-            checkpoint.load(&name, &mut values)?;
+            kept.load(&name, &mut values)?;
             Ok(Tensor::from_vec(values, tensor.shape(), tensor.device())?)
         });
         let mut loaded = loaded.collect::<Result<Vec<_>>>()?.into_iter();
         let tables = self.tables.iter_mut().flatten();
-        for (tensor, kept) in self.dense.iter_mut().chain(tables).zip(&mut loaded) {
-            *tensor = kept;
+        for (tensor, values) in self.dense.iter_mut().chain(tables).zip(&mut loaded) {
+            *tensor = values;
         }
         Ok(())
     }
@@ -224,17 +224,79 @@ impl Update {
 }
 
 /// Steps on a device.
-pub(crate) struct DeviceStepper<'a> {
-    pub host: &'a mut Dlrm,
-    pub model: DeviceDlrm,
-    pub optimizer: DeviceOptimizer,
-    pub loss: Loss,
-    pub unseen: Vec<Tensor>,
+pub(crate) struct DeviceStepper<'a, D> {
+    host: &'a mut Dlrm,
+    data: &'a D,
+    wiring: Wiring<'a>,
+    device: &'a Device,
+    model: DeviceDlrm,
+    optimizer: DeviceOptimizer,
+    loss: Loss,
+    seed: u64,
+    /// Losses that nobody has waited for.
+    unseen: Vec<Tensor>,
 }
 
-impl Stepper for DeviceStepper<'_> {
-    fn step(&mut self, batch: &Batch, targets: &[f32], factor: f64) -> Result<()> {
-        let gradients = self.model.gradients(batch, targets, self.loss)?;
+impl<'a, D: TrainingData> DeviceStepper<'a, D> {
+    /// With the parameters of `host`.
+    pub fn new(
+        device: &'a Device,
+        host: &'a mut Dlrm,
+        data: &'a D,
+        config: &TrainConfig,
+    ) -> Result<Self> {
+        let wiring = Wiring::new(host.config(), data.features())?;
+        let model = DeviceDlrm::new(host, &wiring.vectors(), device)?;
+        let stepper = Self {
+            optimizer: DeviceOptimizer::new(config.optimizer.clone(), &model)?,
+            host,
+            data,
+            wiring,
+            device,
+            model,
+            loss: config.loss,
+            seed: config.seed,
+            unseen: Vec::new(),
+        };
+        stepper.seed_dropout(0)?;
+        Ok(stepper)
+    }
+
+    /// Of what is dropped from `step` on; candle's CPU cannot be seeded.
+    fn seed_dropout(&self, step: u64) -> Result<()> {
+        if !self.device.is_cpu() {
+            self.device.set_seed(self.seed.wrapping_add(step))?;
+        }
+        Ok(())
+    }
+
+    /// The model as it stands.
+    fn host(&mut self) -> Result<&Dlrm> {
+        self.model.copy_to(self.host)?;
+        Ok(self.host)
+    }
+}
+
+impl<D: TrainingData> Stepper for DeviceStepper<'_, D> {
+    type Batch = Batch;
+
+    fn rows(&self) -> usize {
+        self.data.training_rows()
+    }
+
+    fn batches(&self, size: usize, order: u64, first: usize) -> Batches {
+        batches(self.data, size, order, first)
+    }
+
+    fn rows_of(&self, batch: &Batch) -> usize {
+        batch.len()
+    }
+
+    fn step(&mut self, batch: &Batch, _step: u64, factor: f64) -> Result<()> {
+        let targets = beyond_base(batch);
+        let gradients = self.wiring.with(batch, |input| {
+            self.model.gradients(input, &targets, self.loss)
+        })?;
         self.optimizer.step(&self.model, &gradients, factor)?;
         self.unseen.push(gradients.loss);
         Ok(())
@@ -249,21 +311,41 @@ impl Stepper for DeviceStepper<'_> {
         Ok(losses.into_iter().map(f64::from).collect())
     }
 
-    fn model(&mut self) -> Result<&Dlrm> {
-        self.model.copy_to(self.host)?;
-        Ok(self.host)
+    fn measure(&mut self) -> Result<Measured> {
+        let data = self.data;
+        measure(self.host()?, data)
     }
 
-    fn optimizer(&self) -> Result<Tensors<'_>> {
-        let named = self.optimizer.named();
-        let values = named.map(|(name, tensor)| {
-            let values = tensor.flatten_all()?.to_vec1()?;
-            Ok((name, Cow::Owned(values)))
-        });
-        values.collect()
+    fn extreme_parameter(&mut self) -> Result<(String, f32)> {
+        Ok(self.host()?.extreme_parameter())
     }
 
-    fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()> {
-        self.optimizer.restore(checkpoint)
+    fn parameters(&mut self) -> Result<Tensors<'_>> {
+        Ok(parameter_tensors(self.host()?.parameters()))
+    }
+
+    fn state(&mut self) -> Result<Tensors<'_>> {
+        self.host()?;
+        let mut tensors = parameter_tensors(self.host.parameters());
+        for (name, tensor) in self.optimizer.named() {
+            tensors.put(name, tensor.flatten_all()?.to_vec1()?);
+        }
+        Ok(tensors)
+    }
+
+    /// Into the host's model alone: the device is not asked any more.
+    fn load_parameters(&mut self, kept: &Kept) -> Result<()> {
+        load_parameters(kept, self.host.parameters_mut())
+    }
+
+    fn restore(&mut self, kept: &Kept, steps: u64) -> Result<()> {
+        self.load_parameters(kept)?;
+        self.model = DeviceDlrm::new(self.host, &self.wiring.vectors(), self.device)?;
+        self.optimizer.restore(kept, steps)?;
+        self.seed_dropout(steps)
+    }
+
+    fn model(&mut self) -> Result<&dyn Persist> {
+        Ok(self.host()?)
     }
 }

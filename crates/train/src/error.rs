@@ -153,6 +153,9 @@ pub enum Error {
         /// What the Parquet writer said.
         source: parquet::errors::ParquetError,
     },
+    /// Bytes of no safetensors file, or tensors that make none.
+    #[error("the model's file is no safetensors file: {0}")]
+    SafeTensors(#[from] safetensors::SafeTensorError),
     /// Something that cannot be written as JSON.
     #[error("cannot write JSON: {0}")]
     Json(#[from] serde_json::Error),

@@ -1,10 +1,9 @@
 use mmdlrm_data::Batches;
 use mmdlrm_features::TrainingData;
 use mmdlrm_metrics::{PerUser, ndcg_at_k};
-use mmdlrm_model::Dlrm;
 use rayon::prelude::*;
 
-use crate::{Error, Result, Scorer};
+use crate::{Error, Ranker, Rater, Result, Who};
 
 /// Held-out rows that are predicted at a time.
 const ROWS_AT_A_TIME: usize = 16_384;
@@ -25,7 +24,7 @@ pub struct RatedPrediction {
     pub movie: u32,
     /// Stars that the user gave.
     pub rating: f64,
-    /// Stars that the model gives, within 0.5 to 5.
+    /// Stars that the model gives.
     pub prediction: f64,
 }
 
@@ -36,7 +35,7 @@ pub struct RatedPrediction {
 /// A model that does not fit the data, data of which rows are missing, or what `take`
 /// returns.
 pub fn predict_test(
-    model: &Dlrm,
+    model: &dyn Rater,
     data: &impl TrainingData,
     take: impl FnMut(&[RatedPrediction]) -> Result<()>,
 ) -> Result<()> {
@@ -49,7 +48,7 @@ pub fn predict_test(
 /// # Errors
 /// As [`predict_test`].
 pub fn predict_validation(
-    model: &Dlrm,
+    model: &dyn Rater,
     data: &impl TrainingData,
     take: impl FnMut(&[RatedPrediction]) -> Result<()>,
 ) -> Result<()> {
@@ -64,19 +63,18 @@ pub(crate) fn all_came(rows: &'static str, seen: usize, expected: usize) -> Resu
 
 /// The number of rows that were predicted.
 fn predict(
-    model: &Dlrm,
+    model: &dyn Rater,
     data: &impl TrainingData,
     batches: Batches,
     mut take: impl FnMut(&[RatedPrediction]) -> Result<()>,
 ) -> Result<usize> {
     let features = data.features();
     let (users, movies) = (features.users().ids(), features.movies().ids());
-    let scorer = Scorer::new(model, features.clone())?;
     let (mut predictions, mut rated) = (Vec::new(), Vec::new());
     let mut seen = 0;
     for batch in batches {
         let batch = batch?;
-        scorer.predict(&batch, &mut predictions)?;
+        model.rate(&batch, &mut predictions)?;
         rated.clear();
         for (row, &prediction) in predictions.iter().enumerate() {
             let (user, movie) = (batch.users[row], batch.movies[row]);
@@ -101,15 +99,13 @@ fn predict(
 /// mean is over users. `on_user` gets each user, by dense row, and nDCG as they are
 /// computed.
 ///
-/// What depends on the movies alone is computed once, what depends on the user
-/// alone once a user; a model with inputs that describe pairs predicts pair by
-/// pair. Memory is that of a few users' scores, whatever the number of users.
+/// Memory is that of a few users' scores, whatever the number of users.
 ///
 /// # Errors
 /// A model that does not fit the data, data of which rows are missing, scores that are
 /// no numbers, `k` of 0, or what `on_user` returns.
 pub fn rank_catalogue(
-    model: &Dlrm,
+    model: &dyn Ranker,
     data: &impl TrainingData,
     k: usize,
     mut on_user: impl FnMut(u32, f64) -> Result<()>,
@@ -119,11 +115,10 @@ pub fn rank_catalogue(
     if features.users().is_empty() || features.movies().is_empty() {
         return Ok(ranking);
     }
-    let scorer = Scorer::new(model, features.clone())?;
     let mut scores = Vec::new();
     let mut rank = |waiting: &mut Vec<Waiting>| {
         let users: Vec<u32> = waiting.iter().map(|user| user.user).collect();
-        scorer.score(&users, &mut scores)?;
+        model.score(Who::Users(&users), &mut scores)?;
         let of_users = scores.par_chunks_exact(features.movies().len());
         let found: Vec<f64> = of_users
             .zip(waiting.par_iter())

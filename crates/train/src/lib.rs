@@ -12,7 +12,7 @@
 //! use mmdlrm_data::{MovieLens, Split, generate};
 //! use mmdlrm_features::{Dataset, TrainingData};
 //! use mmdlrm_model::Dlrm;
-//! use mmdlrm_train::{Preset, Session, TrainConfig, predict_test, train};
+//! use mmdlrm_train::{Preset, Scorer, Session, TrainConfig, predict_test, train};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path().join("sample");
@@ -23,12 +23,14 @@
 //!
 //! let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 16), 42)?;
 //! let config = TrainConfig { epochs: 2, batch_size: 64, ..TrainConfig::default() };
-//! train(&mut model, &dataset, &config, Session::default(), |_rows| {}, |epoch, _model| {
+//! let session = Session::default().on_epoch(|epoch, _model| {
 //!     println!("{}: {:.4}", epoch.epoch, epoch.train_loss);
 //!     Ok(())
-//! })?;
+//! });
+//! train(&mut model, &dataset, &config, session)?;
+//! let scorer = Scorer::new(model, dataset.features().clone())?;
 //! let mut predicted = 0;
-//! predict_test(&model, &dataset, |rated| {
+//! predict_test(&scorer, &dataset, |rated| {
 //!     predicted += rated.len();
 //!     Ok(())
 //! })?;
@@ -43,46 +45,62 @@ mod checkpoint;
 mod checkpoints;
 #[cfg(feature = "candle")]
 mod device;
+mod dlrm_ranker;
+mod epoch_metrics;
 mod error;
 mod evaluate;
 mod files;
+mod fit;
 mod identity;
 mod input;
+mod learn;
 mod model_file;
 mod next_item;
 mod optimizer;
 mod optimizer_config;
+mod persist;
 mod preset;
+mod ranker;
 mod run_folder;
 mod schedule;
 mod scorer;
 mod session;
+mod shares;
 mod stepper;
 mod tensorboard;
+mod tensors;
+mod train_config;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, Progress};
 pub use checkpoints::{CheckpointConfig, Checkpoints, Latest};
 #[cfg(feature = "candle")]
 pub use device::DeviceOptimizer;
+pub use epoch_metrics::EpochMetrics;
 pub use error::{Error, Result};
 pub use evaluate::{RatedPrediction, predict_test, predict_validation, rank_catalogue};
+pub use fit::Fit;
 pub use identity::RunIdentity;
 pub use input::{MOVIE_TABLE, USER_TABLE};
+pub use learn::{Pace, learn};
 pub use next_item::{
-    CandidateScore, NextItemData, NextItemEpoch, NextItemTrainConfig, score_candidates,
-    train_next_item,
+    CandidateScore, NextItemData, NextItemTrainConfig, score_candidates, train_next_item,
 };
 pub use optimizer::Optimizer;
 pub use optimizer_config::{Algorithm, OptimizerConfig};
+pub use persist::Persist;
 pub use preset::Preset;
+pub use ranker::{Newcomer, Ranker, Rater, Share, Visitor, Who};
 pub use run_folder::{Replacement, RunFolder};
-pub use schedule::{Decay, Schedule};
+pub use schedule::{Decay, LearningRate, Schedule};
 pub use scorer::{NewUser, Scorer};
 pub use session::Session;
+pub use stepper::{Measured, Stepper};
+pub use tensors::{Kept, Tensors};
+pub use train_config::TrainConfig;
+pub use trainer::train;
 #[cfg(feature = "candle")]
 pub use trainer::train_on;
-pub use trainer::{EpochMetrics, TrainConfig, train};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

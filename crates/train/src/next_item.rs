@@ -1,6 +1,4 @@
-use std::borrow::Cow;
 use std::collections::HashSet;
-use std::time::Instant;
 
 use mmdlrm_data::{Candidates, DataFingerprint, DataPart, IdMap, Modality, MovieLens, Split};
 use mmdlrm_features::{ItemFeatures, Nearness, Sequences};
@@ -9,11 +7,13 @@ use mmdlrm_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Progress;
 use crate::optimizer::DenseAdam;
 use crate::scorer::unsound;
-use crate::trainer::check_epochs;
-use crate::{Decay, Error, OptimizerConfig, Result, Schedule, Session};
+use crate::train_config::check_epochs;
+use crate::{
+    Decay, Error, Kept, OptimizerConfig, Pace, Persist, Result, Schedule, Session, Stepper,
+    Tensors, learn,
+};
 
 /// Ratings of a history that are looked at.
 const LONGEST: usize = 100;
@@ -84,20 +84,6 @@ impl NextItemTrainConfig {
             ..OptimizerConfig::default()
         }
     }
-}
-
-/// What one epoch came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct NextItemEpoch {
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// Mean cross-entropy while the ratings were learned from.
-    pub train_loss: f64,
-    /// Seconds of training.
-    pub seconds: f64,
-    /// Training ratings a second.
-    pub samples_per_s: f64,
 }
 
 /// The score of one candidate of one user.
@@ -326,106 +312,139 @@ struct Settings {
 }
 
 /// Trains `model` to tell what each user rates next, among all movies of the
-/// catalogue. `session` says whether the run goes on from a checkpoint and writes some.
-/// `on_step` gets the number of ratings of each step as it ends, `on_epoch` the figures
-/// of each epoch and the model as it stands.
+/// catalogue; the [`Session`] says whether the run goes on from a checkpoint and writes
+/// some, and who is told of steps and epochs.
 ///
 /// The same configuration and data give the same model, to the bit, on any number
 /// of threads, and however often the run was stopped and gone on with.
 ///
 /// # Errors
 /// Settings that make no sense, a model that does not fit the data, a checkpoint of
-/// another run, a loss that diverges, [`Error::Stopped`], or whatever `on_epoch`
-/// returns.
+/// another run, a loss that diverges, [`Error::Stopped`], or whatever the session's
+/// `on_epoch` returns.
 pub fn train_next_item(
     model: &mut NextItem,
     data: &NextItemData,
     config: &NextItemTrainConfig,
-    mut session: Session<NextItemEpoch>,
-    mut on_step: impl FnMut(usize),
-    mut on_epoch: impl FnMut(&NextItemEpoch, &NextItem) -> Result<()>,
+    session: Session,
 ) -> Result<()> {
     config.validate()?;
-    let rows = data.sequences().places(0).len();
     let settings = Settings {
         train: config.clone(),
         model: model.config().clone(),
     };
-    let mut progress = session.begin(&settings, data.fingerprint())?;
-    let mut optimizer = DenseAdam::new(model.parameters().len());
-    if let Some(checkpoint) = session.resumed.take() {
-        checkpoint.load(PARAMETERS, model.parameters_mut())?;
-        optimizer.restore(&checkpoint)?;
+    let mut stepper = NextItemStepper {
+        optimizer: DenseAdam::new(model.parameters().len()),
+        rows: data.sequences().places(0).len(),
+        config,
+        model,
+        data,
+        gradients: NextItemGradients::default(),
+        losses: Vec::new(),
+    };
+    let steps = (stepper.rows.div_ceil(config.batch_size) * config.epochs) as u64;
+    let pace = Pace {
+        epochs: config.epochs,
+        batch_size: config.batch_size,
+        seed: config.seed,
+        patience: None,
+        schedule: &Schedule {
+            warmup_steps: steps / 10,
+            decay: Decay::Cosine,
+        },
+    };
+    learn(&mut stepper, &pace, &settings, data.fingerprint(), session)
+}
+
+struct NextItemStepper<'a> {
+    model: &'a mut NextItem,
+    data: &'a NextItemData,
+    config: &'a NextItemTrainConfig,
+    rows: usize,
+    optimizer: DenseAdam,
+    gradients: NextItemGradients,
+    losses: Vec<f64>,
+}
+
+impl Stepper for NextItemStepper<'_> {
+    /// Users and places.
+    type Batch = Vec<(u32, u32)>;
+
+    fn rows(&self) -> usize {
+        self.rows
     }
-    let diverged = |model: &NextItem, progress: &Progress<NextItemEpoch>, loss| {
-        let (parameter, value) = model.extreme_parameter();
-        Error::Diverged {
-            loss,
-            step: progress.step,
-            epoch: progress.epoch(),
-            parameter,
-            value,
-        }
-    };
-    // What is not to be kept.
-    let check = |model: &NextItem, progress: &Progress<NextItemEpoch>| match model
-        .extreme_parameter()
-        .1
-        .is_finite()
-    {
-        true => Ok(()),
-        false => Err(diverged(model, progress, f64::NAN)),
-    };
-    let keep = |model: &NextItem, optimizer: &DenseAdam, progress: &Progress<NextItemEpoch>| {
-        check(model, progress)?;
-        let mut tensors = optimizer.state();
-        let parameters = Cow::Borrowed(model.parameters());
-        tensors.push((PARAMETERS.to_owned(), parameters));
-        session.keep(progress, tensors)
-    };
-    let mut gradients = NextItemGradients::default();
-    let steps = (rows.div_ceil(config.batch_size) * config.epochs) as u64;
-    let schedule = Schedule {
-        warmup_steps: steps / 10,
-        decay: Decay::Cosine,
-    };
-    while progress.epochs.len() < config.epochs {
-        let mut since = Instant::now();
-        let epoch = progress.epoch();
-        let places = data.sequences().places(progress.order(config.seed));
-        let done = progress.steps_of_epoch * config.batch_size;
-        for batch in places[done.min(rows)..].chunks(config.batch_size) {
-            if progress.steps_of_epoch > 0 && session.is_due(progress.step) {
-                progress.seconds += since.elapsed().as_secs_f64();
-                since = Instant::now();
-                keep(model, &optimizer, &progress)?;
-            }
-            let draw = config.seed.rotate_left(32) ^ progress.step;
-            let loss = next_item_gradients(model, data, batch, draw, &mut gradients)?;
-            let rate = config.learning_rate * schedule.factor(progress.step, steps);
-            progress.step += 1;
-            progress.steps_of_epoch += 1;
-            if !loss.is_finite() {
-                return Err(diverged(model, &progress, loss));
-            }
-            progress.add(loss, batch.len());
+
+    fn batches(
+        &self,
+        size: usize,
+        order: u64,
+        first: usize,
+    ) -> Box<dyn Iterator<Item = Result<Self::Batch>>> {
+        let places = self.data.sequences().places(order);
+        let starts = (first * size..places.len()).step_by(size);
+        Box::new(starts.map(move |start| {
+            let end = places.len().min(start + size);
+            Ok(places[start..end].to_vec())
+        }))
+    }
+
+    fn rows_of(&self, batch: &Self::Batch) -> usize {
+        batch.len()
+    }
+
+    fn step(&mut self, batch: &Self::Batch, step: u64, factor: f64) -> Result<()> {
+        let Self {
+            model,
+            data,
+            config,
+            gradients,
+            ..
+        } = self;
+        let draw = config.seed.rotate_left(32) ^ step;
+        let loss = next_item_gradients(model, data, batch, draw, gradients)?;
+        if loss.is_finite() {
+            let rate = config.learning_rate * factor;
             let parameters = model.parameters_mut();
-            optimizer.step(parameters, &gradients.values, rate, config.weight_decay);
-            on_step(batch.len());
+            self.optimizer
+                .step(parameters, &gradients.values, rate, config.weight_decay);
         }
-        check(model, &progress)?;
-        let seconds = progress.seconds + since.elapsed().as_secs_f64();
-        let metrics = NextItemEpoch {
-            epoch,
-            train_loss: progress.loss_sum / rows as f64,
-            seconds,
-            samples_per_s: rows as f64 / seconds,
-        };
-        progress.end_epoch(metrics.clone());
-        on_epoch(&metrics, model)?;
-        keep(model, &optimizer, &progress)?;
+        self.losses.push(loss);
+        Ok(())
     }
-    Ok(())
+
+    fn losses(&mut self, _all: bool) -> Result<Vec<f64>> {
+        Ok(std::mem::take(&mut self.losses))
+    }
+
+    fn extreme_parameter(&mut self) -> Result<(String, f32)> {
+        Ok(self.model.extreme_parameter())
+    }
+
+    fn parameters(&mut self) -> Result<Tensors<'_>> {
+        let mut tensors = Tensors::default();
+        tensors.put(PARAMETERS, self.model.parameters());
+        Ok(tensors)
+    }
+
+    fn state(&mut self) -> Result<Tensors<'_>> {
+        let mut tensors = Tensors::default();
+        tensors.put(PARAMETERS, self.model.parameters());
+        self.optimizer.save(&mut tensors);
+        Ok(tensors)
+    }
+
+    fn load_parameters(&mut self, kept: &Kept) -> Result<()> {
+        kept.load(PARAMETERS, self.model.parameters_mut())
+    }
+
+    fn restore(&mut self, kept: &Kept, steps: u64) -> Result<()> {
+        self.load_parameters(kept)?;
+        self.optimizer.restore(kept, steps)
+    }
+
+    fn model(&mut self) -> Result<&dyn Persist> {
+        Ok(self.model)
+    }
 }
 
 /// Gradients of the mean loss at the places of a batch, which is returned.

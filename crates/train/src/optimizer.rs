@@ -1,11 +1,8 @@
-use std::borrow::Cow;
-
 use mmdlrm_kernels::{prefetch, vectorize};
 use mmdlrm_model::{Batch, Dlrm, Gradients, Loss, RowGradients};
 use rayon::prelude::*;
 
-use crate::checkpoint::{Checkpoint, Tensors};
-use crate::{Algorithm, OptimizerConfig, Result};
+use crate::{Algorithm, Kept, OptimizerConfig, Result, Tensors};
 
 /// Rows that one thread updates without asking for help.
 const ROWS_PER_TASK: usize = 512;
@@ -51,20 +48,20 @@ impl Optimizer {
         })
     }
 
-    /// Names and numbers of its state.
-    pub(crate) fn state(&self) -> Tensors<'_> {
-        let dense = ("optimizer.dense".to_owned(), Cow::Borrowed(&*self.dense));
-        let tables = self.tables.iter().enumerate();
-        let tables = tables.map(|(number, state)| (table_state(number), Cow::Borrowed(&**state)));
-        std::iter::once(dense).chain(tables).collect()
+    /// Hands over its state, to be kept.
+    pub(crate) fn save<'a>(&'a self, tensors: &mut Tensors<'a>) {
+        tensors.put("optimizer.dense", &*self.dense);
+        for (number, state) in self.tables.iter().enumerate() {
+            tensors.put(table_state(number), &**state);
+        }
     }
 
-    /// Takes over the state that a checkpoint kept.
-    pub(crate) fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()> {
-        self.step = checkpoint.progress.step;
-        checkpoint.load("optimizer.dense", &mut self.dense)?;
+    /// Takes over the state that was kept after `steps` steps.
+    pub(crate) fn restore(&mut self, kept: &Kept, steps: u64) -> Result<()> {
+        self.step = steps;
+        kept.load("optimizer.dense", &mut self.dense)?;
         for (number, state) in self.tables.iter_mut().enumerate() {
-            checkpoint.load(&table_state(number), state)?;
+            kept.load(&table_state(number), state)?;
         }
         Ok(())
     }
@@ -216,15 +213,15 @@ impl DenseAdam {
         }
     }
 
-    /// Names and numbers of its state.
-    pub fn state(&self) -> Tensors<'_> {
-        vec![("optimizer".to_owned(), Cow::Borrowed(&*self.state))]
+    /// Hands over its state, to be kept.
+    pub fn save<'a>(&'a self, tensors: &mut Tensors<'a>) {
+        tensors.put("optimizer", &*self.state);
     }
 
-    /// Takes over the state that a checkpoint kept.
-    pub fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()> {
-        self.step = checkpoint.progress.step;
-        checkpoint.load("optimizer", &mut self.state)
+    /// Takes over the state that was kept after `steps` steps.
+    pub fn restore(&mut self, kept: &Kept, steps: u64) -> Result<()> {
+        self.step = steps;
+        kept.load("optimizer", &mut self.state)
     }
 
     pub fn step(&mut self, x: &mut [f32], gradients: &[f32], rate: f64, weight_decay: f64) {

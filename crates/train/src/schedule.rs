@@ -1,9 +1,33 @@
 use serde::{Deserialize, Serialize};
 
+/// How a learning rate moves over a run: a factor of the configured rate. [`Schedule`] is
+/// what a configuration names; others go straight to a [`Pace`](crate::Pace).
+///
+/// ```
+/// use mmdlrm_train::LearningRate;
+///
+/// /// One cycle: up to the middle of the run, and down again (Smith, 2017).
+/// struct OneCycle;
+///
+/// impl LearningRate for OneCycle {
+///     fn factor(&self, step: u64, total: u64) -> f64 {
+///         let progress = step as f64 / total as f64;
+///         1.0 - (2.0 * progress - 1.0).abs()
+///     }
+/// }
+///
+/// assert_eq!(OneCycle.factor(25, 100), 0.5);
+/// assert_eq!(OneCycle.factor(50, 100), 1.0);
+/// ```
+pub trait LearningRate {
+    /// The factor at `step` (from 0) of `total` steps.
+    fn factor(&self, step: u64, total: u64) -> f64;
+}
+
 /// How the learning rate moves over a run, as a factor of the configured rate.
 ///
 /// ```
-/// use mmdlrm_train::{Decay, Schedule};
+/// use mmdlrm_train::{Decay, LearningRate, Schedule};
 ///
 /// let schedule = Schedule { warmup_steps: 10, decay: Decay::Cosine };
 /// assert_eq!(schedule.factor(4, 110), 0.5);
@@ -41,9 +65,8 @@ impl Default for Schedule {
     }
 }
 
-impl Schedule {
-    /// The factor at `step` (from 0) of `total` steps.
-    pub fn factor(&self, step: u64, total: u64) -> f64 {
+impl LearningRate for Schedule {
+    fn factor(&self, step: u64, total: u64) -> f64 {
         if step < self.warmup_steps {
             return (step + 1) as f64 / self.warmup_steps as f64;
         }

@@ -109,7 +109,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
     /// The vectors of the movies' side, `[movies, width]`, as [`Predictor::vectors`].
     ///
     /// # Errors
-    /// None that the model has not met before.
+    /// A model that does not fit the features.
     pub fn movie_vectors(&self) -> Result<Vec<f32>> {
         let catalogue = self.features.catalogue_batch(0);
         let wiring = self.wiring(&self.features)?;
@@ -142,12 +142,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
 
     fn score_of(&self, new: Option<&NewUser>, users: &[u32], scores: &mut Vec<f32>) -> Result<()> {
         let (features, vector) = self.known_of(new);
-        let count = features.users().len();
-        if let Some(user) = users.iter().find(|user| **user as usize >= count) {
-            return Err(Error::Mismatch(format!(
-                "there is no user in row {user}: there are {count}"
-            )));
-        }
+        self.check_users(features, users)?;
         let wiring = self.wiring(features)?;
         if self.model().config().pair_inputs().is_empty() {
             let items = self.items()?;
@@ -170,6 +165,17 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         }
         self.catalogues().push(catalogue);
         self.check(scores)
+    }
+
+    /// Refuses users that there are not.
+    pub(crate) fn check_users(&self, features: &Features, users: &[u32]) -> Result<()> {
+        let count = features.users().len();
+        match users.iter().find(|&&user| user as usize >= count) {
+            None => Ok(()),
+            Some(user) => Err(Error::Mismatch(format!(
+                "there is no user in row {user}: there are {count}"
+            ))),
+        }
     }
 
     /// Refuses what is no number, before anybody takes it for a bound of the stars.

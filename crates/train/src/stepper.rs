@@ -1,78 +1,114 @@
-use mmdlrm_model::{Batch, Dlrm, Gradients, Loss};
+use crate::{Kept, Persist, Result, Tensors};
 
-use crate::checkpoint::{Checkpoint, Tensors};
-use crate::{Optimizer, Result};
+/// A model that learns step by step, as [`learn`](crate::learn) asks it to. What is
+/// particular to the model is here: what a step learns from, gradients, the optimiser, what
+/// an epoch came to. The order of the rows, the schedule, checkpoints, the best epoch and
+/// when to end are the loop's.
+///
+/// Nobody sees the model whole but [`Persist`]: parameters may lie on a device, or be
+/// spread over several.
+pub trait Stepper {
+    /// What one step learns from.
+    type Batch;
 
-/// Where steps are taken.
-pub(crate) trait Stepper {
-    /// Learns from a batch; `factor` scales the learning rates.
-    fn step(&mut self, batch: &Batch, targets: &[f32], factor: f64) -> Result<()>;
+    /// Rows of an epoch.
+    fn rows(&self) -> usize;
 
-    /// The losses that have not been handed out yet, in order. Those of a device
-    /// are waited for where `all` are wanted, and now and then.
+    /// The batches of an epoch, without the `first` first: `size` rows each, the last may
+    /// have fewer, all rows once, in an order drawn by `order`.
+    ///
+    /// # Errors
+    /// Of an item: rows that cannot be read.
+    fn batches(
+        &self,
+        size: usize,
+        order: u64,
+        first: usize,
+    ) -> Box<dyn Iterator<Item = Result<Self::Batch>>>;
+
+    /// Rows of a batch.
+    fn rows_of(&self, batch: &Self::Batch) -> usize;
+
+    /// Learns from a batch. `step` is the number of the step, from 0 over the whole run:
+    /// what is drawn is drawn by it, so that a run that was stopped goes on to the same
+    /// bits. `factor` scales the learning rates.
+    ///
+    /// A model whose loss is no number is left as it was.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model, or a device that fails.
+    fn step(&mut self, batch: &Self::Batch, step: u64, factor: f64) -> Result<()>;
+
+    /// The mean losses of the steps that have not been handed out yet, in order. Those of
+    /// a device are waited for where `all` are wanted, and now and then.
+    ///
+    /// # Errors
+    /// A device that fails.
     fn losses(&mut self, all: bool) -> Result<Vec<f64>>;
 
-    /// The model as it stands.
-    fn model(&mut self) -> Result<&Dlrm>;
+    /// What the model is worth after an epoch, on rows that it does not learn from.
+    ///
+    /// # Errors
+    /// [`Error::Unsound`](crate::Error::Unsound) of a model that says what is no number;
+    /// rows that cannot be read.
+    fn measure(&mut self) -> Result<Measured> {
+        Ok(Measured::default())
+    }
 
-    /// Names and numbers of the optimiser's state.
-    fn optimizer(&self) -> Result<Tensors<'_>>;
+    /// Name and value of the parameter furthest from 0, NaN being further than any other.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn extreme_parameter(&mut self) -> Result<(String, f32)>;
 
-    /// Takes over the optimiser's state and the number of steps of a checkpoint; the
-    /// model has its parameters already.
-    fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()>;
+    /// The model's parameters: what the best epoch is kept by.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn parameters(&mut self) -> Result<Tensors<'_>>;
+
+    /// Parameters and the optimiser's state: what a checkpoint is made of.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn state(&mut self) -> Result<Tensors<'_>>;
+
+    /// Takes over [parameters](Self::parameters).
+    ///
+    /// # Errors
+    /// Numbers that are missing, or of another model.
+    fn load_parameters(&mut self, kept: &Kept) -> Result<()>;
+
+    /// Takes over a [state](Self::state) as it was after `steps` steps.
+    ///
+    /// # Errors
+    /// Numbers that are missing, or of another model.
+    fn restore(&mut self, kept: &Kept, steps: u64) -> Result<()>;
+
+    /// The model, to be written.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn model(&mut self) -> Result<&dyn Persist>;
 }
 
-/// Steps on the CPU.
-pub(crate) struct CpuStepper<'a> {
-    pub model: &'a mut Dlrm,
-    pub optimizer: Optimizer,
-    pub loss: Loss,
-    gradients: Gradients,
-    losses: Vec<f64>,
+/// What a model is worth after an epoch, in stars: root mean squared errors on the
+/// validation rows, by which the best epoch is chosen, and on the held-out ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Measured {
+    /// On the validation rows, where there are any.
+    pub validation_rmse: Option<f64>,
+    /// On the held-out rows.
+    pub test_rmse: Option<f64>,
 }
 
-impl<'a> CpuStepper<'a> {
-    /// `seed` is that of what dropout drops.
-    pub fn new(model: &'a mut Dlrm, optimizer: Optimizer, loss: Loss, seed: u64) -> Self {
+impl Measured {
+    /// Of both.
+    pub fn new(validation_rmse: Option<f64>, test_rmse: Option<f64>) -> Self {
         Self {
-            model,
-            optimizer,
-            loss,
-            gradients: Gradients::with_seed(seed),
-            losses: Vec::new(),
+            validation_rmse,
+            test_rmse,
         }
-    }
-}
-
-impl Stepper for CpuStepper<'_> {
-    fn step(&mut self, batch: &Batch, targets: &[f32], factor: f64) -> Result<()> {
-        let Self {
-            model,
-            optimizer,
-            gradients,
-            ..
-        } = self;
-        let loss = optimizer.learn(model, (batch, targets), self.loss, gradients, factor)?;
-        self.losses.push(loss);
-        Ok(())
-    }
-
-    fn losses(&mut self, _all: bool) -> Result<Vec<f64>> {
-        Ok(std::mem::take(&mut self.losses))
-    }
-
-    fn model(&mut self) -> Result<&Dlrm> {
-        Ok(self.model)
-    }
-
-    fn optimizer(&self) -> Result<Tensors<'_>> {
-        Ok(self.optimizer.state())
-    }
-
-    fn restore<M>(&mut self, checkpoint: &Checkpoint<M>) -> Result<()> {
-        // Dropout depends on the step.
-        self.gradients.step = checkpoint.progress.step;
-        self.optimizer.restore(checkpoint)
     }
 }

@@ -9,7 +9,7 @@ fn main() -> mmdlrm::Result<()> {
         ..ExperimentConfig::default()
     };
     let report = Experiment::new(config)?.run(&mut Silent)?;
-    println!("RMSE {:.4}, nDCG@10 {:.4}", report.rmse, report.ndcg_at_10);
+    println!("{report}");
 
     let recommender = Recommender::load(out, &mut Silent)?;
     for found in recommender.recommend(recommender.user_ids()[0], &Query::default())? {

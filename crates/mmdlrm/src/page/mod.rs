@@ -6,7 +6,7 @@ mod machine;
 mod people;
 
 use askama::Template;
-use mmdlrm_train::{EpochMetrics, NextItemEpoch};
+use mmdlrm_train::EpochMetrics;
 
 use charts::Curve;
 pub use density::Density;
@@ -121,8 +121,8 @@ impl Bars {
 }
 
 impl Page {
-    /// Of a run that predicts ratings.
-    pub fn of_ratings(
+    /// Of a model over the whole catalogue.
+    pub fn of_model(
         config: &ExperimentConfig,
         report: &Report,
         epochs: &[EpochMetrics],
@@ -161,7 +161,10 @@ impl Page {
                 title: "Predicted against given",
                 about: "Each column is all held-out ratings of so many stars; the stronger the \
                         colour, the more of them. On the line predictions would be right.",
-                svg: charts::density(&report.density)?,
+                svg: match &report.errors {
+                    Some(errors) => charts::density(&errors.density)?,
+                    None => String::new(),
+                },
             },
         ];
         let ndcg = report.ndcg_by_user_ratings.iter().filter_map(|group| {
@@ -179,16 +182,35 @@ impl Page {
                 about,
             )
         });
-        let bars = vec![
-            Bars::of_errors(
-                "Error by how often the movie was rated",
-                &report.by_movie_ratings,
-            ),
-            Bars::of_errors(
-                "Error by how much the user has rated",
-                &report.by_user_ratings,
-            ),
-            Bars::of_errors("Error with and without each modality", &report.by_modality),
+        let mut bars = Vec::new();
+        let mut figures = Vec::new();
+        if let Some(errors) = &report.errors {
+            for (title, groups) in [
+                (
+                    "Error by how often the movie was rated",
+                    &errors.by_movie_ratings,
+                ),
+                (
+                    "Error by how much the user has rated",
+                    &errors.by_user_ratings,
+                ),
+                ("Error with and without each modality", &errors.by_modality),
+            ] {
+                bars.push(Bars::of_errors(title, groups));
+            }
+            let ratings = format!("{} held-out ratings", errors.test_ratings);
+            figures.extend([
+                Figure::new("RMSE, stars", errors.rmse, interval(errors.rmse_interval)),
+                Figure::new("MAE, stars", errors.mae, ratings.clone()),
+                Figure::new("MSE, stars²", errors.mse, ratings),
+            ]);
+        }
+        figures.push(Figure::new(
+            &format!("nDCG@{RANKING_CUT_OFF}"),
+            report.ndcg_at_10,
+            interval(report.ndcg_interval),
+        ));
+        bars.extend([
             Bars::new(
                 "nDCG@10 by how much the user has rated",
                 "The whole catalogue ranked, less what the user is known to have rated; more is \
@@ -200,18 +222,7 @@ impl Page {
                 "Movies without a usable vector.",
                 missing,
             ),
-        ];
-        let ratings = format!("{} held-out ratings", report.test_ratings);
-        let figures = vec![
-            Figure::new("RMSE, stars", report.rmse, interval(report.rmse_interval)),
-            Figure::new("MAE, stars", report.mae, ratings.clone()),
-            Figure::new("MSE, stars²", report.mse, ratings),
-            Figure::new(
-                &format!("nDCG@{RANKING_CUT_OFF}"),
-                report.ndcg_at_10,
-                interval(report.ndcg_interval),
-            ),
-        ];
+        ]);
         Ok(Self {
             title: report.out.display().to_string(),
             figures,
@@ -235,7 +246,7 @@ impl Page {
     pub fn of_ranking(
         config: &ExperimentConfig,
         report: &RankingReport,
-        epochs: &[NextItemEpoch],
+        epochs: &[EpochMetrics],
     ) -> Result<Self> {
         let points = epochs.iter();
         let points = points.map(|metrics| (metrics.epoch as f64, metrics.train_loss));

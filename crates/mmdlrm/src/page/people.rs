@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mmdlrm_encoders::thumbnail;
 use mmdlrm_features::TrainingData;
-use mmdlrm_model::{Dlrm, top_k};
-use mmdlrm_train::Scorer;
+use mmdlrm_model::top_k;
+use mmdlrm_train::{Ranker, Who};
 
 use crate::{Catalogue, Result};
 
@@ -25,13 +25,16 @@ pub(crate) struct Person {
     pub ratings: usize,
     pub liked: Vec<Film>,
     pub recommended: Vec<Film>,
+    /// Whether those come with the stars that the model predicts.
+    pub is_predicted: bool,
 }
 
 pub(crate) struct Film {
     pub title: String,
     /// As a `data:` address.
     pub poster: Option<String>,
-    pub stars: String,
+    /// What the user gave, or would by the model, where that predicts any.
+    pub stars: Option<String>,
     /// What the user gave, where that was held out.
     pub gave: Option<String>,
 }
@@ -46,21 +49,20 @@ struct Chosen {
 /// Ten users with held-out ratings, from the one with the fewest training ratings of ten
 /// to the one with the most.
 pub(crate) fn people(
-    model: &Dlrm,
+    model: &dyn Ranker,
     data: &impl TrainingData,
     catalogue: &Catalogue,
 ) -> Result<Vec<Person>> {
     let chosen = choose(data)?;
-    let scorer = Scorer::new(model, data.features().clone())?;
     let movies = data.features().movies().len();
     let users: Vec<u32> = chosen.keys().copied().collect();
     let mut scores = Vec::new();
-    scorer.score(&users, &mut scores)?;
+    model.score(Who::Users(&users), &mut scores)?;
+    let predicts = model.rater().is_some();
     let mut people = Vec::new();
     let of_users = scores.chunks_exact(movies.max(1));
     for ((&user, chosen), scores) in chosen.iter().zip(of_users) {
-        let film =
-            |movie: u32, stars: f32, gave: Option<f32>| Film::new(catalogue, movie, stars, gave);
+        let film = |movie: u32, stars, gave: Option<f32>| Film::new(catalogue, movie, stars, gave);
         let mut liked = chosen.trained.clone();
         // Of movies as much liked the one rated last.
         liked.reverse();
@@ -74,13 +76,14 @@ pub(crate) fn people(
         people.push(Person {
             user_id: data.features().users().ids()[user as usize],
             ratings: chosen.trained.len(),
+            is_predicted: predicts,
             liked: liked
                 .iter()
-                .map(|&(movie, stars)| film(movie, stars, None))
+                .map(|&(movie, stars)| film(movie, Some(stars), None))
                 .collect(),
             recommended: best
                 .iter()
-                .map(|&(movie, stars)| film(movie, stars, gave(movie)))
+                .map(|&(movie, score)| film(movie, predicts.then_some(score), gave(movie)))
                 .collect(),
         });
     }
@@ -117,16 +120,19 @@ fn choose(data: &impl TrainingData) -> Result<BTreeMap<u32, Chosen>> {
 }
 
 impl Film {
-    fn new(catalogue: &Catalogue, row: u32, stars: f32, gave: Option<f32>) -> Self {
+    fn new(catalogue: &Catalogue, row: u32, stars: Option<f32>, gave: Option<f32>) -> Self {
         let movie = &catalogue.movies()[row as usize];
         let year = movie
             .year
             .map_or(String::new(), |year| format!(" ({year})"));
-        let stars = stars.clamp(mmdlrm_data::LOWEST_RATING, mmdlrm_data::HIGHEST_RATING);
+        let within = |stars: f32| {
+            let stars = stars.clamp(mmdlrm_data::LOWEST_RATING, mmdlrm_data::HIGHEST_RATING);
+            format!("{stars:.1}")
+        };
         Self {
             title: format!("{}{year}", movie.title),
             poster: poster(catalogue, movie.id),
-            stars: format!("{stars:.1}"),
+            stars: stars.map(within),
             gave: gave.map(|stars| format!("{stars:.1}")),
         }
     }

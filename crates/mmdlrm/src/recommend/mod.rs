@@ -11,10 +11,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use mmdlrm_data::{Rated, RatedBags};
-use mmdlrm_features::{Features, TrainingData};
-use mmdlrm_model::{Dlrm, top_k};
-use mmdlrm_train::{MOVIE_TABLE, NewUser, Scorer};
+use mmdlrm_data::{IdMap, Rated, RatedBags};
+use mmdlrm_features::TrainingData;
+use mmdlrm_model::top_k;
+use mmdlrm_train::{Ranker, Rater, Who};
 
 pub use catalogue::{Catalogue, Movie};
 pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
@@ -22,7 +22,7 @@ pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
 use crate::modalities::Encoders;
 use crate::saved::SavedRun;
 use crate::sources::dataset;
-use crate::{Error, ExperimentConfig, Observer, Result, Stage};
+use crate::{Error, ExperimentConfig, Kinds, Observer, Result, Stage};
 
 /// A trained model that answers: what a user would like and why, what is like a movie,
 /// what somebody new would like, who would like a new movie.
@@ -49,7 +49,7 @@ use crate::{Error, ExperimentConfig, Observer, Result, Stage};
 /// let user = recommender.user_ids()[0];
 /// for found in recommender.recommend(user, &Query::default())? {
 ///     let movie = recommender.catalogue().movie(found.movie_id)?;
-///     println!("{} {:.1}", movie.title, found.stars());
+///     println!("{} {:?}", movie.title, found.stars);
 /// }
 /// // Somebody who liked the first movie of the catalogue and not the second.
 /// let movies = recommender.catalogue().ids();
@@ -68,7 +68,12 @@ pub struct Recommender {
 struct Known {
     config: ExperimentConfig,
     catalogue: Catalogue,
-    scorer: Scorer<Dlrm>,
+    model: Box<dyn Ranker>,
+    users: IdMap,
+    /// Training ratings of each user.
+    trained: Vec<u32>,
+    /// When anybody rated last in the training set.
+    latest: u32,
     /// All that each user rated, held out or not, by dense rows.
     rated: RatedBags,
     encoders: Option<Encoders>,
@@ -80,10 +85,25 @@ impl Recommender {
     /// Loads the run in `folder`, and reads what it was trained on from where that was.
     ///
     /// # Errors
-    /// A folder without a run that predicts ratings, or whose training has not ended an
+    /// A folder without a run over the whole catalogue, or whose training has not ended an
     /// epoch; data that are gone, or others than it was trained on
-    /// ([`Error::OtherData`] names them); another run's model.
+    /// ([`Error::OtherData`] names them); another run's model, or one of a kind that only
+    /// [`Kinds`] with it knows.
     pub fn load(folder: impl AsRef<Path>, observer: &mut dyn Observer) -> Result<Self> {
+        Kinds::default().load(folder, observer)
+    }
+}
+
+impl Kinds {
+    /// As [`Recommender::load`], of a run of any of these kinds.
+    ///
+    /// # Errors
+    /// The same, and a run of another kind.
+    pub fn load(
+        &self,
+        folder: impl AsRef<Path>,
+        observer: &mut dyn Observer,
+    ) -> Result<Recommender> {
         let SavedRun {
             config,
             model,
@@ -92,29 +112,31 @@ impl Recommender {
             modalities,
             posters,
             encoder,
-            ..
-        } = SavedRun::load(folder.as_ref(), observer)?;
+        } = SavedRun::read(folder.as_ref(), self, observer)?;
         observer.begin(Stage::Prepare, 0);
         let catalogue = Catalogue::new(&movielens.movies, posters);
-        let data = dataset(&config, movielens, split, modalities.list)?;
-        let features = data.features().clone();
-        let rated = data.all_rated();
-        let model = with_room_for_a_movie(model, &features)?;
+        let data = dataset(&config.experiment, movielens, split, modalities.list)?;
+        let features = data.features();
         let known = Known {
             catalogue,
-            scorer: Scorer::new(model, features)?,
-            rated,
+            model: model.load(&data)?,
+            users: features.users().clone(),
+            trained: features.user_counts(),
+            latest: features.latest(),
+            rated: data.all_rated(),
             encoders: encoder.map(|encoder| encoder.into_encoders()),
             directions: OnceLock::new(),
-            config,
+            config: config.experiment,
         };
         observer.end();
-        Ok(Self {
+        Ok(Recommender {
             known: Arc::new(known),
             stop: None,
         })
     }
+}
 
+impl Recommender {
     /// The same recommender, for a question that may be called off: when `stop` becomes
     /// true, what is being worked on ends with [`mmdlrm_train::Error::CalledOff`], between
     /// two steps of its work: one pass over the catalogue, one of folding in, or one block
@@ -137,7 +159,10 @@ impl Recommender {
         {
             self.recommend(user, &Query::default())?;
             self.recommend_to_visitor(&[(movie, mmdlrm_data::HIGHEST_RATING)], &Query::default())?;
-            self.similar(movie, 1)?;
+            match self.similar(movie, 1) {
+                Err(Error::CannotTell(_)) => {}
+                similar => drop(similar?),
+            }
         }
         Ok(())
     }
@@ -154,7 +179,7 @@ impl Recommender {
 
     /// Raw ids of the users, ascending.
     pub fn user_ids(&self) -> &[u32] {
-        self.features().users().ids()
+        self.known.users.ids()
     }
 
     /// How many of a user's ratings the model was trained on.
@@ -163,7 +188,7 @@ impl Recommender {
     /// A user that there is not.
     pub fn trained_on(&self, user_id: u32) -> Result<u32> {
         let user = self.user(user_id)? as usize;
-        Ok(self.features().user_counts()[user])
+        Ok(self.known.trained[user])
     }
 
     /// What a user has rated, in the training set or not, the oldest first: raw movie id
@@ -185,10 +210,11 @@ impl Recommender {
     pub fn recommend(&self, user_id: u32, query: &Query) -> Result<Vec<Recommendation>> {
         let user = self.user(user_id)?;
         let mut scores = Vec::new();
-        self.known.scorer.score(&[user], &mut scores)?;
+        let who = Who::Users(&[user]);
+        self.known.model.score(who, &mut scores)?;
         self.is_wanted()?;
         let best = self.best(&scores, self.known.rated.row(user).ids, query)?;
-        self.explained(None, user, best, query)
+        self.explained(who, best, query)
     }
 
     /// The movies that somebody new would like best, from a handful of ratings: raw movie
@@ -203,13 +229,15 @@ impl Recommender {
         query: &Query,
     ) -> Result<Vec<Recommendation>> {
         let rated = self.rated(ratings)?;
-        let visitor = self.known.scorer.fold_in(&rated, self.stop.as_deref())?;
+        let model = &self.known.model;
+        let visitor = model.meet(&rated, self.stop.as_deref())?;
+        let who = Who::Visitor(&visitor);
         let mut scores = Vec::new();
-        self.known.scorer.score_for(&visitor, &mut scores)?;
+        model.score(who, &mut scores)?;
         self.is_wanted()?;
         let seen: Vec<u32> = rated.iter().map(|rated| rated.movie).collect();
         let best = self.best(&scores, &seen, query)?;
-        self.explained(Some(&visitor), 0, best, query)
+        self.explained(who, best, query)
     }
 
     /// Stars that a user would give to a movie, from 0.5 to 5, at the time of the user's
@@ -219,11 +247,10 @@ impl Recommender {
     /// A user or a movie that there is not.
     pub fn predict(&self, user_id: u32, movie_id: u32) -> Result<f32> {
         let (user, movie) = (self.user(user_id)?, self.catalogue().row(movie_id)?);
-        let mut predictions = Vec::new();
-        let row = self.features().unrated(user, movie);
-        let batch = self.features().test_batch(&[row]);
-        self.known.scorer.predict(&batch, &mut predictions)?;
-        Ok(predictions[0])
+        let mut stars = Vec::new();
+        self.rater()?
+            .rate_items(Who::Users(&[user]), &[movie], &mut stars)?;
+        Ok(stars[0])
     }
 
     /// Stars that somebody new would give to each of `movie_ids`.
@@ -236,19 +263,18 @@ impl Recommender {
         movie_ids: &[u32],
     ) -> Result<Vec<f32>> {
         let rated = self.rated(ratings)?;
-        let scorer = &self.known.scorer;
-        let visitor = scorer.fold_in(&rated, self.stop.as_deref())?;
-        let features = visitor.features();
-        let row = |&id: &u32| Ok(features.unrated(0, self.catalogue().row(id)?));
-        let rows: Vec<Rated> = movie_ids.iter().map(row).collect::<Result<_>>()?;
-        let batch = features.test_batch(&rows);
-        let mut predictions = Vec::new();
-        scorer.predict_for(Some(&visitor), &batch, &mut predictions)?;
-        Ok(predictions)
+        let rater = self.rater()?;
+        let movies = movie_ids.iter().map(|&id| self.catalogue().row(id));
+        let movies: Vec<u32> = movies.collect::<Result<_>>()?;
+        let visitor = rater.meet(&rated, self.stop.as_deref())?;
+        let mut stars = Vec::new();
+        rater.rate_items(Who::Visitor(&visitor), &movies, &mut stars)?;
+        Ok(stars)
     }
 
-    fn features(&self) -> &Features {
-        self.known.scorer.features()
+    fn rater(&self) -> Result<&dyn Rater> {
+        let rater = self.known.model.rater();
+        rater.ok_or(Error::CannotTell("how many stars a user would give"))
     }
 
     /// Ends the work on a question that was called off.
@@ -262,13 +288,13 @@ impl Recommender {
     }
 
     fn user(&self, user_id: u32) -> Result<u32> {
-        let user = self.features().users().row(user_id);
+        let user = self.known.users.row(user_id);
         user.ok_or(Error::UnknownUser(user_id))
     }
 
     /// Ratings of somebody new by dense rows, at the latest time that the model knows.
     fn rated(&self, ratings: &[(u32, f32)]) -> Result<Vec<Rated>> {
-        let timestamp = self.features().latest();
+        let timestamp = self.known.latest;
         let mut movies = HashSet::with_capacity(ratings.len());
         let rated = ratings.iter().map(|&(movie_id, stars)| {
             let movie = self.catalogue().row(movie_id)?;
@@ -307,29 +333,22 @@ impl Recommender {
 
     fn explained(
         &self,
-        visitor: Option<&NewUser>,
-        user: u32,
+        who: Who,
         best: Vec<(u32, f32)>,
         query: &Query,
     ) -> Result<Vec<Recommendation>> {
         let movies: Vec<u32> = best.iter().map(|&(movie, _)| movie).collect();
-        let scorer = &self.known.scorer;
-        let reasons = reasons::reasons(scorer, visitor, user, &movies, query.reasons)?;
+        let model = &*self.known.model;
+        let predicts = model.rater().is_some();
+        let reasons = reasons::reasons(model, who, &movies, query.reasons)?;
         let found = best.into_iter().zip(reasons);
         let found = found.map(|((movie, score), reasons)| Recommendation {
             movie_id: self.catalogue().ids()[movie as usize],
             score,
+            stars: predicts
+                .then(|| score.clamp(mmdlrm_data::LOWEST_RATING, mmdlrm_data::HIGHEST_RATING)),
             reasons,
         });
         Ok(found.collect())
-    }
-}
-
-/// The model with a row of zeros for a movie that nobody has rated, behind the others.
-fn with_room_for_a_movie(model: Dlrm, features: &Features) -> Result<Dlrm> {
-    let mut tables = model.config().tables.iter();
-    match tables.any(|table| table.name == MOVIE_TABLE) {
-        true => Ok(model.with_rows(MOVIE_TABLE, features.movies().len() + 1)?),
-        false => Ok(model),
     }
 }

@@ -1,10 +1,8 @@
 //! Movies that nobody has rated.
 
-use mmdlrm_data::Rated;
 use mmdlrm_encoders::Kind;
 use mmdlrm_features::NewMovie;
 use mmdlrm_model::top_k;
-use mmdlrm_train::Scorer;
 
 use super::{Fan, Newcomer, Recommender};
 use crate::{Error, Result};
@@ -19,7 +17,7 @@ impl Recommender {
     /// them at a time.
     ///
     /// # Errors
-    /// A poster that cannot be used, a poster or plot where the model looks at none, or a
+    /// [`Error::CannotTell`] of a model that knows no newcomers, a poster that cannot be used, a poster or plot where the model looks at none, or a
     /// genre that no movie has.
     pub fn fans(&self, movie: &Newcomer, count: usize) -> Result<Vec<Fan>> {
         let mut vectors = Vec::new();
@@ -36,17 +34,13 @@ impl Recommender {
             genres: movie.genres.clone(),
             vectors,
         };
-        let features = self.features().with_new_movie(&movie)?;
-        let row = features.movies().len() as u32;
-        let scorer = Scorer::new(self.known.scorer.model(), features)?;
-        let features = scorer.features();
+        let rate = self.known.model.newcomer(&movie)?;
+        let rate = rate.ok_or(Error::CannotTell("who would like a new movie"))?;
         let (mut stars, mut of_some) = (Vec::new(), Vec::new());
-        let users = 0..features.users().len() as u32;
-        for first in users.clone().step_by(USERS_AT_A_TIME) {
+        let users: Vec<u32> = (0..self.user_ids().len() as u32).collect();
+        for some in users.chunks(USERS_AT_A_TIME) {
             self.is_wanted()?;
-            let some = first..users.end.min(first + USERS_AT_A_TIME as u32);
-            let rows: Vec<Rated> = some.map(|user| features.unrated(user, row)).collect();
-            scorer.predict(&features.test_batch(&rows), &mut of_some)?;
+            rate(some, &mut of_some)?;
             stars.extend_from_slice(&of_some);
         }
         let best = top_k(&stars, count, &[]).into_iter();

@@ -45,22 +45,17 @@ impl Default for Query {
 pub struct Recommendation {
     /// Raw movie id.
     pub movie_id: u32,
-    /// What it is ranked by, in stars; beyond 0.5 and 5 the better is still the better.
+    /// What it is ranked by, higher being better; of a model that predicts stars these, and
+    /// beyond 0.5 and 5 the better is still the better.
     pub score: f32,
+    /// Stars that the user would give, from 0.5 to 5; `None` of a model that predicts none.
+    pub stars: Option<f32>,
     /// What carried it, the strongest first.
     pub reasons: Vec<Reason>,
 }
 
-impl Recommendation {
-    /// Stars that the user would give, from 0.5 to 5.
-    pub fn stars(&self) -> f32 {
-        self.score
-            .clamp(mmdlrm_data::LOWEST_RATING, mmdlrm_data::HIGHEST_RATING)
-    }
-}
-
-/// Why a movie is recommended: a part of the model, and how many stars more it makes
-/// than for an average movie, for the same user.
+/// Why a movie is recommended: a part of the model, and how much more it makes than for an
+/// average movie, for the same user.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Reason {
@@ -68,7 +63,7 @@ pub struct Reason {
     pub part: String,
     /// The same in words.
     pub words: String,
-    /// Stars.
+    /// How much, in the unit of the scores: stars, where the model predicts them.
     pub stars: f32,
 }
 

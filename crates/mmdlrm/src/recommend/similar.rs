@@ -5,7 +5,7 @@ use mmdlrm_model::top_k;
 use rayon::prelude::*;
 
 use super::{Recommender, Similar};
-use crate::Result;
+use crate::{Error, Result};
 
 /// A vector of length 1 a movie: what the model knows of it, the mean of all taken off.
 pub(super) struct Directions {
@@ -42,7 +42,7 @@ impl Recommender {
     /// genres, posters and plots, whichever it looks at.
     ///
     /// # Errors
-    /// A movie that there is not.
+    /// A movie that there is not; [`Error::CannotTell`] of a model without vectors.
     pub fn similar(&self, movie_id: u32, count: usize) -> Result<Vec<Similar>> {
         let movie = self.catalogue().row(movie_id)?;
         let directions = self.directions()?;
@@ -61,7 +61,8 @@ impl Recommender {
         if let Some(directions) = self.known.directions.get() {
             return Ok(directions);
         }
-        let vectors = self.known.scorer.movie_vectors()?;
+        let vectors = self.known.model.item_vectors()?;
+        let vectors = vectors.ok_or(Error::CannotTell("which movies are alike"))?;
         let directions = Directions::new(vectors, self.catalogue().ids().len());
         Ok(self.known.directions.get_or_init(|| directions))
     }

@@ -1,0 +1,49 @@
+//! Which models a saved run can be of.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use mmdlrm_features::Dataset;
+use mmdlrm_model::Dlrm;
+use mmdlrm_train::{Persist, Ranker, Scorer};
+
+/// Reads a model's file, given what the model was trained on.
+pub(crate) type Load = fn(&[u8], &Dataset) -> mmdlrm_train::Result<Box<dyn Ranker>>;
+
+/// Kinds of models that a saved run can be opened with: [`Dlrm`], and whatever else
+/// [joins](Self::with).
+#[derive(Clone)]
+pub struct Kinds(BTreeMap<&'static str, Load>);
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Self(BTreeMap::new()).with::<Scorer<Dlrm>>()
+    }
+}
+
+impl Kinds {
+    /// And those of `M`, which take the place of another of the same
+    /// [name](Persist::kind).
+    #[must_use]
+    pub fn with<M: Ranker + Persist + 'static>(mut self) -> Self {
+        self.0
+            .insert(M::kind(), |file, data| Ok(Box::new(M::load(file, data)?)));
+        self
+    }
+
+    /// What reads models of a kind.
+    pub(crate) fn get(&self, kind: &str) -> Option<Load> {
+        self.0.get(kind).copied()
+    }
+
+    /// Their names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+}
+
+impl fmt::Debug for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}

@@ -1,0 +1,113 @@
+//! A [`Dlrm`] behind the seam.
+
+use std::borrow::Borrow;
+use std::sync::atomic::AtomicBool;
+
+use mmdlrm_data::{Batch, Rated};
+use mmdlrm_features::{Dataset, Features, NewMovie, TrainingData};
+use mmdlrm_model::Dlrm;
+
+use crate::{
+    Error, MOVIE_TABLE, NewUser, Newcomer, Persist, Ranker, Rater, Result, Scorer, Share, Visitor,
+    Who,
+};
+
+impl<M: Borrow<Dlrm> + Send + Sync> Ranker for Scorer<M> {
+    fn parameters(&self) -> usize {
+        self.model().parameters().len()
+    }
+
+    fn score(&self, who: Who, scores: &mut Vec<f32>) -> Result<()> {
+        match who {
+            Who::Users(users) => Self::score(self, users, scores),
+            Who::Visitor(visitor) => self.score_for(visitor.state()?, scores),
+        }
+    }
+
+    fn meet(&self, ratings: &[Rated], stop: Option<&AtomicBool>) -> Result<Visitor> {
+        let new = self.fold_in(ratings, stop)?;
+        Ok(Visitor::new(ratings.to_vec(), new))
+    }
+
+    fn rater(&self) -> Option<&dyn Rater> {
+        Some(self)
+    }
+
+    fn explain(&self, who: Who, items: &[u32]) -> Result<Option<Vec<Vec<Share>>>> {
+        let (new, user) = match who {
+            Who::Users(&[user]) => (None, user),
+            Who::Users(users) => {
+                return Err(Error::Mismatch(format!(
+                    "a score is explained for one user, and there are {}",
+                    users.len()
+                )));
+            }
+            Who::Visitor(visitor) => (Some(visitor.state()?), 0),
+        };
+        Ok(Some(self.shares(new, user, items)?))
+    }
+
+    fn item_vectors(&self) -> Result<Option<Vec<f32>>> {
+        Ok(Some(self.movie_vectors()?))
+    }
+
+    fn newcomer(&self, movie: &NewMovie) -> Result<Option<Newcomer<'_>>> {
+        let features = self.features().with_new_movie(movie)?;
+        let row = features.movies().len() as u32;
+        let scorer = Scorer::new(self.model(), features)?;
+        Ok(Some(Box::new(move |users, stars| {
+            let features = scorer.features();
+            let rows = users.iter().map(|&user| features.unrated(user, row));
+            let rows: Vec<Rated> = rows.collect();
+            scorer.predict(&features.test_batch(&rows), stars)
+        })))
+    }
+}
+
+impl<M: Borrow<Dlrm> + Send + Sync> Rater for Scorer<M> {
+    fn rate(&self, batch: &Batch, stars: &mut Vec<f32>) -> Result<()> {
+        self.predict(batch, stars)
+    }
+
+    fn rate_items(&self, who: Who, items: &[u32], stars: &mut Vec<f32>) -> Result<()> {
+        let (new, users) = match who {
+            Who::Users(users) => (None, users),
+            Who::Visitor(visitor) => (Some(visitor.state::<NewUser>()?), &[0][..]),
+        };
+        let features = new.map_or(self.features(), NewUser::features);
+        self.check_users(features, users)?;
+        let pairs = users
+            .iter()
+            .flat_map(|&user| items.iter().map(move |&item| (user, item)));
+        let rows = pairs.map(|(user, item)| features.unrated(user, item));
+        let rows: Vec<Rated> = rows.collect();
+        self.predict_for(new, &features.test_batch(&rows), stars)
+    }
+}
+
+impl Persist for Scorer<Dlrm> {
+    fn kind() -> &'static str {
+        Dlrm::kind()
+    }
+
+    fn to_safetensors(&self) -> Result<Vec<u8>> {
+        Persist::to_safetensors(self.model())
+    }
+
+    /// The table of movies, where there is one, gets a row of zeros more, for a movie that
+    /// nobody has rated.
+    fn load(file: &[u8], data: &Dataset) -> Result<Self> {
+        let features = data.features().clone();
+        let model = with_room_for_a_movie(Dlrm::load(file, data)?, &features)?;
+        Self::new(model, features)
+    }
+}
+
+/// The model with a row of zeros for a movie that nobody has rated, behind the others.
+fn with_room_for_a_movie(model: Dlrm, features: &Features) -> Result<Dlrm> {
+    let mut tables = model.config().tables.iter();
+    match tables.any(|table| table.name == MOVIE_TABLE) {
+        true => Ok(model.with_rows(MOVIE_TABLE, features.movies().len() + 1)?),
+        false => Ok(model),
+    }
+}

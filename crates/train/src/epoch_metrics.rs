@@ -1,0 +1,21 @@
+use serde::{Deserialize, Serialize};
+
+/// What one epoch came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EpochMetrics {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Mean loss over the training rows while they were learned from.
+    pub train_loss: f64,
+    /// Root mean squared error on the validation rows after the epoch, in stars; `None`
+    /// where there are none, or where the model predicts no stars. The epoch with the
+    /// least is kept.
+    pub validation_rmse: Option<f64>,
+    /// The same on the held-out rows. It is shown, and nothing is chosen by it.
+    pub test_rmse: Option<f64>,
+    /// Seconds of training, without the evaluation.
+    pub seconds: f64,
+    /// Training rows a second.
+    pub samples_per_s: f64,
+}

@@ -1,0 +1,39 @@
+use mmdlrm_features::{Features, TrainingData};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Persist, Ranker, Result, Session};
+
+/// A way to learn a model: settings that, with the data, decide everything it comes to.
+///
+/// An experiment that is handed one trains, keeps, measures and reports its model as it does
+/// its own, goes on with it where the run was stopped, and refuses to where the settings are
+/// others.
+pub trait Fit: Serialize {
+    /// What is learned.
+    type Model: Ranker + Persist;
+
+    /// Finds out, at little cost, whether [`Self::fit`] will refuse its settings or what is
+    /// known of users and items. Returns what `config.json` is to say of the model: its
+    /// shape.
+    ///
+    /// # Errors
+    /// Settings that make no sense.
+    fn check(&self, features: &Features) -> Result<Value> {
+        let _ = features;
+        Ok(Value::Null)
+    }
+
+    /// Training rows that it goes over in all, as [`Session::on_step`] counts them; 0 where
+    /// it tells nobody.
+    fn rows(&self, data: &impl TrainingData) -> usize {
+        let _ = data;
+        0
+    }
+
+    /// Learns, from the beginning or from where `session` says.
+    ///
+    /// # Errors
+    /// Settings that make no sense, data that cannot be learned from, what the session says.
+    fn fit(&self, data: &impl TrainingData, session: Session) -> Result<Self::Model>;
+}

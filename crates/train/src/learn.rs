@@ -1,0 +1,253 @@
+//! The training loop.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use mmdlrm_data::DataFingerprint;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::evaluate::all_came;
+use crate::{
+    Checkpoint, EpochMetrics, Error, Kept, LearningRate, Measured, Progress, Result, Session,
+    Stepper, Tensors,
+};
+
+/// How long a model learns, and in what order.
+#[derive(Clone, Copy)]
+pub struct Pace<'a> {
+    /// Passes over the training rows.
+    pub epochs: usize,
+    /// Rows a step.
+    pub batch_size: usize,
+    /// Seed of the order of the rows.
+    pub seed: u64,
+    /// Epochs without a better one, on the validation rows, after which it ends; `None` for
+    /// never.
+    pub patience: Option<usize>,
+    /// How the learning rate moves.
+    pub schedule: &'a dyn LearningRate,
+}
+
+/// Runs the loop: steps from a [`Stepper`], a checkpoint every so many of them, figures
+/// after each epoch. Whatever learns by steps goes through here.
+///
+/// The model ends with the parameters of the epoch that has the least error on the
+/// validation rows, where it [measures](Stepper::measure) any; with those of the last one
+/// otherwise. The same settings, data and seed give the same model, to the bit, however
+/// often the run was stopped: a checkpoint of other `settings` or other `data` is refused.
+///
+/// # Errors
+/// A checkpoint of another run, a loss that diverges, [`Error::Stopped`], or what the
+/// stepper or the session's `on_epoch` returns.
+pub fn learn<S: Serialize + DeserializeOwned>(
+    stepper: &mut impl Stepper,
+    pace: &Pace,
+    settings: &S,
+    data: DataFingerprint,
+    session: Session,
+) -> Result<()> {
+    let mut run = Run {
+        progress: session.begin(settings, data)?,
+        stepper,
+        pace,
+        session,
+        best: None,
+        unseen: VecDeque::new(),
+        since: Instant::now(),
+    };
+    if let Some(checkpoint) = run.session.resumed.take() {
+        run.resume::<S>(&checkpoint)?;
+    }
+    while !run.is_over() {
+        run.epoch()?;
+    }
+    match &run.best {
+        Some(best) => run.stepper.load_parameters(best),
+        None => Ok(()),
+    }
+}
+
+/// A run of the loop.
+struct Run<'a, T> {
+    stepper: &'a mut T,
+    pace: &'a Pace<'a>,
+    session: Session<'a>,
+    progress: Progress,
+    /// Parameters of the best epoch, where there are validation rows.
+    best: Option<Kept>,
+    /// Rows of the steps whose losses have not been seen yet.
+    unseen: VecDeque<usize>,
+    /// When the epoch at hand began, or was gone on with.
+    since: Instant,
+}
+
+impl<T: Stepper> Run<'_, T> {
+    /// Goes back to the moment of a checkpoint.
+    fn resume<S: Serialize + DeserializeOwned>(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let progress = &self.progress;
+        self.stepper.restore(checkpoint.tensors(), progress.step)?;
+        let done = progress.rows_done(self.stepper.rows(), self.pace.batch_size);
+        (self.session.on_step)(done);
+        let Some(checkpoints) = &self.session.checkpoints else {
+            return Ok(());
+        };
+        checkpoints.forget_bests_after(progress.step)?;
+        if let Some(epoch) = progress.best_epoch() {
+            let step = (epoch + 1) as u64 * self.steps_of_epoch();
+            let kept = checkpoints.best(step)?;
+            kept.check::<S>(&progress.identity)?;
+            kept.check_best(progress, epoch)?;
+            self.best = Some(kept.into_tensors());
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let epochs = self.progress.epochs.len();
+        let best = self.progress.best_epoch();
+        let since_best = best.map_or(0, |best| epochs - 1 - best);
+        let patience = self.pace.patience;
+        epochs >= self.pace.epochs || patience.is_some_and(|patience| since_best >= patience)
+    }
+
+    fn steps_of_epoch(&self) -> u64 {
+        self.stepper.rows().div_ceil(self.pace.batch_size) as u64
+    }
+
+    /// What is left of the epoch at hand.
+    fn epoch(&mut self) -> Result<()> {
+        self.steps()?;
+        let metrics = self.measure()?;
+        tracing::debug!(?metrics, "epoch");
+        self.progress.end_epoch(metrics.clone());
+        self.keep_best()?;
+        // First what can be read, then what makes sure that it is not written again.
+        (self.session.on_epoch)(&metrics, self.stepper.model()?)?;
+        self.keep()
+    }
+
+    /// Takes the steps that are left of the epoch at hand.
+    fn steps(&mut self) -> Result<()> {
+        let pace = self.pace;
+        self.since = Instant::now();
+        let rows = self.stepper.rows();
+        let of_epoch = self.steps_of_epoch();
+        let of_run = of_epoch * pace.epochs as u64;
+        let order = self.progress.order(pace.seed);
+        let done = self.progress.steps_of_epoch;
+        let mut seen = (done * pace.batch_size).min(rows);
+        for batch in self.stepper.batches(pace.batch_size, order, done) {
+            let batch = batch?;
+            let of_batch = self.stepper.rows_of(&batch);
+            seen += of_batch;
+            self.unseen.push_back(of_batch);
+            let step = self.progress.step;
+            let factor = pace.schedule.factor(step, of_run);
+            self.stepper.step(&batch, step, factor)?;
+            self.progress.step += 1;
+            self.progress.steps_of_epoch += 1;
+            self.see_losses(false)?;
+            (self.session.on_step)(of_batch);
+            let is_last = self.progress.steps_of_epoch as u64 == of_epoch;
+            if !is_last && self.session.is_due(self.progress.step) {
+                self.keep()?;
+            }
+        }
+        all_came("training ratings", seen, rows)?;
+        self.see_losses(true)?;
+        self.spend_time();
+        // The last step may have been one too many: nobody should keep it then.
+        self.check_parameters()
+    }
+
+    /// Refuses a model that is not to be kept.
+    fn check_parameters(&mut self) -> Result<()> {
+        match self.stepper.extreme_parameter()?.1.is_finite() {
+            true => Ok(()),
+            false => Err(self.diverged(f64::NAN)),
+        }
+    }
+
+    fn see_losses(&mut self, all: bool) -> Result<()> {
+        for loss in self.stepper.losses(all)? {
+            if !loss.is_finite() {
+                return Err(self.diverged(loss));
+            }
+            let rows = self.unseen.pop_front().unwrap_or(0);
+            self.progress.add(loss, rows);
+        }
+        Ok(())
+    }
+
+    fn spend_time(&mut self) {
+        self.progress.seconds += self.since.elapsed().as_secs_f64();
+        self.since = Instant::now();
+    }
+
+    /// The figures of the epoch at hand.
+    fn measure(&mut self) -> Result<EpochMetrics> {
+        let measured = self.stepper.measure().map_err(|error| match error {
+            // The next step would have been told by its loss.
+            Error::Unsound { prediction, .. } => self.diverged(prediction.into()),
+            other => other,
+        });
+        let Measured {
+            validation_rmse,
+            test_rmse,
+        } = measured?;
+        let rows = self.stepper.rows() as f64;
+        let seconds = self.progress.seconds;
+        Ok(EpochMetrics {
+            epoch: self.progress.epoch(),
+            train_loss: self.progress.loss_sum / rows,
+            validation_rmse,
+            test_rmse,
+            seconds,
+            samples_per_s: rows / seconds,
+        })
+    }
+
+    /// Keeps the parameters of the epoch that has just ended, if none is better.
+    fn keep_best(&mut self) -> Result<()> {
+        if self.progress.best_epoch().map(|best| best + 1) != Some(self.progress.epochs.len()) {
+            return Ok(());
+        }
+        let parameters = self.stepper.parameters()?;
+        let best = Kept::from(parameters.clone());
+        if let Some(checkpoints) = &self.session.checkpoints {
+            checkpoints.save_best(&self.progress, parameters)?;
+        }
+        self.best = Some(best);
+        Ok(())
+    }
+
+    /// Writes a checkpoint, where any are wanted, and ends a run that is to stop.
+    fn keep(&mut self) -> Result<()> {
+        self.see_losses(true)?;
+        if self.progress.steps_of_epoch > 0 {
+            self.spend_time();
+        }
+        self.check_parameters()?;
+        let tensors = match self.session.checkpoints {
+            Some(_) => self.stepper.state()?,
+            None => Tensors::default(),
+        };
+        self.session.keep(&self.progress, tensors)
+    }
+
+    fn diverged(&mut self, loss: f64) -> Error {
+        let (parameter, value) = match self.stepper.extreme_parameter() {
+            Ok(extreme) => extreme,
+            Err(error) => return error,
+        };
+        Error::Diverged {
+            loss,
+            // The first whose loss has not been seen, or the last of all.
+            step: self.progress.step - self.unseen.len().saturating_sub(1) as u64,
+            epoch: self.progress.epoch(),
+            parameter,
+            value,
+        }
+    }
+}

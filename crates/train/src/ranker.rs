@@ -1,0 +1,194 @@
+//! The seam that evaluation, reports, recommendations and the server go through.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+
+use mmdlrm_data::{Batch, Rated};
+use mmdlrm_features::NewMovie;
+
+use crate::{Error, Result};
+
+/// A model that puts items in order for a user.
+///
+/// Items and users are dense rows of the features that the model was trained on. What a
+/// model cannot do (say why, know a newcomer, predict stars) it leaves out: whoever asks is
+/// told so.
+///
+/// ```
+/// use std::sync::atomic::AtomicBool;
+///
+/// use mmdlrm_data::Rated;
+/// use mmdlrm_train::{Ranker, Result, Visitor, Who};
+///
+/// /// The items that most users rated.
+/// struct Popularity {
+///     counts: Vec<f32>,
+/// }
+///
+/// impl Ranker for Popularity {
+///     fn parameters(&self) -> usize {
+///         self.counts.len()
+///     }
+///
+///     fn score(&self, who: Who, scores: &mut Vec<f32>) -> Result<()> {
+///         *scores = self.counts.repeat(who.len());
+///         Ok(())
+///     }
+///
+///     fn meet(&self, ratings: &[Rated], _stop: Option<&AtomicBool>) -> Result<Visitor> {
+///         Ok(Visitor::new(ratings.to_vec(), ()))
+///     }
+/// }
+///
+/// let model = Popularity { counts: vec![5.0, 9.0] };
+/// let mut scores = Vec::new();
+/// model.score(Who::Users(&[3, 4]), &mut scores)?;
+/// assert_eq!(scores, [5.0, 9.0, 5.0, 9.0]);
+/// assert!(model.rater().is_none());
+/// # Ok::<(), mmdlrm_train::Error>(())
+/// ```
+pub trait Ranker: Send + Sync {
+    /// How many numbers it learned.
+    fn parameters(&self) -> usize;
+
+    /// Writes the scores of all items, `[who, items]`: higher is better, comparable within
+    /// a user. `scores` is resized to fit.
+    ///
+    /// # Errors
+    /// Users that there are not, a visitor of another model, scores that are no numbers.
+    fn score(&self, who: Who, scores: &mut Vec<f32>) -> Result<()>;
+
+    /// Gets to know somebody new by a few ratings, whose [`Rated::user`] is not read.
+    ///
+    /// # Errors
+    /// [`Error::CalledOff`] when `stop` becomes true.
+    fn meet(&self, ratings: &[Rated], stop: Option<&AtomicBool>) -> Result<Visitor>;
+
+    /// The same model, where it predicts what users give to items.
+    fn rater(&self) -> Option<&dyn Rater> {
+        None
+    }
+
+    /// What carries the score of each of `items` for one user or visitor, in no order; `None`
+    /// where the model cannot tell.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    fn explain(&self, who: Who, items: &[u32]) -> Result<Option<Vec<Vec<Share>>>> {
+        let _ = (who, items);
+        Ok(None)
+    }
+
+    /// A vector of each item, `[items, width]`, by whose directions items are alike; `None`
+    /// where the model has none.
+    ///
+    /// # Errors
+    /// A model that does not fit its features.
+    fn item_vectors(&self) -> Result<Option<Vec<f32>>> {
+        Ok(None)
+    }
+
+    /// What users would give to a movie that nobody has rated; `None` where the model
+    /// cannot tell.
+    ///
+    /// # Errors
+    /// A movie that does not fit the others.
+    fn newcomer(&self, movie: &NewMovie) -> Result<Option<Newcomer<'_>>> {
+        let _ = movie;
+        Ok(None)
+    }
+}
+
+/// A [`Ranker`] that predicts what users give to items, in the unit of the ratings. Its
+/// scores are the same predictions, and go on where a scale ends: of two films beyond five
+/// stars one is still better.
+pub trait Rater: Ranker {
+    /// Writes the prediction of each row of a batch of known users; `stars` is resized to
+    /// fit.
+    ///
+    /// # Errors
+    /// A batch of other data; predictions that are no numbers.
+    fn rate(&self, batch: &Batch, stars: &mut Vec<f32>) -> Result<()>;
+
+    /// Writes what users, or a visitor, would give to each of `items`, `[who, items]`.
+    ///
+    /// # Errors
+    /// As [`Ranker::score`].
+    fn rate_items(&self, who: Who, items: &[u32], stars: &mut Vec<f32>) -> Result<()>;
+}
+
+/// Writes what each of some users would give to a movie that nobody has rated.
+pub type Newcomer<'a> = Box<dyn Fn(&[u32], &mut Vec<f32>) -> Result<()> + Send + Sync + 'a>;
+
+/// Who is asked about.
+#[derive(Debug, Clone, Copy)]
+pub enum Who<'a> {
+    /// Users of the training data, by dense row.
+    Users(&'a [u32]),
+    /// Somebody new.
+    Visitor(&'a Visitor),
+}
+
+impl Who<'_> {
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Users(users) => users.len(),
+            Self::Visitor(_) => 1,
+        }
+    }
+
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Somebody whom a model was not trained on, as [`Ranker::meet`] knows them.
+pub struct Visitor {
+    ratings: Vec<Rated>,
+    state: Box<dyn Any + Send + Sync>,
+}
+
+impl Visitor {
+    /// With what the model found out: any value of its own.
+    pub fn new(ratings: Vec<Rated>, state: impl Any + Send + Sync) -> Self {
+        Self {
+            ratings,
+            state: Box::new(state),
+        }
+    }
+
+    /// What the visitor rated.
+    pub fn ratings(&self) -> &[Rated] {
+        &self.ratings
+    }
+
+    /// What the model found out.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] where another model did.
+    pub fn state<T: Any>(&self) -> Result<&T> {
+        let state = self.state.downcast_ref();
+        state.ok_or_else(|| Error::Mismatch("another model met the visitor".to_owned()))
+    }
+}
+
+impl fmt::Debug for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Visitor")
+            .field("ratings", &self.ratings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one part of a model adds to a score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Share {
+    /// The part: `user × movie`, say.
+    pub part: String,
+    /// How much more it makes than for an average item, for the same user, in the unit of
+    /// the scores.
+    pub amount: f32,
+}

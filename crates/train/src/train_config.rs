@@ -1,0 +1,87 @@
+use mmdlrm_model::Loss;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, OptimizerConfig, Result, Schedule};
+
+/// How a model is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Passes over the training rows.
+    pub epochs: usize,
+    /// Rows a step.
+    pub batch_size: usize,
+    /// Seed of the order of the rows, and of what dropout drops.
+    pub seed: u64,
+    /// What a step brings down; not [`Loss::Bpr`], whose pairs must be of one user
+    /// each, where a step takes rows of all users.
+    pub loss: Loss,
+    /// How.
+    pub optimizer: OptimizerConfig,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// Epochs without a better one, on the validation rows, after which training ends;
+    /// `None` for never.
+    pub patience: Option<usize>,
+}
+
+/// No run has more epochs, so that no number of rows or steps overflows.
+pub(crate) const MOST_EPOCHS: usize = 1_000_000;
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            batch_size: 1024,
+            seed: 42,
+            loss: Loss::Mse,
+            optimizer: OptimizerConfig::default(),
+            schedule: Schedule::default(),
+            patience: None,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for the first value that makes no sense.
+    pub fn validate(&self) -> Result<()> {
+        check_epochs(self.epochs)?;
+        let counts = [
+            ("batch_size", self.batch_size),
+            ("patience", self.patience.unwrap_or(1)),
+        ];
+        for (setting, value) in counts {
+            if value == 0 {
+                let rule = "it must be 1 or more";
+                return Err(Error::Setting {
+                    setting,
+                    value: value.to_string(),
+                    rule,
+                });
+            }
+        }
+        if self.loss == Loss::Bpr {
+            return Err(Error::Setting {
+                setting: "loss",
+                value: "bpr".to_owned(),
+                rule: "it compares pairs of one user's samples, and a step takes rows of all users; \
+                       pass pairs to Dlrm::gradients yourself",
+            });
+        }
+        self.optimizer.validate()
+    }
+}
+
+pub(crate) fn check_epochs(epochs: usize) -> Result<()> {
+    if (1..=MOST_EPOCHS).contains(&epochs) {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        setting: "epochs",
+        value: epochs.to_string(),
+        rule: "it must be from 1 to 1,000,000",
+    })
+}
