@@ -2,7 +2,7 @@
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
-#[path = "../examples/step_speed/batches.rs"]
+#[path = "step_speed/batches.rs"]
 mod batches;
 
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-"""Asks a server of examples/serve at a steady rate, whether it keeps up or not, and
+"""Asks a server (`mmdlrm serve`) at a steady rate, whether it keeps up or not, and
 prints how long answers took. Standard library alone.
 
     python3 benches/requests.py http://127.0.0.1:3000 --rate 50 --seconds 60

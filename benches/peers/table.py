@@ -54,7 +54,7 @@ def spread(values, form):
 
 def cases(args, folder):
     """Name, our command, what it counts, and the peers' commands by their names."""
-    built = Path(args.target) / "release" / "examples"
+    built = Path(args.target) / "release"
     model = args.model
     counted = {}
     for name in ("posters", "summaries"):
@@ -67,7 +67,7 @@ def cases(args, folder):
             lines[1:] = [re.sub(r",", f",{where}/", line, count=1) for line in lines[1:]]
         counted[name].write_text("\n".join(lines) + "\n")
     for name, kind, key in (("posters", "posters", "images"), ("plots", "summaries", "texts")):
-        ours = [built / "encode_modalities", f"--{kind}", counted[kind], "--clip", model]
+        ours = [built / "mmdlrm", "encode", f"--{kind}", counted[kind], "--clip", model]
         ours += ["--out", NEW_STORE]
         peer = [sys.executable, HERE / "encoders.py"]
         rest = ["--model", model, f"--{kind}", counted[kind], "--count", str(args.count)]
@@ -101,7 +101,7 @@ def main():
     parser.add_argument("--only", default="", help="parts of names of rows, by commas")
     args = parser.parse_args()
     args.target = Path(args.target).resolve()
-    build = "cargo build --release --example encode_modalities --example step_speed".split()
+    build = "cargo build --release --bin mmdlrm --bin step_speed".split()
     subprocess.run(build, cwd=ROOT, check=True, env={**os.environ, "CARGO_TARGET_DIR": str(args.target)})
     if not args.model.exists():
         if not args.tokenizer:

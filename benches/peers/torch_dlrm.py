@@ -1,4 +1,4 @@
-"""The model of `examples/step_speed` in PyTorch, for comparison.
+"""The model of `benches/step_speed` in PyTorch, for comparison.
 
     python3 torch_dlrm.py step  [--batch 8192] [--optimizer adagrad|sgd|adam]
     python3 torch_dlrm.py score [--batch 8192]

@@ -1,4 +1,4 @@
-//! The example `ablation` as a person types it.
+//! `mmdlrm ablate` as a person types it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]
@@ -24,7 +24,7 @@ fn run(dir: &Path, more: &str) -> Output {
         .split(' ')
         .chain(more.split(' '))
         .collect();
-    support::run(dir, "ablation", &arguments)
+    support::run(dir, "ablate", &arguments)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `report.html` and the page of the example `serve` in a real browser: Chromium, where
+//! `report.html` and the page of `mmdlrm serve` in a real browser: Chromium, where
 //! there is one (`CHROMIUM` or in the path).
 #![allow(
     clippy::unwrap_used,
@@ -75,7 +75,7 @@ fn run() -> &'static Path {
     let folder = RUN.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let arguments = ["--epochs", "2", "--validation", "0.1"];
-        let output = support::run(folder.path(), "train_ml25m", &arguments);
+        let output = support::run(folder.path(), "train", &arguments);
         assert!(output.status.success(), "{}", support::text(&output.stderr));
         folder
     });

@@ -1,5 +1,4 @@
-//! The examples `generate_movielens` and `load_movielens` as a person types
-//! them.
+//! `mmdlrm data generate` and `mmdlrm data load` as a person types them.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -33,7 +32,7 @@ fn generate(dir: &Path, out: &str, more: &[&str]) -> Output {
         "--out",
         out,
     ];
-    run(dir, "generate_movielens", &[&arguments[..], more].concat())
+    run(dir, "data generate", &[&arguments[..], more].concat())
 }
 
 /// Name, from `root`, and bytes of each file below `dir`.
@@ -108,7 +107,7 @@ fn generated_ratings_have_the_shape_of_ml_25m() {
     ];
     let arguments = [&size[..], &["--out", "made"]].concat();
     assert!(
-        run(folder.path(), "generate_movielens", &arguments)
+        run(folder.path(), "data generate", &arguments)
             .status
             .success()
     );
@@ -152,7 +151,7 @@ fn what_makes_no_sense_is_not_generated() {
         (["--ratings", "10"], "at least one a user"),
     ] {
         let arguments = [&["--movies", "300", "--out", "made"], &more[..]].concat();
-        let output = run(folder.path(), "generate_movielens", &arguments);
+        let output = run(folder.path(), "data generate", &arguments);
         assert!(!output.status.success());
         let error = text(&output.stderr);
         assert!(
@@ -179,7 +178,7 @@ fn a_folder_is_loaded_from_csv_from_the_cache_and_streamed() {
         (&["--batches", "64"], "cache"),
         (&["--stream", "--batches", "64"], "stream"),
     ] {
-        let output = run(folder.path(), "load_movielens", &[&["made"], more].concat());
+        let output = run(folder.path(), "data load", &[&["made"], more].concat());
         assert_eq!(text(&output.stderr), "");
         let lines = text(&output.stdout);
         let first = values(lines.lines().next().unwrap());
@@ -209,7 +208,7 @@ fn what_cannot_be_loaded_is_explained_in_a_line() {
         (&["nowhere"][..], "cannot read nowhere/movies.csv"),
         (&["--download", "ml-99m"], "'ml-99m'"),
     ] {
-        let output = run(folder.path(), "load_movielens", arguments);
+        let output = run(folder.path(), "data load", arguments);
         assert_eq!(output.status.code(), Some(1));
         let error = text(&output.stderr);
         assert!(
@@ -217,7 +216,7 @@ fn what_cannot_be_loaded_is_explained_in_a_line() {
             "{error}"
         );
     }
-    let output = run(folder.path(), "load_movielens", &[]);
+    let output = run(folder.path(), "data load", &[]);
     assert_eq!(output.status.code(), Some(2));
 }
 
@@ -242,14 +241,14 @@ fn a_file_that_may_not_be_read_is_named() {
     let ratings = folder.path().join("made/ratings.csv");
     set_mode(&ratings, 0o000);
     // Where everybody finds it.
-    let program = folder.path().join("load_movielens");
-    std::fs::copy(support::program("load_movielens"), &program).unwrap();
+    let program = folder.path().join("mmdlrm");
+    std::fs::copy(support::program(), &program).unwrap();
     set_mode(&program, 0o755);
     set_mode(folder.path(), 0o755);
     let mut command = Command::new(&program);
     command
         .current_dir(folder.path())
-        .args(["made", "--no-cache"]);
+        .args(["data", "load", "made", "--no-cache"]);
     if std::fs::File::open(&ratings).is_ok() {
         command.uid(NOBODY);
     }
@@ -261,18 +260,6 @@ fn a_file_that_may_not_be_read_is_named() {
     }
 }
 
-/// No other test of this program needs the one that is spoiled here.
-#[test]
-fn a_program_is_brought_up_to_date_before_it_is_started() {
-    let beside = support::program("load_movielens");
-    let stale = beside.with_file_name(format!("step_speed{}", std::env::consts::EXE_SUFFIX));
-    // Removed first: cargo keeps the same file under another name.
-    let _ = std::fs::remove_file(&stale);
-    std::fs::write(&stale, "of last year").unwrap();
-    assert_eq!(support::program("step_speed"), stale);
-    assert!(std::fs::read(&stale).unwrap() != b"of last year");
-}
-
 /// A limit on the size of files stands for a disk that is full: writing fails
 /// in the middle.
 #[cfg(unix)]
@@ -281,9 +268,9 @@ fn a_full_disk_leaves_no_part_of_a_cache() {
     let folder = tempfile::tempdir().unwrap();
     assert!(generate(folder.path(), "made", &[]).status.success());
     let limited = |arguments: &str| {
-        let program = support::program("load_movielens");
+        let program = support::program();
         let command = format!(
-            "trap '' XFSZ; ulimit -f 20; exec {} {arguments}",
+            "trap '' XFSZ; ulimit -f 20; exec {} data load {arguments}",
             program.display()
         );
         std::process::Command::new("sh")

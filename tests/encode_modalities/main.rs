@@ -1,4 +1,4 @@
-//! The example `encode_modalities` as a person types it.
+//! `mmdlrm encode` as a person types it.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -63,7 +63,7 @@ impl Folder {
         );
     }
 
-    /// Runs the example on posters and summaries, with `more` arguments in
+    /// Runs it on posters and summaries, with `more` arguments in
     /// addition to or in place of the usual ones.
     fn run(&self, more: &[&str]) -> Output {
         let usual = [
@@ -75,7 +75,7 @@ impl Folder {
         let kept = usual.iter().filter(|(name, _)| !more.contains(name));
         let mut arguments: Vec<&str> = kept.flat_map(|&(name, value)| [name, value]).collect();
         arguments.extend(more);
-        support::run(self.dir.path(), "encode_modalities", &arguments)
+        support::run(self.dir.path(), "encode", &arguments)
     }
 }
 

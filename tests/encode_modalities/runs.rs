@@ -7,7 +7,7 @@ use std::time::Duration;
 use mmdlrm::encoders::{EmbeddingStore, Kind, Precision};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::support::{kill, program, shared, wait_until};
+use crate::support::{kill, program, shared, start, wait_until};
 use crate::{Folder, exists, text, value};
 
 #[test]
@@ -79,7 +79,7 @@ fn texts_and_pictures_alone_and_by_other_models_share_a_store() {
     // Without pictures their model is not even loaded.
     let arguments = format!("--summaries summaries.csv --text {bert} --out texts.parquet");
     let arguments: Vec<&str> = arguments.split(' ').collect();
-    let output = crate::support::run(folder.dir.path(), "encode_modalities", &arguments);
+    let output = crate::support::run(folder.dir.path(), "encode", &arguments);
     assert_eq!(value(&output, "images"), 0.0);
     assert_eq!(value(&output, "texts"), 3.0);
 }
@@ -154,8 +154,8 @@ fn a_full_disk_stops_the_run_with_an_error_and_keeps_what_was_written() {
         .current_dir(folder.dir.path())
         .arg("-c")
         .arg(format!(
-            "trap '' XFSZ; ulimit -f 32; exec {} {all}",
-            program("encode_modalities").display()
+            "trap '' XFSZ; ulimit -f 32; exec {} encode {all}",
+            program().display()
         ))
         .output()
         .unwrap();
@@ -175,9 +175,8 @@ fn a_run_on_the_real_posters_killed_again_and_again_ends_with_the_same_bytes() {
     let Some(shared) = shared() else { return };
     let folder = tempfile::tempdir().unwrap();
     let encode = |out: &str| {
-        let mut command = Command::new(program("encode_modalities"));
+        let mut command = start(folder.path(), "encode");
         command
-            .current_dir(folder.path())
             .arg("--posters")
             .arg(shared.join("data/posters.csv"))
             .arg("--clip")
@@ -233,8 +232,8 @@ fn processes_that_start_at_once_on_a_new_store_do_not_spoil_it() {
     let rows: Vec<String> = (1..=600).map(|id| format!("{id},robot {id}")).collect();
     folder.summaries(&rows.iter().map(String::as_str).collect::<Vec<_>>());
     let start = |_| {
-        let mut command = Command::new(program("encode_modalities"));
-        let command = command.current_dir(folder.dir.path()).args(all.split(' '));
+        let mut command = start(folder.dir.path(), "encode");
+        let command = command.args(all.split(' '));
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     };

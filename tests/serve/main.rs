@@ -1,4 +1,4 @@
-//! The example `serve`, asked over HTTP.
+//! `mmdlrm serve`, asked over HTTP.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -8,14 +8,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-// Parts of the example that can be had without a server.
-#[path = "../../examples/serve/desk.rs"]
-#[allow(dead_code, reason = "the server uses the rest")]
-mod desk;
-#[path = "../../examples/serve/measured.rs"]
-#[allow(dead_code, reason = "the server uses the rest")]
-mod measured;
-
 mod answers;
 mod client;
 mod errors;
@@ -23,8 +15,6 @@ mod load;
 mod slow_clients;
 mod start;
 mod stopping;
-mod upkeep;
-mod work;
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -37,7 +27,7 @@ fn run() -> &'static Path {
     static RUN: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = RUN.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let output = support::run(folder.path(), "train_ml25m", &["--epochs", "1"]);
+        let output = support::run(folder.path(), "train", &["--epochs", "1"]);
         assert!(output.status.success(), "{}", support::text(&output.stderr));
         folder
     });

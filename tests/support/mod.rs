@@ -26,7 +26,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use safetensors::tensor::{Dtype, TensorView};
 
 pub use need::Need;
-pub use programs::{program, run};
+pub use programs::{program, run, start};
 
 /// The folder of real data and golden values: `MMDLRM_SHARED`, or `shared`
 /// beside the workspace.

@@ -1,10 +1,10 @@
-//! A server of the example `serve`.
+//! A server of `mmdlrm serve`.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use super::program;
+use super::start;
 
 /// A server that dies with the test.
 pub struct Server {
@@ -27,8 +27,7 @@ impl Server {
 
     /// The same with further arguments.
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
-        let mut process = Command::new(program("serve"))
-            .current_dir(folder)
+        let mut process = start(folder, "serve")
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
             .stdout(Stdio::piped())

@@ -1,4 +1,4 @@
-//! The examples `recommend` and `evaluate` on a run, as a person types them.
+//! `mmdlrm recommend` and `mmdlrm evaluate` on a run, as a person types them.
 
 use crate::support::{self, metrics};
 use crate::{Folder, text};

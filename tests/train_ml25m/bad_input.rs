@@ -1,8 +1,6 @@
 //! Every way to get the input wrong: one line that says what and where, exit
 //! code 1 or 2, and no run folder.
 
-use std::process::Command;
-
 use crate::{Folder, support, text};
 
 /// Runs with `more` arguments on a spoiled folder and checks the refusal.
@@ -458,10 +456,8 @@ fn candidates_that_do_not_fit_the_ratings() {
 fn instructions_that_the_processor_does_not_have() {
     let folder = Folder::new();
     for asked in ["sse9", "", "AVX2"] {
-        let mut command = Command::new(support::program("train_ml25m"));
-        command
-            .current_dir(folder.dir.path())
-            .env("MMDLRM_SIMD", asked);
+        let mut command = support::start(folder.dir.path(), "train");
+        command.env("MMDLRM_SIMD", asked);
         let output = command.args(["--data", "data"]).output().unwrap();
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{error}");

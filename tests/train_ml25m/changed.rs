@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::support::{self, metrics};
 use crate::{Folder, run_in, text};
@@ -23,8 +23,7 @@ fn train(folder: &Folder, more: &[&str]) {
 /// What `serve` says last, before it gives up; a server that starts is a failure.
 #[track_caller]
 fn serve(folder: &Folder, run: &str) -> String {
-    let mut process = Command::new(support::program("serve"))
-        .current_dir(folder.dir.path())
+    let mut process = support::start(folder.dir.path(), "serve")
         .args(["--run", run, "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

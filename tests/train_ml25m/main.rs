@@ -1,4 +1,4 @@
-//! The example `train_ml25m` as a person types it.
+//! `mmdlrm train`, and what asks the runs that it leaves, as a person types them.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -22,7 +22,7 @@ use std::process::Output;
 use mmdlrm::data::generate::{self, GeneratorConfig};
 use support::text;
 
-/// A small folder of everything that the example reads.
+/// A small folder of everything that a training reads.
 struct Folder {
     dir: tempfile::TempDir,
 }
@@ -47,7 +47,7 @@ impl Folder {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    /// Runs the example on the folder, with the arguments that name all of it
+    /// Trains on the folder, with the arguments that name all of it
     /// and `more`.
     fn run(&self, more: &[&str]) -> Output {
         let mut arguments = vec![
@@ -78,5 +78,5 @@ impl Folder {
 }
 
 fn run_in(dir: &Path, arguments: &[&str]) -> Output {
-    support::run(dir, "train_ml25m", arguments)
+    support::run(dir, "train", arguments)
 }

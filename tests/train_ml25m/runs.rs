@@ -400,3 +400,37 @@ fn ranking_leaves_the_scores_that_its_figures_are_made_of() {
     assert!((figures["mrr_at_10"].as_f64().unwrap() - mean).abs() < 1e-12);
     assert_eq!(figures["hit_rate_at_10"], 1.0);
 }
+
+#[test]
+fn the_command_rank_is_a_training_with_the_task_rank() {
+    let folder = Folder::new();
+    folder.write("candidates.csv", &candidates(&folder));
+    let dir = folder.dir.path();
+    let same = "--data data --candidates candidates.csv --epochs 2 --dim 8 --out";
+    let run = |command: &str, out: &str, more: &[&str]| {
+        let same: Vec<&str> = same.split(' ').chain([out]).collect();
+        let output = support::run(dir, command, &[&same, more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let config: serde_json::Value =
+            serde_json::from_str(&folder.read(&format!("{out}/config.json"))).unwrap();
+        let mut config = config["experiment"].clone();
+        config["out"].take();
+        let scores = std::fs::read(folder.path(out).join("candidates.parquet")).unwrap();
+        (config, scores)
+    };
+    let trained = run("train", "runs/train", &["--task", "rank"]);
+    assert!(trained == run("rank", "runs/rank", &[]));
+    assert!(trained != run("rank", "runs/other", &["--lr", "0.001"]));
+
+    let refused = |arguments: &[&str]| {
+        let output = support::run(dir, "rank", arguments);
+        assert_eq!(output.status.code(), Some(2));
+        text(&output.stderr)
+    };
+    assert!(refused(&["--data", "data"]).contains("--candidates"));
+    let idle = ["--data", "data", "--candidates", "candidates.csv"];
+    let idle = refused(&[&idle, &["--clip", "clip"][..]].concat());
+    let expected = "error: --clip does nothing without --posters or --summaries; leave it out\n";
+    assert_eq!(idle, expected);
+    assert!(refused(&["--preset", "best"]).contains("--preset"));
+}

@@ -47,8 +47,7 @@ fn data(dir: &Path) {
 }
 
 fn start(dir: &Path, arguments: &[&str]) -> Child {
-    Command::new(support::program("train_ml25m"))
-        .current_dir(dir)
+    support::start(dir, "train")
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -225,9 +224,9 @@ fn a_full_disk_is_an_error_that_leaves_the_last_checkpoint_whole() {
     assert!(run_in(dir, &train_in("straight")).status.success());
     kill_after_a_checkpoint(dir, "run");
     // No file may grow to the size of a checkpoint.
-    let program = support::program("train_ml25m");
+    let program = support::program();
     let script = format!(
-        "trap '' XFSZ; ulimit -f 16; exec '{}' --resume run",
+        "trap '' XFSZ; ulimit -f 16; exec '{}' train --resume run",
         program.display()
     );
     let output = Command::new("bash")

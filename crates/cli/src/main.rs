@@ -1,0 +1,57 @@
+//! The program `mmdlrm`: all commands of `mmdlrm-commands`, and the server of
+//! `mmdlrm-serve`.
+
+mod log;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use mmdlrm_commands::{ablate, data, encode, evaluate, options, rank, recommend, status, train};
+
+/// A multimodal DLRM: train a recommender on MovieLens ratings, genres, posters and plots,
+/// measure it, ask it, serve it.
+#[derive(Parser)]
+#[command(name = "mmdlrm", version, propagate_version = true)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(train::Args),
+    Rank(rank::Args),
+    Evaluate(evaluate::Args),
+    Recommend(recommend::Args),
+    Serve(serve::Args),
+    Encode(encode::Args),
+    Data(data::Args),
+    Ablate(ablate::Args),
+}
+
+fn main() -> ExitCode {
+    let Options { command } = options();
+    match command {
+        Command::Train(args) => status(train::run(args)),
+        Command::Rank(args) => status(rank::run(args)),
+        Command::Evaluate(args) => status(evaluate::run(args)),
+        Command::Recommend(args) => status(recommend::run(args)),
+        Command::Serve(args) => serve::run(&args),
+        Command::Encode(args) => status(encode::run(args)),
+        Command::Data(args) => status(data::run(args)),
+        Command::Ablate(args) => status(ablate::run(args)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Options;
+
+    #[test]
+    fn options_of_all_commands_fit_together() {
+        Options::command().debug_assert();
+    }
+}

@@ -1,0 +1,54 @@
+//! Training, whatever is learned.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mmdlrm::{Error, Experiment, ExperimentConfig, Task};
+
+use crate::progress::Progress;
+use crate::{Result, interrupt};
+
+/// Trains by a configuration, or goes on with the run in `resume`, and prints what came of
+/// it. Ctrl-C and SIGTERM end it with a checkpoint.
+pub fn train(
+    resume: Option<&Path>,
+    threads: Option<usize>,
+    config: impl FnOnce() -> Result<ExperimentConfig>,
+) -> Result<()> {
+    let mut progress = Progress::new();
+    let stop = interrupt::listen(Arc::clone(&progress.is_training));
+    if let Some(threads) = threads {
+        set_threads(threads)?;
+    }
+    let experiment = match resume {
+        Some(folder) => Experiment::resume(folder)?,
+        None => Experiment::new(config()?)?,
+    };
+    let experiment = experiment.stop_when(stop);
+    match experiment.task() {
+        Task::Rank => println!("{}", experiment.rank(&mut progress)?),
+        _ => println!("{}", experiment.run(&mut progress)?),
+    }
+    Ok(())
+}
+
+/// More would only wait for each other, each with buffers of its own.
+const THREADS_PER_CORE: usize = 16;
+
+fn set_threads(threads: usize) -> Result<(), Error> {
+    let setting = |rule| Error::Setting {
+        setting: "--threads",
+        value: threads.to_string(),
+        rule,
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if !(1..=cores.saturating_mul(THREADS_PER_CORE)).contains(&threads) {
+        return Err(setting(
+            "it must be 1 or more, and at most 16 for each core",
+        ));
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|_| setting("so many threads could not be started"))
+}

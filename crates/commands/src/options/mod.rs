@@ -1,0 +1,21 @@
+//! Options that several commands have.
+
+pub mod download;
+pub mod idle;
+pub mod long_texts;
+pub mod models;
+pub mod policies;
+pub mod rates;
+pub mod run;
+pub mod source;
+pub mod splits;
+
+pub use download::Download;
+pub use idle::Idle;
+pub use long_texts::LongTexts;
+pub use models::Models;
+pub use policies::Policies;
+pub use rates::Rates;
+pub use run::RunOptions;
+pub use source::SourceOptions;
+pub use splits::SplitName;

@@ -1,0 +1,46 @@
+//! What to do with ratings that a release should not have.
+
+use clap::{Args, ValueEnum};
+
+/// For `#[command(flatten)]`.
+#[derive(Debug, Args)]
+pub struct Policies {
+    /// What to do with ratings of movies that the table of movies lacks
+    #[arg(long, value_enum, default_value = "refuse")]
+    unknown_movies: UnknownMovies,
+    /// What to do where a user rated a movie more than once
+    #[arg(long, value_enum, default_value = "refuse")]
+    duplicates: Duplicates,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum UnknownMovies {
+    Refuse,
+    Drop,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Duplicates {
+    Refuse,
+    KeepFirst,
+    KeepLatest,
+    KeepAll,
+}
+
+impl Policies {
+    pub fn unknown_movies(&self) -> mmdlrm::data::UnknownMovies {
+        match self.unknown_movies {
+            UnknownMovies::Refuse => mmdlrm::data::UnknownMovies::Refuse,
+            UnknownMovies::Drop => mmdlrm::data::UnknownMovies::Drop,
+        }
+    }
+
+    pub fn duplicates(&self) -> mmdlrm::data::Duplicates {
+        match self.duplicates {
+            Duplicates::Refuse => mmdlrm::data::Duplicates::Refuse,
+            Duplicates::KeepFirst => mmdlrm::data::Duplicates::KeepFirst,
+            Duplicates::KeepLatest => mmdlrm::data::Duplicates::KeepLatest,
+            Duplicates::KeepAll => mmdlrm::data::Duplicates::KeepAll,
+        }
+    }
+}

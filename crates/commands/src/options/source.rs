@@ -1,0 +1,102 @@
+//! What a model is trained on: ratings, posters, plots, and what encodes these.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use mmdlrm::data::generate::GeneratorConfig;
+use mmdlrm::{ExperimentConfig, Source};
+
+use super::{Download, Idle, LongTexts, Models, Policies};
+use crate::Result;
+
+/// For `#[command(flatten)]`.
+#[derive(Debug, Args)]
+pub struct SourceOptions {
+    /// MovieLens folder with ratings.csv and movies.csv [default: a made-up sample]
+    #[arg(long, value_name = "DIR", group = "ratings")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    download: Download,
+    /// CSV of movieId,poster_path; paths relative to the file [default: no posters]
+    #[arg(long, value_name = "FILE", requires = "ratings")]
+    posters: Option<PathBuf>,
+    /// CSV of movieId,summary [default: no summaries]
+    #[arg(long, value_name = "FILE", requires = "ratings")]
+    summaries: Option<PathBuf>,
+    #[command(flatten)]
+    models: Models,
+    #[command(flatten)]
+    long_texts: LongTexts,
+    #[command(flatten)]
+    policies: Policies,
+    /// Use the tag genome, where the release has one, as one more modality
+    #[arg(long)]
+    genome: bool,
+}
+
+impl SourceOptions {
+    /// Which of them do nothing beside each other.
+    pub fn idle(&self) -> [Idle<'static>; 3] {
+        let has_own_data = self.data.is_some() || self.download.release.is_some();
+        let (plots, posters) = (self.summaries.is_some(), self.posters.is_some());
+        [
+            Idle {
+                options: &["text", "long_texts"],
+                holds: has_own_data && !plots,
+                circumstances: "without --summaries",
+            },
+            Idle {
+                options: &["image"],
+                holds: has_own_data && !posters,
+                circumstances: "without --posters",
+            },
+            Idle {
+                options: &["clip"],
+                holds: has_own_data && !plots && !posters,
+                circumstances: "without --posters or --summaries",
+            },
+        ]
+    }
+
+    /// Downloads the release that is asked for, if any, which is the data from then on.
+    pub fn fetch(&mut self) -> Result<()> {
+        if let Some(folder) = self.download.folder()? {
+            self.data = Some(folder);
+        }
+        Ok(())
+    }
+
+    /// Whether no data are named.
+    pub fn is_sample(&self) -> bool {
+        self.data.is_none()
+    }
+
+    /// The folder of a run on these data where none is named.
+    pub fn usual_out(&self) -> PathBuf {
+        let name = match &self.data {
+            None => "sample".as_ref(),
+            Some(data) => data.file_name().unwrap_or("run".as_ref()),
+        };
+        PathBuf::from("runs").join(name)
+    }
+
+    /// Writes down what is named; `seed` is that of a sample and of an untrained encoder.
+    pub fn apply(self, seed: u64, config: &mut ExperimentConfig) {
+        config.encoders = self.models.encoders(self.data.is_none(), seed);
+        config.source = match self.data {
+            None => Source::Sample(GeneratorConfig {
+                seed,
+                ..GeneratorConfig::default()
+            }),
+            Some(data) => Source::Folder {
+                data,
+                posters: self.posters,
+                summaries: self.summaries,
+            },
+        };
+        config.long_texts = self.long_texts.choice();
+        config.unknown_movies = self.policies.unknown_movies();
+        config.duplicates = self.policies.duplicates();
+        config.genome = self.genome;
+    }
+}

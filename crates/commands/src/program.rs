@@ -1,0 +1,27 @@
+//! How a program begins and ends.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The options of the command line. Where they do not fit, and after `--help`, the process
+/// ends as clap ends it, with status 2 or 0.
+///
+/// [`Parser::parse`] does the same, but adds the usage to errors that say all in a line: of
+/// options that would do nothing beside the others.
+pub fn options<P: Parser>() -> P {
+    let matches = P::command().get_matches();
+    P::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// The status that a process ends with; says on standard error what went wrong.
+pub fn status<E: Display>(outcome: Result<(), E>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

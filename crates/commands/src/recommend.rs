@@ -1,0 +1,216 @@
+//! Asks a trained model: what a user would like and why, what is like a movie, what
+//! somebody new would like, who would like a new movie.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use mmdlrm::{Newcomer, Query, Recommendation, Recommender};
+
+use crate::progress::Progress;
+use crate::{Error, Result};
+
+/// Ask a trained model for recommendations.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder of the run
+    #[arg(long, value_name = "DIR", default_value = "runs/sample")]
+    run: PathBuf,
+    /// How many answers
+    #[arg(long, default_value_t = 10, global = true)]
+    count: usize,
+    #[command(subcommand)]
+    question: Question,
+}
+
+#[derive(Debug, Subcommand)]
+enum Question {
+    /// What a user of the data would like
+    User {
+        /// The user's id
+        id: u32,
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// What somebody new would like
+    Visitor {
+        /// Ratings: MOVIE=STARS, the movie by its id
+        #[arg(required = true, value_parser = rating)]
+        ratings: Vec<(u32, f32)>,
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// Movies like another
+    Similar {
+        /// The movie's id
+        id: u32,
+    },
+    /// The users who would like a movie that nobody has rated
+    Fans {
+        /// Its poster, a JPEG or PNG
+        #[arg(long, value_name = "FILE")]
+        poster: Option<PathBuf>,
+        /// Its plot
+        #[arg(long, value_name = "TEXT")]
+        plot: Option<String>,
+        /// Its genres
+        #[arg(long)]
+        genre: Vec<String>,
+        /// Year of release
+        #[arg(long)]
+        year: Option<i32>,
+    },
+    /// Movies by words of their titles
+    Find {
+        /// The words
+        title: String,
+    },
+}
+
+/// Which movies are wanted.
+#[derive(Debug, clap::Args)]
+struct Wish {
+    /// Of this genre; may be given several times, for any of them
+    #[arg(long)]
+    genre: Vec<String>,
+    /// Released in these years, FROM-TO
+    #[arg(long, value_parser = years, value_name = "FROM-TO")]
+    years: Option<RangeInclusive<i32>>,
+    /// Those that the user has rated too
+    #[arg(long)]
+    seen: bool,
+}
+
+fn rating(text: &str) -> std::result::Result<(u32, f32), String> {
+    let (movie, stars) = text
+        .split_once('=')
+        .ok_or("write MOVIE=STARS, as 318=4.5")?;
+    let movie = movie
+        .parse()
+        .map_err(|_| format!("'{movie}' is no movie id"))?;
+    let stars = stars
+        .parse()
+        .map_err(|_| format!("'{stars}' is no number of stars"))?;
+    Ok((movie, stars))
+}
+
+fn years(text: &str) -> std::result::Result<RangeInclusive<i32>, String> {
+    let (from, to) = text.split_once('-').ok_or("write FROM-TO, as 1990-1999")?;
+    let year = |text: &str| {
+        text.trim()
+            .parse()
+            .map_err(|_| format!("'{text}' is no year"))
+    };
+    Ok(year(from)?..=year(to)?)
+}
+
+impl Wish {
+    fn query(&self, count: usize) -> Query {
+        Query {
+            count,
+            genres: self.genre.clone(),
+            years: self.years.clone(),
+            unseen_only: !self.seen,
+            ..Query::default()
+        }
+    }
+}
+
+/// Asks, and prints the answers.
+///
+/// # Errors
+/// A run that cannot be loaded, as [`Recommender::load`] says, or a question about somebody
+/// or something that it does not know.
+pub fn run(args: Args) -> Result<()> {
+    let Args {
+        run,
+        count,
+        question,
+    } = args;
+    let recommender = Recommender::load(run, &mut Progress::new())?;
+    for line in question.answer(&recommender, count)? {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+impl Question {
+    /// The lines of the answer.
+    fn answer(self, recommender: &Recommender, count: usize) -> Result<Vec<String>> {
+        match self {
+            Self::User { id, wish } => {
+                let found = recommender.recommend(id, &wish.query(count))?;
+                recommendations(recommender, &found)
+            }
+            Self::Visitor { ratings, wish } => {
+                let found = recommender.recommend_to_visitor(&ratings, &wish.query(count))?;
+                recommendations(recommender, &found)
+            }
+            Self::Similar { id } => {
+                let similar = recommender.similar(id, count)?.into_iter();
+                let lines = similar.map(|movie| {
+                    let title = title(recommender, movie.movie_id)?;
+                    Ok(format!("{:5.2}  {title}", movie.cosine))
+                });
+                lines.collect()
+            }
+            Self::Fans {
+                poster,
+                plot,
+                genre,
+                year,
+            } => {
+                let movie = Newcomer {
+                    poster: poster.as_deref().map(read).transpose()?,
+                    plot,
+                    genres: genre,
+                    year,
+                };
+                let fans = recommender.fans(&movie, count)?.into_iter();
+                let lines = fans.map(|fan| format!("{:4.2}  user {}", fan.stars, fan.user_id));
+                Ok(lines.collect())
+            }
+            Self::Find { title: words } => {
+                let found = recommender.catalogue().find(&words, count).into_iter();
+                let lines = found.map(|movie| {
+                    let title = title(recommender, movie.id)?;
+                    Ok(format!("{:7}  {title}", movie.id))
+                });
+                lines.collect()
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Title, year and genres.
+fn title(recommender: &Recommender, movie_id: u32) -> Result<String> {
+    let movie = recommender.catalogue().movie(movie_id)?;
+    let year = movie
+        .year
+        .map_or(String::new(), |year| format!(" ({year})"));
+    Ok(format!(
+        "{}{year}  {}",
+        movie.title,
+        movie.genres.join(", ")
+    ))
+}
+
+/// A line a movie, and one for each of its reasons.
+fn recommendations(recommender: &Recommender, found: &[Recommendation]) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for movie in found {
+        let title = title(recommender, movie.movie_id)?;
+        let (stars, id) = (movie.stars.unwrap_or(movie.score), movie.movie_id);
+        lines.push(format!("{stars:4.2}  {title}  [{id}]"));
+        let reasons = movie.reasons.iter();
+        lines.extend(reasons.map(|it| format!("      {:+.2}  {}", it.stars, it.words)));
+    }
+    Ok(lines)
+}

@@ -1,0 +1,254 @@
+//! The routes.
+
+use std::sync::Arc;
+
+use axum::extract::multipart::MultipartRejection;
+use axum::extract::{DefaultBodyLimit, Multipart, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use mmdlrm::Recommender;
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+
+use crate::answers::{
+    Alike, Count, FanInfo, Find, Info, MovieInfo, Recommended, Stars, Visitor, Wish,
+};
+use crate::desk::Desk;
+use crate::error::{ApiError, Refusals};
+use crate::extract::{Json, Path, Query, in_time};
+use crate::limits::{LARGEST, LARGEST_WITH_POSTER, Limits, POSTERS_KIB, UPLOADS};
+use crate::measured::{Measured, measure};
+use crate::newcomer::newcomer;
+use crate::posters;
+
+pub struct App {
+    recommender: Recommender,
+    desk: Desk,
+    /// Bodies with posters that may be taken in.
+    uploads: Arc<Semaphore>,
+    /// KiB of posters that may wait for their clients.
+    posters: Arc<Semaphore>,
+    limits: Limits,
+    measured: Arc<Measured>,
+}
+
+impl App {
+    pub fn new(recommender: Recommender, limits: Limits) -> Self {
+        let measured = Arc::<Measured>::default();
+        Self {
+            recommender,
+            desk: Desk::new(limits, Arc::clone(&measured)),
+            uploads: Arc::new(Semaphore::new(UPLOADS)),
+            posters: Arc::new(Semaphore::new(POSTERS_KIB)),
+            limits,
+            measured,
+        }
+    }
+
+    pub fn measured(&self) -> &Arc<Measured> {
+        &self.measured
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Works on a question until it is answered, called off, or out of time.
+    async fn work<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Recommender) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let recommender = self.recommender.clone();
+        let work = self
+            .desk
+            .work(move |stop| question(&recommender.stop_when(stop)));
+        work.await?
+    }
+}
+
+type Shared = State<Arc<App>>;
+type Answer<T> = Result<axum::Json<T>, ApiError>;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "mmdlrm",
+        description = "What people would like to watch, by a trained multimodal DLRM."
+    ),
+    paths(
+        info,
+        movies,
+        movie,
+        similar,
+        recommendations,
+        prediction,
+        visitor,
+        fans,
+        poster
+    ),
+    components(schemas(ApiError))
+)]
+struct Description;
+
+pub fn routes(app: Arc<App>) -> Router {
+    let measured = Arc::clone(&app.measured);
+    let with_poster = DefaultBodyLimit::max(LARGEST_WITH_POSTER);
+    Router::new()
+        .route("/", get(page))
+        .route("/health", get(|| async { "ok" }))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(description))
+        .route("/posters/{movie}", get(poster))
+        .route("/api/info", get(info))
+        .route("/api/movies", get(movies))
+        .route("/api/movies/{movie}", get(movie))
+        .route("/api/movies/{movie}/similar", get(similar))
+        .route("/api/users/{user}/recommendations", get(recommendations))
+        .route("/api/users/{user}/stars/{movie}", get(prediction))
+        .route("/api/visitors", post(visitor))
+        .route("/api/newcomers", post(fans).layer(with_poster))
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")
+        })
+        .fallback(|| async { ApiError::not_found("there is nothing here") })
+        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(CatchPanicLayer::custom(|_| {
+            ApiError::broken().into_response()
+        }))
+        .layer(middleware::from_fn_with_state(measured, measure))
+        .with_state(app)
+}
+
+async fn page() -> Response {
+    let policy = "default-src 'none'; img-src 'self' blob: data:; connect-src 'self'; \
+                  style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+    let headers = [(header::CONTENT_SECURITY_POLICY, policy)];
+    (headers, Html(include_str!("page.html"))).into_response()
+}
+
+async fn metrics(State(app): Shared) -> String {
+    app.desk.measure();
+    app.measured.render()
+}
+
+async fn description() -> impl IntoResponse {
+    axum::Json(Description::openapi())
+}
+
+/// What there is to ask about
+#[utoipa::path(get, path = "/api/info", responses((status = 200, body = Info)))]
+async fn info(State(app): Shared) -> axum::Json<Info> {
+    axum::Json(Info::new(&app.recommender))
+}
+
+/// Movies by words of their titles
+#[utoipa::path(get, path = "/api/movies", params(Find),
+    responses((status = 200, body = Vec<MovieInfo>), Refusals))]
+async fn movies(State(app): Shared, Query(find): Query<Find>) -> Answer<Vec<MovieInfo>> {
+    let count = find.checked()?;
+    let found = app.work(move |recommender| {
+        let found = recommender.catalogue().find(&find.title, count).into_iter();
+        Ok(found
+            .map(|movie| MovieInfo::new(recommender, movie))
+            .collect())
+    });
+    Ok(axum::Json(found.await?))
+}
+
+/// A movie
+#[utoipa::path(get, path = "/api/movies/{movie}", params(("movie" = u32, Path)),
+    responses((status = 200, body = MovieInfo), Refusals))]
+async fn movie(State(app): Shared, Path(movie): Path<u32>) -> Answer<MovieInfo> {
+    Ok(axum::Json(MovieInfo::by_id(&app.recommender, movie)?))
+}
+
+/// Movies like another
+#[utoipa::path(get, path = "/api/movies/{movie}/similar", params(("movie" = u32, Path), Count),
+    responses((status = 200, body = Vec<Alike>), Refusals))]
+async fn similar(
+    State(app): Shared,
+    Path(movie): Path<u32>,
+    Query(count): Query<Count>,
+) -> Answer<Vec<Alike>> {
+    let count = count.checked()?;
+    let found =
+        app.work(move |recommender| Alike::all(recommender, &recommender.similar(movie, count)?));
+    Ok(axum::Json(found.await?))
+}
+
+/// What a user would like
+#[utoipa::path(get, path = "/api/users/{user}/recommendations", params(("user" = u32, Path), Wish),
+    responses((status = 200, body = Vec<Recommended>), Refusals))]
+async fn recommendations(
+    State(app): Shared,
+    Path(user): Path<u32>,
+    Query(wish): Query<Wish>,
+) -> Answer<Vec<Recommended>> {
+    let query = wish.query()?;
+    let found = app.work(move |recommender| {
+        Recommended::all(recommender, recommender.recommend(user, &query)?)
+    });
+    Ok(axum::Json(found.await?))
+}
+
+/// Stars that a user would give
+#[utoipa::path(get, path = "/api/users/{user}/stars/{movie}",
+    params(("user" = u32, Path), ("movie" = u32, Path)),
+    responses((status = 200, body = Stars), Refusals))]
+async fn prediction(State(app): Shared, Path((user, movie)): Path<(u32, u32)>) -> Answer<Stars> {
+    let stars = app.work(move |recommender| Ok(recommender.predict(user, movie)?));
+    Ok(axum::Json(Stars {
+        stars: stars.await?,
+    }))
+}
+
+/// What somebody new would like
+#[utoipa::path(post, path = "/api/visitors", request_body = Visitor,
+    responses((status = 200, body = Vec<Recommended>), Refusals))]
+async fn visitor(State(app): Shared, Json(visitor): Json<Visitor>) -> Answer<Vec<Recommended>> {
+    let (ratings, query) = (visitor.ratings()?, visitor.wish.query()?);
+    let found = app.work(move |recommender| {
+        let found = recommender.recommend_to_visitor(&ratings, &query)?;
+        Recommended::all(recommender, found)
+    });
+    Ok(axum::Json(found.await?))
+}
+
+/// Who would like a movie that nobody has rated
+///
+/// A form of any of: `poster` (the bytes of a JPEG or PNG), `plot`, `year`, `genre` (once
+/// for each), `count`.
+#[utoipa::path(post, path = "/api/newcomers",
+    responses((status = 200, body = Vec<FanInfo>), Refusals))]
+async fn fans(
+    State(app): Shared,
+    form: Result<Multipart, MultipartRejection>,
+) -> Answer<Vec<FanInfo>> {
+    // Before anything of it is taken in.
+    let place = Arc::clone(&app.uploads).try_acquire_owned();
+    let place = place.map_err(|_| ApiError::busy("too many posters are sent at once"))?;
+    let (movie, count) = in_time(&app, newcomer(form?)).await?;
+    let fans = app.work(move |recommender| {
+        let _place = place;
+        let fans = recommender.fans(&movie, count)?.into_iter();
+        Ok(fans.map(FanInfo::from).collect())
+    });
+    Ok(axum::Json(fans.await?))
+}
+
+/// The poster of a movie
+#[utoipa::path(get, path = "/posters/{movie}", params(("movie" = u32, Path)),
+    responses((status = 200, content_type = "image/jpeg"), Refusals))]
+async fn poster(State(app): Shared, Path(movie): Path<u32>) -> Result<Response, ApiError> {
+    let memory = Arc::clone(&app.posters);
+    let picture = app.work(move |recommender| {
+        recommender.catalogue().movie(movie)?;
+        let path = recommender.catalogue().poster(movie);
+        let path = path.ok_or_else(|| ApiError::not_found("the movie has no poster"))?;
+        posters::read(path, memory)
+    });
+    picture.await
+}
