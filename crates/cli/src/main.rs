@@ -7,7 +7,9 @@ mod serve;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mmdlrm_commands::{ablate, data, encode, evaluate, options, rank, recommend, status, train};
+use mmdlrm_commands::{
+    ablate, compare, data, encode, evaluate, options, rank, recommend, status, train,
+};
 
 /// A multimodal DLRM: train a recommender on MovieLens ratings, genres, posters and plots,
 /// measure it, ask it, serve it.
@@ -28,6 +30,7 @@ enum Command {
     Encode(encode::Args),
     Data(data::Args),
     Ablate(ablate::Args),
+    Compare(compare::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Encode(args) => status(encode::run(args)),
         Command::Data(args) => status(data::run(args)),
         Command::Ablate(args) => status(ablate::run(args)),
+        Command::Compare(args) => status(compare::run(args)),
     }
 }
 

@@ -30,6 +30,30 @@ pub enum Error {
     /// A picture that cannot be drawn.
     #[error("{0}")]
     Plot(String),
+    /// A run whose figures are not there yet.
+    #[error("{} has no final figures: it is not over, or another program wrote it", path.display())]
+    NotOver {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// Runs that have no figure in common.
+    #[error("{} cannot be compared with {}: {why}", path.display(), first.display())]
+    Incomparable {
+        /// The folder of the one.
+        path: PathBuf,
+        /// Of the other.
+        first: PathBuf,
+        /// In which way they differ.
+        why: String,
+    },
+    /// Predictions that cannot be read.
+    #[error("cannot use {}: {why}", path.display())]
+    Predictions {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// [`std::result::Result`] with this crate's [`Error`].

@@ -32,6 +32,7 @@
 //! | [`encode`] | embeds posters and plots into a store |
 //! | [`data`] | makes a MovieLens folder up, or reads one |
 //! | [`ablate`] | compares what genres, plots, posters and histories add |
+//! | [`compare`] | compares saved runs |
 //!
 //! All of it is [`mmdlrm`]'s: a program that wants the figures and not the words uses that
 //! crate itself.
@@ -40,6 +41,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ablate;
+pub mod compare;
 pub mod data;
 pub mod encode;
 pub mod evaluate;

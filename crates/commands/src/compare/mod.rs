@@ -1,0 +1,140 @@
+//! Compares saved runs, or evaluations of them: one table of their final figures.
+//!
+//! Where two runs predict the same held-out ratings, the table also says by how much the
+//! RMSE of each differs from that of the first, with a 95 % interval over users.
+
+mod difference;
+mod figures;
+mod predictions;
+
+use std::path::{Path, PathBuf};
+
+use self::difference::Difference;
+use self::figures::{Errors, Figures, Ranking};
+use self::predictions::{Predicted, read};
+use crate::{Error, Result};
+
+/// Compare saved runs: a table of their final figures.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folders of runs or of evaluations; differences are to the first
+    #[arg(value_name = "RUN", required = true, num_args = 2..)]
+    runs: Vec<PathBuf>,
+}
+
+/// Prints the table.
+///
+/// # Errors
+/// A folder that holds no run, a run that is not over, or runs that have no figure in
+/// common: of ratings and of rankings, or of rankings by other protocols.
+pub fn run(args: Args) -> Result<()> {
+    println!("{}", table(&args.runs)?);
+    Ok(())
+}
+
+/// What stands in place of a figure that there is not.
+const NONE: &str = "–";
+
+/// The table, in Markdown.
+fn table(runs: &[PathBuf]) -> Result<String> {
+    let (mut errors, mut rankings) = (Vec::new(), Vec::new());
+    for run in runs {
+        match Figures::read(run)? {
+            Figures::Errors(figures) => errors.push((run.as_path(), figures)),
+            Figures::Ranking(figures) => rankings.push((run.as_path(), figures)),
+        }
+    }
+    match (errors.first(), rankings.first()) {
+        (Some((of_ratings, _)), Some((of_ranking, _))) => Err(incomparable(
+            of_ranking,
+            of_ratings,
+            "it ranks candidates, and the other predicts ratings",
+        )),
+        (Some(_), None) => table_of_errors(&errors),
+        _ => table_of_rankings(&rankings),
+    }
+}
+
+fn incomparable(path: &Path, first: &Path, why: impl Into<String>) -> Error {
+    Error::Incomparable {
+        path: path.to_owned(),
+        first: first.to_owned(),
+        why: why.into(),
+    }
+}
+
+fn table_of_errors(runs: &[(&Path, Errors)]) -> Result<String> {
+    let Some(((first, _), others)) = runs.split_first() else {
+        return Ok(String::new());
+    };
+    let predicted = read(first)?;
+    let mut differences = vec![NONE.to_owned()];
+    for (other, _) in others {
+        differences.push(difference(predicted.as_deref(), read(other)?.as_deref())?);
+    }
+    let mut lines = vec![
+        format!(
+            "| run | RMSE | MAE | R² | nDCG@10 | held-out ratings | \
+             RMSE less that of {} (95 % interval over users) |",
+            first.display()
+        ),
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |".to_owned(),
+    ];
+    let figure = |figure: Option<f64>| figure.map_or(NONE.to_owned(), |it| format!("{it:.4}"));
+    for ((run, errors), difference) in runs.iter().zip(differences) {
+        lines.push(format!(
+            "| {} | {:.4} | {:.4} | {} | {} | {} | {difference} |",
+            run.display(),
+            errors.rmse,
+            errors.mae,
+            figure(errors.r2),
+            figure(errors.ndcg_at_10),
+            errors.test_ratings,
+        ));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// The difference to the first run in words, or why there is none.
+fn difference(first: Option<&[Predicted]>, other: Option<&[Predicted]>) -> Result<String> {
+    let (Some(first), Some(other)) = (first, other) else {
+        return Ok(format!("{NONE} (no predictions)"));
+    };
+    Ok(match Difference::between(first, other)? {
+        Some(difference) => difference.to_string(),
+        None => format!("{NONE} (other held-out ratings)"),
+    })
+}
+
+fn table_of_rankings(runs: &[(&Path, Ranking)]) -> Result<String> {
+    let Some(((first, of_first), others)) = runs.split_first() else {
+        return Ok(String::new());
+    };
+    for (other, ranking) in others {
+        if ranking.protocol != of_first.protocol {
+            let why = format!(
+                "its figures are of {}, and the other's of {}",
+                ranking.protocol, of_first.protocol
+            );
+            return Err(incomparable(other, first, why));
+        }
+    }
+    let mut lines = vec![
+        format!(
+            "| run, {} | hit rate@10 | nDCG@10 | MRR@10 | users |",
+            of_first.protocol
+        ),
+        "| --- | ---: | ---: | ---: | ---: |".to_owned(),
+    ];
+    for (run, ranking) in runs {
+        lines.push(format!(
+            "| {} | {:.4} | {:.4} | {:.4} | {} |",
+            run.display(),
+            ranking.hit_rate_at_10,
+            ranking.ndcg_at_10,
+            ranking.mrr_at_10,
+            ranking.users
+        ));
+    }
+    Ok(lines.join("\n"))
+}
