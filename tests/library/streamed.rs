@@ -5,7 +5,7 @@ use std::path::Path;
 use mmdlrm::data::{
     Batch, Batches, DataFingerprint, OpenOptions, RandomSplit, Split, UnknownMovies, generate,
 };
-use mmdlrm::features::{Dataset, Features, StreamedDataset, TestUser, TrainingData};
+use mmdlrm::features::{Dataset, Features, StreamedDataset, TrainingData, UserRows};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{
     Preset, Result, Session, TrainConfig, predict_test, predict_validation, rank_catalogue, train,
@@ -173,11 +173,11 @@ impl TrainingData for Short<'_> {
         self.0.test_batches(size)
     }
 
-    fn for_each_test_user<E: From<mmdlrm::data::Error>>(
+    fn for_each_user<E: From<mmdlrm::data::Error>>(
         &self,
-        take: impl FnMut(TestUser) -> std::result::Result<(), E>,
+        take: impl FnMut(UserRows) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        self.0.for_each_test_user(take)
+        self.0.for_each_user(take)
     }
 }
 

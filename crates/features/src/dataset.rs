@@ -7,7 +7,7 @@ use mmdlrm_data::{
 use mmdlrm_kernels::InstructionSet;
 
 use crate::purpose::Purpose;
-use crate::{ContextConfig, Features, TestUser, TrainingData};
+use crate::{ContextConfig, Features, TrainingData, UserRows};
 
 /// Ratings in memory with a split, and the [`Features`] of its training rows.
 ///
@@ -213,9 +213,9 @@ impl TrainingData for Dataset {
         self.held_batches(size, |split| split.test())
     }
 
-    fn for_each_test_user<E: From<Error>>(
+    fn for_each_user<E: From<Error>>(
         &self,
-        mut take: impl FnMut(TestUser) -> Result<(), E>,
+        mut take: impl FnMut(UserRows) -> Result<(), E>,
     ) -> Result<(), E> {
         let users = self.features.users().len();
         let of_users = |rows: &[u32]| {
@@ -228,19 +228,20 @@ impl TrainingData for Dataset {
             let rows = by_user.row(user).iter().map(|&row| self.rating(row));
             held_out.clear();
             held_out.extend(rows.map(|rated| (rated.movie, rated.stars)));
-            if !held_out.is_empty() {
-                let rows = validation.row(user).iter();
-                validated.clear();
-                validated.extend(rows.map(|&row| self.rating(row).movie));
-                let trained = self.user_histories().row(user);
-                take(TestUser {
-                    user,
-                    trained: trained.ids,
-                    trained_stars: trained.stars,
-                    validated: &validated,
-                    held_out: &held_out,
-                })?;
+            let rows = validation.row(user).iter();
+            validated.clear();
+            validated.extend(rows.map(|&row| self.rating(row).movie));
+            let trained = self.user_histories().row(user);
+            if trained.is_empty() && validated.is_empty() && held_out.is_empty() {
+                continue;
             }
+            take(UserRows {
+                user,
+                trained: trained.ids,
+                trained_stars: trained.stars,
+                validated: &validated,
+                held_out: &held_out,
+            })?;
         }
         Ok(())
     }

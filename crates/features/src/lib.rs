@@ -59,7 +59,7 @@ pub use mmdlrm_data::{Error, Result};
 pub use sequences::{ItemFeatures, Nearness, Sequence, Sequences};
 pub use statistics::{DENSE_FEATURES, MOVIE_FEATURES};
 pub use streamed_dataset::StreamedDataset;
-pub use training_data::{TestUser, TrainingData};
+pub use training_data::{TrainingData, UserRows};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

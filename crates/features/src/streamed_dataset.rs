@@ -7,7 +7,7 @@ use mmdlrm_data::{
 };
 
 use crate::purpose::Purpose;
-use crate::{Features, TestUser, TrainingData};
+use crate::{Features, TrainingData, UserRows};
 
 /// Ratings on disk with a random split, and the [`Features`] of its training
 /// rows.
@@ -102,9 +102,9 @@ impl TrainingData for StreamedDataset {
         self.held_batches(size, SplitPart::Test)
     }
 
-    fn for_each_test_user<E: From<Error>>(
+    fn for_each_user<E: From<Error>>(
         &self,
-        mut take: impl FnMut(TestUser) -> Result<(), E>,
+        mut take: impl FnMut(UserRows) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut current = OneUser::default();
         self.split.for_each::<E>(|part, rated| {
@@ -149,10 +149,11 @@ impl OneUser {
         }
     }
 
-    /// Hands out the user, if any ratings are held out, and forgets it.
-    fn hand_out<E>(&mut self, take: impl FnOnce(TestUser) -> Result<(), E>) -> Result<(), E> {
-        if !self.held_out.is_empty() {
-            take(TestUser {
+    /// Hands out the user, if there are any ratings, and forgets it.
+    fn hand_out<E>(&mut self, take: impl FnOnce(UserRows) -> Result<(), E>) -> Result<(), E> {
+        let ratings = self.trained.len() + self.validated.len() + self.held_out.len();
+        if ratings > 0 {
+            take(UserRows {
                 user: self.user,
                 trained: &self.trained,
                 trained_stars: &self.trained_stars,
@@ -216,12 +217,12 @@ mod tests {
             all(streamed.test_batches(999)),
             all(memory.test_batches(999))
         );
-        assert_eq!(test_users(&streamed), test_users(&memory));
+        assert_eq!(users_of(&streamed), users_of(&memory));
     }
 
-    fn test_users(data: &impl TrainingData) -> Vec<String> {
+    fn users_of(data: &impl TrainingData) -> Vec<String> {
         let mut users = Vec::new();
-        let take = |it: TestUser| {
+        let take = |it: UserRows| {
             let trained = it.trained.iter().zip(it.trained_stars);
             let mut trained: Vec<String> = trained.map(|rated| format!("{rated:?}")).collect();
             trained.sort_unstable();
@@ -229,7 +230,7 @@ mod tests {
             users.push(format!("{user} {trained:?} {validated:?} {held_out:?}"));
             Ok::<_, Error>(())
         };
-        data.for_each_test_user(take).unwrap();
+        data.for_each_user(take).unwrap();
         users
     }
 }

@@ -2,10 +2,10 @@ use mmdlrm_data::{Batches, DataFingerprint, Error};
 
 use crate::Features;
 
-/// A user with held-out ratings.
+/// What a user rated, in each part of a split.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct TestUser<'a> {
+pub struct UserRows<'a> {
     /// Dense row of the user.
     pub user: u32,
     /// Dense rows of the movies that the user rated in the training set.
@@ -14,7 +14,7 @@ pub struct TestUser<'a> {
     pub trained_stars: &'a [f32],
     /// The same of the validation set.
     pub validated: &'a [u32],
-    /// Dense row and stars of each held-out rating.
+    /// Dense row and stars of each held-out rating; there need be none.
     pub held_out: &'a [(u32, f32)],
 }
 
@@ -56,14 +56,14 @@ pub trait TrainingData {
     /// Batches of `size` held-out rows, in the order of the file.
     fn test_batches(&self, size: usize) -> Batches;
 
-    /// Hands out each user with held-out ratings, in the order of their rows,
-    /// until `take` fails.
+    /// Hands out each user who rated anything, in the order of their rows, until `take`
+    /// fails.
     ///
     /// # Errors
     /// What `take` returns; ratings on disk that can no longer be read, or that
     /// are not grouped by user.
-    fn for_each_test_user<E: From<Error>>(
+    fn for_each_user<E: From<Error>>(
         &self,
-        take: impl FnMut(TestUser) -> Result<(), E>,
+        take: impl FnMut(UserRows) -> Result<(), E>,
     ) -> Result<(), E>;
 }

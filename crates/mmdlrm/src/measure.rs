@@ -82,8 +82,8 @@ pub(crate) fn measure(
 /// Users with held-out ratings.
 fn test_users(data: &impl TrainingData) -> Result<u64> {
     let mut users = 0;
-    data.for_each_test_user(|_| {
-        users += 1;
+    data.for_each_user(|user| {
+        users += u64::from(!user.held_out.is_empty());
         Ok::<_, mmdlrm_data::Error>(())
     })?;
     Ok(users)

@@ -133,12 +133,15 @@ pub fn rank_catalogue(
     };
     let mut waiting = Vec::new();
     let mut held_out = 0;
-    data.for_each_test_user(|test| {
-        held_out += test.held_out.len();
+    data.for_each_user(|user| {
+        if user.held_out.is_empty() {
+            return Ok(());
+        }
+        held_out += user.held_out.len();
         waiting.push(Waiting {
-            user: test.user,
-            known: [test.trained, test.validated].concat(),
-            held_out: test.held_out.to_vec(),
+            user: user.user,
+            known: [user.trained, user.validated].concat(),
+            held_out: user.held_out.to_vec(),
         });
         if waiting.len() == USERS_AT_A_TIME {
             rank(&mut waiting)?;

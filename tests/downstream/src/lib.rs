@@ -1,4 +1,6 @@
-//! The programs in the guides, compiled and run.
+//! The programs in the guides, compiled and run, and a model of one's own.
+
+pub mod nearest;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/modality.md")]

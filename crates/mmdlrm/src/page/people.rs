@@ -94,8 +94,10 @@ pub(crate) fn people(
 fn choose(data: &impl TrainingData) -> Result<BTreeMap<u32, Chosen>> {
     let counts = data.features().user_counts();
     let mut users = Vec::new();
-    data.for_each_test_user(|test| {
-        users.push(test.user);
+    data.for_each_user(|user| {
+        if !user.held_out.is_empty() {
+            users.push(user.user);
+        }
         Ok::<_, mmdlrm_data::Error>(())
     })?;
     users.sort_by_key(|&user| (counts[user as usize], user));
@@ -104,7 +106,7 @@ fn choose(data: &impl TrainingData) -> Result<BTreeMap<u32, Chosen>> {
         .filter_map(|place| users.get(place).copied())
         .collect();
     let mut chosen = BTreeMap::new();
-    data.for_each_test_user(|test| {
+    data.for_each_user(|test| {
         if wanted.contains(&test.user) {
             let trained = test.trained.iter().zip(test.trained_stars);
             let of_user = Chosen {
