@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use crate::forward::{PIECE, Run};
 use crate::gradients::Scratch;
-use crate::input::same;
+use crate::input::{finite, same};
 use crate::mlp::Sums;
 use crate::per_thread::PerThread;
-use crate::{Bags, Batch, Dlrm, Error, Loss, Predictor, Result};
+use crate::{Bags, Batch, Dlrm, Error, Loss, Objective, Predictor, Result};
 
 impl<M: Borrow<Dlrm>> Predictor<M> {
     /// Writes the gradient of the mean loss over `batch` by each of the vectors that the
@@ -56,6 +56,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
         let samples = self.check(batch)?;
         let model = self.model();
         same("targets", targets.len(), samples)?;
+        finite("targets", targets, 1)?;
         loss.check(&model.config.output, targets)?;
         let number = model.config.tables.iter().position(|it| it.name == table);
         let given = number.and_then(|number| match batch.bags[number] {

@@ -14,13 +14,13 @@ use rayon::prelude::*;
 use crate::dropout::{DEFAULT_SEED, Dropout};
 use crate::embedding_bag::RowGradients;
 use crate::forward::{PIECE, Packed, Piece, Run, project};
-use crate::input::same;
+use crate::input::{finite, same};
 use crate::mlp::{MlpBuffers, Sums};
 use crate::per_thread::PerThread;
 use crate::shared_bags::SharedSums;
 use crate::towers::Towered;
 use crate::waves::{add_in_order, wave};
-use crate::{Batch, Dlrm, Loss, ModalityInput, Result};
+use crate::{Batch, Dlrm, ModalityInput, Objective, Result};
 
 /// Most samples of a part: some pieces, so that adding up is little work beside
 /// them.
@@ -117,11 +117,23 @@ impl Dlrm {
         &self,
         batch: &Batch,
         targets: &[f32],
-        loss: Loss,
+        loss: impl Objective,
+        gradients: &mut Gradients,
+    ) -> Result<f64> {
+        // One instance of it all, whatever the loss.
+        self.gradients_of(batch, targets, &loss, gradients)
+    }
+
+    fn gradients_of(
+        &self,
+        batch: &Batch,
+        targets: &[f32],
+        loss: &dyn Objective,
         gradients: &mut Gradients,
     ) -> Result<f64> {
         let samples = batch.check(&self.config)?;
         same("targets", targets.len(), samples)?;
+        finite("targets", targets, 1)?;
         loss.check(&self.config.output, targets)?;
         let Gradients {
             dense,
@@ -210,7 +222,7 @@ impl Run<'_> {
     fn run_parts(
         &self,
         targets: &[f32],
-        loss: Loss,
+        loss: &dyn Objective,
         rows: &mut [f32],
         parts: &mut Vec<Part>,
         dense: &mut [f32],
@@ -242,7 +254,7 @@ impl Run<'_> {
     fn run_part(
         &self,
         targets: &[f32],
-        loss: Loss,
+        loss: &dyn Objective,
         samples: Range<usize>,
         part: &mut Part,
         rows: &mut [f32],

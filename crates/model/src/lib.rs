@@ -83,7 +83,7 @@ pub use error::{Error, Result};
 pub use explain::Part;
 pub use gradients::Gradients;
 pub use input::{Bags, Batch, ModalityInput, Vectors};
-pub use loss::Loss;
+pub use loss::{Loss, Objective};
 pub use next_item::{
     ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients, NoPairFeatures,
     PairFeatures, RecencyBag,

@@ -1,7 +1,6 @@
 use mmdlrm_kernels::vectorize;
 use serde::{Deserialize, Serialize};
 
-use crate::input::finite;
 use crate::{Error, Output, OutputActivation, Result};
 
 /// The longest logarithm that cross-entropy takes of a probability, as
@@ -35,11 +34,84 @@ pub enum Loss {
     Bpr,
 }
 
-impl Loss {
-    /// Checks that it is defined for an output and for the targets of a batch.
-    pub(crate) fn check(self, output: &Output, targets: &[f32]) -> Result<()> {
-        finite("targets", targets, 1)?;
-        match self {
+/// What a step brings down, and its slope: [`Loss`], or one of one's own.
+///
+/// ```
+/// use mmdlrm_model::{Objective, Output, Result};
+///
+/// /// Huber's loss at 1: `d²` up to there, `2·|d| − 1` beyond, `d = z − t`.
+/// struct Huber;
+///
+/// impl Objective for Huber {
+///     fn check(&self, _output: &Output, _targets: &[f32]) -> Result<()> {
+///         Ok(())
+///     }
+///
+///     fn of_samples(
+///         &self,
+///         z: &[f32],
+///         targets: &[f32],
+///         output: &Output,
+///         share: f32,
+///         slopes: &mut [f32],
+///     ) -> f64 {
+///         let mut sum = 0.0;
+///         for ((slope, z), target) in slopes.iter_mut().zip(z).zip(targets) {
+///             let d = z - (target - output.offset) / output.scale;
+///             sum += f64::from(if d.abs() < 1.0 { d * d } else { 2.0 * d.abs() - 1.0 });
+///             *slope = share * 2.0 * d.clamp(-1.0, 1.0);
+///         }
+///         sum
+///     }
+/// }
+///
+/// let mut slopes = [0.0; 2];
+/// let sum = Huber.of_samples(&[0.5, 4.0], &[0.0, 1.0], &Output::default(), 0.5, &mut slopes);
+/// assert_eq!((sum, slopes), (0.25 + 5.0, [0.5, 1.0]));
+/// ```
+pub trait Objective: Sync {
+    /// Checks that it is defined for an output and for the targets of a batch, which are
+    /// finite.
+    ///
+    /// # Errors
+    /// Targets or an output that make no sense.
+    fn check(&self, output: &Output, targets: &[f32]) -> Result<()>;
+
+    /// Sum of the losses of some samples, given what the top MLP says of each before the
+    /// output's activation, `z`, `[samples]`, and `targets`, `[samples]`, in the unit of the
+    /// predictions. Writes the derivative of each loss by its `z`, times `share`, into
+    /// `slopes`, `[samples]`. Samples come in groups of an even number, in the order of the
+    /// batch.
+    fn of_samples(
+        &self,
+        z: &[f32],
+        targets: &[f32],
+        output: &Output,
+        share: f32,
+        slopes: &mut [f32],
+    ) -> f64;
+}
+
+impl<O: Objective + ?Sized> Objective for &O {
+    fn check(&self, output: &Output, targets: &[f32]) -> Result<()> {
+        (**self).check(output, targets)
+    }
+
+    fn of_samples(
+        &self,
+        z: &[f32],
+        targets: &[f32],
+        output: &Output,
+        share: f32,
+        slopes: &mut [f32],
+    ) -> f64 {
+        (**self).of_samples(z, targets, output, share, slopes)
+    }
+}
+
+impl Objective for Loss {
+    fn check(&self, output: &Output, targets: &[f32]) -> Result<()> {
+        match *self {
             Self::Mse => Ok(()),
             Self::Bce => check_probabilities(output, targets),
             Self::WeightedBce { negative, positive } => {
@@ -53,10 +125,8 @@ impl Loss {
         }
     }
 
-    /// Sum of the losses of some samples, and the derivative of each by its
-    /// `z`, times `share`.
-    pub(crate) fn of_samples(
-        self,
+    fn of_samples(
+        &self,
         last: &[f32],
         targets: &[f32],
         output: &Output,
@@ -64,7 +134,7 @@ impl Loss {
         slopes: &mut [f32],
     ) -> f64 {
         let mut sum = 0.0;
-        if self == Self::Bpr {
+        if *self == Self::Bpr {
             let pairs = last.chunks_exact(2).zip(targets.chunks_exact(2));
             for ((z, target), slopes) in pairs.zip(slopes.chunks_exact_mut(2)) {
                 let sign = match target[0].total_cmp(&target[1]) {
@@ -91,7 +161,9 @@ impl Loss {
         }
         sum
     }
+}
 
+impl Loss {
     /// Loss of one sample and its derivative by `z`.
     #[inline]
     fn of(self, z: f32, target: f32, activation: OutputActivation) -> (f32, f32) {

@@ -6,11 +6,11 @@ use mmdlrm_features::TrainingData;
 use mmdlrm_model::{DeviceDlrm, DeviceGradients, Dlrm, Loss};
 
 use crate::input::Wiring;
-use crate::optimizer::{
-    ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, Rule, adam_corrections, dense_rule, rule,
-};
+use crate::rule::{ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, adam_corrections};
 use crate::trainer::{Batches, batches, beyond_base, load_parameters, measure, parameter_tensors};
-use crate::{Kept, Measured, OptimizerConfig, Persist, Result, Stepper, Tensors, TrainConfig};
+use crate::{
+    Algorithm, Kept, Measured, OptimizerConfig, Persist, Result, Stepper, Tensors, TrainConfig,
+};
 
 /// Steps after which somebody waits for the device, to see its losses.
 const STEPS_UNSEEN: usize = 100;
@@ -32,9 +32,9 @@ impl DeviceOptimizer {
     /// A setting that makes no sense; a device that fails.
     pub fn new(config: OptimizerConfig, model: &DeviceDlrm) -> Result<Self> {
         config.validate()?;
-        let dense = state(dense_rule(config.algorithm), model.dense())?;
+        let dense = state(config.algorithm.dense(), model.dense())?;
         let tables = model.tables().iter();
-        let tables = tables.map(|table| state(rule(config.algorithm), table));
+        let tables = tables.map(|table| state(config.algorithm, table));
         Ok(Self {
             dense,
             tables: tables.collect::<Result<_>>()?,
@@ -62,7 +62,7 @@ impl DeviceOptimizer {
         };
         let rate = config.learning_rate * factor;
         let update = Update {
-            rule: dense_rule(config.algorithm),
+            algorithm: config.algorithm.dense(),
             rate,
             kept: 1.0 - rate * config.weight_decay,
             step: self.step,
@@ -75,7 +75,7 @@ impl DeviceOptimizer {
 
         let rate = config.table_rate() * factor;
         let update = Update {
-            rule: rule(config.algorithm),
+            algorithm: config.algorithm,
             rate,
             kept: 1.0 - rate * config.table_weight_decay,
             step: self.step,
@@ -148,13 +148,13 @@ impl DeviceOptimizer {
     }
 }
 
-/// A rule's state of zeros for parameters, `[length]` or `[rows, dim]`.
-fn state(rule: Rule, parameters: &Tensor) -> Result<Vec<Tensor>> {
+/// An algorithm's state of zeros for parameters, `[length]` or `[rows, dim]`.
+fn state(algorithm: Algorithm, parameters: &Tensor) -> Result<Vec<Tensor>> {
     let zeros = || parameters.zeros_like();
-    Ok(match rule {
-        Rule::Sgd => Vec::new(),
-        Rule::Adagrad => vec![zeros()?],
-        Rule::RowWiseAdagrad => {
+    Ok(match algorithm {
+        Algorithm::Sgd => Vec::new(),
+        Algorithm::Adagrad => vec![zeros()?],
+        Algorithm::RowWiseAdagrad => {
             let shape = (parameters.dim(0)?, 1);
             vec![Tensor::zeros(
                 shape,
@@ -162,7 +162,7 @@ fn state(rule: Rule, parameters: &Tensor) -> Result<Vec<Tensor>> {
                 parameters.device(),
             )?]
         }
-        Rule::Adam => vec![zeros()?, zeros()?],
+        Algorithm::Adam => vec![zeros()?, zeros()?],
     })
 }
 
@@ -173,7 +173,7 @@ fn write_rows(table: &Tensor, rows: &Tensor, values: &Tensor) -> Result<()> {
 }
 
 struct Update {
-    rule: Rule,
+    algorithm: Algorithm,
     rate: f64,
     kept: f64,
     step: u64,
@@ -196,18 +196,18 @@ impl Update {
             let root = (square.sqrt()? + f64::from(ADAGRAD_EPSILON))?;
             (gradient * self.rate)?.broadcast_div(&root)
         };
-        Ok(match (self.rule, state) {
-            (Rule::Adagrad, [squares]) => {
+        Ok(match (self.algorithm, state) {
+            (Algorithm::Adagrad, [squares]) => {
                 let squares = (squares + gradient.sqr()?)?;
                 let change = by_root(&squares, gradient)?;
                 ((x - change)?, vec![squares])
             }
-            (Rule::RowWiseAdagrad, [squares]) => {
+            (Algorithm::RowWiseAdagrad, [squares]) => {
                 let squares = (squares + gradient.sqr()?.mean_keepdim(1)?)?;
                 let change = by_root(&squares, gradient)?;
                 ((x - change)?, vec![squares])
             }
-            (Rule::Adam, [first, second]) => {
+            (Algorithm::Adam, [first, second]) => {
                 let (beta1, beta2) = (f64::from(ADAM_BETAS.0), f64::from(ADAM_BETAS.1));
                 let corrections = adam_corrections(self.step);
                 let first = (first + ((gradient - first)? * (1.0 - beta1))?)?;

@@ -1,12 +1,19 @@
-//! Trains and measures a [`Dlrm`](mmdlrm_model::Dlrm) on a
-//! [`Dataset`](mmdlrm_features::Dataset), or on whatever else is
-//! [`TrainingData`](mmdlrm_features::TrainingData).
+//! Models that learn from ratings, are measured, kept, and asked.
 //!
-//! [`train`] runs the loop: batches from the data crate, gradients from the
-//! model crate, steps from an [`Optimizer`]. [`predict_test`] and
-//! [`rank_catalogue`] measure on the held-out rows, and a [`RunFolder`] keeps
-//! what a run leaves behind. With a [`Session`], a run that is killed goes on from its
-//! last [`Checkpoint`], to the same parameters. [`Preset`] names model configurations.
+//! [`train`] takes a [`Dlrm`](mmdlrm_model::Dlrm) through the training rows of a
+//! [`Dataset`](mmdlrm_features::Dataset), or of whatever else is
+//! [`TrainingData`](mmdlrm_features::TrainingData): gradients from the model crate, steps from
+//! an [`Optimizer`], by a [`TrainConfig`]; [`train_with`] by a loss, an optimiser's [`Rule`]
+//! and a schedule of one's own. A [`Session`] goes along: it keeps [`Checkpoint`]s, from which
+//! a run that is killed goes on to the same parameters, and tells of steps and epochs.
+//! [`Preset`] names model configurations.
+//!
+//! All that learns by steps goes through one loop, [`learn`], which knows a model as a
+//! [`Stepper`]. All that measures or recommends knows one as a [`Ranker`], and as a [`Rater`]
+//! where it predicts stars: [`predict_test`] and [`rank_catalogue`] measure on the held-out
+//! rows. A [`Scorer`] is a `Dlrm` with its features as such a model. [`Fit`] is how a model is
+//! learned, and [`Persist`] how a [`RunFolder`], which has all that a run leaves behind, keeps
+//! it.
 //!
 //! ```
 //! use mmdlrm_data::{MovieLens, Split, generate};
@@ -61,6 +68,7 @@ mod optimizer_config;
 mod persist;
 mod preset;
 mod ranker;
+mod rule;
 mod run_folder;
 mod schedule;
 mod scorer;
@@ -91,6 +99,7 @@ pub use optimizer_config::{Algorithm, OptimizerConfig};
 pub use persist::Persist;
 pub use preset::Preset;
 pub use ranker::{Newcomer, Ranker, Rater, Share, Visitor, Who};
+pub use rule::{Rule, StepSize};
 pub use run_folder::{Replacement, RunFolder};
 pub use schedule::{Decay, LearningRate, Schedule};
 pub use scorer::{NewUser, Scorer};
@@ -98,9 +107,9 @@ pub use session::Session;
 pub use stepper::{Measured, Stepper};
 pub use tensors::{Kept, Tensors};
 pub use train_config::TrainConfig;
-pub use trainer::train;
 #[cfg(feature = "candle")]
 pub use trainer::train_on;
+pub use trainer::{Recipe, train, train_with};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,47 +1,57 @@
 use mmdlrm_kernels::{prefetch, vectorize};
-use mmdlrm_model::{Batch, Dlrm, Gradients, Loss, RowGradients};
+use mmdlrm_model::{Batch, Dlrm, Gradients, Objective, RowGradients};
 use rayon::prelude::*;
 
+use crate::rule::{Rule, StepSize};
 use crate::{Algorithm, Kept, OptimizerConfig, Result, Tensors};
 
 /// Rows that one thread updates without asking for help.
 const ROWS_PER_TASK: usize = 512;
 /// Rows that are asked for ahead of the one that is updated.
 const PREFETCH: usize = 8;
-/// PyTorch's `Adagrad(eps)`.
-pub(crate) const ADAGRAD_EPSILON: f32 = 1e-10;
-/// PyTorch's `Adam(betas, eps)`.
-pub(crate) const ADAM_BETAS: (f32, f32) = (0.9, 0.999);
-pub(crate) const ADAM_EPSILON: f32 = 1e-8;
 
-/// An optimiser and its state for one model.
+/// An optimiser and its state for one model: a [`Rule`], and the rates, decays and clipping
+/// of an [`OptimizerConfig`].
 #[derive(Debug, Clone)]
-pub struct Optimizer {
+pub struct Optimizer<R = Algorithm> {
     config: OptimizerConfig,
+    rule: R,
+    /// Steps taken.
     step: u64,
     dense: Vec<f32>,
     tables: Vec<Vec<f32>>,
 }
 
 impl Optimizer {
-    /// For `model`, with a state of zeros.
+    /// For `model`, with the configuration's own rule.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) for a setting that makes no sense.
     pub fn new(config: OptimizerConfig, model: &Dlrm) -> Result<Self> {
+        Self::with_rule(config.algorithm, config, model)
+    }
+}
+
+impl<R: Rule> Optimizer<R> {
+    /// For `model`, with any rule in place of the configuration's, and a state of zeros.
+    ///
+    /// # Errors
+    /// As [`Optimizer::new`].
+    pub fn with_rule(rule: R, config: OptimizerConfig, model: &Dlrm) -> Result<Self> {
         config.validate()?;
         let parameters = model.parameters();
-        let dense = vec![0.0; dense_rule(config.algorithm).state_width(parameters.dense.len())];
+        let dense = vec![0.0; rule.state_width(parameters.dense.len())];
         let tables = parameters
             .tables
             .iter()
             .map(|table| {
-                let row_state = rule(config.algorithm).state_width(table.dim);
+                let row_state = rule.row_state_width(table.dim);
                 vec![0.0; table.values.len() / table.dim * row_state]
             })
             .collect();
         Ok(Self {
             config,
+            rule,
             step: 0,
             dense,
             tables,
@@ -76,12 +86,13 @@ impl Optimizer {
         &mut self,
         model: &mut Dlrm,
         (batch, targets): (&Batch, &[f32]),
-        loss: Loss,
+        loss: impl Objective,
         gradients: &mut Gradients,
         factor: f64,
     ) -> Result<f64> {
         // On a thread of the pool: handing each stage over to it from outside
         // takes 6 % of a step of 2,048 samples.
+        let loss = &loss;
         rayon::scope(|_| {
             let loss = model.gradients(batch, targets, loss, gradients)?;
             // A model that diverges is left as it was.
@@ -101,28 +112,16 @@ impl Optimizer {
             .clip_norm
             .map_or(1.0, |most| (most / norm(gradients)).min(1.0) as f32);
         let rate = config.learning_rate * factor;
-        let update = Update::new(
-            dense_rule(config.algorithm),
-            rate,
-            config.weight_decay,
-            scale,
-            self.step,
-        );
+        let update = Update::new(self.rule, rate, config.weight_decay, scale, self.step);
         let dense = || {
             vectorize(
                 #[inline(always)]
-                || update.row(&mut parameters.dense, &mut self.dense, &gradients.dense),
+                || update.dense(&mut parameters.dense, &mut self.dense, &gradients.dense),
             );
         };
 
         let rate = config.table_rate() * factor;
-        let update = Update::new(
-            rule(config.algorithm),
-            rate,
-            config.table_weight_decay,
-            scale,
-            self.step,
-        );
+        let update = Update::new(self.rule, rate, config.table_weight_decay, scale, self.step);
         let tables = parameters.tables.par_iter_mut().zip(&mut self.tables);
         let tables = tables.zip(&gradients.tables);
         rayon::join(dense, || {
@@ -137,65 +136,11 @@ fn table_state(number: usize) -> String {
     format!("optimizer.table.{number}")
 }
 
-/// Mean of squares, in partial sums that fill a vector register.
-#[inline(always)]
-fn mean_square(values: impl Iterator<Item = f32>, count: usize) -> f32 {
-    let mut sums = [0.0; 16];
-    for (place, x) in values.enumerate() {
-        sums[place % 16] += x * x;
-    }
-    sums.iter().sum::<f32>() / count as f32
-}
-
 /// Length of the gradient of all parameters.
 fn norm(gradients: &Gradients) -> f64 {
     let squares = |values: &[f32]| values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
     let tables = gradients.tables.iter().map(|rows| squares(&rows.values));
     (squares(&gradients.dense) + tables.sum::<f64>()).sqrt()
-}
-
-/// The rule for one row and the state it keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
-    Sgd,
-    Adagrad,
-    RowWiseAdagrad,
-    Adam,
-}
-
-pub(crate) fn rule(algorithm: Algorithm) -> Rule {
-    match algorithm {
-        Algorithm::Sgd => Rule::Sgd,
-        Algorithm::Adagrad => Rule::Adagrad,
-        Algorithm::RowWiseAdagrad => Rule::RowWiseAdagrad,
-        Algorithm::Adam => Rule::Adam,
-    }
-}
-
-pub(crate) fn dense_rule(algorithm: Algorithm) -> Rule {
-    match algorithm {
-        Algorithm::RowWiseAdagrad => Rule::Adagrad,
-        other => rule(other),
-    }
-}
-
-impl Rule {
-    /// Numbers of state for a row of `dim` parameters.
-    fn state_width(self, dim: usize) -> usize {
-        match self {
-            Self::Sgd => 0,
-            Self::RowWiseAdagrad => 1,
-            Self::Adagrad => dim,
-            Self::Adam => 2 * dim,
-        }
-    }
-}
-
-/// Adam's factors at `step`, from 1, for moments that began at zero.
-pub(crate) fn adam_corrections(step: u64) -> (f32, f32) {
-    let step = step.min(i32::MAX as u64) as i32;
-    let correction = |beta: f32| (1.0 - f64::from(beta).powi(step)).recip() as f32;
-    (correction(ADAM_BETAS.0), correction(ADAM_BETAS.1))
 }
 
 /// Adam with decoupled weight decay for parameters that lie in one piece.
@@ -208,7 +153,7 @@ pub(crate) struct DenseAdam {
 impl DenseAdam {
     pub fn new(parameters: usize) -> Self {
         Self {
-            state: vec![0.0; Rule::Adam.state_width(parameters)],
+            state: vec![0.0; Algorithm::Adam.state_width(parameters)],
             step: 0,
         }
     }
@@ -226,35 +171,48 @@ impl DenseAdam {
 
     pub fn step(&mut self, x: &mut [f32], gradients: &[f32], rate: f64, weight_decay: f64) {
         self.step += 1;
-        let update = Update::new(Rule::Adam, rate, weight_decay, 1.0, self.step);
+        let update = Update::new(Algorithm::Adam, rate, weight_decay, 1.0, self.step);
         vectorize(
             #[inline(always)]
-            || update.row(x, &mut self.state, gradients),
+            || update.dense(x, &mut self.state, gradients),
         );
     }
 }
 
-/// One step's rule with its rates worked out.
+/// One step of a rule, weight decay before it.
 #[derive(Debug, Clone, Copy)]
-struct Update {
-    rule: Rule,
-    rate: f32,
+struct Update<R> {
+    rule: R,
+    step: StepSize,
     /// What weight decay leaves of a parameter.
     kept: f32,
-    /// What clipping leaves of a gradient.
-    scale: f32,
-    /// Adam's corrections for moments that began at zero.
-    corrections: (f32, f32),
 }
 
-impl Update {
-    fn new(rule: Rule, rate: f64, weight_decay: f64, scale: f32, step: u64) -> Self {
+impl<R: Rule> Update<R> {
+    fn new(rule: R, rate: f64, weight_decay: f64, scale: f32, step: u64) -> Self {
         Self {
             rule,
-            rate: rate as f32,
+            step: StepSize::new(rate, scale, step),
             kept: (1.0 - rate * weight_decay) as f32,
-            scale,
-            corrections: adam_corrections(step),
+        }
+    }
+
+    #[inline(always)]
+    fn dense(&self, x: &mut [f32], state: &mut [f32], gradient: &[f32]) {
+        self.decay(x);
+        self.rule.update(x, state, gradient, &self.step);
+    }
+
+    #[inline(always)]
+    fn row(&self, x: &mut [f32], state: &mut [f32], gradient: &[f32]) {
+        self.decay(x);
+        self.rule.update_row(x, state, gradient, &self.step);
+    }
+
+    #[inline(always)]
+    fn decay(&self, x: &mut [f32]) {
+        if self.kept != 1.0 {
+            x.iter_mut().for_each(|x| *x *= self.kept);
         }
     }
 
@@ -276,7 +234,7 @@ impl Update {
         gradients: &[f32],
         dim: usize,
     ) {
-        let width = self.rule.state_width(dim);
+        let width = self.rule.row_state_width(dim);
         if rows.len() <= ROWS_PER_TASK {
             vectorize(
                 #[inline(always)]
@@ -317,44 +275,5 @@ impl Update {
                 )
             },
         );
-    }
-
-    #[inline(always)]
-    fn row(&self, x: &mut [f32], state: &mut [f32], gradient: &[f32]) {
-        if self.kept != 1.0 {
-            x.iter_mut().for_each(|x| *x *= self.kept);
-        }
-        let gradient = gradient.iter().map(|g| self.scale * g);
-        match self.rule {
-            Rule::Sgd => {
-                x.iter_mut()
-                    .zip(gradient)
-                    .for_each(|(x, g)| *x -= self.rate * g);
-            }
-            Rule::Adagrad => {
-                for ((x, s), g) in x.iter_mut().zip(state).zip(gradient) {
-                    *s += g * g;
-                    *x -= self.rate * g / (s.sqrt() + ADAGRAD_EPSILON);
-                }
-            }
-            Rule::RowWiseAdagrad => {
-                state[0] += mean_square(gradient.clone(), x.len());
-                let rate = self.rate / (state[0].sqrt() + ADAGRAD_EPSILON);
-                x.iter_mut().zip(gradient).for_each(|(x, g)| *x -= rate * g);
-            }
-            Rule::Adam => self.adam(x, state, gradient),
-        }
-    }
-
-    #[inline(always)]
-    fn adam(&self, x: &mut [f32], state: &mut [f32], gradient: impl Iterator<Item = f32>) {
-        let (first, second) = state.split_at_mut(x.len());
-        let (beta1, beta2) = ADAM_BETAS;
-        for (((x, m), v), g) in x.iter_mut().zip(first).zip(second).zip(gradient) {
-            *m += (1.0 - beta1) * (g - *m);
-            *v += (1.0 - beta2) * (g * g - *v);
-            let deviation = (*v * self.corrections.1).sqrt() + ADAM_EPSILON;
-            *x -= self.rate * self.corrections.0 * *m / deviation;
-        }
     }
 }

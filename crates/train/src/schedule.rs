@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How a learning rate moves over a run: a factor of the configured rate. [`Schedule`] is
-/// what a configuration names; others go straight to a [`Pace`](crate::Pace).
+/// what a configuration names; others go to [`train_with`](crate::train_with).
 ///
 /// ```
 /// use mmdlrm_train::LearningRate;

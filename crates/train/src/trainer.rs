@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use mmdlrm_data::Batch;
 use mmdlrm_features::TrainingData;
 use mmdlrm_metrics::Regression;
-use mmdlrm_model::{Dlrm, DlrmConfig, Gradients, Loss, Parameters};
+use mmdlrm_model::{Dlrm, DlrmConfig, Gradients, Objective, Parameters};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{RatedPrediction, predict_test, predict_validation};
 use crate::input::Wiring;
 use crate::{
-    Error, Kept, Measured, Optimizer, Pace, Persist, Result, Scorer, Session, Stepper, Tensors,
-    TrainConfig, learn,
+    Error, Kept, LearningRate, Measured, Optimizer, Pace, Persist, Result, Rule, Scorer, Session,
+    Stepper, Tensors, TrainConfig, learn,
 };
 
 /// Trains `model` on the training rows of `data`; the [`Session`] says whether the run goes
@@ -35,24 +35,123 @@ pub fn train(
     config: &TrainConfig,
     session: Session,
 ) -> Result<()> {
+    let TrainConfig {
+        loss,
+        optimizer,
+        schedule,
+        ..
+    } = config;
+    let recipe = Recipe {
+        loss,
+        rule: optimizer.algorithm,
+        schedule,
+    };
+    let settings = Settings::new(config, model.config());
+    learn_by(model, data, config, recipe, &settings, session)
+}
+
+/// As [`train`], with a loss, an optimiser's rule and a schedule of one's own in place of
+/// the configuration's; all else is as it says. `name` tells them from others: a
+/// checkpoint of a run with another name is refused.
+///
+/// ```
+/// # use mmdlrm_data::{MovieLens, Split, generate};
+/// # use mmdlrm_features::{Dataset, TrainingData};
+/// # use mmdlrm_model::{Dlrm, Loss};
+/// use mmdlrm_train::{
+///     LearningRate, Preset, Recipe, Rule, Session, StepSize, TrainConfig, train_with,
+/// };
+///
+/// /// Steps by the sign of the gradient alone (Bernstein et al., 2018).
+/// #[derive(Clone, Copy)]
+/// struct SignSgd;
+///
+/// impl Rule for SignSgd {
+///     fn state_width(&self, _parameters: usize) -> usize {
+///         0
+///     }
+///
+///     #[inline(always)]
+///     fn update(&self, x: &mut [f32], _: &mut [f32], gradient: &[f32], step: &StepSize) {
+///         x.iter_mut().zip(gradient).for_each(|(x, g)| *x -= step.rate * g.signum());
+///     }
+/// }
+///
+/// /// Half the rate from the middle of the run on.
+/// struct Halved;
+///
+/// impl LearningRate for Halved {
+///     fn factor(&self, step: u64, total: u64) -> f64 {
+///         if 2 * step < total { 1.0 } else { 0.5 }
+///     }
+/// }
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path().join("sample");
+/// # generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
+/// # let movielens = MovieLens::open(&folder)?;
+/// # let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
+/// # let dataset = Dataset::new(&movielens, split, Vec::new())?;
+/// let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 16), 42)?;
+/// let recipe = Recipe { loss: &Loss::Mse, rule: SignSgd, schedule: &Halved };
+/// let mut losses = Vec::new();
+/// let session = Session::default().on_epoch(|epoch, _model| {
+///     losses.push(epoch.train_loss);
+///     Ok(())
+/// });
+/// train_with(&mut model, &dataset, &TrainConfig::default(), recipe, "sign", session)?;
+/// assert!(losses[9] < losses[0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`train`].
+pub fn train_with<R: Rule>(
+    model: &mut Dlrm,
+    data: &impl TrainingData,
+    config: &TrainConfig,
+    recipe: Recipe<R>,
+    name: &str,
+    session: Session,
+) -> Result<()> {
+    let settings = Settings {
+        recipe: Some(name.to_owned()),
+        ..Settings::new(config, model.config())
+    };
+    learn_by(model, data, config, recipe, &settings, session)
+}
+
+/// What a model is trained by.
+#[derive(Clone, Copy)]
+pub struct Recipe<'a, R> {
+    /// What a step brings down.
+    pub loss: &'a dyn Objective,
+    /// How a gradient becomes a step.
+    pub rule: R,
+    /// How the learning rate moves.
+    pub schedule: &'a dyn LearningRate,
+}
+
+fn learn_by<R: Rule>(
+    model: &mut Dlrm,
+    data: &impl TrainingData,
+    config: &TrainConfig,
+    recipe: Recipe<R>,
+    settings: &Settings,
+    session: Session,
+) -> Result<()> {
     check(data, config)?;
     let mut stepper = CpuStepper {
         wiring: Wiring::new(model.config(), data.features())?,
-        optimizer: Optimizer::new(config.optimizer.clone(), model)?,
-        loss: config.loss,
+        optimizer: Optimizer::with_rule(recipe.rule, config.optimizer.clone(), model)?,
+        loss: recipe.loss,
         gradients: Gradients::with_seed(config.seed),
         losses: Vec::new(),
         model,
         data,
     };
-    let settings = Settings::new(config, stepper.model.config());
-    learn(
-        &mut stepper,
-        &config.pace(),
-        &settings,
-        data.fingerprint(),
-        session,
-    )
+    let pace = config.pace(recipe.schedule);
+    learn(&mut stepper, &pace, settings, data.fingerprint(), session)
 }
 
 /// As [`train`], on a device of candle's: the parameters go there at the
@@ -76,7 +175,7 @@ pub fn train_on(
     let mut stepper = crate::device::DeviceStepper::new(device, model, data, config)?;
     learn(
         &mut stepper,
-        &config.pace(),
+        &config.pace(&config.schedule),
         &settings,
         data.fingerprint(),
         session,
@@ -109,6 +208,9 @@ fn check(data: &impl TrainingData, config: &TrainConfig) -> Result<()> {
 struct Settings {
     train: TrainConfig,
     model: DlrmConfig,
+    /// Name of a recipe that is not the configuration's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recipe: Option<String>,
 }
 
 impl Settings {
@@ -116,34 +218,35 @@ impl Settings {
         Self {
             train: train.clone(),
             model: model.clone(),
+            recipe: None,
         }
     }
 }
 
 impl TrainConfig {
-    fn pace(&self) -> Pace<'_> {
+    fn pace<'a>(&self, schedule: &'a dyn LearningRate) -> Pace<'a> {
         Pace {
             epochs: self.epochs,
             batch_size: self.batch_size,
             seed: self.seed,
             patience: self.patience,
-            schedule: &self.schedule,
+            schedule,
         }
     }
 }
 
 /// Steps on the CPU.
-struct CpuStepper<'a, D> {
+struct CpuStepper<'a, D, R> {
     model: &'a mut Dlrm,
     data: &'a D,
     wiring: Wiring<'a>,
-    optimizer: Optimizer,
-    loss: Loss,
+    optimizer: Optimizer<R>,
+    loss: &'a dyn Objective,
     gradients: Gradients,
     losses: Vec<f64>,
 }
 
-impl<D: TrainingData> Stepper for CpuStepper<'_, D> {
+impl<D: TrainingData, R: Rule> Stepper for CpuStepper<'_, D, R> {
     type Batch = Batch;
 
     fn rows(&self) -> usize {

@@ -7,8 +7,8 @@ use candle_core::{Device, Tensor, Var};
 
 use crate::embedding_bag::RowGradients;
 use crate::grouped::Grouped;
-use crate::input::same;
-use crate::{Batch, Dlrm, Loss, ModalityInput, Result, Vectors};
+use crate::input::{finite, same};
+use crate::{Batch, Dlrm, Loss, ModalityInput, Objective, Result, Vectors};
 
 /// A [`Dlrm`] whose parameters lie on a device: a GPU, by candle.
 ///
@@ -136,6 +136,7 @@ impl DeviceDlrm {
         let config = &self.model.config;
         let samples = batch.check(config)?;
         same("targets", targets.len(), samples)?;
+        finite("targets", targets, 1)?;
         loss.check(&config.output, targets)?;
         let touched: Vec<Touched> = (0..self.tables.len())
             .map(|table| self.touch(batch, table))
