@@ -48,68 +48,44 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-mod checkpoint;
-mod checkpoints;
-#[cfg(feature = "candle")]
-mod device;
-mod dlrm_ranker;
+mod dlrm;
 mod epoch_metrics;
 mod error;
 mod evaluate;
-mod files;
 mod fit;
-mod identity;
-mod input;
 mod learn;
-mod model_file;
 mod next_item;
 mod optimizer;
-mod optimizer_config;
 mod persist;
-mod preset;
 mod ranker;
-mod rule;
-mod run_folder;
-mod schedule;
-mod scorer;
+mod run;
 mod session;
-mod shares;
 mod stepper;
-mod tensorboard;
-mod tensors;
-mod train_config;
-mod trainer;
 
-pub use checkpoint::{Checkpoint, Progress};
-pub use checkpoints::{CheckpointConfig, Checkpoints, Latest};
 #[cfg(feature = "candle")]
-pub use device::DeviceOptimizer;
+pub use dlrm::{DeviceOptimizer, train_on};
+pub use dlrm::{
+    MOVIE_TABLE, NewUser, Preset, Recipe, Scorer, TrainConfig, USER_TABLE, train, train_with,
+};
 pub use epoch_metrics::EpochMetrics;
 pub use error::{Error, Result};
 pub use evaluate::{RatedPrediction, predict_test, predict_validation, rank_catalogue};
 pub use fit::Fit;
-pub use identity::RunIdentity;
-pub use input::{MOVIE_TABLE, USER_TABLE};
 pub use learn::{Pace, learn};
 pub use next_item::{
     CandidateScore, NextItemData, NextItemTrainConfig, score_candidates, train_next_item,
 };
-pub use optimizer::Optimizer;
-pub use optimizer_config::{Algorithm, OptimizerConfig};
+pub use optimizer::{
+    Algorithm, Decay, LearningRate, Optimizer, OptimizerConfig, Rule, Schedule, StepSize,
+};
 pub use persist::Persist;
-pub use preset::Preset;
 pub use ranker::{Newcomer, Ranker, Rater, Share, Visitor, Who};
-pub use rule::{Rule, StepSize};
-pub use run_folder::{Replacement, RunFolder};
-pub use schedule::{Decay, LearningRate, Schedule};
-pub use scorer::{NewUser, Scorer};
+pub use run::{
+    Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Progress, Replacement, RunFolder,
+    RunIdentity, Tensors,
+};
 pub use session::Session;
 pub use stepper::{Measured, Stepper};
-pub use tensors::{Kept, Tensors};
-pub use train_config::TrainConfig;
-#[cfg(feature = "candle")]
-pub use trainer::train_on;
-pub use trainer::{Recipe, train, train_with};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

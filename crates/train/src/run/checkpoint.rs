@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::files::{write_error, write_whole};
+use super::files::{write_error, write_whole};
 use crate::{EpochMetrics, Error, Kept, Result, RunIdentity, Tensors};
 
 /// Keys of the file's metadata: where the run stood, as JSON, and the hash of that

@@ -5,7 +5,7 @@ use mmdlrm_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::input::{
+use super::input::{
     AUDIENCE_TABLE, GENRE_TABLE, HISTORY_TABLE, MOVIE_TABLE, RATED_AUDIENCE_TABLE,
     RATED_HISTORY_TABLE, USER_TABLE,
 };

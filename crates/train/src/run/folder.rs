@@ -8,9 +8,8 @@ use parquet::arrow::ArrowWriter;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::files::{write_error, write_whole};
-use crate::model_file;
-use crate::tensorboard;
+use super::files::{write_error, write_whole};
+use super::{model_file, tensorboard};
 use crate::{CandidateScore, CheckpointConfig, Checkpoints, Error, RatedPrediction, Result};
 
 const CONFIG: &str = "config.json";

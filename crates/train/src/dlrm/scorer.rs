@@ -6,9 +6,9 @@ use mmdlrm_data::{Batch, HIGHEST_RATING, LOWEST_RATING, Rated};
 use mmdlrm_features::Features;
 use mmdlrm_model::{Dlrm, Items, Loss, Part, Predictor, Side};
 
-use crate::input::{USER_TABLE, Wiring};
+use super::input::{USER_TABLE, Wiring};
+use super::trainer::beyond_base;
 use crate::optimizer::DenseAdam;
-use crate::trainer::beyond_base;
 use crate::{Error, Result};
 
 /// Of [`Scorer::fold_in`], chosen on users that ml-latest-small's model had not seen;

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::write;
-use crate::files::write_error;
+use super::checkpoint::write;
+use super::files::write_error;
 use crate::{Checkpoint, Error, Progress, Result, Tensors};
 
 /// When a run is kept, and how much of it.

@@ -8,8 +8,8 @@ use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig, Gradients, Objective, Parameters};
 use serde::{Deserialize, Serialize};
 
+use super::input::Wiring;
 use crate::evaluate::{RatedPrediction, predict_test, predict_validation};
-use crate::input::Wiring;
 use crate::{
     Error, Kept, LearningRate, Measured, Optimizer, Pace, Persist, Result, Rule, Scorer, Session,
     Stepper, Tensors, TrainConfig, learn,
@@ -172,7 +172,7 @@ pub fn train_on(
 ) -> Result<()> {
     check(data, config)?;
     let settings = Settings::new(config, model.config());
-    let mut stepper = crate::device::DeviceStepper::new(device, model, data, config)?;
+    let mut stepper = super::device::DeviceStepper::new(device, model, data, config)?;
     learn(
         &mut stepper,
         &config.pace(&config.schedule),

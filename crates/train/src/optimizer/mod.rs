@@ -1,9 +1,18 @@
+//! How gradients become steps.
+
+mod config;
+mod rule;
+mod schedule;
+
 use mmdlrm_kernels::{prefetch, vectorize};
 use mmdlrm_model::{Batch, Dlrm, Gradients, Objective, RowGradients};
 use rayon::prelude::*;
 
-use crate::rule::{Rule, StepSize};
-use crate::{Algorithm, Kept, OptimizerConfig, Result, Tensors};
+pub use self::config::{Algorithm, OptimizerConfig};
+pub(crate) use self::rule::{ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, adam_corrections};
+pub use self::rule::{Rule, StepSize};
+pub use self::schedule::{Decay, LearningRate, Schedule};
+use crate::{Kept, Result, Tensors};
 
 /// Rows that one thread updates without asking for help.
 const ROWS_PER_TASK: usize = 512;

@@ -5,9 +5,9 @@ use mmdlrm_data::Batch;
 use mmdlrm_features::TrainingData;
 use mmdlrm_model::{DeviceDlrm, DeviceGradients, Dlrm, Loss};
 
-use crate::input::Wiring;
-use crate::rule::{ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, adam_corrections};
-use crate::trainer::{Batches, batches, beyond_base, load_parameters, measure, parameter_tensors};
+use super::input::Wiring;
+use super::trainer::{Batches, batches, beyond_base, load_parameters, measure, parameter_tensors};
+use crate::optimizer::{ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, adam_corrections};
 use crate::{
     Algorithm, Kept, Measured, OptimizerConfig, Persist, Result, Stepper, Tensors, TrainConfig,
 };

@@ -1,0 +1,218 @@
+use std::collections::HashSet;
+
+use mmdlrm_data::{Candidates, DataFingerprint, DataPart, IdMap, Modality, MovieLens, Split};
+use mmdlrm_features::{ItemFeatures, Nearness, Sequences};
+use mmdlrm_model::{ItemInputs, NextItem, NextItemConfig, NextItemExample, PairFeatures};
+
+use crate::{Error, Result};
+
+/// Ratings of a history that are looked at.
+const LONGEST: usize = 100;
+/// Moments that are told apart, with as many ratings each.
+const MOMENTS: usize = 24;
+/// Lengths of a history that are told apart, two to each doubling.
+const LENGTHS: usize = 24;
+
+/// Sequences, features and vectors: all that a [`NextItem`] learns from.
+#[derive(Debug, Clone)]
+pub struct NextItemData {
+    nearness: Nearness,
+    features: ItemFeatures,
+    offsets: Vec<u32>,
+    rows: Vec<u32>,
+    vectors: Vec<f32>,
+    vector: usize,
+    moments: Vec<u32>,
+}
+
+impl NextItemData {
+    /// Finds out whether [`Self::new`] will refuse, at little cost.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn check(movielens: &MovieLens, split: &Split, candidates: &Candidates) -> Result<()> {
+        let catalogue = candidates.movies();
+        Nearness::check_items(catalogue.len())?;
+        let ratings = &movielens.ratings;
+        let rows = split.train().iter().map(|&row| row as usize);
+        let rows = rows.filter(|&row| catalogue.row(ratings.movie_ids()[row]).is_some());
+        let (mut users, mut found) = (HashSet::new(), 0);
+        for row in rows {
+            found += 1;
+            if !users.insert(ratings.user_ids()[row]) {
+                return Ok(());
+            }
+        }
+        Err(too_few(found))
+    }
+
+    /// Of the training rows of `split`; the catalogue is all movies of
+    /// `candidates`. `modalities` become a vector of each item, those it lacks
+    /// zeros.
+    ///
+    /// # Errors
+    /// Too many movies, no user with two ratings of them, or a split of other ratings.
+    pub fn new(
+        movielens: &MovieLens,
+        split: &Split,
+        candidates: &Candidates,
+        modalities: &[Modality],
+    ) -> Result<Self> {
+        let sequences = Sequences::new(movielens, split, candidates.movies())?;
+        if sequences.places(0).is_empty() {
+            return Err(too_few(sequences.len()));
+        }
+        let features = sequences.item_features(movielens);
+        let items = sequences.catalogue().len();
+        let bags = (0..items as u32).map(|item| features.bags.row(item));
+        let mut offsets = vec![0];
+        let mut rows = Vec::new();
+        for bag in bags {
+            rows.extend_from_slice(bag);
+            offsets.push(rows.len() as u32);
+        }
+        let (vectors, vector) = vectors(sequences.catalogue(), modalities);
+        Ok(Self {
+            moments: sequences.quantiles(MOMENTS),
+            nearness: Nearness::fit(sequences, features.years.clone())?,
+            features,
+            offsets,
+            rows,
+            vectors,
+            vector,
+        })
+    }
+
+    /// A model of the shape that the data need, with vectors of `dim`.
+    ///
+    /// # Errors
+    /// A `dim` that makes no sense.
+    pub fn model(&self, dim: usize, seed: u64) -> Result<NextItem> {
+        let mut config = NextItemConfig::default();
+        config.dim = dim;
+        config.items = self.sequences().catalogue().len();
+        config.features = self.features.rows;
+        config.vector = self.vector;
+        config.moments = MOMENTS;
+        config.lengths = LENGTHS;
+        config.pair_features = Nearness::names().len();
+        Ok(NextItem::new(config, &self.sequences().counts(), seed)?)
+    }
+
+    /// What is learned from.
+    pub fn sequences(&self) -> &Sequences {
+        self.nearness.sequences()
+    }
+
+    /// Which ratings, movies and vectors it is made of.
+    pub(super) fn fingerprint(&self) -> DataFingerprint {
+        let vectors = DataPart::of_words("vectors", self.vectors.iter().map(|x| x.to_bits()));
+        let features = self.offsets.iter().chain(&self.rows).copied();
+        let years = self.features.years.iter().map(|year| year.to_bits());
+        let features = DataPart::of_words("features of movies", features.chain(years));
+        let own: DataFingerprint = [features, vectors].into_iter().collect();
+        self.sequences().fingerprint().with(own)
+    }
+
+    pub(super) fn inputs(&self) -> ItemInputs<'_> {
+        ItemInputs {
+            offsets: &self.offsets,
+            features: &self.rows,
+            vectors: &self.vectors,
+        }
+    }
+
+    /// The user with the first `place` ratings given.
+    pub(super) fn example(&self, user: u32, place: usize) -> Example {
+        let sequence = self.sequences().of(user);
+        let stars = &sequence.stars[..place];
+        let mean = stars.iter().sum::<f32>() / place.max(1) as f32;
+        let recent = place.saturating_sub(LONGEST)..place;
+        let last = place
+            .checked_sub(1)
+            .map_or(0, |last| sequence.timestamps[last]);
+        let doublings = 2.0 * ((place + 1) as f32).log2();
+        Example {
+            user,
+            history: sequence.items[recent.clone()]
+                .iter()
+                .rev()
+                .copied()
+                .collect(),
+            deviations: sequence.stars[recent]
+                .iter()
+                .rev()
+                .map(|stars| stars - mean)
+                .collect(),
+            moment: self.moments.partition_point(|&moment| moment < last) as u32,
+            length: (doublings as u32).min(LENGTHS as u32 - 1),
+            place,
+        }
+    }
+}
+
+fn too_few(ratings: usize) -> Error {
+    Error::Setting {
+        setting: "number of training ratings of the candidates' movies",
+        value: ratings.to_string(),
+        rule: "some user must have two or more",
+    }
+}
+
+/// Vectors of the items, the modalities side by side.
+fn vectors(catalogue: &IdMap, modalities: &[Modality]) -> (Vec<f32>, usize) {
+    let width = modalities.iter().map(Modality::width).sum();
+    let mut out = vec![0.0; catalogue.len() * width];
+    if width == 0 {
+        return (out, 0);
+    }
+    for (&id, out) in catalogue.ids().iter().zip(out.chunks_exact_mut(width)) {
+        let mut parts: &mut [f32] = out;
+        for modality in modalities {
+            let (part, rest) = parts.split_at_mut(modality.width());
+            parts = rest;
+            let vector = modality.vector(id).unwrap_or_default();
+            for (out, value) in part.iter_mut().zip(vector) {
+                *out = value.to_f32();
+            }
+        }
+    }
+    (out, width)
+}
+
+pub(super) struct Example {
+    pub user: u32,
+    history: Vec<u32>,
+    deviations: Vec<f32>,
+    moment: u32,
+    length: u32,
+    pub place: usize,
+}
+
+/// Examples of a batch, and their features of pairs.
+pub(super) struct Examples<'a> {
+    pub data: &'a NextItemData,
+    pub examples: Vec<Example>,
+}
+
+impl Examples<'_> {
+    /// As the model takes them.
+    pub fn views(&self, next: impl Fn(&Example) -> u32) -> Vec<NextItemExample<'_>> {
+        let views = self.examples.iter().map(|example| NextItemExample {
+            history: &example.history,
+            deviations: &example.deviations,
+            moment: example.moment,
+            length: example.length,
+            seen: &self.data.sequences().of(example.user).items[..example.place],
+            next: next(example),
+        });
+        views.collect()
+    }
+}
+
+impl PairFeatures for Examples<'_> {
+    fn fill(&self, example: usize, out: &mut [f32]) {
+        let example = &self.examples[example];
+        self.data.nearness.fill(example.user, example.place, out);
+    }
+}

@@ -1,0 +1,16 @@
+//! What a run leaves behind.
+
+mod checkpoint;
+mod checkpoints;
+mod files;
+mod folder;
+mod identity;
+mod model_file;
+mod tensorboard;
+mod tensors;
+
+pub use checkpoint::{Checkpoint, Progress};
+pub use checkpoints::{CheckpointConfig, Checkpoints, Latest};
+pub use folder::{Replacement, RunFolder};
+pub use identity::RunIdentity;
+pub use tensors::{Kept, Tensors};
