@@ -45,7 +45,8 @@ pub struct Info {
     /// Lowest and highest user id.
     user_ids: (u32, u32),
     genres: Vec<String>,
-    preset: String,
+    /// What answers: the kind of the model, or the preset.
+    model: String,
 }
 
 impl Info {
@@ -57,7 +58,7 @@ impl Info {
             users: users.len(),
             user_ids: (end(users.first()), end(users.last())),
             genres: recommender.catalogue().genres().to_vec(),
-            preset: format!("{:?}", recommender.config().preset),
+            model: recommender.model().to_owned(),
         }
     }
 }

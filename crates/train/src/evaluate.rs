@@ -3,7 +3,8 @@ use mmdlrm_features::TrainingData;
 use mmdlrm_metrics::{PerUser, ndcg_at_k};
 use rayon::prelude::*;
 
-use crate::{Error, Ranker, Rater, Result, Who};
+use crate::ranker::check_numbers;
+use crate::{Error, Ranker, Rater, Result, Who, score_all};
 
 /// Held-out rows that are predicted at a time.
 const ROWS_AT_A_TIME: usize = 16_384;
@@ -75,6 +76,7 @@ fn predict(
     for batch in batches {
         let batch = batch?;
         model.rate(&batch, &mut predictions)?;
+        check_numbers("predictions", &predictions, batch.len())?;
         rated.clear();
         for (row, &prediction) in predictions.iter().enumerate() {
             let (user, movie) = (batch.users[row], batch.movies[row]);
@@ -115,11 +117,12 @@ pub fn rank_catalogue(
     if features.users().is_empty() || features.movies().is_empty() {
         return Ok(ranking);
     }
+    let movies = features.movies().len();
     let mut scores = Vec::new();
     let mut rank = |waiting: &mut Vec<Waiting>| {
         let users: Vec<u32> = waiting.iter().map(|user| user.user).collect();
-        model.score(Who::Users(&users), &mut scores)?;
-        let of_users = scores.par_chunks_exact(features.movies().len());
+        score_all(model, Who::Users(&users), movies, &mut scores)?;
+        let of_users = scores.par_chunks_exact(movies);
         let found: Vec<f64> = of_users
             .zip(waiting.par_iter())
             .map(|(scores, user)| user.ndcg(scores, k))

@@ -183,6 +183,33 @@ impl fmt::Debug for Visitor {
     }
 }
 
+/// Scores of all of `items` items, counted and looked at: a model of anybody's may be wrong.
+///
+/// # Errors
+/// What the model says; [`Error::Mismatch`] where it wrote another number of scores, or what
+/// is no number.
+pub fn score_all(model: &dyn Ranker, who: Who, items: usize, scores: &mut Vec<f32>) -> Result<()> {
+    model.score(who, scores)?;
+    check_numbers("scores", scores, who.len() * items)
+}
+
+/// Refuses another number of numbers than there should be, and what is none.
+pub(crate) fn check_numbers(what: &str, found: &[f32], expected: usize) -> Result<()> {
+    if found.len() != expected {
+        return Err(Error::Mismatch(format!(
+            "the model wrote {} {what} where {expected} were asked for",
+            found.len()
+        )));
+    }
+    match found.iter().position(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(place) => Err(Error::Mismatch(format!(
+            "number {place} of the {what} that the model wrote is {}",
+            found[place]
+        ))),
+    }
+}
+
 /// What one part of a model adds to a score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Share {
@@ -191,4 +218,55 @@ pub struct Share {
     /// How much more it makes than for an average item, for the same user, in the unit of
     /// the scores.
     pub amount: f32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says the same whatever it is asked.
+    struct Parrot(Vec<f32>);
+
+    impl Ranker for Parrot {
+        fn parameters(&self) -> usize {
+            0
+        }
+
+        fn score(&self, _who: Who, scores: &mut Vec<f32>) -> Result<()> {
+            scores.clone_from(&self.0);
+            Ok(())
+        }
+
+        fn meet(&self, ratings: &[Rated], _stop: Option<&AtomicBool>) -> Result<Visitor> {
+            Ok(Visitor::new(ratings.to_vec(), "parrot"))
+        }
+    }
+
+    #[test]
+    fn scores_that_are_too_few_too_many_or_no_numbers_are_refused() {
+        let scores = |says: &[f32]| {
+            let mut scores = Vec::new();
+            score_all(&Parrot(says.to_vec()), Who::Users(&[7]), 2, &mut scores)
+        };
+        scores(&[1.0, 2.0]).unwrap();
+        for (says, why) in [
+            (&[1.0][..], "wrote 1 scores where 2 were asked for"),
+            (&[1.0; 3], "wrote 3 scores where 2 were asked for"),
+            (
+                &[1.0, f32::NAN],
+                "number 1 of the scores that the model wrote is NaN",
+            ),
+        ] {
+            let error = scores(says).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_visitor_of_another_model_is_refused() {
+        let visitor = Parrot(Vec::new()).meet(&[], None).unwrap();
+        assert_eq!(*visitor.state::<&str>().unwrap(), "parrot");
+        let error = visitor.state::<u32>().unwrap_err().to_string();
+        assert!(error.contains("another model met the visitor"), "{error}");
+    }
 }

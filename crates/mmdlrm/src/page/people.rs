@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use mmdlrm_encoders::thumbnail;
 use mmdlrm_features::TrainingData;
 use mmdlrm_model::top_k;
-use mmdlrm_train::{Ranker, Who};
+use mmdlrm_train::{Ranker, Who, score_all};
 
 use crate::{Catalogue, Result};
 
@@ -57,7 +57,7 @@ pub(crate) fn people(
     let movies = data.features().movies().len();
     let users: Vec<u32> = chosen.keys().copied().collect();
     let mut scores = Vec::new();
-    model.score(Who::Users(&users), &mut scores)?;
+    score_all(model, Who::Users(&users), movies, &mut scores)?;
     let predicts = model.rater().is_some();
     let mut people = Vec::new();
     let of_users = scores.chunks_exact(movies.max(1));

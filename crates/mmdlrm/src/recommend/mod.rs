@@ -13,14 +13,15 @@ use std::sync::{Arc, OnceLock};
 
 use mmdlrm_data::{IdMap, Rated, RatedBags};
 use mmdlrm_features::TrainingData;
-use mmdlrm_model::top_k;
-use mmdlrm_train::{Ranker, Rater, Who};
+use mmdlrm_model::{Dlrm, top_k};
+use mmdlrm_train::{Preset, Ranker, Rater, Scorer, Who, score_all};
 
 pub use catalogue::{Catalogue, Movie};
 pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
 
+use crate::made_from::Learned;
 use crate::modalities::Encoders;
-use crate::saved::SavedRun;
+use crate::saved::{SavedConfig, SavedRun};
 use crate::sources::dataset;
 use crate::{Error, ExperimentConfig, Kinds, Observer, Result, Stage};
 
@@ -68,6 +69,7 @@ pub struct Recommender {
 struct Known {
     config: ExperimentConfig,
     catalogue: Catalogue,
+    name: String,
     model: Box<dyn Ranker>,
     users: IdMap,
     /// Training ratings of each user.
@@ -119,6 +121,7 @@ impl Kinds {
         let features = data.features();
         let known = Known {
             catalogue,
+            name: name(&config),
             model: model.load(&data)?,
             users: features.users().clone(),
             trained: features.user_counts(),
@@ -167,6 +170,12 @@ impl Recommender {
         Ok(())
     }
 
+    /// What the model is called: its kind, or the preset of one that the configuration
+    /// describes.
+    pub fn model(&self) -> &str {
+        &self.known.name
+    }
+
     /// The configuration of the run.
     pub fn config(&self) -> &ExperimentConfig {
         &self.known.config
@@ -209,9 +218,8 @@ impl Recommender {
     /// A user that there is not, or a genre that no movie has.
     pub fn recommend(&self, user_id: u32, query: &Query) -> Result<Vec<Recommendation>> {
         let user = self.user(user_id)?;
-        let mut scores = Vec::new();
         let who = Who::Users(&[user]);
-        self.known.model.score(who, &mut scores)?;
+        let scores = self.scores(who)?;
         self.is_wanted()?;
         let best = self.best(&scores, self.known.rated.row(user).ids, query)?;
         self.explained(who, best, query)
@@ -232,8 +240,7 @@ impl Recommender {
         let model = &self.known.model;
         let visitor = model.meet(&rated, self.stop.as_deref())?;
         let who = Who::Visitor(&visitor);
-        let mut scores = Vec::new();
-        model.score(who, &mut scores)?;
+        let scores = self.scores(who)?;
         self.is_wanted()?;
         let seen: Vec<u32> = rated.iter().map(|rated| rated.movie).collect();
         let best = self.best(&scores, &seen, query)?;
@@ -250,6 +257,7 @@ impl Recommender {
         let mut stars = Vec::new();
         self.rater()?
             .rate_items(Who::Users(&[user]), &[movie], &mut stars)?;
+        counted("predictions", stars.len(), 1)?;
         Ok(stars[0])
     }
 
@@ -269,7 +277,16 @@ impl Recommender {
         let visitor = rater.meet(&rated, self.stop.as_deref())?;
         let mut stars = Vec::new();
         rater.rate_items(Who::Visitor(&visitor), &movies, &mut stars)?;
+        counted("predictions", stars.len(), movies.len())?;
         Ok(stars)
+    }
+
+    /// Scores of all movies.
+    fn scores(&self, who: Who) -> Result<Vec<f32>> {
+        let mut scores = Vec::new();
+        let movies = self.catalogue().ids().len();
+        score_all(&*self.known.model, who, movies, &mut scores)?;
+        Ok(scores)
     }
 
     fn rater(&self) -> Result<&dyn Rater> {
@@ -351,4 +368,19 @@ impl Recommender {
         });
         Ok(found.collect())
     }
+}
+
+/// What people call the model of a run.
+fn name(config: &SavedConfig) -> String {
+    if config.learned != Learned::of_config::<Scorer<Dlrm>>() {
+        return config.learned.kind.clone();
+    }
+    let mut presets = Preset::ALL.iter();
+    let preset = presets.find(|(_, preset)| *preset == config.experiment.preset);
+    preset.map_or(String::new(), |(name, _)| (*name).to_owned())
+}
+
+/// Refuses an answer of another length than was asked for: a model of anybody's may be wrong.
+fn counted(what: &'static str, found: usize, expected: usize) -> Result<()> {
+    Ok(mmdlrm_data::Error::unless_all(what, found, expected)?)
 }

@@ -4,7 +4,7 @@ use mmdlrm_encoders::Kind;
 use mmdlrm_features::NewMovie;
 use mmdlrm_model::top_k;
 
-use super::{Fan, Newcomer, Recommender};
+use super::{Fan, Newcomer, Recommender, counted};
 use crate::{Error, Result};
 
 /// Users whose stars are predicted at a time: a multiple of what a thread takes through the
@@ -41,6 +41,7 @@ impl Recommender {
         for some in users.chunks(USERS_AT_A_TIME) {
             self.is_wanted()?;
             rate(some, &mut of_some)?;
+            counted("predictions", of_some.len(), some.len())?;
             stars.extend_from_slice(&of_some);
         }
         let best = top_k(&stars, count, &[]).into_iter();

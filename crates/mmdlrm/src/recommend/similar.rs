@@ -63,7 +63,15 @@ impl Recommender {
         }
         let vectors = self.known.model.item_vectors()?;
         let vectors = vectors.ok_or(Error::CannotTell("which movies are alike"))?;
-        let directions = Directions::new(vectors, self.catalogue().ids().len());
+        let movies = self.catalogue().ids().len();
+        if movies == 0 || !vectors.len().is_multiple_of(movies) {
+            let problem = format!(
+                "the model has {} numbers for {movies} movies",
+                vectors.len()
+            );
+            return Err(mmdlrm_train::Error::Mismatch(problem).into());
+        }
+        let directions = Directions::new(vectors, movies);
         Ok(self.known.directions.get_or_init(|| directions))
     }
 }
