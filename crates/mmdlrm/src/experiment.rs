@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -430,6 +431,14 @@ impl Experiment {
             run,
             seconds,
         })
+    }
+}
+
+impl fmt::Debug for Experiment {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Experiment")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 

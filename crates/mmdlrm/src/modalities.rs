@@ -1,5 +1,6 @@
 //! Posters and plots of a run, from files to [`Modality`]s.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::sleep;
@@ -124,12 +125,30 @@ impl Encoders {
     }
 }
 
+impl fmt::Debug for Encoders {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Encoders")
+            .field("used", &self.used())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Posters and plots, their encoders, and the store of what was computed.
 pub struct ModalityEncoder {
     posters: Vec<Poster>,
     summaries: Vec<Summary>,
     encoders: Encoders,
     store: EmbeddingStore,
+}
+
+impl fmt::Debug for ModalityEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("ModalityEncoder")
+            .field("posters", &self.posters.len())
+            .field("summaries", &self.summaries.len())
+            .field("encoders", &self.encoders)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What came of encoding.

@@ -1,6 +1,7 @@
 //! The training loop.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Instant;
 
 use mmdlrm_data::DataFingerprint;
@@ -27,6 +28,17 @@ pub struct Pace<'a> {
     pub patience: Option<usize>,
     /// How the learning rate moves.
     pub schedule: &'a dyn LearningRate,
+}
+
+impl fmt::Debug for Pace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Pace")
+            .field("epochs", &self.epochs)
+            .field("batch_size", &self.batch_size)
+            .field("seed", &self.seed)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Runs the loop: steps from a [`Stepper`], a checkpoint every so many of them, figures

@@ -7,6 +7,7 @@ mod reasons;
 mod similar;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -367,6 +368,16 @@ impl Recommender {
             reasons,
         });
         Ok(found.collect())
+    }
+}
+
+impl fmt::Debug for Recommender {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Recommender")
+            .field("model", &self.model())
+            .field("users", &self.user_ids().len())
+            .field("movies", &self.catalogue().ids().len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,5 @@
 use std::borrow::Borrow;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -225,6 +226,14 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
     }
 }
 
+impl<M: Borrow<Dlrm>> fmt::Debug for Scorer<M> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Scorer")
+            .field("config", self.model().config())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Somebody whom a model was not trained on, as it knows them: by a few ratings
 /// ([`Scorer::fold_in`]).
 #[derive(Clone)]
@@ -239,6 +248,14 @@ impl NewUser {
     /// The same movies, and one user: the new one, row 0.
     pub fn features(&self) -> &Features {
         &self.features
+    }
+}
+
+impl fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("NewUser")
+            .field("vector", &self.vector)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`Dlrm`]s through the [loop](crate::learn).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use mmdlrm_data::Batch;
 use mmdlrm_features::TrainingData;
@@ -130,6 +131,14 @@ pub struct Recipe<'a, R> {
     pub rule: R,
     /// How the learning rate moves.
     pub schedule: &'a dyn LearningRate,
+}
+
+impl<R: fmt::Debug> fmt::Debug for Recipe<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Recipe")
+            .field("rule", &self.rule)
+            .finish_non_exhaustive()
+    }
 }
 
 fn learn_by<R: Rule>(
