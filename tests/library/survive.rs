@@ -1,4 +1,4 @@
-//! Runs that are stopped and gone on with come to the same as runs that are not.
+//! Runs that are stopped and resumed come to the same as runs that are not.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};

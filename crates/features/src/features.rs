@@ -35,9 +35,13 @@ pub struct NewMovie {
 }
 
 impl Features {
-    /// Numbers genres and fits the statistics; `pass` hands out all training
-    /// rows, in the same order each time.
-    pub(crate) fn fit(
+    /// Numbers genres and fits the statistics of `users` and of the movies of `catalogue`;
+    /// `pass` hands out all training rows, some at a time, in the same order at each of its
+    /// calls.
+    ///
+    /// # Errors
+    /// Modalities of another catalogue, two of one name, or what `pass` returns.
+    pub fn fit(
         users: IdMap,
         catalogue: &Movies,
         modalities: Vec<Modality>,

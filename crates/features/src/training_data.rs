@@ -4,7 +4,6 @@ use crate::Features;
 
 /// What a user rated, in each part of a split.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
 pub struct UserRows<'a> {
     /// Dense row of the user.
     pub user: u32,

@@ -67,7 +67,7 @@ pub struct ExperimentConfig {
     pub seed: u64,
     /// How the model is trained.
     pub train: TrainConfig,
-    /// When the run is kept, so that it can be gone on with.
+    /// When the run is kept, so that it can be resumed.
     pub checkpoints: CheckpointConfig,
     /// How the model of [`Task::Rank`] is trained, in place of `preset` and `train`.
     pub next_item: NextItemTrainConfig,

@@ -40,7 +40,7 @@ pub enum Error {
         now: String,
     },
     /// A run that does not say what it was trained on.
-    #[error("{} was made by an earlier version and does not say what it was trained on, so that nobody can tell whether it still fits; train it again", path.display())]
+    #[error("{} was made by an earlier version and does not say what it was trained on, or what it is, so that nobody can tell whether it still fits; train it again", path.display())]
     UnknownData {
         /// The folder.
         path: PathBuf,

@@ -112,7 +112,7 @@ impl Kinds {
         };
         let report = measure(&*model, &data, inputs, seconds, &run, observer)?;
         let people = people(&*model, &data, &catalogue)?;
-        let page = Page::of_model(&config.experiment, &report, &[], people)?;
+        let page = Page::of_model(&config.experiment, &config.learned, &report, &[], people)?;
         run.write_report(&page.html()?)?;
         Ok(report)
     }

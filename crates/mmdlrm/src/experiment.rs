@@ -8,7 +8,7 @@ use std::time::Instant;
 use mmdlrm_data::Modality;
 use mmdlrm_encoders::Device;
 use mmdlrm_features::{Features, StreamedDataset, TrainingData};
-use mmdlrm_model::{Dlrm, DlrmConfig};
+use mmdlrm_model::Dlrm;
 use mmdlrm_train::{
     EpochMetrics, Fit, Persist, Ranker, Replacement, RunFolder, Scorer, Session, train, train_on,
 };
@@ -51,7 +51,7 @@ pub struct Experiment {
 /// A run before it trains: its folder, and how it goes on.
 pub(crate) struct Run {
     place: Place,
-    /// What it learns, where it is gone on with.
+    /// What it learns, where it is resumed.
     resumed: Option<Learned>,
     stop: Option<Arc<AtomicBool>>,
 }
@@ -103,7 +103,7 @@ impl Run {
         }
     }
 
-    /// Writes `config.json`, so that the run can be gone on with, unless another's is there.
+    /// Writes `config.json`, so that the run can be resumed, unless another's is there.
     fn announce(
         &self,
         learned: &Learned,
@@ -161,7 +161,7 @@ impl Running {
 
     /// Lets `learn` train, over `rows` rows in all, in a session that keeps the figures and
     /// the model of each epoch in the run's folder. Returns what it learned, and the seconds
-    /// that were spent before the run was gone on with.
+    /// that were spent before the run was resumed.
     pub fn train<T>(
         &self,
         config: &ExperimentConfig,
@@ -320,15 +320,17 @@ impl Experiment {
         let fit = OwnFit {
             config: self.config.clone(),
             device,
+            model: RefCell::default(),
         };
         let learned = Learned::of_config::<Scorer<Dlrm>>();
         self.learn(&fit, &learned, observer)
     }
 
     /// Does the work with a model of one's own: it is trained on what the configuration
-    /// reads and holds out, kept, measured and reported as any other, and can be gone on with
-    /// and asked for ([`Kinds`](crate::Kinds)). What the configuration says of models and
-    /// their training is not looked at.
+    /// reads and holds out, kept, measured and reported as any other, and can be resumed and
+    /// asked for ([`Kinds`](crate::Kinds)). Of the configuration's model, the preset says
+    /// whether posters and plots are encoded, and whether the features have a
+    /// [context](mmdlrm_features::ContextConfig); how it is trained is checked, and not used.
     ///
     /// # Errors
     /// As [`Self::run`]; a run to go on with that was begun with other settings
@@ -491,7 +493,8 @@ impl Learning<'_> {
         let report = measure(&model, data, inputs, seconds, folder, observer)?;
         let epochs: Vec<EpochMetrics> = folder.read_metrics()?;
         let people = people(&model, data, &catalogue)?;
-        folder.write_report(&Page::of_model(&config, &report, &epochs, people)?.html()?)?;
+        let page = Page::of_model(&config, learned, &report, &epochs, people)?;
+        folder.write_report(&page.html()?)?;
         Ok(report)
     }
 }
@@ -500,11 +503,14 @@ impl Learning<'_> {
 struct OwnFit {
     config: ExperimentConfig,
     device: Device,
+    /// Made when its shape is checked, before anything gives way to the run.
+    model: RefCell<Option<Dlrm>>,
 }
 
 impl OwnFit {
-    fn shape(&self, features: &Features) -> DlrmConfig {
-        self.config.preset.config(features, self.config.dim)
+    fn untrained(&self, features: &Features) -> mmdlrm_train::Result<Dlrm> {
+        let shape = self.config.preset.config(features, self.config.dim);
+        Ok(Dlrm::new(shape, self.config.seed)?)
     }
 }
 
@@ -521,9 +527,10 @@ impl Fit for OwnFit {
     type Model = Scorer<Dlrm>;
 
     fn check(&self, features: &Features) -> mmdlrm_train::Result<Value> {
-        let shape = self.shape(features);
-        shape.validate()?;
-        Ok(serde_json::to_value(shape)?)
+        let model = self.untrained(features)?;
+        let shape = serde_json::to_value(model.config())?;
+        self.model.replace(Some(model));
+        Ok(shape)
     }
 
     fn rows(&self, data: &impl TrainingData) -> usize {
@@ -531,7 +538,10 @@ impl Fit for OwnFit {
     }
 
     fn fit(&self, data: &impl TrainingData, session: Session) -> mmdlrm_train::Result<Self::Model> {
-        let mut model = Dlrm::new(self.shape(data.features()), self.config.seed)?;
+        let mut model = match self.model.take() {
+            Some(model) => model,
+            None => self.untrained(data.features())?,
+        };
         match &self.device {
             Device::Cpu => train(&mut model, data, &self.config.train, session)?,
             device => train_on(device, &mut model, data, &self.config.train, session)?,

@@ -6,7 +6,8 @@ use std::path::Path;
 use mmdlrm_data::{DataFingerprint, DataPart};
 use mmdlrm_encoders::Identity;
 use mmdlrm_train::{Fit, Persist};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::{Error, ExperimentConfig, Result};
 
@@ -84,9 +85,20 @@ impl MadeFrom {
 pub(crate) struct Learned {
     #[serde(rename = "model_kind")]
     pub kind: String,
-    /// Settings of somebody else's [`Fit`](mmdlrm_train::Fit).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fit: Option<serde_json::Value>,
+    /// Settings of somebody else's [`Fit`](mmdlrm_train::Fit), which may be `null`.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    pub fit: Option<Value>,
+}
+
+/// What is there, `null` too.
+fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl Learned {
@@ -171,5 +183,24 @@ impl Opened<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_learned_comes_back_from_a_file_settings_that_are_nothing_too() {
+        let kind = || "popularity".to_owned();
+        for fit in [None, Some(Value::Null), Some(Value::from(3))] {
+            let learned = Learned { kind: kind(), fit };
+            let json = serde_json::to_string(&learned).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Learned>(&json).unwrap(),
+                learned,
+                "{json}"
+            );
+        }
     }
 }

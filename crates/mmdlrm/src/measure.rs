@@ -40,12 +40,17 @@ pub(crate) fn measure(
     run: &RunFolder,
     observer: &mut dyn Observer,
 ) -> Result<Report> {
-    let errors = model.rater().map(|rater| predict(rater, data, run));
-    let errors = errors.transpose()?;
+    let (errors, users) = match model.rater() {
+        Some(rater) => {
+            let (errors, users) = predict(rater, data, run)?;
+            (Some(errors), users)
+        }
+        None => (None, test_users(data)?),
+    };
 
     let start = Instant::now();
     let user_counts = data.features().user_counts();
-    observer.begin(Stage::Rank, test_users(data)?);
+    observer.begin(Stage::Rank, users);
     let mut ndcg_by_user: Breakdown<PerUser> = Breakdown::new(&USER_GROUPS);
     let ranking = rank_catalogue(model, data, RANKING_CUT_OFF, |user, ndcg| {
         let group = ndcg_by_user.at(user_counts[user as usize].into());
@@ -89,8 +94,9 @@ fn test_users(data: &impl TrainingData) -> Result<u64> {
     Ok(users)
 }
 
-/// Predicts every held-out rating, writes the predictions, and says how far they are off.
-fn predict(model: &dyn Rater, data: &impl TrainingData, run: &RunFolder) -> Result<Errors> {
+/// Predicts every held-out rating, writes the predictions, and says how far they are off,
+/// and of how many users they are.
+fn predict(model: &dyn Rater, data: &impl TrainingData, run: &RunFolder) -> Result<(Errors, u64)> {
     let movie_counts = data.features().movie_counts();
     let user_counts = data.features().user_counts();
     let (mut all, mut few) = (Regression::default(), Regression::default());
@@ -127,7 +133,7 @@ fn predict(model: &dyn Rater, data: &impl TrainingData, run: &RunFolder) -> Resu
         squared_errors.add_sum(user.squared_error(), user.count() as f64)?;
     }
     let interval = squared_errors.interval(CONFIDENCE, RESAMPLES, 0);
-    Ok(Errors {
+    let errors = Errors {
         test_ratings: all.count(),
         mse: figure(all.mse())?,
         rmse: figure(all.rmse())?,
@@ -140,7 +146,8 @@ fn predict(model: &dyn Rater, data: &impl TrainingData, run: &RunFolder) -> Resu
         few_ratings: few.count(),
         few_ratings_rmse: few.rmse(),
         density,
-    })
+    };
+    Ok((errors, users.len() as u64))
 }
 
 /// A figure over what is held out.

@@ -98,6 +98,7 @@ struct Head {
     kind: Option<Kind>,
     experiment: Option<IgnoredAny>,
     made_from: Option<IgnoredAny>,
+    model_kind: Option<IgnoredAny>,
     evaluation: Option<Evaluation>,
 }
 
@@ -116,6 +117,11 @@ impl SavedConfig {
             Head {
                 experiment: Some(_),
                 made_from: None,
+                ..
+            }
+            | Head {
+                experiment: Some(_),
+                model_kind: None,
                 ..
             } => Err(Error::UnknownData { path: path() }),
             _ => Ok(RunFolder::config_of(folder)?),

@@ -77,6 +77,11 @@ pub trait Objective: Sync {
     /// Targets or an output that make no sense.
     fn check(&self, output: &Output, targets: &[f32]) -> Result<()>;
 
+    /// Whether samples `2k` and `2k + 1` of a batch are a pair, as [`Loss::Bpr`] takes them.
+    fn is_of_pairs(&self) -> bool {
+        false
+    }
+
     /// Sum of the losses of some samples, given what the top MLP says of each before the
     /// output's activation, `z`, `[samples]`, and `targets`, `[samples]`, in the unit of the
     /// predictions. Writes the derivative of each loss by its `z`, times `share`, into
@@ -97,6 +102,10 @@ impl<O: Objective + ?Sized> Objective for &O {
         (**self).check(output, targets)
     }
 
+    fn is_of_pairs(&self) -> bool {
+        (**self).is_of_pairs()
+    }
+
     fn of_samples(
         &self,
         z: &[f32],
@@ -110,6 +119,10 @@ impl<O: Objective + ?Sized> Objective for &O {
 }
 
 impl Objective for Loss {
+    fn is_of_pairs(&self) -> bool {
+        *self == Self::Bpr
+    }
+
     fn check(&self, output: &Output, targets: &[f32]) -> Result<()> {
         match *self {
             Self::Mse => Ok(()),

@@ -88,10 +88,14 @@ impl Limits {
     }
 
     /// The head of a request may take so long to arrive, its body too, and its answer; and
-    /// so long may a client leave an answer unread.
+    /// so long may a client leave an answer unread: a millisecond to an hour, and the nearest
+    /// of these where it is another time.
     #[must_use]
     pub fn with_time_out(self, time_out: Duration) -> Self {
-        Self { time_out, ..self }
+        Self {
+            time_out: time_out.clamp(Duration::from_millis(1), Duration::from_secs(3600)),
+            ..self
+        }
     }
 
     /// Questions that are worked on at once.

@@ -19,3 +19,17 @@ pub struct EpochMetrics {
     /// Training rows a second.
     pub samples_per_s: f64,
 }
+
+impl EpochMetrics {
+    /// Of an epoch, from 1, over `rows` training rows, by which nothing was measured.
+    pub fn new(epoch: usize, train_loss: f64, rows: usize, seconds: f64) -> Self {
+        Self {
+            epoch,
+            train_loss,
+            validation_rmse: None,
+            test_rmse: None,
+            seconds,
+            samples_per_s: rows as f64 / seconds,
+        }
+    }
+}

@@ -58,7 +58,7 @@ pub enum Error {
     #[cfg(feature = "candle")]
     #[error("the device failed: {0}")]
     Device(Box<candle_core::Error>),
-    /// A run that was asked to stop, and can be gone on with.
+    /// A run that was asked to stop, and can be resumed.
     #[error("stopped after step {step}; go on with the run (--resume) when you like")]
     Stopped {
         /// Steps taken.
@@ -88,6 +88,14 @@ pub enum Error {
     OtherModel {
         /// The file.
         path: PathBuf,
+    },
+    /// A model's file that is not whole.
+    #[error("{} is damaged: {source}; put a copy in its place, or train again", path.display())]
+    DamagedModel {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        source: safetensors::SafeTensorError,
     },
     /// A file or folder could not be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -154,8 +162,11 @@ pub enum Error {
         source: parquet::errors::ParquetError,
     },
     /// Bytes of no safetensors file, or tensors that make none.
-    #[error("the model's file is no safetensors file: {0}")]
+    #[error("the model makes or has no safetensors file: {0}")]
     SafeTensors(#[from] safetensors::SafeTensorError),
+    /// From a model, or a way to learn one, of somebody else's.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// Something that cannot be written as JSON.
     #[error("cannot write JSON: {0}")]
     Json(#[from] serde_json::Error),

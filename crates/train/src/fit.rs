@@ -13,9 +13,9 @@ pub trait Fit: Serialize {
     /// What is learned.
     type Model: Ranker + Persist;
 
-    /// Finds out, at little cost, whether [`Self::fit`] will refuse its settings or what is
-    /// known of users and items. Returns what `config.json` is to say of the model: its
-    /// shape.
+    /// Finds out whether [`Self::fit`] will refuse its settings or what is known of users and
+    /// items: a run that gives way to this one is gone after it. Returns what `config.json`
+    /// is to say of the model: its shape.
     ///
     /// # Errors
     /// Settings that make no sense.
@@ -31,7 +31,9 @@ pub trait Fit: Serialize {
         0
     }
 
-    /// Learns, from the beginning or from where `session` says.
+    /// Learns, from the beginning or from where `session` says. What learns by
+    /// [`learn`](crate::learn) keeps checkpoints and tells of epochs; what does not tells of
+    /// them by [`Session::on_epoch`], if it has any, and begins anew where it was stopped.
     ///
     /// # Errors
     /// Settings that make no sense, data that cannot be learned from, what the session says.

@@ -8,6 +8,7 @@ use mmdlrm_data::DataFingerprint;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::dlrm::check_epochs;
 use crate::evaluate::all_came;
 use crate::{
     Checkpoint, EpochMetrics, Error, Kept, LearningRate, Measured, Progress, Result, Session,
@@ -41,6 +42,36 @@ impl fmt::Debug for Pace<'_> {
     }
 }
 
+impl Pace<'_> {
+    fn check(&self, rows: usize) -> Result<()> {
+        check_epochs(self.epochs)?;
+        for (setting, value) in [("batch_size", self.batch_size), ("training rows", rows)] {
+            if value == 0 {
+                return Err(Error::Setting {
+                    setting,
+                    value: value.to_string(),
+                    rule: "it must be 1 or more",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The factor of the learning rate at a step. Decays are checked against the rate, which
+    /// nothing raises.
+    fn factor(&self, step: u64, steps: u64) -> Result<f64> {
+        let factor = self.schedule.factor(step, steps);
+        match (0.0..=1.0).contains(&factor) {
+            true => Ok(factor),
+            false => Err(Error::Setting {
+                setting: "schedule",
+                value: format!("{factor} times the learning rate at step {step}"),
+                rule: "its factor must be from 0 to 1",
+            }),
+        }
+    }
+}
+
 /// Runs the loop: steps from a [`Stepper`], a checkpoint every so many of them, figures
 /// after each epoch. Whatever learns by steps goes through here.
 ///
@@ -59,6 +90,7 @@ pub fn learn<S: Serialize + DeserializeOwned>(
     data: DataFingerprint,
     session: Session,
 ) -> Result<()> {
+    pace.check(stepper.rows())?;
     let mut run = Run {
         progress: session.begin(settings, data)?,
         stepper,
@@ -90,7 +122,7 @@ struct Run<'a, T> {
     best: Option<Kept>,
     /// Rows of the steps whose losses have not been seen yet.
     unseen: VecDeque<usize>,
-    /// When the epoch at hand began, or was gone on with.
+    /// When the epoch at hand began, or was resumed.
     since: Instant,
 }
 
@@ -155,7 +187,7 @@ impl<T: Stepper> Run<'_, T> {
             seen += of_batch;
             self.unseen.push_back(of_batch);
             let step = self.progress.step;
-            let factor = pace.schedule.factor(step, of_run);
+            let factor = pace.factor(step, of_run)?;
             self.stepper.step(&batch, step, factor)?;
             self.progress.step += 1;
             self.progress.steps_of_epoch += 1;
@@ -186,10 +218,15 @@ impl<T: Stepper> Run<'_, T> {
             if !loss.is_finite() {
                 return Err(self.diverged(loss));
             }
-            let rows = self.unseen.pop_front().unwrap_or(0);
+            let Some(rows) = self.unseen.pop_front() else {
+                return Err(losses_and_steps("more"));
+            };
             self.progress.add(loss, rows);
         }
-        Ok(())
+        match all && !self.unseen.is_empty() {
+            true => Err(losses_and_steps("fewer")),
+            false => Ok(()),
+        }
     }
 
     fn spend_time(&mut self) {
@@ -208,6 +245,9 @@ impl<T: Stepper> Run<'_, T> {
             validation_rmse,
             test_rmse,
         } = measured?;
+        if let Some(rmse) = validation_rmse.filter(|rmse| !rmse.is_finite()) {
+            return Err(self.diverged(rmse));
+        }
         let rows = self.stepper.rows() as f64;
         let seconds = self.progress.seconds;
         Ok(EpochMetrics {
@@ -261,5 +301,185 @@ impl<T: Stepper> Run<'_, T> {
             parameter,
             value,
         }
+    }
+}
+
+fn losses_and_steps(compared: &str) -> Error {
+    Error::Mismatch(format!(
+        "the model told {compared} losses than it took steps"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::{CheckpointConfig, Checkpoints, Decay, Persist, Schedule};
+
+    /// One number that learns the mean of some others, by steps that a draw scales.
+    #[derive(Default)]
+    struct Mean {
+        estimate: f32,
+        losses: Vec<f64>,
+        /// Losses that it forgets to tell.
+        silent: usize,
+    }
+
+    const ROWS: [f32; 7] = [1.0, 4.0, 2.0, 8.0, 5.0, 7.0, 3.0];
+
+    impl Persist for Mean {
+        fn kind() -> &'static str {
+            "mean"
+        }
+
+        fn to_safetensors(&self) -> Result<Vec<u8>> {
+            Tensors::default().to_safetensors(&())
+        }
+
+        fn load(_: &[u8], _: &mmdlrm_features::Dataset) -> Result<Self> {
+            Ok(Self::default())
+        }
+    }
+
+    impl Stepper for Mean {
+        type Batch = &'static [f32];
+        type Batches = std::iter::Skip<std::iter::Map<std::slice::Chunks<'static, f32>, Wrap>>;
+
+        fn rows(&self) -> usize {
+            ROWS.len()
+        }
+
+        fn batches(&self, size: usize, _order: u64, first: usize) -> Self::Batches {
+            ROWS.chunks(size).map(Ok as Wrap).skip(first)
+        }
+
+        fn rows_of(&self, batch: &Self::Batch) -> usize {
+            batch.len()
+        }
+
+        fn step(&mut self, batch: &Self::Batch, step: u64, factor: f64) -> Result<()> {
+            let mean = batch.iter().sum::<f32>() / batch.len() as f32;
+            let error = mean - self.estimate;
+            let draw = (step * 7 % 5) as f32 / 10.0;
+            self.estimate += draw * factor as f32 * error;
+            self.losses.push(f64::from(error.powi(2)));
+            self.losses.drain(..self.silent);
+            Ok(())
+        }
+
+        fn losses(&mut self, _all: bool) -> Result<Vec<f64>> {
+            Ok(std::mem::take(&mut self.losses))
+        }
+
+        fn extreme_parameter(&mut self) -> Result<(String, f32)> {
+            Ok(("estimate".to_owned(), self.estimate))
+        }
+
+        fn parameters(&mut self) -> Result<Tensors<'_>> {
+            let mut tensors = Tensors::default();
+            tensors.put("estimate", vec![self.estimate]);
+            Ok(tensors)
+        }
+
+        fn state(&mut self) -> Result<Tensors<'_>> {
+            self.parameters()
+        }
+
+        fn load_parameters(&mut self, kept: &Kept) -> Result<()> {
+            kept.load("estimate", std::slice::from_mut(&mut self.estimate))
+        }
+
+        fn restore(&mut self, kept: &Kept, _steps: u64) -> Result<()> {
+            self.load_parameters(kept)
+        }
+
+        fn model(&mut self) -> Result<&dyn Persist> {
+            Ok(self)
+        }
+    }
+
+    type Wrap = fn(&'static [f32]) -> Result<&'static [f32]>;
+
+    const SCHEDULE: Schedule = Schedule {
+        warmup_steps: 2,
+        decay: Decay::Cosine,
+    };
+
+    fn pace(schedule: &dyn LearningRate) -> Pace<'_> {
+        Pace {
+            epochs: 3,
+            batch_size: 2,
+            seed: 1,
+            patience: None,
+            schedule,
+        }
+    }
+
+    fn run(mean: &mut Mean, pace: &Pace, session: Session) -> Result<()> {
+        learn(mean, pace, &(), DataFingerprint::default(), session)
+    }
+
+    #[test]
+    fn a_stepper_of_ones_own_that_is_stopped_anywhere_goes_on_to_the_same_bits() {
+        let mut whole = Mean::default();
+        run(&mut whole, &pace(&SCHEDULE), Session::default()).unwrap();
+        for stop_after in 1..12 {
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::new(folder.path(), CheckpointConfig::default());
+            let stop = AtomicBool::new(false);
+            let mut taken = 0;
+            let session = Session {
+                checkpoints: Some(checkpoints.clone()),
+                stop: Some(&stop),
+                ..Session::default()
+            };
+            let session = session.on_step(|_| {
+                taken += 1;
+                stop.store(taken == stop_after, Ordering::Relaxed);
+            });
+            let stopped = run(&mut Mean::default(), &pace(&SCHEDULE), session);
+            assert!(matches!(stopped, Err(Error::Stopped { step }) if step == stop_after));
+            let session = Session {
+                resumed: checkpoints.latest().unwrap().checkpoint,
+                ..Session::default()
+            };
+            let mut resumed = Mean::default();
+            run(&mut resumed, &pace(&SCHEDULE), session).unwrap();
+            assert_eq!(resumed.estimate.to_bits(), whole.estimate.to_bits());
+        }
+    }
+
+    struct Factor(f64);
+
+    impl LearningRate for Factor {
+        fn factor(&self, _step: u64, _total: u64) -> f64 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn what_no_loop_can_run_by_is_refused() {
+        let refused = |mut mean: Mean, pace: &Pace, why: &str| {
+            let error = run(&mut mean, pace, Session::default());
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        };
+        let sound = pace(&SCHEDULE);
+        refused(Mean::default(), &Pace { epochs: 0, ..sound }, "epochs is 0");
+        let no_rows = Pace {
+            batch_size: 0,
+            ..sound
+        };
+        refused(Mean::default(), &no_rows, "batch_size is 0");
+        for factor in [1.5, -0.1, f64::NAN] {
+            let why = format!("{factor} times the learning rate at step 0");
+            refused(Mean::default(), &pace(&Factor(factor)), &why);
+        }
+        let silent = Mean {
+            silent: 1,
+            ..Mean::default()
+        };
+        refused(silent, &sound, "fewer losses than it took steps");
     }
 }

@@ -79,7 +79,7 @@ pub use optimizer::{
     Algorithm, Decay, LearningRate, Optimizer, OptimizerConfig, Rule, Schedule, StepSize,
 };
 pub use persist::Persist;
-pub use ranker::{Newcomer, Ranker, Rater, Share, Visitor, Who, score_all};
+pub use ranker::{Ranker, RateNewcomer, Rater, Share, Visitor, Who, check_numbers, score_all};
 pub use run::{
     Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Progress, Replacement, RunFolder,
     RunIdentity, Tensors,

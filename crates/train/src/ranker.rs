@@ -56,7 +56,8 @@ pub trait Ranker: Send + Sync {
     /// a user. `scores` is resized to fit.
     ///
     /// # Errors
-    /// Users that there are not, a visitor of another model, scores that are no numbers.
+    /// Users that there are not, a visitor whom another kind of model met, scores that are
+    /// no numbers.
     fn score(&self, who: Who, scores: &mut Vec<f32>) -> Result<()>;
 
     /// Gets to know somebody new by a few ratings, whose [`Rated::user`] is not read.
@@ -94,7 +95,7 @@ pub trait Ranker: Send + Sync {
     ///
     /// # Errors
     /// A movie that does not fit the others.
-    fn newcomer(&self, movie: &NewMovie) -> Result<Option<Newcomer<'_>>> {
+    fn newcomer(&self, movie: &NewMovie) -> Result<Option<RateNewcomer<'_>>> {
         let _ = movie;
         Ok(None)
     }
@@ -119,7 +120,7 @@ pub trait Rater: Ranker {
 }
 
 /// Writes what each of some users would give to a movie that nobody has rated.
-pub type Newcomer<'a> = Box<dyn Fn(&[u32], &mut Vec<f32>) -> Result<()> + Send + Sync + 'a>;
+pub type RateNewcomer<'a> = Box<dyn Fn(&[u32], &mut Vec<f32>) -> Result<()> + Send + Sync + 'a>;
 
 /// Who is asked about.
 #[derive(Debug, Clone, Copy)]
@@ -168,7 +169,7 @@ impl Visitor {
     /// What the model found out.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] where another model did.
+    /// [`Error::Mismatch`] where it is no `T`: another kind of model did.
     pub fn state<T: Any>(&self) -> Result<&T> {
         let state = self.state.downcast_ref();
         state.ok_or_else(|| Error::Mismatch("another model met the visitor".to_owned()))
@@ -183,6 +184,15 @@ impl fmt::Debug for Visitor {
     }
 }
 
+impl Share {
+    /// The part of a model that biases of user and item are.
+    pub const BIAS: &str = "bias";
+    /// The part that a Gaussian process over the user's ratings is.
+    pub const PROCESS: &str = "process";
+    /// Stands between two parts that meet.
+    pub const MEETS: &str = " × ";
+}
+
 /// Scores of all of `items` items, counted and looked at: a model of anybody's may be wrong.
 ///
 /// # Errors
@@ -194,7 +204,10 @@ pub fn score_all(model: &dyn Ranker, who: Who, items: usize, scores: &mut Vec<f3
 }
 
 /// Refuses another number of numbers than there should be, and what is none.
-pub(crate) fn check_numbers(what: &str, found: &[f32], expected: usize) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Mismatch`], which says what they are.
+pub fn check_numbers(what: &str, found: &[f32], expected: usize) -> Result<()> {
     if found.len() != expected {
         return Err(Error::Mismatch(format!(
             "the model wrote {} {what} where {expected} were asked for",

@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// What goes along with a run: where its checkpoints go, the one it goes on from, who may
-/// stop it, and who is told how it goes. The default has none of them.
+/// stop it, and who is told how it goes, on the thread that it is on. The default has none
+/// of them.
 ///
 /// ```
 /// use std::sync::atomic::AtomicBool;

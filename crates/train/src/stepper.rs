@@ -10,6 +10,8 @@ use crate::{Kept, Persist, Result, Tensors};
 pub trait Stepper {
     /// What one step learns from.
     type Batch;
+    /// The batches of an epoch.
+    type Batches: Iterator<Item = Result<Self::Batch>>;
 
     /// Rows of an epoch.
     fn rows(&self) -> usize;
@@ -19,12 +21,7 @@ pub trait Stepper {
     ///
     /// # Errors
     /// Of an item: rows that cannot be read.
-    fn batches(
-        &self,
-        size: usize,
-        order: u64,
-        first: usize,
-    ) -> Box<dyn Iterator<Item = Result<Self::Batch>>>;
+    fn batches(&self, size: usize, order: u64, first: usize) -> Self::Batches;
 
     /// Rows of a batch.
     fn rows_of(&self, batch: &Self::Batch) -> usize;

@@ -37,7 +37,7 @@ fn child() {
     }
 }
 
-/// Kills a run as soon as its folder can be gone on with.
+/// Kills a run as soon as its folder can be resumed.
 fn begin_and_kill(out: &Path) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child"])

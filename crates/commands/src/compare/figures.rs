@@ -13,19 +13,19 @@ use crate::{Error, Result};
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Figures {
-    /// Of a model that predicts ratings.
-    Errors(Errors),
-    /// Of one that ranks candidates.
+    /// Of a model that ranks candidates.
     Ranking(Ranking),
+    /// Of one over the whole catalogue.
+    Catalogue(Catalogue),
 }
 
+/// A model may predict no stars, and an ablation's run ranks nothing.
 #[derive(Debug, Deserialize)]
-pub struct Errors {
-    pub test_ratings: u64,
-    pub rmse: f64,
-    pub mae: f64,
+pub struct Catalogue {
+    pub test_ratings: Option<u64>,
+    pub rmse: Option<f64>,
+    pub mae: Option<f64>,
     pub r2: Option<f64>,
-    /// An ablation's run has none.
     pub ndcg_at_10: Option<f64>,
 }
 
@@ -52,6 +52,15 @@ impl Figures {
             _ => Error::File { path, source },
         })?;
         let last = lines.lines().next_back().unwrap_or_default();
-        serde_json::from_str(last).map_err(|_| not_over())
+        // A line that is cut off, or that of an epoch.
+        match serde_json::from_str(last) {
+            Ok(Self::Catalogue(Catalogue {
+                rmse: None,
+                ndcg_at_10: None,
+                ..
+            }))
+            | Err(_) => Err(not_over()),
+            Ok(figures) => Ok(figures),
+        }
     }
 }

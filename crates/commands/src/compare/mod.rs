@@ -10,7 +10,7 @@ mod predictions;
 use std::path::{Path, PathBuf};
 
 use self::difference::Difference;
-use self::figures::{Errors, Figures, Ranking};
+use self::figures::{Catalogue, Figures, Ranking};
 use self::predictions::{Predicted, read};
 use crate::{Error, Result};
 
@@ -37,20 +37,20 @@ const NONE: &str = "–";
 
 /// The table, in Markdown.
 fn table(runs: &[PathBuf]) -> Result<String> {
-    let (mut errors, mut rankings) = (Vec::new(), Vec::new());
+    let (mut of_catalogue, mut rankings) = (Vec::new(), Vec::new());
     for run in runs {
         match Figures::read(run)? {
-            Figures::Errors(figures) => errors.push((run.as_path(), figures)),
+            Figures::Catalogue(figures) => of_catalogue.push((run.as_path(), figures)),
             Figures::Ranking(figures) => rankings.push((run.as_path(), figures)),
         }
     }
-    match (errors.first(), rankings.first()) {
-        (Some((of_ratings, _)), Some((of_ranking, _))) => Err(incomparable(
+    match (of_catalogue.first(), rankings.first()) {
+        (Some((of_catalogue, _)), Some((of_ranking, _))) => Err(incomparable(
             of_ranking,
-            of_ratings,
-            "it ranks candidates, and the other predicts ratings",
+            of_catalogue,
+            "it ranks candidates, and the other the whole catalogue",
         )),
-        (Some(_), None) => table_of_errors(&errors),
+        (Some(_), None) => table_of_catalogue(&of_catalogue),
         _ => table_of_rankings(&rankings),
     }
 }
@@ -63,7 +63,7 @@ fn incomparable(path: &Path, first: &Path, why: impl Into<String>) -> Error {
     }
 }
 
-fn table_of_errors(runs: &[(&Path, Errors)]) -> Result<String> {
+fn table_of_catalogue(runs: &[(&Path, Catalogue)]) -> Result<String> {
     let Some(((first, _), others)) = runs.split_first() else {
         return Ok(String::new());
     };
@@ -81,15 +81,16 @@ fn table_of_errors(runs: &[(&Path, Errors)]) -> Result<String> {
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |".to_owned(),
     ];
     let figure = |figure: Option<f64>| figure.map_or(NONE.to_owned(), |it| format!("{it:.4}"));
-    for ((run, errors), difference) in runs.iter().zip(differences) {
+    for ((run, figures), difference) in runs.iter().zip(differences) {
+        let ratings = figures.test_ratings.map(|it| it.to_string());
         lines.push(format!(
-            "| {} | {:.4} | {:.4} | {} | {} | {} | {difference} |",
+            "| {} | {} | {} | {} | {} | {} | {difference} |",
             run.display(),
-            errors.rmse,
-            errors.mae,
-            figure(errors.r2),
-            figure(errors.ndcg_at_10),
-            errors.test_ratings,
+            figure(figures.rmse),
+            figure(figures.mae),
+            figure(figures.r2),
+            figure(figures.ndcg_at_10),
+            ratings.unwrap_or(NONE.to_owned()),
         ));
     }
     Ok(lines.join("\n"))

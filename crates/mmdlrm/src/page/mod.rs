@@ -12,6 +12,7 @@ use charts::Curve;
 pub use density::Density;
 pub(crate) use people::{Person, people};
 
+use crate::made_from::Learned;
 use crate::report::{GroupError, RANKING_CUT_OFF, Report, Seconds};
 use crate::{Error, ExperimentConfig, RankingReport, Result};
 
@@ -124,6 +125,7 @@ impl Page {
     /// Of a model over the whole catalogue.
     pub fn of_model(
         config: &ExperimentConfig,
+        learned: &Learned,
         report: &Report,
         epochs: &[EpochMetrics],
         people: Vec<Person>,
@@ -238,7 +240,11 @@ impl Page {
             inputs: inputs(&report.inputs),
             seconds: Bars::of_seconds(report.seconds),
             machine: machine::machine(),
-            config: serde_json::to_string_pretty(config)?,
+            config: match learned.fit {
+                None => serde_json::to_string_pretty(config)?,
+                // What trains is somebody else's, and its settings are not the configuration's.
+                Some(_) => serde_json::to_string_pretty(&(learned, config))?,
+            },
         })
     }
 

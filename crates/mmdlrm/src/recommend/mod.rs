@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use mmdlrm_data::{IdMap, Rated, RatedBags};
 use mmdlrm_features::TrainingData;
 use mmdlrm_model::{Dlrm, top_k};
-use mmdlrm_train::{Preset, Ranker, Rater, Scorer, Who, score_all};
+use mmdlrm_train::{Preset, Ranker, Rater, Scorer, Who, check_numbers, score_all};
 
 pub use catalogue::{Catalogue, Movie};
 pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
@@ -258,7 +258,7 @@ impl Recommender {
         let mut stars = Vec::new();
         self.rater()?
             .rate_items(Who::Users(&[user]), &[movie], &mut stars)?;
-        counted("predictions", stars.len(), 1)?;
+        check_numbers("predictions", &stars, 1)?;
         Ok(stars[0])
     }
 
@@ -278,7 +278,7 @@ impl Recommender {
         let visitor = rater.meet(&rated, self.stop.as_deref())?;
         let mut stars = Vec::new();
         rater.rate_items(Who::Visitor(&visitor), &movies, &mut stars)?;
-        counted("predictions", stars.len(), movies.len())?;
+        check_numbers("predictions", &stars, movies.len())?;
         Ok(stars)
     }
 

@@ -3,8 +3,9 @@
 use mmdlrm_encoders::Kind;
 use mmdlrm_features::NewMovie;
 use mmdlrm_model::top_k;
+use mmdlrm_train::check_numbers;
 
-use super::{Fan, Newcomer, Recommender, counted};
+use super::{Fan, Newcomer, Recommender};
 use crate::{Error, Result};
 
 /// Users whose stars are predicted at a time: a multiple of what a thread takes through the
@@ -17,8 +18,8 @@ impl Recommender {
     /// them at a time.
     ///
     /// # Errors
-    /// [`Error::CannotTell`] of a model that knows no newcomers, a poster that cannot be used, a poster or plot where the model looks at none, or a
-    /// genre that no movie has.
+    /// [`Error::CannotTell`] of a model that knows no newcomers, a poster that cannot be used,
+    /// a poster or plot where the model looks at none, or a genre that no movie has.
     pub fn fans(&self, movie: &Newcomer, count: usize) -> Result<Vec<Fan>> {
         let mut vectors = Vec::new();
         if let Some(poster) = &movie.poster {
@@ -41,7 +42,7 @@ impl Recommender {
         for some in users.chunks(USERS_AT_A_TIME) {
             self.is_wanted()?;
             rate(some, &mut of_some)?;
-            counted("predictions", of_some.len(), some.len())?;
+            check_numbers("predictions", &of_some, some.len())?;
             stars.extend_from_slice(&of_some);
         }
         let best = top_k(&stars, count, &[]).into_iter();

@@ -32,8 +32,8 @@ pub(super) fn reasons(
 
 fn reason(share: Share) -> Reason {
     let words = match share.part.as_str() {
-        "bias" => "it is liked by most who rated it".to_owned(),
-        "process" => "you liked movies like it, at that time".to_owned(),
+        Share::BIAS => "it is liked by most who rated it".to_owned(),
+        Share::PROCESS => "you liked movies like it, at that time".to_owned(),
         part => words(part),
     };
     Reason {
@@ -68,7 +68,7 @@ fn suits(what: &str) -> &'static str {
 
 /// Of a part, or of two that meet: `user × movie`.
 fn words(part: &str) -> String {
-    let Some((first, second)) = part.split_once(" × ") else {
+    let Some((first, second)) = part.split_once(Share::MEETS) else {
         return side(part).0.to_owned();
     };
     let ((first, first_is_yours), (second, second_is_yours)) = (side(first), side(second));

@@ -2,6 +2,7 @@
 
 use mmdlrm_kernels::{add_scaled, dot};
 use mmdlrm_model::top_k;
+use mmdlrm_train::check_numbers;
 use rayon::prelude::*;
 
 use super::{Recommender, Similar};
@@ -71,6 +72,7 @@ impl Recommender {
             );
             return Err(mmdlrm_train::Error::Mismatch(problem).into());
         }
+        check_numbers("vectors of movies", &vectors, vectors.len())?;
         let directions = Directions::new(vectors, movies);
         Ok(self.known.directions.get_or_init(|| directions))
     }

@@ -1,4 +1,4 @@
-use mmdlrm_model::Loss;
+use mmdlrm_model::{Loss, Objective};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, OptimizerConfig, Result, Schedule};
@@ -63,15 +63,21 @@ impl TrainConfig {
                 });
             }
         }
-        if self.loss == Loss::Bpr {
-            return Err(Error::Setting {
-                setting: "loss",
-                value: "bpr".to_owned(),
-                rule: "it compares pairs of one user's samples, and a step takes rows of all users; \
-                       pass pairs to Dlrm::gradients yourself",
-            });
-        }
+        check_loss(&self.loss)?;
         self.optimizer.validate()
+    }
+}
+
+/// Refuses a loss of pairs.
+pub(super) fn check_loss(loss: &dyn Objective) -> Result<()> {
+    match loss.is_of_pairs() {
+        false => Ok(()),
+        true => Err(Error::Setting {
+            setting: "loss",
+            value: "one of pairs, as bpr".to_owned(),
+            rule: "it compares pairs of one user's samples, and a step takes rows of all users; \
+                   pass pairs to Dlrm::gradients yourself",
+        }),
     }
 }
 

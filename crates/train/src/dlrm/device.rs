@@ -6,7 +6,9 @@ use mmdlrm_features::TrainingData;
 use mmdlrm_model::{DeviceDlrm, DeviceGradients, Dlrm, Loss};
 
 use super::input::Wiring;
-use super::trainer::{Batches, batches, beyond_base, load_parameters, measure, parameter_tensors};
+use super::trainer::{
+    TrainingBatches, batches, beyond_base, load_parameters, measure, parameter_tensors,
+};
 use crate::optimizer::{ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, adam_corrections};
 use crate::{
     Algorithm, Kept, Measured, OptimizerConfig, Persist, Result, Stepper, Tensors, TrainConfig,
@@ -279,12 +281,13 @@ impl<'a, D: TrainingData> DeviceStepper<'a, D> {
 
 impl<D: TrainingData> Stepper for DeviceStepper<'_, D> {
     type Batch = Batch;
+    type Batches = TrainingBatches;
 
     fn rows(&self) -> usize {
         self.data.training_rows()
     }
 
-    fn batches(&self, size: usize, order: u64, first: usize) -> Batches {
+    fn batches(&self, size: usize, order: u64, first: usize) -> TrainingBatches {
         batches(self.data, size, order, first)
     }
 

@@ -33,6 +33,13 @@ enum Column {
     Audience { rated: bool },
 }
 
+/// Vectors, `[dim]`, that stand in place of a row of the table of users, or of movies.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Given<'a> {
+    pub user: Option<&'a [f32]>,
+    pub movie: Option<&'a [f32]>,
+}
+
 impl<'a> Wiring<'a> {
     pub fn new(config: &DlrmConfig, features: &'a Features) -> Result<Self> {
         let found = features.dense_names().len();
@@ -108,29 +115,25 @@ impl<'a> Wiring<'a> {
 
     /// Hands `use_input` the batch as the model takes it; nothing is copied.
     pub fn with<T>(&self, batch: &Batch, use_input: impl FnOnce(&mmdlrm_model::Batch) -> T) -> T {
-        self.with_user(None, batch, use_input)
+        self.with_given(Given::default(), batch, use_input)
     }
 
-    /// The same for somebody whom the table of users does not know: `vector` stands in
-    /// place of the row of the only user there is.
-    pub fn with_user<T>(
+    /// The same for the only user or the only movie of a batch, whom the model's table does
+    /// not know.
+    pub fn with_given<T>(
         &self,
-        vector: Option<&[f32]>,
+        given: Given,
         batch: &Batch,
         use_input: impl FnOnce(&mmdlrm_model::Batch) -> T,
     ) -> T {
+        // The only user is in row 0; the only movie stands behind all others.
+        let first = given.movie.map_or(Vec::new(), |_| vec![0; batch.len()]);
         let bags: Vec<Bags> = self
             .tables
             .iter()
             .map(|column| match column {
-                Column::Users => match vector {
-                    None => Bags::Single(&batch.users),
-                    Some(vectors) => Bags::Given {
-                        vectors,
-                        rows: &batch.users,
-                    },
-                },
-                Column::Movies => Bags::Single(&batch.movies),
+                Column::Users => single(given.user, &batch.users, &batch.users),
+                Column::Movies => single(given.movie, &batch.movies, &first),
                 Column::Genres => Bags::Lists {
                     offsets: &batch.genre_offsets,
                     ids: &batch.genre_ids,
@@ -152,6 +155,17 @@ impl<'a> Wiring<'a> {
             bags: &bags,
             modalities: &modalities,
         })
+    }
+}
+
+/// A row of each sample, `rows`, or of vectors that are given, `given_rows`.
+fn single<'a>(given: Option<&'a [f32]>, rows: &'a [u32], given_rows: &'a [u32]) -> Bags<'a> {
+    match given {
+        None => Bags::Single(rows),
+        Some(vectors) => Bags::Given {
+            vectors,
+            rows: given_rows,
+        },
     }
 }
 

@@ -4,12 +4,11 @@ use std::borrow::Borrow;
 use std::sync::atomic::AtomicBool;
 
 use mmdlrm_data::{Batch, Rated};
-use mmdlrm_features::{Dataset, Features, NewMovie, TrainingData};
+use mmdlrm_features::{Dataset, NewMovie, TrainingData};
 use mmdlrm_model::Dlrm;
 
 use crate::{
-    Error, MOVIE_TABLE, NewUser, Newcomer, Persist, Ranker, Rater, Result, Scorer, Share, Visitor,
-    Who,
+    Error, NewUser, Persist, Ranker, RateNewcomer, Rater, Result, Scorer, Share, Visitor, Who,
 };
 
 impl<M: Borrow<Dlrm> + Send + Sync> Ranker for Scorer<M> {
@@ -51,10 +50,10 @@ impl<M: Borrow<Dlrm> + Send + Sync> Ranker for Scorer<M> {
         Ok(Some(self.movie_vectors()?))
     }
 
-    fn newcomer(&self, movie: &NewMovie) -> Result<Option<Newcomer<'_>>> {
+    fn newcomer(&self, movie: &NewMovie) -> Result<Option<RateNewcomer<'_>>> {
         let features = self.features().with_new_movie(movie)?;
         let row = features.movies().len() as u32;
-        let scorer = Scorer::new(self.model(), features)?;
+        let scorer = self.of_new_movie(features)?;
         Ok(Some(Box::new(move |users, stars| {
             let features = scorer.features();
             let rows = users.iter().map(|&user| features.unrated(user, row));
@@ -94,20 +93,7 @@ impl Persist for Scorer<Dlrm> {
         Persist::to_safetensors(self.model())
     }
 
-    /// The table of movies, where there is one, gets a row of zeros more, for a movie that
-    /// nobody has rated.
     fn load(file: &[u8], data: &Dataset) -> Result<Self> {
-        let features = data.features().clone();
-        let model = with_room_for_a_movie(Dlrm::load(file, data)?, &features)?;
-        Self::new(model, features)
-    }
-}
-
-/// The model with a row of zeros for a movie that nobody has rated, behind the others.
-fn with_room_for_a_movie(model: Dlrm, features: &Features) -> Result<Dlrm> {
-    let mut tables = model.config().tables.iter();
-    match tables.any(|table| table.name == MOVIE_TABLE) {
-        true => Ok(model.with_rows(MOVIE_TABLE, features.movies().len() + 1)?),
-        false => Ok(model),
+        Self::new(Dlrm::load(file, data)?, data.features().clone())
     }
 }

@@ -7,7 +7,7 @@ use mmdlrm_data::{Batch, HIGHEST_RATING, LOWEST_RATING, Rated};
 use mmdlrm_features::Features;
 use mmdlrm_model::{Dlrm, Items, Loss, Part, Predictor, Side};
 
-use super::input::{USER_TABLE, Wiring};
+use super::input::{Given, USER_TABLE, Wiring};
 use super::trainer::beyond_base;
 use crate::optimizer::DenseAdam;
 use crate::{Error, Result};
@@ -26,6 +26,9 @@ const FOLD_IN_RIDGE: f32 = 300.0;
 pub struct Scorer<M> {
     features: Features,
     predictor: Predictor<M>,
+    /// What stands in place of a row of the table of movies, `[dim]`, where all batches are
+    /// of a movie that nobody has rated.
+    new_movie: Option<Vec<f32>>,
     /// For scores that factor into users and items; computed when first needed.
     items: OnceLock<Items>,
     /// Catalogues of earlier calls, to be turned to another user.
@@ -41,9 +44,20 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         let wiring = Wiring::new(model.borrow().config(), &features)?;
         Ok(Self {
             predictor: Predictor::new(model, &wiring.vectors())?,
+            new_movie: None,
             features,
             items: OnceLock::new(),
             catalogues: Mutex::default(),
+        })
+    }
+
+    /// The same model for a movie that nobody has rated, the last of its `features`: its
+    /// row of the table of movies, where there is one, is 0.
+    pub(super) fn of_new_movie(&self, features: Features) -> Result<Scorer<&Dlrm>> {
+        let zeros = vec![0.0; self.model().config().dim];
+        Ok(Scorer {
+            new_movie: Some(zeros),
+            ..Scorer::new(self.model(), features)?
         })
     }
 
@@ -77,8 +91,8 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         batch: &Batch,
         predictions: &mut Vec<f32>,
     ) -> Result<()> {
-        let (features, vector) = self.known_of(new);
-        self.wiring(features)?.with_user(vector, batch, |input| {
+        let (features, given) = self.known_of(new);
+        self.wiring(features)?.with_given(given, batch, |input| {
             self.predictor.predict(input, predictions)
         })?;
         finish(features, batch, predictions);
@@ -131,10 +145,10 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         batch: &Batch,
         background: &Batch,
     ) -> Result<(Vec<Part>, Vec<f32>)> {
-        let (features, vector) = self.known_of(new);
+        let (features, given) = self.known_of(new);
         let wiring = self.wiring(features)?;
-        let found = wiring.with_user(vector, batch, |batch| {
-            wiring.with_user(vector, background, |background| {
+        let found = wiring.with_given(given, batch, |batch| {
+            wiring.with_given(given, background, |background| {
                 self.predictor.contributions(batch, background)
             })
         })?;
@@ -142,13 +156,13 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
     }
 
     fn score_of(&self, new: Option<&NewUser>, users: &[u32], scores: &mut Vec<f32>) -> Result<()> {
-        let (features, vector) = self.known_of(new);
+        let (features, given) = self.known_of(new);
         self.check_users(features, users)?;
         let wiring = self.wiring(features)?;
         if self.model().config().pair_inputs().is_empty() {
             let items = self.items()?;
             let users = features.users_batch(users);
-            wiring.with_user(vector, &users, |users| {
+            wiring.with_given(given, &users, |users| {
                 self.model().score_items(items, users, scores)
             })?;
             return self.check(scores);
@@ -158,7 +172,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         scores.clear();
         for &user in users {
             features.retarget(&mut catalogue, user);
-            wiring.with_user(vector, &catalogue, |input| {
+            wiring.with_given(given, &catalogue, |input| {
                 self.predictor.predict(input, &mut of_user)
             })?;
             finish(features, &catalogue, &mut of_user);
@@ -190,11 +204,15 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         }
     }
 
-    /// Features, and what stands in place of a row of the table of users.
-    fn known_of<'a>(&'a self, new: Option<&'a NewUser>) -> (&'a Features, Option<&'a [f32]>) {
+    /// Features, and what stands in place of rows of tables.
+    fn known_of<'a>(&'a self, new: Option<&'a NewUser>) -> (&'a Features, Given<'a>) {
+        let movie = self.new_movie.as_deref();
         match new {
-            None => (&self.features, None),
-            Some(new) => (&new.features, new.vector.as_deref()),
+            None => (&self.features, Given { user: None, movie }),
+            Some(new) => {
+                let user = new.vector.as_deref();
+                (&new.features, Given { user, movie })
+            }
         }
     }
 
@@ -300,7 +318,11 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
             if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 return Err(Error::CalledOff);
             }
-            wiring.with_user(Some(&vector), &batch, |input| {
+            let given = Given {
+                user: Some(&vector),
+                movie: None,
+            };
+            wiring.with_given(given, &batch, |input| {
                 let predictor = &self.predictor;
                 predictor.given_gradients(input, &targets, Loss::Mse, USER_TABLE, &mut of_loss)
             })?;

@@ -10,10 +10,6 @@ use crate::{NewUser, Result, Scorer, Share};
 /// Movies that stand for the average one: so many tell the mean well.
 const BACKGROUND: usize = 256;
 
-/// The parts of a prediction beside the model's.
-const BIAS: &str = "bias";
-const PROCESS: &str = "process";
-
 impl<M: Borrow<Dlrm>> Scorer<M> {
     /// What carries the score of each of `movies`; `user` is the row of somebody `new`, or
     /// of a user of the model's.
@@ -48,7 +44,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
 
 fn name(part: &Part) -> String {
     match &part.second {
-        Some(second) => format!("{} × {second}", part.first),
+        Some(second) => [&part.first, Share::MEETS, second].concat(),
         None => part.first.clone(),
     }
 }
@@ -65,11 +61,11 @@ fn beside(share: f32, own: &Batch, background: &Batch) -> Vec<Vec<Share>> {
     let process_mean = mean(&beyond(&background.process, &background.base));
     let of_row = |row: usize| {
         let bias = own.base.get(row).map(|base| Share {
-            part: BIAS.to_owned(),
+            part: Share::BIAS.to_owned(),
             amount: base - bias_mean,
         });
         let process = process.get(row).map(|process| Share {
-            part: PROCESS.to_owned(),
+            part: Share::PROCESS.to_owned(),
             amount: share * (process - process_mean),
         });
         bias.into_iter().chain(process).collect()

@@ -9,6 +9,7 @@ use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig, Gradients, Objective, Parameters};
 use serde::{Deserialize, Serialize};
 
+use super::config::check_loss;
 use super::input::Wiring;
 use crate::evaluate::{RatedPrediction, predict_test, predict_validation};
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
 /// says so.
 ///
 /// The same configuration and data give the same model, to the bit, on any number
-/// of threads, and however often the run was stopped and gone on with.
+/// of threads, and however often the run was stopped and resumed.
 ///
 /// # Errors
 /// Settings that make no sense, a model that does not fit the data, a checkpoint of
@@ -36,6 +37,8 @@ pub fn train(
     config: &TrainConfig,
     session: Session,
 ) -> Result<()> {
+    check(data, config)?;
+    check_warmup(data, config)?;
     let TrainConfig {
         loss,
         optimizer,
@@ -115,6 +118,7 @@ pub fn train_with<R: Rule>(
     name: &str,
     session: Session,
 ) -> Result<()> {
+    check(data, config)?;
     let settings = Settings {
         recipe: Some(name.to_owned()),
         ..Settings::new(config, model.config())
@@ -149,7 +153,7 @@ fn learn_by<R: Rule>(
     settings: &Settings,
     session: Session,
 ) -> Result<()> {
-    check(data, config)?;
+    check_loss(recipe.loss)?;
     let mut stepper = CpuStepper {
         wiring: Wiring::new(model.config(), data.features())?,
         optimizer: Optimizer::with_rule(recipe.rule, config.optimizer.clone(), model)?,
@@ -167,7 +171,7 @@ fn learn_by<R: Rule>(
 /// beginning and come back after each epoch; in between they stay, and losses
 /// are looked at every hundred steps. On a CPU, [`train`] is far quicker.
 ///
-/// Dropout there is drawn by the device, anew in a run that is gone on with.
+/// Dropout there is drawn by the device, anew in a run that is resumed.
 ///
 /// # Errors
 /// As [`train`], and a device that fails.
@@ -180,6 +184,7 @@ pub fn train_on(
     session: Session,
 ) -> Result<()> {
     check(data, config)?;
+    check_warmup(data, config)?;
     let settings = Settings::new(config, model.config());
     let mut stepper = super::device::DeviceStepper::new(device, model, data, config)?;
     learn(
@@ -201,7 +206,13 @@ fn check(data: &impl TrainingData, config: &TrainConfig) -> Result<()> {
             rule: "only validation rows can tell when to end, and there are none",
         });
     }
-    let steps = (data.training_rows().div_ceil(config.batch_size) * config.epochs) as u64;
+    Ok(())
+}
+
+/// Refuses a warm-up that does not end within the run.
+fn check_warmup(data: &impl TrainingData, config: &TrainConfig) -> Result<()> {
+    let steps = data.training_rows().div_ceil(config.batch_size.max(1)) as u64;
+    let steps = steps.saturating_mul(config.epochs as u64);
     if config.schedule.warmup_steps > steps {
         return Err(Error::Setting {
             setting: "schedule.warmup_steps",
@@ -257,12 +268,13 @@ struct CpuStepper<'a, D, R> {
 
 impl<D: TrainingData, R: Rule> Stepper for CpuStepper<'_, D, R> {
     type Batch = Batch;
+    type Batches = TrainingBatches;
 
     fn rows(&self) -> usize {
         self.data.training_rows()
     }
 
-    fn batches(&self, size: usize, order: u64, first: usize) -> Batches {
+    fn batches(&self, size: usize, order: u64, first: usize) -> TrainingBatches {
         batches(self.data, size, order, first)
     }
 
@@ -325,9 +337,14 @@ impl<D: TrainingData, R: Rule> Stepper for CpuStepper<'_, D, R> {
 }
 
 /// Batches to learn from.
-pub(crate) type Batches = Box<dyn Iterator<Item = Result<Batch>>>;
+pub(crate) type TrainingBatches = Box<dyn Iterator<Item = Result<Batch>>>;
 
-pub(crate) fn batches(data: &impl TrainingData, size: usize, order: u64, first: usize) -> Batches {
+pub(crate) fn batches(
+    data: &impl TrainingData,
+    size: usize,
+    order: u64,
+    first: usize,
+) -> TrainingBatches {
     let batches = data.training_batches_from(size, order, first);
     Box::new(batches.map(|batch| Ok(batch?)))
 }

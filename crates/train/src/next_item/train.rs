@@ -21,7 +21,7 @@ struct Settings {
 /// some, and who is told of steps and epochs.
 ///
 /// The same configuration and data give the same model, to the bit, on any number
-/// of threads, and however often the run was stopped and gone on with.
+/// of threads, and however often the run was stopped and resumed.
 ///
 /// # Errors
 /// Settings that make no sense, a model that does not fit the data, a checkpoint of
@@ -74,17 +74,13 @@ struct NextItemStepper<'a> {
 impl Stepper for NextItemStepper<'_> {
     /// Users and places.
     type Batch = Vec<(u32, u32)>;
+    type Batches = Box<dyn Iterator<Item = Result<Self::Batch>>>;
 
     fn rows(&self) -> usize {
         self.rows
     }
 
-    fn batches(
-        &self,
-        size: usize,
-        order: u64,
-        first: usize,
-    ) -> Box<dyn Iterator<Item = Result<Self::Batch>>> {
+    fn batches(&self, size: usize, order: u64, first: usize) -> Self::Batches {
         let places = self.data.sequences().places(order);
         let starts = (first * size..places.len()).step_by(size);
         Box::new(starts.map(move |start| {

@@ -90,7 +90,7 @@ impl Progress {
     }
 }
 
-/// A moment of a run, from which it can be gone on with as if it had never stopped.
+/// A moment of a run, from which it can be resumed as if it had never stopped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// How far the run had come.
@@ -175,7 +175,7 @@ impl Checkpoint {
 /// Writes a checkpoint, whole, as a safetensors file.
 pub(crate) fn write(path: &Path, progress: &Progress, tensors: Tensors) -> Result<()> {
     let progress = serde_json::to_string(progress)?;
-    let tensors = tensors.sorted();
+    let tensors = tensors.sorted()?;
     let views: Vec<(&String, Numbers)> = tensors
         .iter()
         .map(|(name, values)| (name, Numbers::new(values)))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
+use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -143,14 +144,17 @@ impl RunFolder {
     /// written for `run`.
     ///
     /// # Errors
-    /// A file that cannot be read (before the first epoch is over there is none), or that is
-    /// the model of another run.
+    /// A file that cannot be read (before the first epoch is over there is none), that is no
+    /// whole safetensors file, or the model of another run.
     pub fn model_of(folder: &Path, run: &str) -> Result<Vec<u8>> {
         let path = folder.join(MODEL);
         let file = read(&path)?;
-        match model_file::is_of(&file, run) {
-            true => Ok(file),
-            false => Err(Error::OtherModel { path }),
+        if !model_file::is_of(&file, run) {
+            return Err(Error::OtherModel { path });
+        }
+        match SafeTensors::deserialize(&file) {
+            Ok(_) => Ok(file),
+            Err(source) => Err(Error::DamagedModel { path, source }),
         }
     }
 

@@ -30,7 +30,7 @@ impl<'a> Tensors<'a> {
     /// Settings that cannot be written as JSON.
     pub fn to_safetensors(self, settings: &impl Serialize) -> Result<Vec<u8>> {
         let metadata = HashMap::from([(SETTINGS_KEY.to_owned(), serde_json::to_string(settings)?)]);
-        let tensors = self.sorted().into_iter().map(|(name, values)| {
+        let tensors = self.sorted()?.into_iter().map(|(name, values)| {
             let bytes = values.iter().flat_map(|x| x.to_le_bytes());
             (name, values.len(), bytes.collect::<Vec<u8>>())
         });
@@ -42,10 +42,17 @@ impl<'a> Tensors<'a> {
         Ok(safetensors::serialize(views, Some(metadata))?)
     }
 
-    /// By name, in order.
-    pub(crate) fn sorted(mut self) -> Vec<(String, Cow<'a, [f32]>)> {
+    /// By name, in order; each must be there once.
+    pub(crate) fn sorted(mut self) -> Result<Vec<(String, Cow<'a, [f32]>)>> {
         self.0.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        self.0
+        let twice = self.0.windows(2).find(|pair| pair[0].0 == pair[1].0);
+        match twice {
+            None => Ok(self.0),
+            Some(pair) => Err(Error::Mismatch(format!(
+                "the model has two tensors called {}",
+                pair[0].0
+            ))),
+        }
     }
 }
 
@@ -78,7 +85,7 @@ impl Kept {
                 Ok(())
             }
             found => Err(Error::Mismatch(format!(
-                "the checkpoint has {} numbers of {name}, the run {}",
+                "there are {} numbers of {name} where {} should be",
                 found.map_or(0, Vec::len),
                 out.len()
             ))),
