@@ -1,7 +1,15 @@
-//! Posters and plots help where ratings are few.
+//! Posters and plots help where ratings are few, and vectors of others join.
 
+use std::fs::File;
+
+use mmdlrm::data::arrow_array::RecordBatch;
+use mmdlrm::data::{Modality, MovieLens, Split};
+use mmdlrm::features::{Dataset, TrainingData};
 use mmdlrm::train::Preset;
 use mmdlrm::{Experiment, ExperimentConfig, Silent};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::support;
 
 #[test]
 fn posters_and_plots_help_on_movies_with_few_ratings_by_more_than_seed_noise() {
@@ -32,4 +40,29 @@ fn posters_and_plots_help_on_movies_with_few_ratings_by_more_than_seed_noise() {
     let worst = with.iter().copied().fold(f64::MIN, f64::max);
     let best = without.iter().copied().fold(f64::MAX, f64::min);
     assert!(worst < best, "with {with:?}, without {without:?}");
+}
+
+#[test]
+fn vectors_in_somebody_elses_parquet_file_become_a_modality() {
+    let Some(shared) = support::shared() else {
+        return;
+    };
+    let file = File::open(shared.join("data/poster_vectors.parquet")).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let reader = reader.with_batch_size(usize::MAX >> 1).build().unwrap();
+    let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+    let movielens = MovieLens::open(shared.join("data/ml-latest-small")).unwrap();
+    let movies = movielens.movies.index();
+    let posters = Modality::from_record_batch("image", &movies, &batches[0]).unwrap();
+    assert_eq!(batches.len(), 1);
+    assert_eq!(posters.width(), 1280);
+    assert_eq!(
+        posters.present() + posters.left_out(),
+        batches[0].num_rows()
+    );
+    assert!(posters.present() > 0);
+    let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
+    let dataset = Dataset::new(&movielens, split, vec![posters]).unwrap();
+    let batch = dataset.training_batches(64, 1).next().unwrap().unwrap();
+    assert_eq!(batch.modality_rows[0].len(), 64);
 }

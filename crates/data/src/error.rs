@@ -140,6 +140,26 @@ pub enum Error {
         /// What Arrow said.
         source: arrow_schema::ArrowError,
     },
+    /// A column of a table that was handed over, or is to be, that cannot be used.
+    #[error("table of {table}, column '{column}'{}: {problem}", row.map_or(String::new(), |row| format!(", row {row}")))]
+    Column {
+        /// What the table is of.
+        table: &'static str,
+        /// The column at fault.
+        column: String,
+        /// The row, counted from 0; `None` where it is all of the column.
+        row: Option<usize>,
+        /// What is wrong and what to do, the offending value included.
+        problem: String,
+    },
+    /// Columns of which no table can be made.
+    #[error("no table of {table} can be made: {source}")]
+    Table {
+        /// What the table is of.
+        table: &'static str,
+        /// What Arrow said.
+        source: arrow_schema::ArrowError,
+    },
     /// A movie's vector that cannot be used.
     #[error("vector '{modality}' of {}: {problem}", movie_id.map_or("the new movie".to_owned(), |id| format!("movie {id}")))]
     Vector {
@@ -216,6 +236,13 @@ impl Error {
             value: value.to_string(),
             rule,
         }
+    }
+
+    /// For `map_err` where Arrow builds a table that is of no file.
+    pub(crate) fn table(
+        table: &'static str,
+    ) -> impl FnOnce(arrow_schema::ArrowError) -> Self + use<> {
+        move |source| Self::Table { table, source }
     }
 
     /// For `map_err` where Arrow builds the table of `path`.

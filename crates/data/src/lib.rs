@@ -19,14 +19,39 @@
 //! With nothing at hand, the module `generate`, of the feature of that name, writes a folder
 //! of any size, and `download`, of another, fetches a release.
 //!
-//! ```
-//! use mmdlrm_data::{Batch, Batches, IdMap, MovieLens, Rated, Split, generate};
+//! # Arrow
 //!
-//! # let folder = tempfile::tempdir()?;
-//! # let folder = folder.path().join("sample");
-//! generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
-//! let MovieLens { ratings, movies, .. } = MovieLens::open(&folder)?;
-//! assert_eq!(ratings.len(), 300);
+//! All tables are Arrow's, and that is how they come and go. [`Ratings`], [`Movies`], posters
+//! and plots convert to a `RecordBatch` and, checked, from one, without a copy where the types
+//! are the same; [`RatingsStream::record_batches`] is a `RecordBatchReader`. A
+//! [`Batch`] converts to a table too, and [`Modality::from_record_batch`] takes vectors that
+//! were computed elsewhere. Ids are `UInt32` in memory, and are taken as any integers. The
+//! versions of [`arrow_array`] and [`arrow_schema`] that this holds for are re-exported.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use mmdlrm_data::arrow_array::{
+//!     ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray,
+//! };
+//! use mmdlrm_data::{Batch, Batches, IdMap, MovieLens, Movies, Rated, Ratings, Split};
+//!
+//! // As pandas or a database has them. `MovieLens::open` reads a folder instead.
+//! let ids = |ids: &[i64]| Arc::new(Int64Array::from(ids.to_vec())) as ArrayRef;
+//! let ratings = RecordBatch::try_from_iter([
+//!     ("userId", ids(&[1, 1, 2, 2, 3])),
+//!     ("movieId", ids(&[10, 20, 10, 30, 20])),
+//!     ("rating", Arc::new(Float64Array::from(vec![4.0, 3.0, 5.0, 0.5, 2.5]))),
+//!     ("timestamp", ids(&[964982703, 964981247, 847434962, 847434963, 944250080])),
+//! ])?;
+//! let movies = RecordBatch::try_from_iter([
+//!     ("movieId", ids(&[10, 20, 30])),
+//!     ("title", Arc::new(StringArray::from(vec!["Heat (1995)", "Big (1988)", "Up"]))),
+//!     ("genres", Arc::new(StringArray::from(vec!["Crime|Drama", "Comedy", ""]))),
+//! ])?;
+//! let movielens = MovieLens::new(Ratings::try_from(ratings)?, Movies::try_from(movies)?)?;
+//! let MovieLens { ratings, movies, .. } = movielens;
+//! assert_eq!(movies.year(0), Some(1995));
 //!
 //! let split = Split::random(ratings.len(), 0.2, 42)?;
 //! let users = IdMap::from_ids(ratings.user_ids().iter().copied());
@@ -41,17 +66,20 @@
 //!     })
 //! };
 //! let rows: Vec<Rated> = split.train().iter().filter_map(rated).collect();
-//! assert_eq!(rows.len(), 240);
+//! assert_eq!(rows.len(), 4);
 //!
 //! let batches = Batches::new(
 //!     rows.len(),
 //!     move |take| {
-//!         let _ = rows.chunks(64).all(|rows| take(rows.to_vec()));
+//!         let _ = rows.chunks(2).all(|rows| take(rows.to_vec()));
 //!         Ok(())
 //!     },
 //!     |_number, rows| Batch::of(&rows),
 //! );
-//! assert_eq!(batches.count(), 4);
+//! for batch in batches {
+//!     let table = RecordBatch::try_from(batch?)?;
+//!     assert_eq!((table.num_rows(), table.num_columns()), (2, 4));
+//! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -69,10 +97,14 @@ pub mod generate;
 mod ids;
 mod movielens;
 mod split;
+mod tables;
 mod text;
 
+// Who hands tables over or takes them needs the same versions.
+pub use arrow_array;
+pub use arrow_schema;
 pub use batch::{Bags, Batch, BatchBags, Batches, Modality, Rated, RatedBag, RatedBags, Shuffle};
-pub use cache::RatingsStream;
+pub use cache::{RatingsBatches, RatingsStream};
 pub use error::{Error, Result};
 pub use fingerprint::{DataChange, DataFingerprint, DataPart, PartHasher, RatingsHasher};
 pub use ids::IdMap;

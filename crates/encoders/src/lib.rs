@@ -58,6 +58,8 @@ mod transformer;
 mod untrained;
 mod weights;
 
+// Who takes tables of a store needs the same version.
+pub use arrow_array;
 pub use bert::{BertEncoder, Pooling};
 pub use candle_core::{DType, Device};
 pub use clip::{ClipEncoder, DEFAULT_CLIP};

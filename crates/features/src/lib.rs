@@ -14,19 +14,31 @@
 //! For what comes next there are [`Sequences`], the ratings of each user in their order, and
 //! [`Nearness`], which says how near each movie is to the last of them.
 //!
+//! [`Features::record_batch`] makes a table of a batch, for whatever takes Arrow.
+//!
 //! ```
-//! use mmdlrm_data::{MovieLens, Split, generate};
+//! use mmdlrm_data::arrow_array::RecordBatch;
+//! use mmdlrm_data::{MovieLens, Movies, Ratings, Split};
 //! use mmdlrm_features::{Dataset, TrainingData};
 //!
+//! # use mmdlrm_data::generate;
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path().join("sample");
-//! generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
-//! let movielens = MovieLens::open(&folder)?;
+//! # generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
+//! # let MovieLens { ratings, movies, .. } = MovieLens::open(&folder)?;
+//! # let ratings_of_anywhere = || RecordBatch::from(&ratings);
+//! # let movies_of_anywhere = || RecordBatch::from(&movies);
+//! let ratings: RecordBatch = ratings_of_anywhere(); // userId, movieId, rating, timestamp
+//! let movies: RecordBatch = movies_of_anywhere(); // movieId, title, year, genres
+//! let movielens = MovieLens::new(Ratings::try_from(ratings)?, Movies::try_from(movies)?)?;
+//!
 //! let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
 //! let dataset = Dataset::new(&movielens, split, Vec::new())?;
 //! let mut seen = 0;
 //! for batch in dataset.training_batches(64, 1) {
-//!     seen += batch?.len();
+//!     let table = dataset.features().record_batch(batch?)?;
+//!     assert_eq!(table.schema().field(0).name(), "userId");
+//!     seen += table.num_rows();
 //! }
 //! assert_eq!(seen, 240);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -44,6 +56,7 @@ mod dataset;
 mod features;
 mod gaussian_process;
 mod purpose;
+mod record_batch;
 mod sequences;
 mod statistics;
 mod streamed_dataset;

@@ -6,6 +6,7 @@
 
 mod digest;
 mod ratings_parquet;
+mod record_batches;
 mod stream;
 mod verified_file;
 
@@ -20,6 +21,7 @@ use crate::text::Dialect;
 use crate::{Error, Result};
 use digest::{Digest, Hashed};
 use ratings_parquet::{RatingsReader, RatingsWriter};
+pub use record_batches::RatingsBatches;
 pub use stream::RatingsStream;
 
 /// Raised when the files are written otherwise.

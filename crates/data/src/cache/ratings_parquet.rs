@@ -203,7 +203,7 @@ impl RatingsReader {
     ///
     /// # Errors
     /// A file that can no longer be read, or that was changed.
-    pub(crate) fn batches(&self, group: usize) -> Result<GroupBatches<'_>> {
+    pub(crate) fn batches(&self, group: usize) -> Result<GroupBatches> {
         let RowGroup { rows, bytes } = &self.groups[group];
         let piece = self.file.piece(bytes.clone())?;
         let batches =
@@ -215,7 +215,7 @@ impl RatingsReader {
         Ok(GroupBatches {
             batches: Some(batches),
             rows_left: *rows,
-            path: self.path(),
+            path: self.path().to_owned(),
         })
     }
 
@@ -293,13 +293,13 @@ impl RowGroup {
 
 /// The batches of a row group: as many rows as the footer says, or an error, which is
 /// the last item.
-pub(crate) struct GroupBatches<'a> {
+pub(crate) struct GroupBatches {
     batches: Option<ParquetRecordBatchReader>,
     rows_left: usize,
-    path: &'a Path,
+    path: PathBuf,
 }
 
-impl Iterator for GroupBatches<'_> {
+impl Iterator for GroupBatches {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -315,7 +315,7 @@ impl Iterator for GroupBatches<'_> {
             }
         };
         self.batches = None;
-        Some(Err(Error::cache(self.path)(problem)))
+        Some(Err(Error::cache(&self.path)(problem)))
     }
 }
 

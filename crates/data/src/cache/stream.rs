@@ -1,9 +1,11 @@
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use super::RatingsCache;
 use super::ratings_parquet::{RatingsBatch, RatingsReader};
+use super::{RatingsBatches, RatingsCache};
 use crate::fingerprint::{DataPart, RatingsHasher};
 use crate::movielens::{Origin, PassingPairs, RatingColumns};
 use crate::{Duplicates, Error, IdMap, LeftOut, OpenOptions, Rated, Result, UnknownMovies};
@@ -15,7 +17,7 @@ const READERS: usize = 3;
 /// Ratings that are read from a Parquet file whenever they are needed, some row
 /// groups at a time; memory grows neither with their number nor with the threads.
 pub struct RatingsStream {
-    reader: RatingsReader,
+    reader: Arc<RatingsReader>,
     users: IdMap,
     movies: IdMap,
     rows: usize,
@@ -43,7 +45,7 @@ impl RatingsStream {
             ));
         }
         let mut stream = Self {
-            reader: RatingsCache::new(cache_dir).open(origin.path, origin.dialect)?,
+            reader: Arc::new(RatingsCache::new(cache_dir).open(origin.path, origin.dialect)?),
             users: IdMap::default(),
             movies: movies.clone(),
             rows: 0,
@@ -107,6 +109,15 @@ impl RatingsStream {
             },
         )?;
         Ok(Error::unless_all("ratings", rows, self.rows)?)
+    }
+
+    /// All ratings in the order of the file, as Arrow's record batches with the columns of
+    /// [`Ratings`](crate::Ratings). It holds the file itself, so that it may outlive the
+    /// stream; any number of them may read at once.
+    pub fn record_batches(&self) -> RatingsBatches {
+        let drops = self.left_out.of_unknown_movies > 0;
+        let known = drops.then(|| self.movies.clone());
+        RatingsBatches::new(Arc::clone(&self.reader), known, self.rows)
     }
 
     /// Ratings of known movies of a row group.
@@ -213,6 +224,17 @@ impl RatingsStream {
     }
 }
 
+impl fmt::Debug for RatingsStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RatingsStream")
+            .field("path", &self.path())
+            .field("ratings", &self.rows)
+            .field("users", &self.users.len())
+            .field("movies", &self.movies.len())
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -240,7 +262,7 @@ mod tests {
         let (rows, hashed) = writer.close().unwrap();
         let digest = hashed.finish().1;
         RatingsStream {
-            reader: RatingsReader::open(file, path, (rows, &digest)).unwrap(),
+            reader: Arc::new(RatingsReader::open(file, path, (rows, &digest)).unwrap()),
             users: IdMap::from_ids(0..groups),
             movies: IdMap::from_ids([7]),
             rows,

@@ -24,13 +24,15 @@ use crate::{Error, IdMap, RatingsStream, Result};
 pub use genome::Genome;
 use links::read_links;
 pub use movies::Movies;
+pub(crate) use movies::{is_genre, split_title};
 pub use policy::{Duplicates, LeftOut, UnknownMovies};
-pub(crate) use policy::{Origin, PassingPairs};
+pub(crate) use policy::{Origin, Pairs, PassingPairs, first_repeat};
 pub use ratings::{HIGHEST_RATING, LOWEST_RATING, Ratings};
 pub(crate) use ratings::{RatingColumns, RatingSlices};
 pub use side_files::{Poster, Summary, read_posters, read_summaries};
 pub use tag_bags::MovieTags;
 use tags::read_tags;
+pub(crate) use tags::tags_schema;
 use users::{UsersFormat, read_users};
 
 /// How the files of a release are written.
@@ -49,7 +51,8 @@ pub enum Format {
     Csv,
 }
 
-/// A MovieLens release, read into Arrow.
+/// A MovieLens release in Arrow: [read](Self::open) from its folder, or made of
+/// [tables](Self::new) that are at hand.
 ///
 /// Every release gives the same tables; those that it does not have are
 /// `None`. Files may be compressed, `ratings.csv.gz`.
@@ -64,10 +67,10 @@ pub enum Format {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct MovieLens {
-    /// The folder.
-    pub dir: PathBuf,
-    /// How its files are written.
-    pub format: Format,
+    /// The folder; `None` of tables that come from none.
+    pub dir: Option<PathBuf>,
+    /// How its files are written; `None` where there is no folder.
+    pub format: Option<Format>,
     /// The ratings.
     pub ratings: Ratings,
     /// The catalogue.
@@ -89,6 +92,7 @@ pub struct MovieLens {
 }
 
 /// A MovieLens release whose ratings stay on disk.
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct StreamedMovieLens {
     /// The catalogue.
@@ -264,8 +268,8 @@ impl OpenOptions {
             "read MovieLens"
         );
         Ok(MovieLens {
-            dir: dir.to_owned(),
-            format,
+            dir: Some(dir.to_owned()),
+            format: Some(format),
             ratings,
             movies,
             users,

@@ -59,8 +59,13 @@ impl Movies {
     }
 
     /// A genre in the list of a movie's.
-    fn genre() -> Arc<Field> {
+    pub(crate) fn genre() -> Arc<Field> {
         Arc::new(Field::new_list_field(DataType::Utf8, true))
+    }
+
+    /// Of a table of [`Self::schema`] in which no movie stands twice.
+    pub(crate) fn from_table(table: RecordBatch) -> Self {
+        Self { table }
     }
 
     /// Reads `movies.csv` or `movies.dat`.
@@ -171,7 +176,7 @@ impl MoviesBuilder {
         written.ok_or_else(|| row.bad(1, FULL))?;
         self.years.push(year_of_title.or(year));
         let mut count = 0;
-        for genre in genres.filter(|genre| !NO_GENRES.contains(genre)) {
+        for genre in genres.filter(|genre| is_genre(genre)) {
             let written = self.genres.push(genre);
             written.ok_or_else(|| {
                 row.bad(
@@ -210,9 +215,14 @@ impl MoviesBuilder {
     }
 }
 
+/// Whether it is the name of a genre, and not that there is none.
+pub(crate) fn is_genre(name: &str) -> bool {
+    !NO_GENRES.contains(&name)
+}
+
 /// `"Toy Story (1995) "` → `("Toy Story", Some(1995))`; a title that does not
 /// end with four digits in parentheses keeps everything.
-fn split_title(title: &str) -> (&str, Option<i32>) {
+pub(crate) fn split_title(title: &str) -> (&str, Option<i32>) {
     let title = title.trim();
     let split = title.strip_suffix(')').and_then(|rest| {
         let (name, year) = rest.rsplit_once('(')?;

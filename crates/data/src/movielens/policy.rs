@@ -63,6 +63,13 @@ const ROWS_AT_A_GLANCE: usize = 64 << 10;
 /// Rows that are sorted at a time to look for duplicates: 8 MB of keys.
 const KEYS_AT_A_TIME: usize = 1 << 20;
 
+/// Users and movies of some ratings, column by column.
+#[derive(Clone, Copy)]
+pub(crate) struct Pairs<'a> {
+    pub users: &'a [u32],
+    pub movies: &'a [u32],
+}
+
 impl RatingColumns {
     /// Leaves out, or refuses, ratings of movies that are not in `movies`.
     pub(crate) fn check_movies(
@@ -72,18 +79,7 @@ impl RatingColumns {
         origin: &Origin,
         left_out: &mut LeftOut,
     ) -> Result<()> {
-        // Nearly always there is none, which a quick look at a stretch tells.
-        let unknown: Vec<u32> = self
-            .movies
-            .par_chunks(ROWS_AT_A_GLANCE)
-            .enumerate()
-            .filter(|(_, stretch)| !stretch.iter().all(|&movie| movies.row(movie).is_some()))
-            .flat_map_iter(|(number, stretch)| {
-                let rows = ((number * ROWS_AT_A_GLANCE) as u32..).zip(stretch);
-                rows.filter(|(_, movie)| movies.row(**movie).is_none())
-            })
-            .map(|(row, _)| row)
-            .collect();
+        let unknown = self.pairs().of_unknown_movies(movies);
         let Some(&first) = unknown.first() else {
             return Ok(());
         };
@@ -107,28 +103,20 @@ impl RatingColumns {
         if policy == Duplicates::KeepAll {
             return Ok(());
         }
-        let twice = self.pairs_twice();
+        let twice = self.pairs().rated_twice();
         if twice.is_empty() {
             return Ok(());
         }
-        // Rows of each of those pairs, in the order of the file.
-        let mut rows: HashMap<u64, Vec<u32>> = twice.iter().map(|&key| (key, vec![])).collect();
-        for row in 0..self.users.len() {
-            if let Some(rows) = rows.get_mut(&self.key(row)) {
-                rows.push(row as u32);
-            }
-        }
         if policy == Duplicates::Refuse {
-            let second = rows.values().filter_map(|rows| rows.get(1)).min();
-            let all: usize = rows.values().map(|rows| rows.len() - 1).sum();
+            let all: usize = twice.iter().map(|rows| rows.len() - 1).sum();
             let problem = format!(
                 "was rated by this user on an earlier line too, as were those of {all} ratings in all; \
                  remove them, or choose the policy that says which to keep"
             );
-            return Err(origin.error(second.map_or(0, |&row| row as usize), &problem));
+            return Err(origin.error(first_repeat(&twice).unwrap_or(0), &problem));
         }
         let mut removed: Vec<u32> = Vec::new();
-        for rows in rows.values() {
+        for rows in &twice {
             let kept = match policy {
                 Duplicates::KeepLatest => rows
                     .iter()
@@ -141,6 +129,59 @@ impl RatingColumns {
         left_out.duplicates = removed.len();
         self.remove(&removed);
         Ok(())
+    }
+
+    fn pairs(&self) -> Pairs<'_> {
+        Pairs {
+            users: &self.users,
+            movies: &self.movies,
+        }
+    }
+
+    /// Removes `rows`, ascending.
+    fn remove(&mut self, rows: &[u32]) {
+        remove(&mut self.users, rows);
+        remove(&mut self.movies, rows);
+        remove(&mut self.stars, rows);
+        remove(&mut self.timestamps, rows);
+    }
+}
+
+/// The first row whose pair has an earlier one.
+pub(crate) fn first_repeat(twice: &[Vec<u32>]) -> Option<usize> {
+    let second = twice.iter().filter_map(|rows| rows.get(1)).min();
+    second.map(|&row| row as usize)
+}
+
+impl Pairs<'_> {
+    /// Rows of movies that are not in `movies`, ascending.
+    pub(crate) fn of_unknown_movies(&self, movies: &IdMap) -> Vec<u32> {
+        // Nearly always there is none, which a quick look at a stretch tells.
+        self.movies
+            .par_chunks(ROWS_AT_A_GLANCE)
+            .enumerate()
+            .filter(|(_, stretch)| !stretch.iter().all(|&movie| movies.row(movie).is_some()))
+            .flat_map_iter(|(number, stretch)| {
+                let rows = ((number * ROWS_AT_A_GLANCE) as u32..).zip(stretch);
+                rows.filter(|(_, movie)| movies.row(**movie).is_none())
+            })
+            .map(|(row, _)| row)
+            .collect()
+    }
+
+    /// Of each pair that stands more than once the rows, in their order.
+    pub(crate) fn rated_twice(&self) -> Vec<Vec<u32>> {
+        let twice = self.pairs_twice();
+        if twice.is_empty() {
+            return Vec::new();
+        }
+        let mut rows: HashMap<u64, Vec<u32>> = twice.iter().map(|&key| (key, vec![])).collect();
+        for row in 0..self.users.len() {
+            if let Some(rows) = rows.get_mut(&self.key(row)) {
+                rows.push(row as u32);
+            }
+        }
+        rows.into_values().collect()
     }
 
     fn key(&self, row: usize) -> u64 {
@@ -196,14 +237,6 @@ impl RatingColumns {
             let keys = |row: usize| u64::from(users[row]) << 32 | u64::from(movies[row]);
             (1..users.len()).all(|row| holds([keys(row - 1), keys(row)]))
         })
-    }
-
-    /// Removes `rows`, ascending.
-    fn remove(&mut self, rows: &[u32]) {
-        remove(&mut self.users, rows);
-        remove(&mut self.movies, rows);
-        remove(&mut self.stars, rows);
-        remove(&mut self.timestamps, rows);
     }
 }
 

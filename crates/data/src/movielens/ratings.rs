@@ -92,6 +92,11 @@ impl Ratings {
         self.table.column(3).as_primitive::<UInt32Type>().values()
     }
 
+    /// Of a table of [`Self::schema`] with less than 2³² rows.
+    pub(crate) fn from_table(table: RecordBatch) -> Self {
+        Self { table }
+    }
+
     /// From columns of the same length, less than 2³².
     pub(crate) fn from_columns(columns: RatingColumns, path: &Path) -> Result<Self> {
         row_numbers(columns.users.len())?;

@@ -1,9 +1,8 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow_array::Array;
-use arrow_array::cast::AsArray;
-use arrow_array::types::UInt32Type;
 
+use crate::tables::Table;
 use crate::{Bags, IdMap, MovieLens, Result, Split};
 
 /// What users tagged each movie with: a bag of tags a movie, each tag as often
@@ -24,7 +23,7 @@ impl MovieTags {
     /// table of movies lacks are [left out](Self::left_out).
     ///
     /// # Errors
-    /// A split of other ratings.
+    /// A split of other ratings; a table of tags that was put there with other columns.
     pub fn new(movielens: &MovieLens, split: &Split, least: usize) -> Result<Self> {
         split.check_ratings(&movielens.ratings)?;
         let movies = movielens.movies.index();
@@ -35,10 +34,18 @@ impl MovieTags {
                 left_out: 0,
             });
         };
-        let ids = |column: usize| table.column(column).as_primitive::<UInt32Type>().values();
-        let pairs = || ids(0).iter().copied().zip(ids(1).iter().copied());
+        // It is anybody's to set, so that its columns may be others.
+        let table = Table::new("tags", table);
+        let (users, movie_ids) = (table.ids("userId")?, table.ids("movieId")?);
+        let pairs = || {
+            users
+                .values()
+                .iter()
+                .copied()
+                .zip(movie_ids.values().iter().copied())
+        };
         let hidden = held_out(movielens, split, pairs().collect());
-        let texts = table.column(2).as_string::<i32>();
+        let texts = table.texts("tag")?;
         let mut movies_of: HashMap<String, Vec<u32>> = HashMap::new();
         let mut left_out = 0;
         for (pair, row) in pairs().zip(0..texts.len()) {

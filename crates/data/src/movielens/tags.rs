@@ -19,6 +19,16 @@ pub(crate) fn read_tags(path: &Path, dialect: &Dialect) -> Result<RecordBatch> {
     tags.table().map_err(Error::arrow(path))
 }
 
+/// Schema of the table.
+pub(crate) fn tags_schema() -> Arc<Schema> {
+    Arc::new(Schema::new(vec![
+        Field::new("userId", DataType::UInt32, false),
+        Field::new("movieId", DataType::UInt32, false),
+        Field::new("tag", DataType::Utf8, false),
+        Field::new("timestamp", DataType::UInt32, false),
+    ]))
+}
+
 #[derive(Default)]
 struct Tags {
     users: Vec<u32>,
@@ -76,14 +86,8 @@ impl Tags {
     }
 
     fn table(self) -> Result<RecordBatch, arrow_schema::ArrowError> {
-        let schema = Schema::new(vec![
-            Field::new("userId", DataType::UInt32, false),
-            Field::new("movieId", DataType::UInt32, false),
-            Field::new("tag", DataType::Utf8, false),
-            Field::new("timestamp", DataType::UInt32, false),
-        ]);
         RecordBatch::try_new(
-            Arc::new(schema),
+            tags_schema(),
             vec![
                 Arc::new(UInt32Array::from(self.users)),
                 Arc::new(UInt32Array::from(self.movies)),

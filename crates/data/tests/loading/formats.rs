@@ -96,7 +96,7 @@ fn ml_100k_is_read() {
     for compressed in [false, true] {
         let folder = folder(&ml_100k(), compressed);
         let movielens = MovieLens::open(folder.path()).unwrap();
-        assert_eq!(movielens.format, Format::Ml100k);
+        assert_eq!(movielens.format, Some(Format::Ml100k));
         assert_eq!(movielens.ratings.user_ids(), [196, 186, 196]);
         assert_eq!(movielens.ratings.stars(), [3.0, 5.0, 1.0]);
         assert_eq!(movielens.ratings.timestamps()[1], 891_717_742);
@@ -126,7 +126,7 @@ fn ml_1m_is_read() {
     for compressed in [false, true] {
         let folder = folder(&ml_1m(), compressed);
         let movielens = MovieLens::open(folder.path()).unwrap();
-        assert_eq!(movielens.format, Format::Ml1m);
+        assert_eq!(movielens.format, Some(Format::Ml1m));
         assert_eq!(movielens.ratings.movie_ids(), [1193, 661]);
         let expected = [
             (
@@ -159,7 +159,7 @@ fn ml_10m_is_read_with_separators_inside_titles_and_tags() {
     for compressed in [false, true] {
         let folder = folder(&ml_10m(), compressed);
         let movielens = MovieLens::open(folder.path()).unwrap();
-        assert_eq!(movielens.format, Format::Ml10m);
+        assert_eq!(movielens.format, Some(Format::Ml10m));
         assert_eq!(movielens.ratings.stars(), [4.5, 0.5]);
         let expected = [
             (
@@ -205,7 +205,7 @@ fn csv_releases_are_read_with_all_their_tables() {
     for compressed in [false, true] {
         let folder = folder(&files, compressed);
         let movielens = MovieLens::open(folder.path()).unwrap();
-        assert_eq!(movielens.format, Format::Csv);
+        assert_eq!(movielens.format, Some(Format::Csv));
         let expected = [
             (
                 "American President, The",

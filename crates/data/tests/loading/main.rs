@@ -12,6 +12,7 @@ mod formats;
 mod hostile;
 mod made_up;
 mod properties;
+mod tables;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@ mod file;
 mod journal;
 mod lock;
 mod problem;
+mod record_batch;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -54,6 +55,10 @@ impl Kind {
 /// | `kind` | `Utf8` | `image` or `text` |
 /// | `source` | `UInt64` | xxh3 of the picture's or text's bytes |
 /// | `vector` | `List<Float32>` or `List<Float16>` | |
+///
+/// That is the file, in which ids are `Int64`, the integers that pandas, polars and SQL are
+/// at home with. What is handed over in memory, by [`Self::record_batch`], has the ids of
+/// this library, `UInt32`.
 ///
 /// The file's metadata, `mmdlrm.encoders`, holds for each kind the
 /// [`Identity`] of its encoder; a store of another is refused. An embedding

@@ -8,6 +8,7 @@
 mod fingerprints;
 mod hostile;
 mod leaks;
+mod tables;
 
 use std::path::Path;
 
