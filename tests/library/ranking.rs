@@ -14,7 +14,7 @@ fn dataset() -> Dataset {
     let vectors: Vec<Vec<f32>> = (0..20)
         .map(|i| vec![i as f32, (i * i % 7) as f32, 1.0, -(i as f32)])
         .collect();
-    let modality = Modality::standardised(
+    let modality = Modality::standardized(
         "image",
         4,
         &movielens.movies.index(),

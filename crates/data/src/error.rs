@@ -117,8 +117,8 @@ pub enum Error {
     Cache {
         /// The Parquet file.
         path: PathBuf,
-        /// What is wrong with it.
-        source: std::io::Error,
+        /// What is wrong with it: an error of the system's, of Parquet's, or a text.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Rows that are missing, or too many, where all of a part should have come.
     #[error(
@@ -206,10 +206,13 @@ impl Error {
     }
 
     /// For `map_err` on anything that reads the cache at `path`.
-    pub(crate) fn cache(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+    pub(crate) fn cache<E>(path: &Path) -> impl FnOnce(E) -> Self + '_
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         move |source| Self::Cache {
             path: path.to_owned(),
-            source,
+            source: source.into(),
         }
     }
 

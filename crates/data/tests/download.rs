@@ -421,3 +421,12 @@ fn releases_go_by_the_names_of_grouplens() {
     let error = "ml-99m".parse::<Release>().unwrap_err();
     assert!(error.to_string().contains("'ml-99m'"), "{error}");
 }
+
+#[test]
+fn a_release_is_written_as_it_is_read() {
+    for release in Release::ALL {
+        assert_eq!(release.to_string().parse::<Release>().unwrap(), release);
+        assert_eq!(release.to_string(), release.name());
+    }
+    assert_eq!(format!("{:>8}", Release::Ml1m), "   ml-1m");
+}

@@ -87,7 +87,7 @@ pub trait ImageEncoder: Send + Sync {
     fn image_width(&self) -> usize;
 
     /// Decodes and prepares a picture, the bytes of a JPEG or PNG file:
-    /// `[3, height, width]`, normalised.
+    /// `[3, height, width]`, normalized.
     ///
     /// # Errors
     /// [`Error::Picture`] for what is not a whole picture of a sane size.
@@ -133,6 +133,7 @@ impl LongTexts {
         match self {
             Self::Truncate => format!("cut to {longest} tokens"),
             Self::Chunk => {
+                // As stores have it: in another spelling it would be another model.
                 format!("windows of {longest} tokens, mean of their normalised vectors")
             }
         }
@@ -153,7 +154,7 @@ impl LongTexts {
         let means = counts.iter().map(|&count| {
             let (windows, others) = rest.split_at_checked(count)?;
             rest = others;
-            Some(mean_of_normalised(windows))
+            Some(mean_of_normalized(windows))
         });
         let means: Option<Vec<_>> = means.collect();
         means.filter(|_| rest.is_empty()).ok_or_else(|| {
@@ -182,7 +183,7 @@ fn of_text(error: Error, counts: &[usize]) -> Error {
     }
 }
 
-fn mean_of_normalised(vectors: &[Vec<f32>]) -> Vec<f32> {
+fn mean_of_normalized(vectors: &[Vec<f32>]) -> Vec<f32> {
     let width = vectors.first().map_or(0, Vec::len);
     let mut mean = vec![0.0; width];
     for vector in vectors {

@@ -36,6 +36,7 @@
 //! GPUs (features `cuda`, `cudnn`, `metal`) they run by candle's operations.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
+#![warn(missing_debug_implementations)]
 #![forbid(unsafe_code)]
 
 mod bert;

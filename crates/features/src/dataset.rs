@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use mmdlrm_data::{
@@ -34,6 +35,17 @@ pub struct Dataset {
     split: Arc<Split>,
     user_histories: OnceLock<RatedBags>,
     movie_audiences: OnceLock<RatedBags>,
+}
+
+impl fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dataset")
+            .field("features", &self.features)
+            .field("training_rows", &self.training_rows())
+            .field("validation_rows", &self.validation_rows())
+            .field("test_rows", &self.test_rows())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Dataset {
@@ -371,7 +383,7 @@ mod tests {
         let others = movies.ids().iter().map(|&id| id + u32::from(id == last));
         let of = |name: &str, movies: &IdMap| {
             let vectors = [(movies.ids()[0], &[1.0][..])];
-            Modality::standardised(name, 1, movies, vectors).unwrap()
+            Modality::standardized(name, 1, movies, vectors).unwrap()
         };
         let data = |modalities: Vec<Modality>| {
             let split = Split::random(movielens.ratings.len(), 0.2, 1).unwrap();

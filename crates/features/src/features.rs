@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use mmdlrm_data::{
@@ -21,6 +22,19 @@ pub struct Features {
     statistics: Statistics,
     modalities: Arc<Vec<Modality>>,
     context: Option<Context>,
+}
+
+impl fmt::Debug for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let modalities: Vec<&str> = self.modalities.iter().map(Modality::name).collect();
+        f.debug_struct("Features")
+            .field("users", &self.users.len())
+            .field("movies", &self.movies.len())
+            .field("genres", &self.genre_names.len())
+            .field("modalities", &modalities)
+            .field("has_context", &self.has_context())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A movie that nobody has rated yet.
@@ -90,7 +104,7 @@ impl Features {
     /// # Errors
     /// A year of more than four digits, a genre that no other movie has, a vector of no
     /// modality, a second one of a modality, or one that
-    /// [does not fit the others](Modality::standardised) or is so much longer that half
+    /// [does not fit the others](Modality::standardized) or is so much longer that half
     /// precision cannot hold it.
     pub fn with_new_movie(&self, movie: &NewMovie) -> Result<Self> {
         if let Some(year) = movie.year.filter(|year| !Movies::YEARS.contains(year)) {

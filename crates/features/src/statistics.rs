@@ -236,13 +236,13 @@ impl Statistics {
             (USER_COUNT, self.log_count(by_user)),
         ];
         let of_time = (TIME..).zip(self.time(user, timestamp));
-        let standardised = of_user.into_iter().chain(of_time).map(|(column, raw)| {
+        let standardized = of_user.into_iter().chain(of_time).map(|(column, raw)| {
             let (mean, inverse) = self.scale[column];
             (column, ((raw - mean) * inverse) as f32)
         });
-        let standardised: Vec<(usize, f32)> = standardised.collect();
+        let standardized: Vec<(usize, f32)> = standardized.collect();
         for row in rows.chunks_exact_mut(WIDTH) {
-            for &(column, value) in &standardised {
+            for &(column, value) in &standardized {
                 row[column] = value;
             }
         }

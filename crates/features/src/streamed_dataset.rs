@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +22,15 @@ use crate::{Features, TrainingData, UserRows};
 pub struct StreamedDataset {
     features: Arc<Features>,
     split: StreamedSplit,
+}
+
+impl fmt::Debug for StreamedDataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamedDataset")
+            .field("features", &self.features)
+            .field("split", &self.split)
+            .finish_non_exhaustive()
+    }
 }
 
 impl StreamedDataset {

@@ -1,4 +1,4 @@
-//! Matrix products of `f32` and vectorised loops, on one thread.
+//! Matrix products of `f32` and vectorized loops, on one thread.
 //!
 //! Threads are given different rows by the caller, not parts of one product:
 //! products of a model's layers are too small to share.
@@ -41,6 +41,7 @@
 //! assert_eq!(out, [1.5, 2.5, 3.5, 3.5, 0.0, 0.0]);
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(missing_debug_implementations)]
 #![deny(missing_docs, unsafe_code)]
 
 mod elementary;

@@ -3,7 +3,7 @@
 pub(crate) const LANES: usize = 16;
 
 /// Scalar product, in an order that does not depend on the machine. For loops that
-/// are [vectorised](crate::vectorize).
+/// are [vectorized](crate::vectorize).
 ///
 /// ```
 /// assert_eq!(mmdlrm_kernels::dot(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), 32.0);
@@ -34,7 +34,7 @@ pub(crate) fn total(sums: [f32; LANES]) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
-/// `out += factor · x`, for loops that are [vectorised](crate::vectorize).
+/// `out += factor · x`, for loops that are [vectorized](crate::vectorize).
 #[inline(always)]
 pub fn add_scaled(out: &mut [f32], x: &[f32], factor: f32) {
     out.iter_mut()

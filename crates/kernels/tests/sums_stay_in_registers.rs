@@ -110,7 +110,7 @@ fn multiply() {
 fn no_loop_of_a_product_stores_its_sums() {
     multiply();
     if cfg!(debug_assertions) || !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
-        return eprintln!("skipped: only optimised code of x86-64, on Linux, is looked at");
+        return eprintln!("skipped: only optimized code of x86-64, on Linux, is looked at");
     }
     let text = match disassembly() {
         Ok(text) => text,

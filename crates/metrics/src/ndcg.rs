@@ -1,4 +1,4 @@
-//! Normalised discounted cumulative gain.
+//! Normalized discounted cumulative gain.
 //!
 //! `DCG@k = Σ_{rank=1..k} rel(rank) / log₂(rank + 1)` and
 //! `nDCG@k = DCG@k / ideal DCG@k` (Järvelin and Kekäläinen, 2002), with linear

@@ -217,7 +217,7 @@ impl ModalityEncoder {
     ///
     /// # Errors
     /// A device that fails, a store that can no longer be written, or a vector that
-    /// [cannot be used](Modality::standardised).
+    /// [cannot be used](Modality::standardized).
     pub fn encode(&mut self, movies: &IdMap, observer: &mut dyn Observer) -> Result<Modalities> {
         let mut modalities = Modalities::default();
         if let Some(encoder) = self.encoders.images.clone() {
@@ -280,7 +280,7 @@ impl ModalityEncoder {
 fn modality(kind: Kind, width: usize, encoded: &Encoded, movies: &IdMap) -> Result<Modality> {
     let vectors = encoded.vectors.iter();
     let vectors = vectors.map(|(id, vector)| (*id, vector.as_slice()));
-    let modality = Modality::standardised(kind.name(), width, movies, vectors);
+    let modality = Modality::standardized(kind.name(), width, movies, vectors);
     Ok(modality?)
 }
 

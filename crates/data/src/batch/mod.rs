@@ -38,7 +38,7 @@ pub struct Batch {
     pub genre_offsets: Vec<u32>,
     /// Genres of the samples' movies.
     pub genre_ids: Vec<u32>,
-    /// Standardised dense features, `[batch, features]`.
+    /// Standardized dense features, `[batch, features]`.
     pub dense: Vec<f32>,
     /// For each modality the row of each sample's vector, `[batch]`, or
     /// [`Modality::MISSING`].

@@ -33,7 +33,7 @@ impl Modality {
     pub const MISSING: u32 = u32::MAX;
 
     /// Gathers `(raw movie id, vector)` pairs of the catalogue `movies`, and
-    /// standardises the vectors: the mean vector is subtracted and
+    /// standardizes the vectors: the mean vector is subtracted and
     /// all is divided by the one number that makes the mean squared length 1.
     ///
     /// Encoders put most of a vector's length into a direction that all
@@ -55,15 +55,15 @@ impl Modality {
     /// let movies = IdMap::from_ids([7, 9, 12]);
     /// let (seven, twelve) = ([1.0, 3.0], [1.0, 5.0]);
     /// let vectors = [(7, &seven[..]), (12, &twelve[..])];
-    /// let modality = Modality::standardised("sound", 2, &movies, vectors)?;
+    /// let modality = Modality::standardized("sound", 2, &movies, vectors)?;
     /// assert_eq!(modality.row_of_movie(), [0, Modality::MISSING, 1]);
     ///
     /// let twice = [(7, &seven[..]), (7, &twelve[..])];
-    /// let error = Modality::standardised("sound", 2, &movies, twice).unwrap_err();
+    /// let error = Modality::standardized("sound", 2, &movies, twice).unwrap_err();
     /// assert!(error.to_string().contains("movie 7"));
     /// # Ok::<(), mmdlrm_data::Error>(())
     /// ```
-    pub fn standardised<'a>(
+    pub fn standardized<'a>(
         name: &str,
         width: usize,
         movies: &IdMap,
@@ -109,7 +109,7 @@ impl Modality {
         })
     }
 
-    /// The vector of a movie behind the last, standardised as the others, which are left
+    /// The vector of a movie behind the last, standardized as the others, which are left
     /// out.
     ///
     /// # Errors
@@ -195,7 +195,7 @@ fn check(modality: &str, width: usize, movie_id: Option<u32>, vector: &[f32]) ->
     }
 }
 
-/// A vector that half precision cannot hold when it is standardised.
+/// A vector that half precision cannot hold when it is standardized.
 fn beyond(modality: &str, movie_id: Option<u32>) -> Error {
     let problem = "it is many thousand times as long as the others; is it of the same encoder?";
     bad(modality, movie_id, problem.to_owned())
@@ -233,7 +233,7 @@ impl Standard {
         })
     }
 
-    /// Standardises `[rows, width]`, or tells the place of a number that half precision
+    /// Standardizes `[rows, width]`, or tells the place of a number that half precision
     /// cannot hold then.
     fn apply(&self, mut values: Vec<f32>) -> Result<Vec<f16>, usize> {
         for row in values.chunks_exact_mut(self.mean.len().max(1)) {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     fn of(vectors: &[(u32, &[f32])]) -> Result<Modality> {
-        Modality::standardised("image", 2, &movies(), vectors.iter().copied())
+        Modality::standardized("image", 2, &movies(), vectors.iter().copied())
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
             "modality is image, but its vectors are too far",
         );
         let none: [(u32, &[f32]); 0] = [];
-        assert!(Modality::standardised("image", 0, &movies(), none).is_err());
+        assert!(Modality::standardized("image", 0, &movies(), none).is_err());
     }
 
     #[test]

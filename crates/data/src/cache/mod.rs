@@ -159,7 +159,7 @@ impl RatingsCache {
 
     /// Why there is nothing to use is told, not an error: all of it can be made anew.
     fn check(&self, source: &Path) -> Result<RatingsReader> {
-        let bad = |problem: &str| Error::cache(&self.path())(std::io::Error::other(problem));
+        let bad = |problem: &str| Error::cache(&self.path())(problem);
         let path = self.manifest_path();
         let manifest = std::fs::read(&path).map_err(Error::read(&path))?;
         let mut manifest: Manifest =

@@ -166,7 +166,7 @@ impl RatingsReader {
         let (rows, digest) = expected;
         let file = VerifiedFile::new(file, path, digest)?;
         let metadata = ArrowReaderMetadata::load(&footer(&file)?, Default::default())
-            .map_err(|error| Error::cache(path)(parquet_error(error)))?;
+            .map_err(Error::cache(path))?;
         if metadata.schema().fields() != Ratings::schema().fields() {
             return Err(file.problem("its columns are not those of ratings"));
         }
@@ -211,7 +211,7 @@ impl RatingsReader {
                 .with_row_groups(vec![group])
                 .with_batch_size(DECODED_AT_A_TIME)
                 .build()
-                .map_err(|error| Error::cache(self.path())(parquet_error(error)))?;
+                .map_err(Error::cache(self.path()))?;
         Ok(GroupBatches {
             batches: Some(batches),
             rows_left: *rows,
@@ -263,12 +263,11 @@ impl RatingsReader {
 
 /// The footer, read as anything else of the file.
 fn footer(file: &VerifiedFile) -> Result<Piece> {
-    let failed = |error| Error::cache(file.path())(parquet_error(error));
     let tail = file.piece(file.len().saturating_sub(FOOTER_TAIL)..file.len())?;
     let tail = tail.bytes().first_chunk().copied();
     let tail = tail.ok_or_else(|| file.problem("it is too short"))?;
     let length = FooterTail::try_from(tail)
-        .map_err(failed)?
+        .map_err(Error::cache(file.path()))?
         .metadata_length() as u64;
     file.piece(file.len().saturating_sub(FOOTER_TAIL + length)..file.len())
 }
@@ -309,13 +308,13 @@ impl Iterator for GroupBatches {
                 self.rows_left -= batch.num_rows();
                 return Some(Ok(batch));
             }
-            Some(Err(error)) => std::io::Error::other(error),
+            Some(Err(error)) => Error::cache(&self.path)(error),
             Some(Ok(_)) | None => {
-                std::io::Error::other("a row group has not the rows that its footer speaks of")
+                Error::cache(&self.path)("a row group has not the rows that its footer speaks of")
             }
         };
         self.batches = None;
-        Some(Err(Error::cache(&self.path)(problem)))
+        Some(Err(problem))
     }
 }
 

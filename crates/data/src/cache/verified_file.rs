@@ -111,7 +111,7 @@ impl VerifiedFile {
 
     /// An error about this file.
     pub(crate) fn problem(&self, problem: &str) -> Error {
-        Error::cache(&self.path)(std::io::Error::other(problem))
+        Error::cache(&self.path)(problem)
     }
 }
 

@@ -3,6 +3,7 @@
 mod fetch;
 mod unpack;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -59,17 +60,23 @@ impl Release {
     }
 }
 
+/// Its [name](Release::name), which [`FromStr`] takes back.
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 impl FromStr for Release {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
         let mut all = Self::ALL.into_iter();
-        all.find(|release| release.name() == name)
-            .ok_or_else(|| Error::Setting {
-                name: "release",
-                value: format!("'{name}'"),
-                rule: "it must be ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest or ml-latest-small",
-            })
+        all.find(|release| release.name() == name).ok_or_else(|| {
+            let rule = "it must be ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest or \
+                            ml-latest-small";
+            Error::setting("release", format!("'{name}'"), rule)
+        })
     }
 }
 

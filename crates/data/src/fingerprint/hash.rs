@@ -1,5 +1,6 @@
 //! How the parts of a fingerprint are hashed.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -32,6 +33,15 @@ pub struct PartHasher {
     name: String,
     count: u64,
     hash: Xxh3,
+}
+
+impl fmt::Debug for PartHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartHasher")
+            .field("name", &self.name)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PartHasher {
@@ -100,6 +110,7 @@ impl PartHasher {
 }
 
 /// Makes the part `ratings` of a [`DataFingerprint`] of ratings as they pass.
+#[derive(Debug)]
 pub struct RatingsHasher(PartHasher);
 
 impl Default for RatingsHasher {

@@ -74,14 +74,14 @@ impl Genome {
     /// The vectors as a modality, `"genome"`, for the catalogue `movies`.
     ///
     /// # Errors
-    /// As [`Modality::standardised`].
+    /// As [`Modality::standardized`].
     pub fn modality(&self, movies: &IdMap) -> Result<Modality> {
         let ids = self.scores.column(0).as_primitive::<UInt32Type>();
         let values = self.scores.column(1).as_fixed_size_list().values();
         let values = values.as_primitive::<Float32Type>().values();
         let ids = ids.values().iter().copied();
         let vectors = ids.zip(values.chunks_exact(self.width()));
-        Modality::standardised("genome", self.width(), movies, vectors)
+        Modality::standardized("genome", self.width(), movies, vectors)
     }
 }
 

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,6 +36,15 @@ pub struct StreamedSplit {
     ratings: Arc<RatingsStream>,
     parts: Parts,
     scratch: PathBuf,
+}
+
+impl fmt::Debug for StreamedSplit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamedSplit")
+            .field("ratings", &self.ratings)
+            .field("scratch", &self.scratch)
+            .finish_non_exhaustive()
+    }
 }
 
 impl StreamedSplit {

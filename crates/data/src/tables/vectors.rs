@@ -22,7 +22,7 @@ impl Modality {
     /// Of a table of vectors that were computed elsewhere: `movieId`, of any integer type,
     /// and one column of vectors, whatever its name, which are fixed-size lists, or lists
     /// that are all of one length, of floats of 16, 32 or 64 bits. Other columns are not
-    /// looked at. Vectors are standardised as by [`Self::standardised`]; those of movies
+    /// looked at. Vectors are standardized as by [`Self::standardized`]; those of movies
     /// outside the catalogue are [left out](Self::left_out).
     ///
     /// A table that came in several batches is made one by `arrow::compute::concat_batches`.
@@ -30,7 +30,7 @@ impl Modality {
     /// # Errors
     /// No column of vectors, or several; a column that is missing, stands twice, or is of
     /// another type; a null, a vector of another length, a number that is not finite, a
-    /// movie's second vector, by column and row, counted from 0; as [`Self::standardised`].
+    /// movie's second vector, by column and row, counted from 0; as [`Self::standardized`].
     ///
     /// ```
     /// use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Modality {
         }
         let all = ids.values().iter().enumerate();
         let all = all.map(|(row, &id)| (id, vectors.row(row)));
-        Self::standardised(name, vectors.width, movies, all)
+        Self::standardized(name, vectors.width, movies, all)
     }
 }
 

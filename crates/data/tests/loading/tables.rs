@@ -375,7 +375,7 @@ fn vectors_of_any_precision_become_a_modality() {
         Modality::from_record_batch("sound", &index, &table)
     };
     let pairs = [(9, &[1.0f32, 3.0][..]), (8, &[0.0, 0.5]), (3, &[1.0, 5.0])];
-    let expected = Modality::standardised("sound", 2, &index, pairs).unwrap();
+    let expected = Modality::standardized("sound", 2, &index, pairs).unwrap();
     assert_eq!((expected.present(), expected.left_out()), (2, 1));
     macro_rules! fixed {
         ($number:ty, $from:expr) => {{

@@ -107,7 +107,7 @@ impl BertConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct SentenceTransformer {
     pub pooling: Option<Pooling>,
-    pub normalise: bool,
+    pub normalize: bool,
     pub longest: Option<usize>,
 }
 
@@ -162,7 +162,7 @@ impl SentenceTransformer {
         };
         Ok(Self {
             pooling,
-            normalise: has("Normalize"),
+            normalize: has("Normalize"),
             longest,
         })
     }

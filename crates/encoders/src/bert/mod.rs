@@ -2,6 +2,7 @@ mod config;
 
 use candle_core::{Device, Result as TensorResult, Tensor};
 use candle_nn::{Embedding, Module, VarBuilder, embedding};
+use std::fmt;
 
 pub use self::config::Pooling;
 use self::config::{BertConfig, SentenceTransformer};
@@ -46,8 +47,18 @@ pub struct BertEncoder {
     width: usize,
     tokens: Tokens,
     long_texts: LongTexts,
-    normalise: bool,
+    normalize: bool,
     device: Device,
+}
+
+impl fmt::Debug for BertEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BertEncoder")
+            .field("identity", &self.identity)
+            .field("width", &self.width)
+            .field("device", &self.device)
+            .finish_non_exhaustive()
+    }
 }
 
 impl BertEncoder {
@@ -79,7 +90,8 @@ impl BertEncoder {
             Pooling::Cls => "[CLS] token",
             Pooling::Mean => "mean of tokens",
         };
-        let normalised = if sentence.normalise {
+        let normalized = if sentence.normalize {
+            // As stores have it: in another spelling it would be another model.
             ", normalised"
         } else {
             ""
@@ -87,7 +99,7 @@ impl BertEncoder {
         let identity = Identity {
             model: files.name(),
             revision: files.revision(),
-            pooling: format!("{pooled}{normalised}"),
+            pooling: format!("{pooled}{normalized}"),
             preprocessing: options.long_texts.describe(longest),
             dtype: options.dtype.as_str().to_owned(),
             hash: hash.digest(),
@@ -98,7 +110,7 @@ impl BertEncoder {
             width: config.hidden_size,
             tokens,
             long_texts: options.long_texts,
-            normalise: sentence.normalise,
+            normalize: sentence.normalize,
             device: options.device.clone(),
         })
     }
@@ -122,7 +134,7 @@ impl BertEncoder {
         let mut vectors = side_by_side(&self.device, texts, ROWS_AT_A_TIME, Vec::len, |texts| {
             self.model.forward(texts)
         })?;
-        if self.normalise {
+        if self.normalize {
             for vector in &mut vectors {
                 let scale = 1.0 / length(vector);
                 vector.iter_mut().for_each(|x| *x *= scale);

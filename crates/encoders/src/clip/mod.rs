@@ -4,6 +4,7 @@ mod towers;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use mmdlrm_kernels::InstructionSet;
+use std::fmt;
 
 use self::config::{ClipConfig, TextConfig, VisionConfig};
 use self::towers::{TextTower, VisionTower};
@@ -26,7 +27,7 @@ const POOLING_OF_TEXTS: &str = "projected end token";
 /// CLIP's picture and text towers (Radford et al., 2021).
 ///
 /// Both give projected embeddings as transformers' `get_image_features` and
-/// `get_text_features` do: `[projection_dim]`, not normalised to length one.
+/// `get_text_features` do: `[projection_dim]`, not normalized to length one.
 ///
 /// ```
 /// use mmdlrm_encoders::{ClipEncoder, LoadOptions, TextEncoder};
@@ -49,6 +50,18 @@ pub struct ClipEncoder {
     towers: Towers,
     device: Device,
     dtype: DType,
+}
+
+impl fmt::Debug for ClipEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClipEncoder")
+            .field("images", &self.image_identity)
+            .field("texts", &self.text_identity)
+            .field("width", &self.width)
+            .field("device", &self.device)
+            .field("dtype", &self.dtype)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a model is put together from.

@@ -42,7 +42,7 @@ impl Recipe {
     /// `[3, crop, crop]` from the bytes of a JPEG or PNG file.
     pub fn prepare(&self, bytes: &[u8]) -> Result<Vec<f32>> {
         let picture = decode(bytes)?;
-        Ok(self.normalise(&self.resize(&picture)?))
+        Ok(self.normalize(&self.resize(&picture)?))
     }
 
     /// The pixels that are cut out of the resized picture, as Pillow resizes:
@@ -132,7 +132,7 @@ impl Recipe {
 
     /// `[3, crop, crop]` of `[crop, crop, 3]`, each channel's mean and
     /// deviation taken out.
-    fn normalise(&self, pixels: &[u8]) -> Vec<f32> {
+    fn normalize(&self, pixels: &[u8]) -> Vec<f32> {
         let (pixels, _) = pixels.as_chunks::<3>();
         let mut planes = vec![0.0; 3 * pixels.len()];
         for (channel, plane) in planes.chunks_exact_mut(pixels.len()).enumerate() {

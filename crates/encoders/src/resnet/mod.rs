@@ -3,6 +3,7 @@ mod layers;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Conv2d;
+use std::fmt;
 
 use self::config::ResNetConfig;
 use self::layers::ResNet;
@@ -39,6 +40,17 @@ pub struct ResNetEncoder {
     recipe: Recipe,
     device: Device,
     dtype: DType,
+}
+
+impl fmt::Debug for ResNetEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResNetEncoder")
+            .field("identity", &self.identity)
+            .field("width", &self.width)
+            .field("device", &self.device)
+            .field("dtype", &self.dtype)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ResNetEncoder {

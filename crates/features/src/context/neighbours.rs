@@ -14,7 +14,7 @@ use super::sittings::{Weights, of_sittings};
 
 /// Rows that the scale of the features is fitted to, at most.
 const SCALE_ROWS: usize = 200_000;
-/// Standardised features are cut off here.
+/// Standardized features are cut off here.
 const LIMIT: f32 = 6.0;
 
 /// Years in which the kernel of release years falls to 1/e.

@@ -17,7 +17,7 @@ use crate::context::Biases;
 
 /// Numbers of a factor: a vector register.
 pub(crate) const DIM: usize = 16;
-/// Of expectation and maximisation.
+/// Of expectation and maximization.
 const PASSES: usize = 8;
 /// Groups of users.
 const GROUPS: usize = 5;
@@ -57,7 +57,7 @@ impl Factors {
                 movies.map(|_| std::array::from_fn(|_| first())).collect();
             for _ in 0..PASSES {
                 let tastes = expect(group, histories, biases, &factors);
-                factors = maximise(audiences, biases, &tastes);
+                factors = maximize(audiences, biases, &tastes);
             }
             factors
         };
@@ -127,7 +127,7 @@ fn expect(
 }
 
 /// The factors that suit these tastes best.
-fn maximise(audiences: &RatedBags, biases: &Biases, tastes: &[Option<Tastes>]) -> Vec<Vector> {
+fn maximize(audiences: &RatedBags, biases: &Biases, tastes: &[Option<Tastes>]) -> Vec<Vector> {
     let movies = (0..audiences.len() as u32).into_par_iter();
     let of_movie = |(squares, cholesky): &mut (Matrix, Cholesky), movie| {
         let audience = audiences.row(movie);
