@@ -47,8 +47,8 @@ pub fn dtype(name: &str) -> Result<DType> {
         "f32" => Ok(DType::F32),
         "f16" => Ok(DType::F16),
         "bf16" => Ok(DType::BF16),
-        _ => Err(Error::Compute(format!(
-            "'{name}' is no type to compute with; choose f32, f16 or bf16"
-        ))),
+        _ => Err(Error::Compute(
+            format!("'{name}' is no type to compute with; choose f32, f16 or bf16").into(),
+        )),
     }
 }

@@ -318,10 +318,13 @@ fn from_store(
 ) -> Result<Vec<(u32, Vec<f32>)>> {
     let vector = |&(movie_id, source)| match store.get(movie_id, kind, source) {
         Some(vector) => Ok((movie_id, vector.to_vec())),
-        None => Err(Error::Compute(format!(
-            "the store has lost the {} embedding of movie {movie_id}",
-            kind.name()
-        ))),
+        None => Err(Error::Compute(
+            format!(
+                "the store has lost the {} embedding of movie {movie_id}",
+                kind.name()
+            )
+            .into(),
+        )),
     };
     sources.iter().map(vector).collect()
 }

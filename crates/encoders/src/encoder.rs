@@ -8,7 +8,7 @@ use mmdlrm_kernels::InstructionSet;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::error::first_line;
+use crate::error::Cause;
 use crate::weights::{ModelHash, WeightsFile};
 use crate::{Error, Result, VectorProblem};
 
@@ -158,11 +158,9 @@ impl LongTexts {
         });
         let means: Option<Vec<_>> = means.collect();
         means.filter(|_| rest.is_empty()).ok_or_else(|| {
-            Error::Compute(format!(
-                "{} vectors came of {} windows of texts",
-                vectors.len(),
-                counts.iter().sum::<usize>()
-            ))
+            let windows: usize = counts.iter().sum();
+            let came = vectors.len();
+            Error::Compute(format!("{came} vectors came of {windows} windows of texts").into())
         })
     }
 }
@@ -258,19 +256,23 @@ impl LoadOptions {
     ) -> Result<T> {
         InstructionSet::in_use()?;
         if !matches!(self.dtype, DType::F32 | DType::F16 | DType::BF16) {
-            return Err(Error::Compute(format!(
-                "{} is no type to compute with; choose f32, f16 or bf16",
-                self.dtype.as_str()
-            )));
+            return Err(Error::Compute(
+                format!(
+                    "{} is no type to compute with; choose f32, f16 or bf16",
+                    self.dtype.as_str()
+                )
+                .into(),
+            ));
         }
-        let unusable = |problem: &dyn std::fmt::Display| Error::Weights {
+        let unusable = |problem: Cause| Error::Weights {
             model: model.to_owned(),
-            problem: first_line(problem),
+            problem,
         };
-        let file = WeightsFile::open(path).map_err(|problem| unusable(&problem))?;
+        let file = WeightsFile::open(path).map_err(|problem| unusable(problem.into()))?;
         let weights = VarBuilder::from_backend(Box::new(&file), self.dtype, self.device.clone());
-        let built = build(weights).map_err(|problem| unusable(&problem))?;
-        file.hash(hash).map_err(|problem| unusable(&problem))?;
+        let built = build(weights).map_err(|problem| unusable(problem.into()))?;
+        file.hash(hash)
+            .map_err(|problem| unusable(problem.into()))?;
         Ok(built)
     }
 }

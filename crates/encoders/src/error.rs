@@ -40,17 +40,20 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        problem: String,
+        #[source]
+        problem: Cause,
     },
     /// Weights that are damaged or do not fit the configuration.
     #[error(
-        "the weights of {model} cannot be used: {problem}; check config.json against the weights, or download the model again"
+        "the weights of {model} cannot be used: {}; check config.json against the weights, or download the model again",
+        first_line(problem)
     )]
     Weights {
         /// The model.
         model: String,
         /// What is wrong.
-        problem: String,
+        #[source]
+        problem: Cause,
     },
     /// A tokenizer that cannot be used.
     #[error("the tokenizer {tokenizer} cannot be used: {problem}")]
@@ -70,7 +73,8 @@ pub enum Error {
         /// The file.
         file: &'static str,
         /// What went wrong.
-        problem: String,
+        #[source]
+        problem: Cause,
     },
     /// A picture that cannot be decoded.
     #[error("{problem}")]
@@ -87,8 +91,8 @@ pub enum Error {
         problem: String,
     },
     /// A computation that failed.
-    #[error("the encoder failed: {0}")]
-    Compute(String),
+    #[error("the encoder failed: {}", first_line(.0))]
+    Compute(#[source] Cause),
     /// A store that another model made.
     #[error(
         "{} holds {} embeddings of {}, not of {}; name another store",
@@ -202,6 +206,9 @@ pub enum Error {
     },
 }
 
+/// What is behind an error: that of a library, or a text.
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// What is wrong with a vector.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -279,7 +286,7 @@ pub(crate) fn first_line(error: impl std::fmt::Display) -> String {
 
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
-        Self::Compute(first_line(error))
+        Self::Compute(error.into())
     }
 }
 

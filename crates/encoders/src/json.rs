@@ -9,7 +9,7 @@ use crate::{Error, Result};
 pub(crate) fn parse<T: DeserializeOwned>(file: &SmallFile) -> Result<T> {
     serde_json::from_slice(&file.bytes).map_err(|error| Error::Config {
         path: file.path.clone(),
-        problem: error.to_string(),
+        problem: error.into(),
     })
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn parse_config<T: DeserializeOwned>(
         None => Ok(config),
         Some(problem) => Err(Error::Config {
             path: file.path.clone(),
-            problem,
+            problem: problem.into(),
         }),
     }
 }

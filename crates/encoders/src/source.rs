@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use hf_hub::api::sync::ApiBuilder;
 use hf_hub::{Cache, Repo, RepoType};
 
+use crate::error::Cause;
 use crate::{Error, Result};
 
 /// Set to anything but `0`, `false`, `no` or `off`: nothing is downloaded, as
@@ -43,7 +44,7 @@ impl SmallFile {
             false => Ok(Self { path, bytes }),
             true => Err(Error::Config {
                 path,
-                problem: format!("the file is larger than {} MiB", most >> 20),
+                problem: format!("the file is larger than {} MiB", most >> 20).into(),
             }),
         }
     }
@@ -134,11 +135,7 @@ impl ModelFiles {
             Ok(path) => Ok(Some(path)),
             Err(Error::MissingFile { .. }) => Ok(None),
             // Not there, or not known to be: other failures must not pass for it.
-            Err(Error::Hub { problem, .. })
-                if problem.contains("404") || problem.contains(OFFLINE) =>
-            {
-                Ok(None)
-            }
+            Err(Error::Hub { problem, .. }) if is_absent(&problem.to_string()) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -172,10 +169,10 @@ impl ModelFiles {
         Cache::from_env().repo(self.repo()?).get(file)
     }
 
-    fn download(&self, file: &'static str) -> std::result::Result<PathBuf, String> {
+    fn download(&self, file: &'static str) -> std::result::Result<PathBuf, Cause> {
         let repo = self.repo().ok_or("it is a folder")?;
         if offline(std::env::var(OFFLINE).ok().as_deref()) {
-            return Err(format!("it is not in the cache and {OFFLINE} is set"));
+            return Err(format!("it is not in the cache and {OFFLINE} is set").into());
         }
         tracing::info!(model = repo.url(), file, "downloading");
         ApiBuilder::from_env()
@@ -183,8 +180,13 @@ impl ModelFiles {
             .with_progress(true)
             .build()
             .and_then(|api| api.repo(repo).get(file))
-            .map_err(|problem| problem.to_string())
+            .map_err(Cause::from)
     }
+}
+
+/// Whether the hub says that there is no such file, or was not to be asked.
+fn is_absent(problem: &str) -> bool {
+    problem.contains("404") || problem.contains(OFFLINE)
 }
 
 fn largest(file: &str) -> u64 {

@@ -178,8 +178,7 @@ fn read_pooling(file: &SmallFile) -> Result<Pooling> {
         (false, true) => Ok(Pooling::Mean),
         _ => Err(Error::Config {
             path: file.path.clone(),
-            problem: "only pooling_mode_cls_token or pooling_mode_mean_tokens is supported"
-                .to_owned(),
+            problem: "only pooling_mode_cls_token or pooling_mode_mean_tokens is supported".into(),
         }),
     }
 }

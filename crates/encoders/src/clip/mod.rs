@@ -288,7 +288,8 @@ fn recipe(config: &ClipConfig, preprocessor: Option<&SmallFile>) -> Result<Recip
             problem: format!(
                 "crop_size is {}, but config.json has image_size {side}",
                 recipe.crop
-            ),
+            )
+            .into(),
         });
     }
     Ok(recipe)

@@ -143,7 +143,7 @@ impl PreprocessorConfig {
         let config: Self = parse(file)?;
         config.recipe(default).map_err(|problem| Error::Config {
             path: file.path.clone(),
-            problem,
+            problem: problem.into(),
         })
     }
 

@@ -75,7 +75,7 @@ impl ResNetEncoder {
         let named_by = preprocessor.as_ref().unwrap_or(&config_file);
         let unusable = |problem: String| Error::Config {
             path: named_by.path.clone(),
-            problem,
+            problem: problem.into(),
         };
         let recipe = match (image_size, &preprocessor) {
             (Some(side), _) => Recipe::square(side).map_err(unusable)?,
