@@ -9,7 +9,7 @@ use clap::Parser;
 use mmdlrm_commands::{options, status, train};
 
 /// Train a multimodal DLRM on a MovieLens folder, posters and plot summaries.
-#[derive(Parser)]
+#[derive(Debug, Parser)]
 #[command(version)]
 pub struct Options {
     #[command(flatten)]

@@ -128,7 +128,7 @@ fn a_device_agrees_on_interactions_losses_and_penalties() {
         BottomConfig::new(Side::Item, [1], vec![WIDTH]),
         BottomConfig::new(Side::User, [2, 0], vec![4, WIDTH]),
     ];
-    let penalised = DlrmConfig {
+    let penalized = DlrmConfig {
         wide: true,
         l2: 0.05,
         table_l2: 0.01,
@@ -143,7 +143,7 @@ fn a_device_agrees_on_interactions_losses_and_penalties() {
             sigmoid(config(Interaction::default(), vec![WIDTH])),
             weighted,
         ),
-        (sigmoid(penalised), Loss::Mse),
+        (sigmoid(penalized), Loss::Mse),
     ] {
         check(&Input::new(), config, loss, sgd());
     }

@@ -42,13 +42,13 @@ fn told(data: &Dataset, change: impl FnOnce(&mut DlrmConfig)) -> Vec<f32> {
 fn dropout_and_penalties_of_training_do_not_change_who_somebody_new_is() {
     let data = dataset();
     let plain = told(&data, |_| {});
-    let regularised = told(&data, |config| {
+    let regularized = told(&data, |config| {
         config.dropout = 0.5;
         config.l2 = 1.0;
         config.embedding_norm = 1.0;
         config.table_l2 = 1.0;
     });
-    assert!(plain == regularised);
+    assert!(plain == regularized);
 }
 
 #[test]

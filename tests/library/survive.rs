@@ -127,7 +127,7 @@ impl Case<'_> {
 }
 
 #[test]
-fn every_optimiser_goes_on_to_the_bit() {
+fn every_optimizer_goes_on_to_the_bit() {
     let data = dataset(false);
     for algorithm in [
         Algorithm::Sgd,

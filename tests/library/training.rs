@@ -49,7 +49,7 @@ fn losses(data: &impl TrainingData, algorithm: Algorithm, learning_rate: f64) ->
 }
 
 #[test]
-fn every_optimiser_brings_the_loss_down() {
+fn every_optimizer_brings_the_loss_down() {
     let dataset = dataset();
     for (algorithm, learning_rate) in [
         (Algorithm::Sgd, 0.05),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{Folder, run_in, text};
 
-/// The optimiser and the schedule that a run wrote down.
+/// The optimizer and the schedule that a run wrote down.
 fn trained_with(folder: &Folder, more: &[&str]) -> (Value, Value) {
     let output = folder.run(more);
     assert!(output.status.success(), "{}", text(&output.stderr));

@@ -84,7 +84,6 @@
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
-#![warn(missing_debug_implementations)]
 #![forbid(unsafe_code)]
 
 mod batch;

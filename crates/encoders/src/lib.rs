@@ -36,7 +36,6 @@
 //! GPUs (features `cuda`, `cudnn`, `metal`) they run by candle's operations.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
-#![warn(missing_debug_implementations)]
 #![forbid(unsafe_code)]
 
 mod bert;

@@ -49,7 +49,6 @@
 //! [`Split`]: mmdlrm_data::Split
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
-#![warn(missing_debug_implementations)]
 #![forbid(unsafe_code)]
 
 mod context;

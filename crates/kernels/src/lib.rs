@@ -41,7 +41,6 @@
 //! assert_eq!(out, [1.5, 2.5, 3.5, 3.5, 0.0, 0.0]);
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![warn(missing_debug_implementations)]
 #![deny(missing_docs, unsafe_code)]
 
 mod elementary;

@@ -33,7 +33,6 @@
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
-#![warn(missing_debug_implementations)]
 #![forbid(unsafe_code)]
 
 mod breakdown;

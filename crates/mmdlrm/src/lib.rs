@@ -12,7 +12,7 @@
 //! | [`data`] | loaders into Arrow, splits, features, batches |
 //! | [`encoders`] | CLIP, BERT and ResNet on candle, the embedding store |
 //! | [`model`] | embedding bags, MLPs, towers, interaction, gradients |
-//! | [`train`] | optimisers, the loop, evaluation, run folders |
+//! | [`train`] | optimizers, the loop, evaluation, run folders |
 //! | [`metrics`] | RMSE, MAE, MSE, nDCG |
 //!
 //! ```

@@ -3,7 +3,7 @@
 //! [`train`] takes a [`Dlrm`](mmdlrm_model::Dlrm) through the training rows of a
 //! [`Dataset`](mmdlrm_features::Dataset), or of whatever else is
 //! [`TrainingData`](mmdlrm_features::TrainingData): gradients from the model crate, steps from
-//! an [`Optimizer`], by a [`TrainConfig`]; [`train_with`] by a loss, an optimiser's [`Rule`]
+//! an [`Optimizer`], by a [`TrainConfig`]; [`train_with`] by a loss, an optimizer's [`Rule`]
 //! and a schedule of one's own. A [`Session`] goes along: it keeps [`Checkpoint`]s, from which
 //! a run that is killed goes on to the same parameters, and tells of steps and epochs.
 //! [`Preset`] names model configurations.

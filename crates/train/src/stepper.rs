@@ -1,7 +1,7 @@
 use crate::{Kept, Persist, Result, Tensors};
 
 /// A model that learns step by step, as [`learn`](crate::learn) asks it to. What is
-/// particular to the model is here: what a step learns from, gradients, the optimiser, what
+/// particular to the model is here: what a step learns from, gradients, the optimizer, what
 /// an epoch came to. The order of the rows, the schedule, checkpoints, the best epoch and
 /// when to end are the loop's.
 ///
@@ -64,7 +64,7 @@ pub trait Stepper {
     /// A device that fails.
     fn parameters(&mut self) -> Result<Tensors<'_>>;
 
-    /// Parameters and the optimiser's state: what a checkpoint is made of.
+    /// Parameters and the optimizer's state: what a checkpoint is made of.
     ///
     /// # Errors
     /// A device that fails.

@@ -44,7 +44,7 @@ pub struct Rates {
     /// Scale gradients whose norm is above this down to it
     #[arg(long, value_name = "NORM")]
     clip_norm: Option<f64>,
-    /// Optimiser; rates and decays of the presets are adam's, so that another wants --lr
+    /// Optimizer; rates and decays of the presets are adam's, so that another wants --lr
     /// and has no decay unless it is named [default: adam]
     #[arg(long, value_enum)]
     optimizer: Option<Optimizer>,

@@ -54,7 +54,7 @@ pub fn train(
     learn_by(model, data, config, recipe, &settings, session)
 }
 
-/// As [`train`], with a loss, an optimiser's rule and a schedule of one's own in place of
+/// As [`train`], with a loss, an optimizer's rule and a schedule of one's own in place of
 /// the configuration's; all else is as it says. `name` tells them from others: a
 /// checkpoint of a run with another name is refused.
 ///

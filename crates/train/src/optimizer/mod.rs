@@ -19,7 +19,7 @@ const ROWS_PER_TASK: usize = 512;
 /// Rows that are asked for ahead of the one that is updated.
 const PREFETCH: usize = 8;
 
-/// An optimiser and its state for one model: a [`Rule`], and the rates, decays and clipping
+/// An optimizer and its state for one model: a [`Rule`], and the rates, decays and clipping
 /// of an [`OptimizerConfig`].
 #[derive(Debug, Clone)]
 pub struct Optimizer<R = Algorithm> {

@@ -132,7 +132,7 @@ impl Checkpoint {
         })
     }
 
-    /// Parameters and the optimiser's state.
+    /// Parameters and the optimizer's state.
     pub fn tensors(&self) -> &Kept {
         &self.tensors
     }

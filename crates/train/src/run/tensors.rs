@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// Key of a file's metadata under which a model's settings stand, as JSON.
 const SETTINGS_KEY: &str = "mmdlrm_settings";
 
-/// What a model and its optimiser hand over to be kept: names and numbers, copied only
+/// What a model and its optimizer hand over to be kept: names and numbers, copied only
 /// where they do not lie in memory as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Tensors<'a>(Vec<(String, Cow<'a, [f32]>)>);
