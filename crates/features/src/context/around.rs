@@ -40,14 +40,16 @@ impl Around {
     }
 }
 
-/// A mean of residuals under a kernel.
+/// A mean of residuals under a kernel: `Σ w·r / (Σ w + shrinkage)`.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Kernel {
+pub(crate) struct KernelMean {
+    /// `Σ w`.
     pub mass: f32,
+    /// `Σ w·r`.
     pub sum: f32,
 }
 
-impl Kernel {
+impl KernelMean {
     #[inline]
     pub fn add(&mut self, weight: f32, residual: f32) {
         self.mass += weight;

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use mmdlrm_data::{Rated, RatedBag, RatedBags};
 use rayon::prelude::*;
 
-use super::around::{Around, Kernel, around, falling};
+use super::around::{Around, KernelMean, around, falling};
 use super::biases::{Bias, Biases};
 use super::sittings::{Weights, of_sittings};
 
@@ -246,8 +246,11 @@ impl Neighbours {
         residuals: &[f32],
         out: &mut Vec<f32>,
     ) {
-        let (mut years, mut qualities, mut slope) =
-            (Kernel::default(), Kernel::default(), Kernel::default());
+        let (mut years, mut qualities, mut slope) = (
+            KernelMean::default(),
+            KernelMean::default(),
+            KernelMean::default(),
+        );
         let (own_year, own_bias) = (self.years[rated.movie as usize], movie.bias as f32);
         let (mut number, year_weights) = (0, &*YEAR_WEIGHTS);
         around.for_each(|at, _| {
@@ -285,7 +288,7 @@ impl Neighbours {
     /// The movie's other ratings of that season.
     fn of_season(&self, rated: &Rated, leave_own_out: bool, movie: Bias, out: &mut Vec<f32>) {
         let audience = self.audiences.row(rated.movie);
-        let mut season = Kernel::default();
+        let mut season = KernelMean::default();
         around(audience, rated.user, rated, leave_own_out).for_each(|at, _| {
             let residual = self
                 .biases

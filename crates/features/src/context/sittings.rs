@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use mmdlrm_data::{Rated, RatedBag};
 
-use super::around::{Around, Kernel, REACH, falling};
+use super::around::{Around, KernelMean, REACH, falling};
 
 /// Seconds in which the nearest of the kernels of time falls to 1/e.
 const SHORTEST: f32 = 20.0;
@@ -62,7 +62,7 @@ pub(crate) fn of_sittings(
     for (number, (mass, sum)) in masses.into_iter().zip(sums).enumerate() {
         // Ratings of the average.
         let shrinkage = if number < TIME_KERNELS { 1.0 } else { 0.5 };
-        Kernel { mass, sum }.write(shrinkage, out);
+        KernelMean { mass, sum }.write(shrinkage, out);
     }
     out.extend([nearest.min(1e9).ln_1p(), sitting.ln_1p()]);
 }

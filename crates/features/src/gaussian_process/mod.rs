@@ -2,49 +2,37 @@
 //! rating lies from the mean and the movie's bias is taken to be a smooth function
 //! of the moment and of the movie (Rasmussen and Williams, 2006, chapter 2).
 //!
+//! With the deviations `d` of a window of `n` ratings, their [covariances](covariance) `K`,
+//! `[n, n]`, and those of one more rating with them, `k`, `[n]`, its deviation is
+//!
+//! ```text
+//! E[d | d_1 … d_n] = ⟨k, w⟩     w = (K + noise·1)⁻¹·d     [n], once a window
+//! ```
+//!
 //! Two ratings of one user are alike if they were given in one sitting or month, to
 //! movies of the same years, genres or [`Factors`]. None of that is fitted to the
 //! user's own stars, which are left to decide alone.
 
 mod cholesky;
+mod covariance;
 mod factors;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use mmdlrm_data::{RatedBag, RatedBags};
-use mmdlrm_kernels::{add_scaled, dot, exp, vectorize};
+use mmdlrm_kernels::{add_scaled, dot, vectorize};
 use rayon::prelude::*;
 
 use crate::context::Biases;
 use cholesky::Cholesky;
+use covariance::COVARIANCE;
 use factors::{DIM, Factors, Vector};
 
 /// Ratings that are looked at together, at most: a user's history is cut into
 /// stretches of about one length, so that the cost grows with its length and not
 /// with its cube.
 const WINDOW: usize = 256;
-
-// Variances of what a rating is made of, in square stars, and how far each reaches:
-// years and seconds in which it falls to 1/e. Chosen on ten percent of the training
-// rows of ml-latest-small; none matters much.
-const OF_USER: f32 = 0.03;
-const OF_FACTORS: f32 = 0.7;
-/// Of factors that are nearly the same, beyond their product.
-const OF_NEAR_FACTORS: f32 = 0.1;
-/// Square distance of factors in which that falls to 1/e.
-const FACTORS: f32 = 0.09;
-const OF_YEARS: f32 = 0.03;
-const YEARS: f32 = 6.0;
-const OF_GENRES: f32 = 0.05;
-const OF_MOMENT: f32 = 0.04;
-const MOMENT: f32 = 30.0;
-const OF_SITTING: f32 = 0.125;
-const OF_GENRES_IN_SITTING: f32 = 0.05;
-const SITTING: f32 = 600.0;
-const OF_MONTH: f32 = 0.012;
-const MONTH: f32 = 30.0 * 86_400.0;
-const OF_NOISE: f32 = 0.5;
 
 /// What is known of a movie without any rating.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +70,7 @@ pub(crate) struct GaussianProcess {
     factors: Arc<Factors>,
     /// Whether times are looked at.
     times: bool,
-    /// `K⁻¹d`, a number a training rating in the order of the histories.
+    /// `w`, a number a training rating in the order of the histories.
     weights: Arc<Vec<f32>>,
 }
 
@@ -110,7 +98,7 @@ impl GaussianProcess {
         self
     }
 
-    /// The same process for other users, whose stars its factors have not seen.
+    /// This process for other users, whose stars its factors have not seen.
     pub fn for_users(self, histories: &RatedBags, biases: &Biases) -> Self {
         let mut weights = vec![0.0; histories.ratings()];
         let mut rest = weights.as_mut_slice();
@@ -147,7 +135,7 @@ impl GaussianProcess {
             points.gather(self, user, history, window.clone());
             covariance.fit(window.len(), |row, out| {
                 points.fill(points.at(row), out);
-                out[0] += OF_NOISE;
+                out[0] += COVARIANCE.noise;
             });
             covariance.solve(&mut weights[window]);
         }
@@ -292,25 +280,16 @@ impl Points {
                 let points = out.iter_mut().zip(years).zip(squares).zip(&*cosines);
                 for (((out, year), square), cosine) in points {
                     let product = *out;
-                    let apart = (point.traits.year - year).abs();
-                    // Less what it says of movies without factors.
                     let squares = point.square + square;
-                    let near = exp((2.0 * product - squares) / FACTORS) - exp(-squares / FACTORS);
-                    *out = OF_USER
-                        + OF_FACTORS * product
-                        + OF_NEAR_FACTORS * near
-                        + OF_YEARS * exp(-apart / YEARS)
-                        + OF_GENRES * cosine;
+                    let years = (point.traits.year - year).abs();
+                    *out = COVARIANCE.timeless(product, squares, years, *cosine);
                 }
                 if !self.has_times {
                     return;
                 }
                 for ((out, &time), cosine) in out.iter_mut().zip(times).zip(&*cosines) {
-                    let apart = point.time.abs_diff(time) as f32;
-                    let sitting = OF_SITTING + OF_GENRES_IN_SITTING * cosine;
-                    *out += OF_MOMENT * exp(-apart / MOMENT)
-                        + sitting * exp(-apart / SITTING)
-                        + OF_MONTH * exp(-apart / MONTH);
+                    let seconds = point.time.abs_diff(time) as f32;
+                    *out += COVARIANCE.timed(seconds, *cosine);
                 }
             },
         );
@@ -321,6 +300,8 @@ impl Points {
 mod tests {
     use super::*;
     use mmdlrm_data::Rated;
+
+    use super::covariance::Covariance;
 
     use crate::testing::rated;
 
@@ -352,20 +333,31 @@ mod tests {
         let audiences = RatedBags::of_movies(3, rows.iter().copied());
         let deviation = Biases::fit(&histories, &audiences).of_history(0, 5.0) as f32;
         // No movie has factors: nobody else rated one of them.
-        let timeless = OF_USER + OF_YEARS + OF_GENRES;
-        let at_once = OF_MOMENT + OF_SITTING + OF_GENRES_IN_SITTING + OF_MONTH;
+        let Covariance {
+            user,
+            years,
+            genres,
+            moment,
+            sitting,
+            month,
+            noise,
+            ..
+        } = COVARIANCE;
+        let timeless = user + years.variance + genres.variance;
+        let of_sitting = sitting.variance + sitting.genres.variance;
+        let at_once = moment.variance + of_sitting + month.variance;
         for (times, covariance) in [(false, timeless), (true, timeless + at_once)] {
-            let expected = covariance / (covariance + OF_NOISE) * deviation;
+            let expected = covariance / (covariance + noise) * deviation;
             let found = predict(&rows, 3, times, &target);
             assert!((found - expected).abs() < 1e-5, "{found} {expected}");
         }
-        let later = rated(0, 2, 0.0, 1000 + SITTING as u32);
+        let later = rated(0, 2, 0.0, 1000 + sitting.length as u32);
         let e = 1f32.exp();
         let covariance = timeless
-            + OF_MOMENT * (-SITTING / MOMENT).exp()
-            + (OF_SITTING + OF_GENRES_IN_SITTING) / e
-            + OF_MONTH * (-SITTING / MONTH).exp();
-        let expected = covariance / (timeless + at_once + OF_NOISE) * deviation;
+            + moment.variance * (-sitting.length / moment.length).exp()
+            + of_sitting / e
+            + month.variance * (-sitting.length / month.length).exp();
+        let expected = covariance / (timeless + at_once + noise) * deviation;
         assert!((predict(&rows, 3, true, &later) - expected).abs() < 1e-5);
         // Nobody knows the other user's taste; a user without ratings has none.
         let nobody = rated(1, 2, 0.0, 1000);
