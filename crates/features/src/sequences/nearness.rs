@@ -6,29 +6,45 @@ use rayon::prelude::*;
 
 use super::{Sequence, Sequences};
 
-/// Ratings in which the weight of a pair falls to 1/e, with which order counts, and
-/// ratings in which the weight of what was rated before does.
-const KERNELS: [Kernel; 4] = [
-    Kernel::new(1.5, false, &[1.5, 6.0]),
-    Kernel::new(6.0, false, &[1.5, 6.0]),
-    Kernel::new(30.0, false, &[6.0, 30.0]),
-    Kernel::new(1.5, true, &[1.5]),
+/// Kernels that pairs of items are summed with.
+const PAIR_KERNELS: [PairKernel; 4] = [
+    PairKernel {
+        length: 1.5,
+        order: Order::Either,
+        recencies: &[1.5, 6.0],
+    },
+    PairKernel {
+        length: 6.0,
+        order: Order::Either,
+        recencies: &[1.5, 6.0],
+    },
+    PairKernel {
+        length: 30.0,
+        order: Order::Either,
+        recencies: &[6.0, 30.0],
+    },
+    PairKernel {
+        length: 1.5,
+        order: Order::After,
+        recencies: &[1.5],
+    },
 ];
 /// Days in which the weight of a rating of an item falls to 1/e.
 const SEASONS: [f64; 3] = [1.0, 30.0, 365.0];
 const SECONDS_A_DAY: f64 = 86_400.0;
 /// Moments at which seasons are summed.
 const MOMENTS: usize = 1500;
-/// Weights are looked at up to so many times where they fall to 1/e.
+/// Lengths of a kernel beyond which a pair weighs nothing.
 const REACH: f32 = 10.0;
-/// The same for what was rated before.
+/// Recencies beyond which what was rated before weighs nothing.
 const BEFORE: f32 = 5.0;
-/// What was rated before that is looked at, at most.
+/// Ratings before that are looked at, at most.
 const LONGEST: usize = 100;
 /// An item's count to this power divides what it is near to.
 const DAMPING: f32 = 0.7;
-/// Added before logarithms are taken.
+/// What is added to a nearness before its logarithm is taken.
 const LEAST: f32 = 0.01;
+/// What is added to a season's sum before its logarithm is taken.
 const LEAST_SEASON: f32 = 0.05;
 /// Items that are compared pair by pair, at most: a gigabyte.
 const MOST_ITEMS: usize = 8192;
@@ -49,20 +65,38 @@ const NAMES: [&str; 13] = [
     "age",
 ];
 
-struct Kernel {
-    width: f32,
-    /// Whether the one must come after the other.
-    after: bool,
+/// The nearness of two items that a user rated `d` places apart:
+/// `k(d) = exp(−(d − 1) / length)`.
+struct PairKernel {
+    /// Places in which it falls to 1/e.
+    length: f32,
+    order: Order,
+    /// Ratings in which the weight of what a user rated before falls to 1/e, one a feature.
     recencies: &'static [f32],
+}
+
+/// Which of two items must have been rated first for the one to be near to the other.
+#[derive(PartialEq)]
+enum Order {
+    /// No matter which.
+    Either,
+    /// The other, so that the one came after it.
+    After,
 }
 
 /// What other users rated near what the user rated, when, and how old it is: the
 /// features of a (user, place in the sequence, item).
 ///
 /// Users rate in an order: what a page shows together, parts of a series, what is
-/// talked about. The nearness of item `j` to item `i` is the sum over users of
-/// `exp(−(|places between| − 1) / width)`; that of `j` to a user is the sum of those to
-/// the items rated so far, lighter the longer ago. What the user rates later is
+/// talked about. The nearness of item `j` to item `i`, and that of `j` to a user who has rated
+/// items `i_0`, the last, `i_1`, … so far, are
+///
+/// ```text
+/// near(i, j) = Σ_users exp(−(|place of j − place of i| − 1) / length) / count(i)^0.7
+/// near(j)    = Σ_a exp(−a / recency) · near(i_a, j)
+/// ```
+///
+/// What the user rates later is
 /// taken out of the sums, so that a training row does not find itself there: but for
 /// rounding, and for the items' counts, by which sums are damped, and the moments at
 /// which seasons are summed, which are those of all ratings.
@@ -70,32 +104,25 @@ struct Kernel {
 pub struct Nearness {
     sequences: Sequences,
     years: Vec<f32>,
-    /// Of each kernel a matrix, `[items, items]`, the row of the earlier item.
+    /// For each kernel `near(i, j)`, `[items, items]`.
     near: Vec<Vec<f32>>,
-    /// What a row of theirs is multiplied by.
+    /// What a row of such a matrix is multiplied by, `count(i)^−0.7`, `[items]`.
     damping: Vec<f32>,
+    /// Moments at which seasons are summed, ascending.
     moments: Vec<u32>,
-    /// Of each moment and season the items' sums, `[moments, seasons, items]`.
+    /// Sums of the weights of each item's ratings, `[moments, seasons, items]`.
     seasons: Vec<f32>,
 }
 
-impl Kernel {
-    const fn new(width: f32, after: bool, recencies: &'static [f32]) -> Self {
-        Self {
-            width,
-            after,
-            recencies,
-        }
-    }
-
+impl PairKernel {
     /// Weights of pairs that stand 1, 2, … places apart.
     fn weights(&self) -> Vec<f32> {
-        let reach = (self.width * REACH) as usize;
-        let weight = |distance: usize| (-(distance as f32) / self.width).exp();
+        let reach = (self.length * REACH) as usize;
+        let weight = |distance: usize| (-(distance as f32) / self.length).exp();
         (0..reach).map(weight).collect()
     }
 
-    /// `[items, items]`.
+    /// `near(i, j)`, `[items, items]`.
     fn sum(&self, sequences: &Sequences, damping: &[f32]) -> Vec<f32> {
         let items = damping.len();
         let weights = self.weights();
@@ -105,7 +132,7 @@ impl Kernel {
             for (place, &item) in rated.iter().enumerate() {
                 for (&later, weight) in rated[place + 1..].iter().zip(&weights) {
                     near[item as usize * items + later as usize] += weight;
-                    if !self.after {
+                    if self.order == Order::Either {
                         near[later as usize * items + item as usize] += weight;
                     }
                 }
@@ -145,7 +172,7 @@ impl Nearness {
             .iter()
             .map(|&count| (count as f32 + 1.0).powf(-DAMPING));
         let damping: Vec<f32> = damping.collect();
-        let kernels = KERNELS.par_iter();
+        let kernels = PAIR_KERNELS.par_iter();
         let near = kernels
             .map(|kernel| kernel.sum(&sequences, &damping))
             .collect();
@@ -185,7 +212,7 @@ impl Nearness {
             return;
         }
         let mut features = out.chunks_exact_mut(items);
-        for (kernel, near) in KERNELS.iter().zip(&self.near) {
+        for (kernel, near) in PAIR_KERNELS.iter().zip(&self.near) {
             let weights = kernel.weights();
             for &recency in kernel.recencies {
                 if let Some(out) = features.next() {
@@ -193,26 +220,12 @@ impl Nearness {
                 }
             }
         }
-        let last = sequence.timestamps[place - 1];
-        let moment = self.moments.partition_point(|&moment| moment < last);
-        let moment = moment.min(self.moments.len().saturating_sub(1));
-        for (number, days) in SEASONS.into_iter().enumerate() {
-            if let Some(out) = features.next() {
-                let start = (moment * SEASONS.len() + number) * items;
-                out.copy_from_slice(&self.seasons[start..start + items]);
-                for (&item, &time) in sequence.items[place..]
-                    .iter()
-                    .zip(&sequence.timestamps[place..])
-                {
-                    let out = &mut out[item as usize];
-                    *out = (*out - season_weight(self.moments[moment], time, days)).max(0.0);
-                }
-                logarithm(out, LEAST_SEASON);
-            }
-        }
+        self.fill_seasons(&sequence, place, &mut features);
         self.fill_years(&sequence, place, features);
     }
 
+    /// `ln(near(j) + LEAST)` under one kernel, `weights` of which are those of pairs by places
+    /// between.
     fn fill_near(
         &self,
         sequence: Sequence<'_>,
@@ -255,6 +268,34 @@ impl Nearness {
         logarithm(out, LEAST);
     }
 
+    /// `ln(sum + LEAST_SEASON)` of each season, at the moment nearest behind the last rating.
+    fn fill_seasons<'o>(
+        &self,
+        sequence: &Sequence<'_>,
+        place: usize,
+        features: impl Iterator<Item = &'o mut [f32]>,
+    ) {
+        let items = self.damping.len();
+        let last = sequence.timestamps[place - 1];
+        let moment = self.moments.partition_point(|&moment| moment < last);
+        let moment = moment.min(self.moments.len().saturating_sub(1));
+        let later = || {
+            let times = &sequence.timestamps[place..];
+            sequence.items[place..].iter().zip(times)
+        };
+        for ((number, days), out) in SEASONS.into_iter().enumerate().zip(features) {
+            let start = (moment * SEASONS.len() + number) * items;
+            out.copy_from_slice(&self.seasons[start..start + items]);
+            for (&item, &time) in later() {
+                let out = &mut out[item as usize];
+                *out = (*out - season_weight(self.moments[moment], time, days)).max(0.0);
+            }
+            logarithm(out, LEAST_SEASON);
+        }
+    }
+
+    /// How far an item's year is from that of the last rated, from the mean of the last ten's,
+    /// and how old it is, in decades.
     fn fill_years<'o>(
         &self,
         sequence: &Sequence<'_>,
@@ -268,15 +309,32 @@ impl Nearness {
         let recent = &sequence.items[place.saturating_sub(10)..place];
         let recent = recent.iter().map(|&item| year(item)).sum::<f32>() / recent.len() as f32;
         let now = 1970.0 + sequence.timestamps[place - 1] as f32 / SECONDS_A_YEAR;
-        let of: [&dyn Fn(f32) -> f32; 3] = [
-            &|year| -(year - last).abs() / DECADE,
-            &|year| -(year - recent).abs() / DECADE,
-            &|year| (now - year).clamp(-2.0, 60.0) / DECADE,
+        let by_year = [
+            YearFeature::Near(last),
+            YearFeature::Near(recent),
+            YearFeature::Age(now),
         ];
-        for (out, of) in features.zip(of) {
+        for (out, feature) in features.zip(by_year) {
             for (out, &year) in out.iter_mut().zip(&self.years) {
-                *out = of(year);
+                *out = feature.of(year) / DECADE;
             }
+        }
+    }
+}
+
+/// What is made of an item's year.
+enum YearFeature {
+    /// `−|year − other|`.
+    Near(f32),
+    /// `now − year`, from −2 to 60.
+    Age(f32),
+}
+
+impl YearFeature {
+    fn of(&self, year: f32) -> f32 {
+        match self {
+            Self::Near(other) => -(year - other).abs(),
+            Self::Age(now) => (now - year).clamp(-2.0, 60.0),
         }
     }
 }
@@ -306,37 +364,69 @@ fn seasons(sequences: &Sequences, moments: &[u32]) -> Vec<f32> {
     ratings.sort_unstable();
     let mut out = vec![0.0; moments.len() * SEASONS.len() * items];
     for (number, days) in SEASONS.into_iter().enumerate() {
-        let mut sweep = |moments: &mut dyn Iterator<Item = (usize, u32)>,
-                         ratings: &mut dyn Iterator<Item = (u32, u32)>,
-                         is_past: &dyn Fn(u32, u32) -> bool| {
-            let mut ratings = ratings.peekable();
-            let mut sums = vec![0f32; items];
-            let mut previous = None;
-            for (place, moment) in moments {
-                let fade = previous.map_or(0.0, |previous| season_weight(moment, previous, days));
-                sums.iter_mut().for_each(|x| *x *= fade);
-                while let Some((time, item)) = ratings.next_if(|&(time, _)| is_past(time, moment)) {
-                    sums[item as usize] += season_weight(moment, time, days);
-                }
-                previous = Some(moment);
-                let start = (place * SEASONS.len() + number) * items;
-                let out = &mut out[start..start + items];
-                out.iter_mut().zip(&sums).for_each(|(out, x)| *out += x);
-            }
+        let place_of = |moment: usize| {
+            let start = (moment * SEASONS.len() + number) * items;
+            start..start + items
         };
-        let numbered = || moments.iter().copied().enumerate();
-        let forward = &mut numbered();
-        sweep(forward, &mut ratings.iter().copied(), &|time, moment| {
-            time <= moment
-        });
-        let backward = &mut numbered().rev();
-        sweep(
-            backward,
-            &mut ratings.iter().rev().copied(),
-            &|time, moment| time > moment,
-        );
+        let mut past = FadingSums::new(items, days);
+        let mut gone_by = ratings.iter().copied().peekable();
+        for (place, &moment) in moments.iter().enumerate() {
+            past.fade_to(moment);
+            while let Some(rating) = gone_by.next_if(|&(time, _)| time <= moment) {
+                past.add(rating);
+            }
+            past.add_to(&mut out[place_of(place)]);
+        }
+        let mut future = FadingSums::new(items, days);
+        let mut to_come = ratings.iter().rev().copied().peekable();
+        for (place, &moment) in moments.iter().enumerate().rev() {
+            future.fade_to(moment);
+            while let Some(rating) = to_come.next_if(|&(time, _)| time > moment) {
+                future.add(rating);
+            }
+            future.add_to(&mut out[place_of(place)]);
+        }
     }
     out
+}
+
+/// For each item `Σ exp(−|moment − time| / days)` over its ratings on one side of a moment that
+/// moves away from them.
+struct FadingSums {
+    sums: Vec<f32>,
+    days: f64,
+    /// `None` before the first moment, when there is nothing to fade.
+    moment: Option<u32>,
+}
+
+impl FadingSums {
+    fn new(items: usize, days: f64) -> Self {
+        Self {
+            sums: vec![0.0; items],
+            days,
+            moment: None,
+        }
+    }
+
+    /// Goes to another moment, farther from all ratings so far.
+    fn fade_to(&mut self, moment: u32) {
+        let previous = self.moment.replace(moment);
+        let fade = previous.map_or(0.0, |previous| season_weight(moment, previous, self.days));
+        self.sums.iter_mut().for_each(|x| *x *= fade);
+    }
+
+    /// Adds the rating of an item at a time.
+    fn add(&mut self, (time, item): (u32, u32)) {
+        if let Some(moment) = self.moment {
+            self.sums[item as usize] += season_weight(moment, time, self.days);
+        }
+    }
+
+    fn add_to(&self, out: &mut [f32]) {
+        out.iter_mut()
+            .zip(&self.sums)
+            .for_each(|(out, x)| *out += x);
+    }
 }
 
 #[cfg(test)]
@@ -394,7 +484,7 @@ mod tests {
         let whole = Nearness::fit(all.clone(), years.clone()).unwrap();
         let mut honest = Nearness::fit(some.clone(), years).unwrap();
         honest.damping.clone_from(&whole.damping);
-        let kernels = KERNELS.iter();
+        let kernels = PAIR_KERNELS.iter();
         honest.near = kernels
             .map(|kernel| kernel.sum(&some, &whole.damping))
             .collect();
