@@ -1,34 +1,35 @@
 use std::ops::Range;
 
-use super::NextItemConfig;
+use super::{NextItemConfig, NextItemExample};
 
-/// Where each parameter lies.
+/// Where each parameter of a [`NextItem`](super::NextItem) lies.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Layout {
-    /// `[items, dim]`, in histories.
+pub(super) struct NextItemLayout {
+    /// Items' own vectors as history, `[items, dim]`.
     pub history_items: Range<usize>,
-    /// `[items, dim]`, as targets.
+    /// Items' own vectors as targets, `[items, dim]`.
     pub items: Range<usize>,
-    /// `[features, dim]`, in histories.
+    /// Vectors of item features as history, `[features, dim]`.
     pub history_features: Range<usize>,
-    /// `[features, dim]`, of targets.
+    /// Vectors of item features as targets, `[features, dim]`.
     pub features: Range<usize>,
-    /// `[vector, dim]`.
+    /// The linear tower over items' vectors of encoders, `[vector, dim]`.
     pub tower: Range<usize>,
-    /// `[bags · dim, dim]`.
+    /// The user's linear layer, `A`, `[bags · dim, dim]`.
     pub user: Range<usize>,
-    /// `[moments, dim]`.
+    /// Vectors of moments, `[moments, dim]`.
     pub moments: Range<usize>,
-    /// `[lengths, dim]`.
+    /// Vectors of lengths of a history, `[lengths, dim]`.
     pub lengths: Range<usize>,
-    /// `[items]`.
+    /// Items' biases, `b`, `[items]`.
     pub bias: Range<usize>,
-    /// `[pair_features]`.
+    /// Weights of the features of pairs, `v`, `[pair_features]`.
     pub pairs: Range<usize>,
+    /// Number of parameters.
     pub len: usize,
 }
 
-impl Layout {
+impl NextItemLayout {
     pub fn new(config: &NextItemConfig) -> Self {
         let dim = config.dim;
         let mut len = 0;
@@ -59,6 +60,18 @@ impl Layout {
             pairs,
             len,
         }
+    }
+
+    /// The vectors of an example's moment and of its history's length, `dim` long each.
+    pub fn context(&self, example: &NextItemExample<'_>, dim: usize) -> [Range<usize>; 2] {
+        let row = |table: &Range<usize>, row: u32| {
+            let start = table.start + row as usize * dim;
+            start..start + dim
+        };
+        [
+            row(&self.moments, example.moment),
+            row(&self.lengths, example.length),
+        ]
     }
 
     /// Name, place and shape of each tensor in a file.

@@ -14,10 +14,10 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 pub use config::{NextItemConfig, RecencyBag};
-use forward::{Piece, Prepared};
+use forward::{Composed, UserSide};
 pub use gradients::NextItemGradients;
 pub use input::{ItemInputs, NextItemExample, NoPairFeatures, PairFeatures};
-use layout::Layout;
+use layout::NextItemLayout;
 
 use crate::parameters::extreme;
 use crate::{Error, Result};
@@ -59,7 +59,7 @@ const SPREAD: f32 = 0.05;
 #[derive(Debug, Clone, PartialEq)]
 pub struct NextItem {
     config: NextItemConfig,
-    layout: Layout,
+    layout: NextItemLayout,
     parameters: Vec<f32>,
 }
 
@@ -78,7 +78,7 @@ impl NextItem {
                 expected: config.items,
             });
         }
-        let layout = Layout::new(&config);
+        let layout = NextItemLayout::new(&config);
         let mut parameters = vec![0.0; layout.len];
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut normal = || SPREAD * Distribution::<f32>::sample(&StandardNormal, &mut rng);
@@ -141,15 +141,20 @@ impl NextItem {
         pairs: &dyn PairFeatures,
     ) -> Result<Vec<f32>> {
         input::check(&self.config, inputs, examples)?;
-        let prepared = Prepared::new(self, inputs);
+        let composed = Composed::new(self, inputs);
         let items = self.config.items;
         let mut out = vec![0.0; examples.len() * items];
         let pieces = out
             .par_chunks_mut(PIECE * items)
             .zip(examples.par_chunks(PIECE));
-        pieces.enumerate().for_each(|(number, (out, examples))| {
-            let piece = Piece::new(self, &prepared, examples, None);
-            self.score(&prepared, &piece, (number * PIECE, pairs), out, |_, _| {});
+        pieces.enumerate().for_each(|(number, (scores, examples))| {
+            let users = UserSide::new(self, &composed, examples, None);
+            self.score_users(&composed, &users, scores);
+            let mut features = vec![0.0; self.config.pair_features * items];
+            for (example, scores) in (number * PIECE..).zip(scores.chunks_exact_mut(items)) {
+                pairs.fill(example, &mut features);
+                self.add_bias_and_pairs(&features, scores);
+            }
         });
         Ok(out)
     }

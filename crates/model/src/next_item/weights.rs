@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use mmdlrm_kernels::InstructionSet;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::{Layout, NextItem, NextItemConfig};
+use super::{NextItem, NextItemConfig, NextItemLayout};
 use crate::weights::numbers;
 use crate::{Error, Result};
 
@@ -51,7 +51,7 @@ impl NextItem {
         config.validate()?;
         InstructionSet::in_use()?;
         let tensors = SafeTensors::deserialize(bytes)?;
-        let layout = Layout::new(&config);
+        let layout = NextItemLayout::new(&config);
         if layout.len > bytes.len() / size_of::<f32>() {
             let problem = format!("the configuration asks for {} numbers", layout.len);
             return Err(Error::Weights(format!(
