@@ -1,8 +1,23 @@
 //! Bags that many samples share: each is pooled once a batch.
 //!
 //! A user's history is the bag of all that user's samples, less the movie that a
-//! sample asks about; likewise a movie's audience. With `n` samples a bag, of `m`
-//! ids, that is `m + n` vectors to add, not `n · m`.
+//! sample asks about; likewise a movie's audience. With the vectors `v` and weights `w` of a
+//! bag's ids, and the shift `c`, left-out position `o` and share `f` of one of its samples,
+//!
+//! ```text
+//! W = Σ_p w_p·v_p     V = Σ_p v_p                  once a bag, [dim]
+//! x = f·(W + c·V − (w_o + c)·v_o)                  once a sample, [dim]
+//! ```
+//!
+//! and backwards, with the gradient `g` of each sample's `x`,
+//!
+//! ```text
+//! ∂L/∂W = Σ_samples f·g     ∂L/∂V = Σ_samples f·c·g     once a bag
+//! ∂L/∂v_p = w_p·∂L/∂W + ∂L/∂V                           once an id of a bag
+//! ∂L/∂v_o = −f·(w_o + c)·g                              once an id that a sample leaves out
+//! ```
+//!
+//! With `n` samples a bag, of `m` ids, that is `m + n` vectors to add, not `n · m`.
 
 use std::ops::Range;
 
@@ -28,9 +43,9 @@ pub struct SharedBags<'a> {
     pub offsets: &'a [u32],
     /// Ids of all bags.
     pub ids: &'a [u32],
-    /// One for each id; 1 where there are none.
+    /// A weight for each id; 1 where there are none.
     pub weights: Option<&'a [f32]>,
-    /// Added to the weights of a sample's bag, `[batch]`; 0 where there are none.
+    /// What each sample adds to the weights of its bag, `[batch]`; 0 where there are none.
     pub shifts: Option<&'a [f32]>,
     /// For each sample the position in [`Self::ids`] that it leaves out, `[batch]`,
     /// or [`Self::WHOLE`].
@@ -62,21 +77,21 @@ impl<'a> SharedBags<'a> {
         self.shifts.map_or(0.0, |shifts| shifts[sample])
     }
 
-    /// Position that a sample leaves out.
+    /// The position that a sample leaves out.
     #[inline]
     pub(crate) fn left_out(&self, sample: usize) -> Option<usize> {
         let position = self.left_out[sample];
         (position != Self::WHOLE).then_some(position as usize)
     }
 
-    /// Weight of what a sample leaves out.
+    /// Weight of what a sample leaves out, `w_o + c`.
     #[inline]
     pub(crate) fn weight_left_out(&self, sample: usize) -> f32 {
         let position = self.left_out[sample] as usize;
         self.weight(position) + self.shift(sample)
     }
 
-    /// What the sum for a sample is multiplied by.
+    /// What the sum for a sample is multiplied by, `f`.
     #[inline]
     pub(crate) fn share(&self, pooling: Pooling, sample: usize) -> f32 {
         let ids = self.span_of(self.bag_of[sample] as usize).len();
@@ -136,17 +151,17 @@ impl<'a> SharedBags<'a> {
     }
 }
 
-/// The sums over the bags of a table.
+/// The sums over the bags of a stored table.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedSums {
-    /// Times their weights, `[bags, dim]`.
+    /// Weighted sum of each bag, `W`, `[bags, dim]`.
     weighted: Vec<f32>,
-    /// As they are, where samples shift weights.
+    /// Plain sum of each bag, `V`, `[bags, dim]`; empty where samples shift no weights.
     plain: Vec<f32>,
 }
 
 impl SharedSums {
-    /// Adds up each bag; `values` is the table.
+    /// Sums each bag, `W` and `V`; `values` is the table.
     pub fn pool(&mut self, bags: &SharedBags, shape: &TableShape, values: &[f32]) {
         let (dim, length) = (shape.dim, bags.bags() * shape.dim);
         self.weighted.resize(length, 0.0);
@@ -192,7 +207,7 @@ impl SharedSums {
         });
     }
 
-    /// Writes the vector of a sample; `values` is the table.
+    /// Writes the vector of a sample, `x`; `values` is the table.
     #[inline]
     pub fn read(
         &self,
@@ -221,20 +236,85 @@ impl SharedSums {
     }
 }
 
-/// What the gradients of a table need when its bags are shared.
+/// What a batch asks a stored table's rows for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum SharedEntry {
+    /// An id of a bag, at a position of [`SharedBags::ids`].
+    Pooled { position: usize },
+    /// The id that a sample leaves out of its bag.
+    LeftOut { sample: usize },
+}
+
+/// The entries of shared bags and their numbers: those of the bags' ids come first, then those
+/// of the samples that leave one out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct SharedEntries {
+    /// Ids of all bags.
+    ids: usize,
+    /// Samples that leave an id out, ascending.
+    leaving: Vec<u32>,
+}
+
+impl SharedEntries {
+    /// Numbers the entries of `bags`.
+    pub fn number(&mut self, bags: &SharedBags) {
+        self.ids = bags.ids.len();
+        self.leaving.clear();
+        let samples = 0..bags.bag_of.len() as u32;
+        let leaving = samples.filter(|&sample| bags.left_out(sample as usize).is_some());
+        self.leaving.extend(leaving);
+    }
+
+    /// The entry of a number.
+    #[inline(always)]
+    pub fn get(&self, number: usize) -> SharedEntry {
+        match number.checked_sub(self.ids) {
+            None => SharedEntry::Pooled { position: number },
+            Some(place) => SharedEntry::LeftOut {
+                sample: self.leaving[place] as usize,
+            },
+        }
+    }
+
+    /// The id of each entry, in the order of their numbers.
+    fn ids<'a>(&'a self, bags: &'a SharedBags) -> impl Iterator<Item = u32> + 'a {
+        let left_out = self.leaving.iter();
+        let left_out = left_out.map(|&sample| bags.ids[bags.left_out[sample as usize] as usize]);
+        bags.ids.iter().copied().chain(left_out)
+    }
+
+    /// Samples that leave an id out, ascending.
+    #[cfg(feature = "candle")]
+    pub fn leaving(&self) -> &[u32] {
+        &self.leaving
+    }
+
+    /// Numbers of the entries of the bags' ids.
+    #[cfg(feature = "candle")]
+    pub fn pooled(&self) -> Range<usize> {
+        0..self.ids
+    }
+
+    /// Numbers of the entries of what samples leave out.
+    #[cfg(feature = "candle")]
+    pub fn left_out(&self) -> Range<usize> {
+        self.ids..self.ids + self.leaving.len()
+    }
+}
+
+/// What the gradients of a stored table need when its bags are shared.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct SharedGradients {
     /// The samples of each bag that has any.
     samples: Grouped,
-    /// Gradient of the weighted sum of each bag, `[bags, dim]`.
+    /// Gradient of each bag's weighted sum, `∂L/∂W`, `[bags, dim]`.
     weighted: Vec<f32>,
-    /// Gradient of the plain sum, where samples shift weights.
+    /// Gradient of each bag's plain sum, `∂L/∂V`, `[bags, dim]`; empty where samples shift no
+    /// weights.
     plain: Vec<f32>,
-    /// Bag of each id.
+    /// Bag of each position of [`SharedBags::ids`].
     bag_of: Vec<u32>,
-    /// Samples that leave an id out; they come behind the ids in the entries of
-    /// the table's rows.
-    leaving: Vec<u32>,
+    entries: SharedEntries,
 }
 
 impl SharedGradients {
@@ -246,18 +326,12 @@ impl SharedGradients {
     ) -> impl Iterator<Item = u32> + 'a {
         self.samples.sort(bags.bag_of.iter().copied().zip(0..));
         bags.write_bags(&mut self.bag_of);
-        self.leaving.clear();
-        let samples = 0..bags.bag_of.len() as u32;
-        let leaving = samples.filter(|&sample| bags.left_out(sample as usize).is_some());
-        self.leaving.extend(leaving);
-        let left_out = self.leaving.iter();
-        let left_out = left_out.map(|&sample| bags.ids[bags.left_out[sample as usize] as usize]);
-        let ids = bags.ids.iter().copied().chain(left_out);
-        ids.map(|id| shape.row_of.row(id))
+        self.entries.number(bags);
+        self.entries.ids(bags).map(|id| shape.row_of.row(id))
     }
 
-    /// Sums for each bag the gradients of its samples; `of_sample(s)` is the
-    /// gradient of the vector of sample `s`.
+    /// Sums for each bag the gradients of its samples, `∂L/∂W` and `∂L/∂V`; `of_sample(s)`
+    /// is the gradient of the vector of sample `s`, `g`.
     pub fn sum<'a>(
         &mut self,
         bags: &SharedBags,
@@ -301,7 +375,7 @@ impl SharedGradients {
         });
     }
 
-    /// Adds to the gradient of a row what it gets from an entry.
+    /// Adds to the gradient of a row what it gets from the entry of a number.
     #[inline(always)]
     pub fn add<'a>(
         &self,
@@ -311,17 +385,43 @@ impl SharedGradients {
         of_sample: impl Fn(usize) -> &'a [f32],
         out: &mut [f32],
     ) {
-        let dim = out.len();
-        let Some(leaving) = entry.checked_sub(bags.ids.len()) else {
-            let start = self.bag_of[entry] as usize * dim;
-            add_scaled(out, &self.weighted[start..start + dim], bags.weight(entry));
-            if !self.plain.is_empty() {
-                add_scaled(out, &self.plain[start..start + dim], 1.0);
+        match self.entries.get(entry) {
+            SharedEntry::Pooled { position } => {
+                let start = self.bag_of[position] as usize * out.len();
+                let sum = start..start + out.len();
+                add_scaled(out, &self.weighted[sum.clone()], bags.weight(position));
+                if !self.plain.is_empty() {
+                    add_scaled(out, &self.plain[sum], 1.0);
+                }
             }
-            return;
+            SharedEntry::LeftOut { sample } => {
+                let factor = bags.weight_left_out(sample) * bags.share(pooling, sample);
+                add_scaled(out, of_sample(sample), -factor);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_asked_for_by_its_bag_and_by_who_leaves_it_out() {
+        let whole = SharedBags::WHOLE;
+        let bags = SharedBags {
+            bag_of: &[0, 1, 1],
+            offsets: &[0, 2, 3],
+            ids: &[7, 8, 9],
+            weights: None,
+            shifts: None,
+            left_out: &[1, whole, 2],
         };
-        let sample = self.leaving[leaving] as usize;
-        let factor = bags.weight_left_out(sample) * bags.share(pooling, sample);
-        add_scaled(out, of_sample(sample), -factor);
+        let mut entries = SharedEntries::default();
+        entries.number(&bags);
+        assert_eq!(entries.ids(&bags).collect::<Vec<_>>(), [7, 8, 9, 8, 9]);
+        assert_eq!(entries.get(2), SharedEntry::Pooled { position: 2 });
+        assert_eq!(entries.get(3), SharedEntry::LeftOut { sample: 0 });
+        assert_eq!(entries.get(4), SharedEntry::LeftOut { sample: 2 });
     }
 }

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use candle_core::{D, DType, Tensor};
 
 use super::{DeviceDlrm, Touched};
@@ -6,10 +8,11 @@ use crate::interaction::pair;
 use crate::layout::Tower;
 use crate::lookup::Lookup;
 use crate::mlp::{Layer, Mlp};
+use crate::shared_bags::SharedEntries;
 use crate::{Bags, Batch, Result, SharedBags};
 
-/// What a pass over a batch leaves.
-pub(super) struct Pass {
+/// What the forward pass over a batch leaves.
+pub(super) struct Outputs {
     /// The top MLP's numbers, `[batch]`.
     pub last: Tensor,
     /// Penalties on weights and embeddings, where there are any.
@@ -22,7 +25,7 @@ impl DeviceDlrm {
         batch: &Batch,
         samples: usize,
         touched: &[Touched],
-    ) -> Result<Pass> {
+    ) -> Result<Outputs> {
         let (layout, config) = (&self.model.layout, &self.model.config);
         let width = config.dense_features();
         let dense = Tensor::from_slice(batch.dense, (samples, width), &self.device)?;
@@ -70,7 +73,7 @@ impl DeviceDlrm {
         if let Some(wide) = &layout.wide {
             last = (last + self.layer(wide, &interacted)?)?;
         }
-        Ok(Pass {
+        Ok(Outputs {
             last: last.squeeze(1)?,
             penalty,
         })
@@ -179,12 +182,14 @@ impl DeviceDlrm {
             let rows = values.len();
             Tensor::from_vec(values, (rows, 1), &self.device)
         };
-        let ids = bags.ids.len();
-        if ids == 0 {
+        if bags.ids.is_empty() {
             return Ok(zeros(samples)?);
         }
-        let entries = touched.values.index_select(&touched.places, 0)?;
-        let of_ids = entries.narrow(0, 0, ids)?;
+        let mut entries = SharedEntries::default();
+        entries.number(bags);
+        let rows = touched.values.index_select(&touched.places, 0)?;
+        let rows_of = |numbers: Range<usize>| rows.narrow(0, numbers.start, numbers.len());
+        let of_ids = rows_of(entries.pooled())?;
         let bag_of_ids = Tensor::new(bags.bag_of_ids(), &self.device)?;
         let bag_of = Tensor::new(bags.bag_of, &self.device)?;
         let sum = |of_ids: &Tensor| {
@@ -199,14 +204,12 @@ impl DeviceDlrm {
             let shifted = sum(&of_ids)?.broadcast_mul(&column(shifts.to_vec())?)?;
             vectors = (vectors + shifted)?;
         }
-        let leaving: Vec<u32> = (0..samples as u32)
-            .filter(|&sample| bags.left_out(sample as usize).is_some())
-            .collect();
+        let leaving = entries.leaving();
         if !leaving.is_empty() {
             let weights = leaving
                 .iter()
                 .map(|&sample| -bags.weight_left_out(sample as usize));
-            let left_out = entries.narrow(0, ids, leaving.len())?;
+            let left_out = rows_of(entries.left_out())?;
             let left_out = left_out.broadcast_mul(&column(weights.collect())?)?;
             let leaving = Tensor::new(leaving, &self.device)?;
             vectors = vectors.index_add(&leaving, &left_out, 0)?;

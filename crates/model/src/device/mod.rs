@@ -141,10 +141,10 @@ impl DeviceDlrm {
         let touched: Vec<Touched> = (0..self.tables.len())
             .map(|table| self.touch(batch, table))
             .collect::<Result<_>>()?;
-        let pass = self.forward(batch, samples, &touched)?;
-        let loss = loss.on_device(&pass.last, targets, &config.output)?;
+        let outputs = self.forward(batch, samples, &touched)?;
+        let loss = loss.on_device(&outputs.last, targets, &config.output)?;
         let mut objective = loss.clone();
-        if let Some(penalty) = pass.penalty {
+        if let Some(penalty) = outputs.penalty {
             objective = (objective + penalty)?;
         }
         let gradients = objective.backward()?;
