@@ -4,7 +4,7 @@
 //! products of a model's layers are too small to share.
 //!
 //! - [`Panels`] holds a right-hand side that is used many times, a layer's
-//!   weights, and [multiplies](Panels::multiply) rows by it: `out = A · B`. A
+//!   weights, and [multiplies](Panels::multiply) [`Rows`] by it: `out = A · B`. A
 //!   [`Finish`] adds a bias and applies an activation while the sums are in the
 //!   first-level cache.
 //! - [`add_transposed`] sums outer products, `out += Aᵀ · B`: a layer's weight
@@ -46,6 +46,7 @@
 mod elementary;
 mod half;
 mod instructions;
+mod multiply;
 mod outer;
 mod pairs;
 mod panels;
@@ -54,6 +55,7 @@ mod panels;
     reason = "a hint to the processor, measured in docs/benchmarks.md"
 )]
 mod prefetch;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -63,10 +65,12 @@ mod vectors;
 pub use elementary::{exp, ln};
 pub use half::widen_halves;
 pub use instructions::{InstructionSet, InstructionsError, dispatch};
+pub use multiply::{Finish, store};
 pub use outer::add_transposed;
 pub use pairs::pair_products;
-pub use panels::{Finish, Panels, copy_rows, store};
+pub use panels::Panels;
 pub use prefetch::prefetch;
+pub use rows::{RowMajor, Rows, copy_rows};
 pub use vectorize::vectorize;
 pub use vectors::{add_scaled, dot};
 

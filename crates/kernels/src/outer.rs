@@ -1,22 +1,32 @@
 use pulp::{Simd, WithSimd};
 
 use crate::instructions::dispatch;
-use crate::tile::{LINE, at_least, panel_registers, store_row, sums, tall, tiles};
+use crate::rows::Rows;
+use crate::tile::{
+    Addends, LINE, OfHeight, PanelColumns, at_least, panels, store_row, sums, tiles, with_height,
+};
 
-/// `out[m, n] += a[rows, m]ᵀ · B[rows, n]`: the gradient of a layer's weight,
-/// `a` being that of its outputs and `B` its inputs.
+/// `out[m, n] += A[rows, m]ᵀ · B[rows, n]`: the gradient of a layer's weight, `A` being that of
+/// its outputs and `B` its inputs.
 ///
-/// `b(row, from, values)` writes the numbers of a row of `B` from column `from`
-/// on, as many as there is room for; [`copy_rows`](crate::copy_rows) for a
-/// matrix that lies in memory. `scratch` is kept from one product to the next.
+/// `scratch` is kept from one product to the next.
 ///
 /// # Panics
 /// Where the lengths do not fit, or `b` panics;
 /// where [`InstructionSet::in_use`](crate::InstructionSet::in_use) is an error.
+///
+/// ```
+/// use mmdlrm_kernels::{add_transposed, copy_rows};
+///
+/// let (a, b) = ([1.0, 10.0], [2.0, 3.0, 4.0]);
+/// let mut out = [0.5; 6];
+/// add_transposed(&mut out, &a, copy_rows(&b, 3), (2, 3), &mut Vec::new());
+/// assert_eq!(out, [2.5, 3.5, 4.5, 20.5, 30.5, 40.5]);
+/// ```
 pub fn add_transposed(
     out: &mut [f32],
     a: &[f32],
-    b: impl Fn(usize, usize, &mut [f32]),
+    b: impl Rows,
     (m, n): (usize, usize),
     scratch: &mut Vec<f32>,
 ) {
@@ -44,7 +54,7 @@ pub(crate) struct AddTransposed<'a, B> {
     pub scratch: &'a mut Vec<f32>,
 }
 
-impl<B: Fn(usize, usize, &mut [f32])> WithSimd for AddTransposed<'_, B> {
+impl<B: Rows> WithSimd for AddTransposed<'_, B> {
     type Output = ();
 
     #[inline(always)]
@@ -53,72 +63,85 @@ impl<B: Fn(usize, usize, &mut [f32])> WithSimd for AddTransposed<'_, B> {
         let rows = self.a.len() / self.m;
         at_least(&mut scratch, rows * 2 * S::F32_LANES + LINE);
         let start = scratch.as_ptr().align_offset(64).min(LINE);
-        for column in (0..self.n).step_by(2 * S::F32_LANES) {
-            match panel_registers::<S>(column, self.n) {
-                1 => self.panel::<S, 1>(simd, column, &mut scratch[start..]),
-                _ => self.panel::<S, 2>(simd, column, &mut scratch[start..]),
+        for columns in panels::<S>(self.n) {
+            match columns.registers {
+                1 => self.add_panel::<S, 1>(simd, columns, &mut scratch[start..]),
+                _ => self.add_panel::<S, 2>(simd, columns, &mut scratch[start..]),
             }
         }
         *self.scratch = scratch;
     }
 }
 
-impl<B: Fn(usize, usize, &mut [f32])> AddTransposed<'_, B> {
-    /// `V` registers of columns from `column` on, of which some may not exist, for all rows of
-    /// `out`. Those of `B` are copied together first: rows a power of two apart would compete
-    /// for the same cache lines.
+impl<B: Rows> AddTransposed<'_, B> {
+    /// The columns of a panel of `V` registers, for all rows of `out`. Those of `B` are copied
+    /// together first: rows a power of two apart would compete for the same cache lines.
     #[inline(always)]
-    fn panel<S: Simd, const V: usize>(&mut self, simd: S, column: usize, panel: &mut [f32]) {
+    fn add_panel<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        columns: PanelColumns,
+        panel: &mut [f32],
+    ) {
         let (m, n) = (self.m, self.n);
         let padded = V * S::F32_LANES;
-        let width = padded.min(n - column);
+        let PanelColumns { first, count, .. } = columns;
         let panel = &mut panel[..self.a.len() / m * padded];
         for (row, out) in panel.chunks_exact_mut(padded).enumerate() {
-            if width == padded {
+            if count == padded {
                 // By code that knows the width.
-                (self.b)(row, column, &mut out[..padded]);
+                self.b.read(row, first, &mut out[..padded]);
             } else {
-                (self.b)(row, column, &mut out[..width]);
-                out[width..].fill(0.0);
+                self.b.read(row, first, &mut out[..count]);
+                out[count..].fill(0.0);
             }
         }
         let (b, _) = S::as_simd_f32s(panel).0.as_chunks::<V>();
         for (row, height) in tiles::<S, V>(m) {
-            let out = (&mut self.out[row * n + column..], n, width);
-            let a = &self.a[row..];
-            match height {
-                12 if tall::<S, V>() => tile::<S, V, 12>(simd, a, m, b, out),
-                10 if tall::<S, V>() => tile::<S, V, 10>(simd, a, m, b, out),
-                8 if tall::<S, V>() => tile::<S, V, 8>(simd, a, m, b, out),
-                6 => tile::<S, V, 6>(simd, a, m, b, out),
-                4 => tile::<S, V, 4>(simd, a, m, b, out),
-                2 => tile::<S, V, 2>(simd, a, m, b, out),
-                1 => tile::<S, V, 1>(simd, a, m, b, out),
-                _ => unreachable!("no tile has {height} rows"),
-            }
+            let tile = OuterTile {
+                a: &self.a[row..],
+                m,
+                b,
+                out: &mut self.out[row * n + first..],
+                n,
+                count,
+            };
+            with_height::<S, V>(simd, height, tile);
         }
     }
 }
 
-/// `R` rows of `V` registers of `out`, of which `width` floats exist.
-#[inline(always)]
-fn tile<S: Simd, const V: usize, const R: usize>(
-    simd: S,
-    a: &[f32],
+/// `out += Aᵀ · B`, of the rows of `out` in a tile.
+struct OuterTile<'a, S: Simd, const V: usize> {
+    /// `A` from the column on that makes the tile's first row.
+    a: &'a [f32],
     m: usize,
-    b: &[[S::f32s; V]],
-    (out, n, width): (&mut [f32], usize, usize),
-) {
-    let a = a.chunks(m).map(
-        #[inline(always)]
-        |a| {
-            let a = &a[..R];
+    b: &'a [[S::f32s; V]],
+    /// `out` from the tile's first number on.
+    out: &'a mut [f32],
+    n: usize,
+    /// Columns of `b` that exist in `out`.
+    count: usize,
+}
+
+impl<S: Simd, const V: usize> OfHeight<S, V> for OuterTile<'_, S, V> {
+    #[inline(always)]
+    fn run<const R: usize>(self, simd: S) {
+        let a = self.a.chunks(self.m).map(
             #[inline(always)]
-            move |r: usize| a[r]
-        },
-    );
-    let sums = sums::<S, V, R>(simd, a, b, &[]);
-    for (sums, out) in sums.iter().zip(out.chunks_mut(n)) {
-        store_row::<S, V>(simd, sums, None, true, &mut out[..width]);
+            |a| {
+                let a = &a[..R];
+                #[inline(always)]
+                move |r: usize| a[r]
+            },
+        );
+        let sums = sums::<S, V, R>(simd, a, self.b, &[]);
+        let addends = Addends {
+            bias: None,
+            out: true,
+        };
+        for (sums, out) in sums.iter().zip(self.out.chunks_mut(self.n)) {
+            store_row::<S, V>(simd, sums, addends, &mut out[..self.count]);
+        }
     }
 }

@@ -2,9 +2,10 @@
 
 use pulp::Simd;
 
+use crate::multiply::Multiply;
 use crate::outer::AddTransposed;
 use crate::pairs::PairProducts;
-use crate::panels::{LONGEST, Multiply, copy};
+use crate::panels::LONGEST;
 use crate::{Finish, Panels, copy_rows, dot, store};
 
 fn jumble(count: usize, seed: usize) -> Vec<f32> {
@@ -86,7 +87,7 @@ fn check_multiply(simd: impl Simd, shape: (usize, usize, usize)) {
     ) {
         let (a, b) = (jumble(rows * k, 1), jumble(k * n, 2));
         let mut panels = Panels::default();
-        panels.fill_panels::<S>(k, n, |place, out, width| copy((&b, n), place, out, width));
+        panels.fill_panels::<S>(copy_rows(&b, n), k, n);
         simd.vectorize(Multiply {
             panels: &panels,
             a: copy_rows(&a, k),

@@ -45,11 +45,53 @@ pub(crate) fn at_least(scratch: &mut Vec<f32>, length: usize) {
     }
 }
 
-/// Width of the panel that begins at `column` of `n`, in registers: the last
-/// may be narrow.
+/// The columns of a panel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PanelColumns {
+    pub first: usize,
+    /// Columns that exist: fewer than the panel has room for, in a last one.
+    pub count: usize,
+    /// Registers that the panel is wide, one or two.
+    pub registers: usize,
+}
+
+/// Panels of a matrix of `n` columns, two registers wide; of the last, one is enough where no
+/// more columns are left.
 #[inline(always)]
-pub(crate) fn panel_registers<S: Simd>(column: usize, n: usize) -> usize {
-    if n - column <= S::F32_LANES { 1 } else { 2 }
+pub(crate) fn panels<S: Simd>(n: usize) -> impl Iterator<Item = PanelColumns> {
+    let firsts = (0..n).step_by(2 * S::F32_LANES);
+    firsts.map(
+        #[inline(always)]
+        move |first| PanelColumns {
+            first,
+            count: (2 * S::F32_LANES).min(n - first),
+            registers: if n - first <= S::F32_LANES { 1 } else { 2 },
+        },
+    )
+}
+
+/// What is done with a tile, compiled for its height: `R` rows times a panel of `V` registers.
+pub(crate) trait OfHeight<S: Simd, const V: usize> {
+    fn run<const R: usize>(self, simd: S);
+}
+
+/// Runs `work` on a tile of one of the heights that [`tiles`] gives.
+#[inline(always)]
+pub(crate) fn with_height<S: Simd, const V: usize>(
+    simd: S,
+    height: usize,
+    work: impl OfHeight<S, V>,
+) {
+    match height {
+        12 if tall::<S, V>() => work.run::<12>(simd),
+        10 if tall::<S, V>() => work.run::<10>(simd),
+        8 if tall::<S, V>() => work.run::<8>(simd),
+        6 => work.run::<6>(simd),
+        4 => work.run::<4>(simd),
+        2 => work.run::<2>(simd),
+        1 => work.run::<1>(simd),
+        _ => unreachable!("no tile has {height} rows"),
+    }
 }
 
 /// Steps of an inner product between two requests for what is needed next.
@@ -125,29 +167,43 @@ pub(crate) fn sums<S: Simd, const V: usize, const R: usize>(
     sums
 }
 
-/// Writes as many sums of a tile's row as `out` has room for: `sums + bias + out`, the last only
-/// if `add`.
+/// What is added to a row of sums before it is stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Addends<'a> {
+    /// As long as the row.
+    pub bias: Option<&'a [f32]>,
+    /// Whether what `out` holds is added.
+    pub out: bool,
+}
+
+impl Addends<'_> {
+    pub const NONE: Self = Self {
+        bias: None,
+        out: false,
+    };
+}
+
+/// `out = sums + addends`: as many sums of a tile's row as `out` has room for.
 #[inline(always)]
 pub(crate) fn store_row<S: Simd, const V: usize>(
     simd: S,
     sums: &[S::f32s; V],
-    bias: Option<&[f32]>,
-    add: bool,
+    addends: Addends<'_>,
     out: &mut [f32],
 ) {
     if out.len() == V * S::F32_LANES {
-        let bias = bias.map(|bias| S::as_simd_f32s(bias).0);
+        let bias = addends.bias.map(|bias| S::as_simd_f32s(bias).0);
         let out = S::as_mut_simd_f32s(out).0;
         for v in 0..V {
             let bias = bias.map(|bias| bias[v]);
-            out[v] = added(simd, sums[v], bias, add.then_some(out[v]));
+            out[v] = added(simd, sums[v], bias, addends.out.then_some(out[v]));
         }
     } else {
         for (v, out) in out.chunks_mut(S::F32_LANES).enumerate() {
             let from = v * S::F32_LANES;
-            let bias = bias.map(|bias| &bias[from..from + out.len()]);
+            let bias = addends.bias.map(|bias| &bias[from..from + out.len()]);
             let bias = bias.map(|bias| simd.partial_load_f32s(bias));
-            let before = add.then(|| simd.partial_load_f32s(out));
+            let before = addends.out.then(|| simd.partial_load_f32s(out));
             let sum = added(simd, sums[v], bias, before);
             simd.partial_store_f32s(out, sum);
         }

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::ops::Range;
 
 use crate::config::{Interaction, Side};
-use crate::forward::{PIECE, Piece, Run};
+use crate::forward::{PIECE, Pass, PieceBuffers};
 use crate::interaction::pair;
 use crate::mlp::MlpBuffers;
 use crate::{Batch, Dlrm, Error, Predictor, Result};
@@ -118,10 +118,10 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
         let width = model.layout.top_width;
         let mut mean = vec![0f32; width];
         let mut samples = 0;
-        self.for_each_piece(background, |run, range, piece| {
+        self.for_each_piece(background, |pass, range, piece| {
             samples += range.len();
-            run.fill_top_input(range, piece);
-            for row in run.top_input(piece).chunks_exact(width) {
+            pass.fill_top_input(range, piece);
+            for row in pass.top_input(piece).chunks_exact(width) {
                 mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
             }
         })?;
@@ -136,9 +136,9 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
 
         let parts = model.parts();
         let (mut found, mut buffers) = (Vec::new(), MlpBuffers::default());
-        self.for_each_piece(batch, |run, range, piece| {
-            run.fill_top_input(range, piece);
-            for row in run.top_input(piece).chunks_exact(width) {
+        self.for_each_piece(batch, |pass, range, piece| {
+            pass.fill_top_input(range, piece);
+            for row in pass.top_input(piece).chunks_exact(width) {
                 let mut rows = row.to_vec();
                 for part in &parts {
                     let start = rows.len();
@@ -148,7 +148,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
                     }
                 }
                 let mut predictions = vec![0.0; 1 + parts.len()];
-                run.forward_top(&rows, predictions.len(), &mut buffers, None);
+                pass.forward_top(&rows, predictions.len(), &mut buffers, None);
                 model.write_predictions(buffers.last_output(), &mut predictions);
                 let whole = predictions[0];
                 found.extend(predictions[1..].iter().map(|without| whole - without));
@@ -173,8 +173,8 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
             .map(|(slot, _)| slot)
             .collect();
         let mut vectors = Vec::new();
-        self.for_each_piece(batch, |run, range, piece| {
-            run.fill_rows(range, piece);
+        self.for_each_piece(batch, |pass, range, piece| {
+            pass.fill_rows(range, piece);
             for row in piece.rows.chunks_exact(model.layout.row_width) {
                 let wanted = slots.iter().flat_map(|slot| &row[(*slot).clone()]);
                 vectors.extend(wanted);
@@ -186,15 +186,15 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     fn for_each_piece(
         &self,
         batch: &Batch,
-        mut with: impl FnMut(&Run, Range<usize>, &mut Piece),
+        mut with: impl FnMut(&Pass, Range<usize>, &mut PieceBuffers),
     ) -> Result<()> {
         let samples = self.check(batch)?;
         let mut sums = Vec::new();
         self.model().pool_shared(batch, None, &mut sums);
-        let run = self.run(batch, &sums);
-        let mut piece = Piece::default();
+        let pass = self.pass(batch, &sums);
+        let mut piece = PieceBuffers::default();
         for start in (0..samples).step_by(PIECE) {
-            with(&run, start..samples.min(start + PIECE), &mut piece);
+            with(&pass, start..samples.min(start + PIECE), &mut piece);
         }
         Ok(())
     }

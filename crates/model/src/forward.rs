@@ -2,17 +2,18 @@
 
 use std::ops::Range;
 
-use mmdlrm_kernels::copy_rows;
+use mmdlrm_kernels::{Rows, copy_rows};
 use rayon::prelude::*;
 
 use crate::config::Side;
 use crate::dropout::Dropout;
 use crate::embedding_bag::BagReader;
 use crate::layout::Layout;
-use crate::mlp::{MlpBuffers, PackedLayer, PackedMlp};
+use crate::lookup::Lookup;
+use crate::mlp::{Layer, MlpBuffers, MlpPass, PackedLayer, PackedMlp};
 use crate::per_thread::PerThread;
 use crate::shared_bags::SharedSums;
-use crate::towers::{TowerRun, Towered};
+use crate::towers::{TowerPass, Towered};
 use crate::{Bags, Batch, Dlrm, Vectors};
 
 /// Samples that one thread takes through the model at a time: small enough
@@ -56,15 +57,15 @@ impl Packed {
 
 /// Buffers of one piece, reused from piece to piece.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Piece {
+pub(crate) struct PieceBuffers {
     /// One a bottom MLP.
     pub bottoms: Vec<MlpBuffers>,
     /// The vectors of each sample side by side, `[piece, row_width]`.
     pub rows: Vec<f32>,
-    /// What they interact to, `[piece, interaction_width]`.
+    /// What the vectors interact to, `[piece, interaction_width]`.
     pub interacted: Vec<f32>,
-    /// The same with the dense features behind, where a wide layer reads them,
-    /// `[piece, top_width]`.
+    /// What the vectors interact to and the dense features, side by side, where a wide
+    /// layer reads both, `[piece, top_width]`.
     pub widened: Vec<f32>,
     pub top: MlpBuffers,
     pub scratch: Vec<f32>,
@@ -74,23 +75,65 @@ pub(crate) struct Piece {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Prepared {
     pub packed: Packed,
+    /// One a modality.
     pub towered: Vec<Towered>,
+    /// Sums over shared bags, one a stored table.
     pub sums: Vec<SharedSums>,
 }
 
-/// What the passes over a batch read.
+/// A pass over a batch, forwards or backwards, a piece after another: all that it reads.
 #[derive(Clone, Copy)]
-pub(crate) struct Run<'a> {
+pub(crate) struct Pass<'a> {
     pub model: &'a Dlrm,
     pub packed: &'a Packed,
     pub batch: &'a Batch<'a>,
+    /// One a modality.
     pub towered: &'a [Towered],
-    /// Sums over shared bags, one a table.
+    /// Sums over shared bags, one a stored table.
     pub sums: &'a [SharedSums],
     pub dropout: Option<Dropout>,
     /// The side whose vectors are filled in, the others being 0; all where
     /// there is none.
     pub only: Option<Side>,
+}
+
+impl Prepared {
+    /// A pass that predicts: nothing is dropped.
+    pub fn pass<'a>(
+        &'a self,
+        model: &'a Dlrm,
+        batch: &'a Batch<'a>,
+        only: Option<Side>,
+    ) -> Pass<'a> {
+        Pass {
+            model,
+            packed: &self.packed,
+            batch,
+            towered: &self.towered,
+            sums: &self.sums,
+            dropout: None,
+            only,
+        }
+    }
+}
+
+/// The columns of the dense features that a bottom MLP reads, `[samples, columns]`.
+#[derive(Clone, Copy)]
+pub(crate) struct DenseColumns<'a> {
+    /// All dense features from the first sample at hand on, `[samples, width]`.
+    dense: &'a [f32],
+    width: usize,
+    columns: &'a [usize],
+}
+
+impl Rows for DenseColumns<'_> {
+    #[inline(always)]
+    fn read(&self, row: usize, from: usize, out: &mut [f32]) {
+        let row = &self.dense[row * self.width..][..self.width];
+        for (out, &column) in out.iter_mut().zip(&self.columns[from..]) {
+            *out = row[column];
+        }
+    }
 }
 
 impl Dlrm {
@@ -160,17 +203,17 @@ impl Dlrm {
         let towered = towered.par_iter_mut().enumerate();
         towered.for_each(|(number, towered)| {
             let vectors = batch.modalities[number].vectors;
-            towered.run(self.tower_run(vectors, packed, number), buffers);
+            towered.run(self.tower_pass(vectors, packed, number), buffers);
         });
     }
 
-    pub(crate) fn tower_run<'a>(
+    pub(crate) fn tower_pass<'a>(
         &'a self,
         vectors: Vectors<'a>,
         packed: &'a Packed,
         number: usize,
-    ) -> TowerRun<'a> {
-        TowerRun {
+    ) -> TowerPass<'a> {
+        TowerPass {
             tower: &self.layout.towers[number],
             packed: &packed.towers[number],
             parameters: &self.parameters.dense,
@@ -187,10 +230,10 @@ impl Dlrm {
     }
 }
 
-impl Run<'_> {
+impl Pass<'_> {
     /// Runs samples `range` of a checked batch through the model;
     /// `piece.top.last_output()` is one number a sample.
-    pub fn forward_piece(&self, range: Range<usize>, piece: &mut Piece) {
+    pub fn forward_piece(&self, range: Range<usize>, piece: &mut PieceBuffers) {
         self.fill_top_input(range.clone(), piece);
         let dropout = self.dropout.map(|dropout| dropout.from(range.start));
         let mut top = std::mem::take(&mut piece.top);
@@ -199,7 +242,7 @@ impl Run<'_> {
     }
 
     /// From samples `range` to what the top MLP reads.
-    pub fn fill_top_input(&self, range: Range<usize>, piece: &mut Piece) {
+    pub fn fill_top_input(&self, range: Range<usize>, piece: &mut PieceBuffers) {
         self.fill_rows(range.clone(), piece);
         self.interact(piece);
         if self.model.layout.wide.is_some() {
@@ -208,7 +251,7 @@ impl Run<'_> {
     }
 
     /// What the top MLP reads, `[piece, top_width]`.
-    pub fn top_input<'p>(&self, piece: &'p Piece) -> &'p [f32] {
+    pub fn top_input<'p>(&self, piece: &'p PieceBuffers) -> &'p [f32] {
         match self.model.layout.wide {
             Some(_) => &piece.widened,
             None => &piece.interacted,
@@ -227,21 +270,15 @@ impl Run<'_> {
         let Dlrm {
             layout, parameters, ..
         } = self.model;
-        layout.top.forward(
-            &self.packed.top,
-            &parameters.dense,
-            copy_rows(input, layout.top_width),
-            rows,
-            buffers,
-            dropout,
-        );
+        let rows_of_input = copy_rows(input, layout.top_width);
+        self.top(dropout).forward(rows_of_input, rows, buffers);
         if let Some(wide) = &layout.wide {
             wide.add_to_one(&parameters.dense, input, buffers.last_output_mut());
         }
     }
 
     /// Puts the dense features of samples `range` behind what interacted.
-    fn widen(&self, range: Range<usize>, piece: &mut Piece) {
+    fn widen(&self, range: Range<usize>, piece: &mut PieceBuffers) {
         let layout = &self.model.layout;
         let width = layout.top_width - layout.interaction_width;
         let interacted = piece.interacted.chunks_exact(layout.interaction_width);
@@ -254,7 +291,7 @@ impl Run<'_> {
     }
 
     /// From rows of vectors to what they interact to.
-    pub fn interact(&self, piece: &mut Piece) {
+    pub fn interact(&self, piece: &mut PieceBuffers) {
         let layout = &self.model.layout;
         let rows = piece.rows.len() / layout.row_width;
         piece
@@ -265,7 +302,7 @@ impl Run<'_> {
     }
 
     /// The vectors of the samples `range`.
-    pub fn fill_rows(&self, range: Range<usize>, piece: &mut Piece) {
+    pub fn fill_rows(&self, range: Range<usize>, piece: &mut PieceBuffers) {
         let width = self.model.layout.row_width;
         piece.rows.resize(range.len() * width, 0.0);
         self.fill_bottoms(range.clone(), piece);
@@ -277,34 +314,43 @@ impl Run<'_> {
         self.only.is_none_or(|only| only == side)
     }
 
-    /// The columns of the dense features that a bottom MLP reads, for its first
-    /// layer.
-    pub fn dense_input(
-        &self,
-        bottom: usize,
-        first: usize,
-    ) -> impl Fn(usize, usize, &mut [f32]) + Copy {
-        let columns = &self.model.config.bottoms[bottom].columns;
-        let width = self.model.config.dense_features();
-        let dense = self.batch.dense;
-        move |row, from, out| {
-            let row = &dense[(first + row) * width..(first + row + 1) * width];
-            for (out, &column) in out.iter_mut().zip(&columns[from..]) {
-                *out = row[column];
-            }
+    /// A bottom MLP.
+    pub fn bottom(&self, number: usize, dropout: Option<Dropout>) -> MlpPass<'_> {
+        MlpPass {
+            mlp: &self.model.layout.bottoms[number],
+            packed: &self.packed.bottoms[number],
+            parameters: &self.model.parameters.dense,
+            dropout,
         }
     }
 
-    fn fill_bottoms(&self, range: Range<usize>, piece: &mut Piece) {
-        let Dlrm {
-            layout,
-            parameters,
-            config,
-        } = self.model;
+    /// The top MLP.
+    pub fn top(&self, dropout: Option<Dropout>) -> MlpPass<'_> {
+        MlpPass {
+            mlp: &self.model.layout.top,
+            packed: &self.packed.top,
+            parameters: &self.model.parameters.dense,
+            dropout,
+        }
+    }
+
+    /// What a bottom MLP reads, from sample `first` on.
+    pub fn bottom_input(&self, bottom: usize, first: usize) -> DenseColumns<'_> {
+        let width = self.model.config.dense_features();
+        DenseColumns {
+            dense: &self.batch.dense[first * width..],
+            width,
+            columns: &self.model.config.bottoms[bottom].columns,
+        }
+    }
+
+    fn fill_bottoms(&self, range: Range<usize>, piece: &mut PieceBuffers) {
+        let Dlrm { layout, config, .. } = self.model;
         piece
             .bottoms
             .resize_with(layout.bottoms.len(), MlpBuffers::default);
-        for (number, mlp) in layout.bottoms.iter().enumerate() {
+        let dropout = self.dropout.map(|dropout| dropout.from(range.start));
+        for number in 0..layout.bottoms.len() {
             let columns = layout.slots[number].clone();
             let rows = piece.rows.chunks_exact_mut(layout.row_width);
             if !self.wants(config.bottoms[number].side) {
@@ -312,15 +358,9 @@ impl Run<'_> {
                 continue;
             }
             let buffers = &mut piece.bottoms[number];
-            let dropout = self.dropout.map(|dropout| dropout.from(range.start));
-            mlp.forward(
-                &self.packed.bottoms[number],
-                &parameters.dense,
-                self.dense_input(number, range.start),
-                range.len(),
-                buffers,
-                dropout,
-            );
+            let input = self.bottom_input(number, range.start);
+            self.bottom(number, dropout)
+                .forward(input, range.len(), buffers);
             let vectors = buffers.last_output().chunks_exact(columns.len());
             for (row, vector) in rows.zip(vectors) {
                 row[columns.clone()].copy_from_slice(vector);
@@ -328,65 +368,75 @@ impl Run<'_> {
         }
     }
 
-    fn fill_bags(&self, range: Range<usize>, piece: &mut Piece) {
-        let Dlrm {
-            layout,
-            parameters,
-            config,
-        } = self.model;
+    fn fill_bags(&self, range: Range<usize>, piece: &mut PieceBuffers) {
+        let Dlrm { layout, config, .. } = self.model;
         let width = layout.row_width;
         for (number, lookup) in layout.lookups.iter().enumerate() {
-            let rows = piece.rows.chunks_exact_mut(width);
             if !self.wants(config.tables[number].side) {
+                let rows = piece.rows.chunks_exact_mut(width);
                 rows.for_each(|row| row[lookup.slot.clone()].fill(0.0));
                 continue;
             }
-            if let Bags::Given {
-                vectors,
-                rows: given,
-            } = &self.batch.bags[number]
-            {
-                let vectors = |row: u32| &vectors[row as usize * config.dim..][..config.dim];
-                for (row, &given) in rows.zip(&given[range.clone()]) {
-                    // Nothing is pooled.
-                    row[lookup.pooled.clone()].fill(0.0);
-                    row[lookup.slot.clone()].copy_from_slice(vectors(given));
-                }
+            if let Bags::Given { vectors, rows } = &self.batch.bags[number] {
+                self.fill_given(lookup, vectors, &rows[range.clone()], &mut piece.rows);
                 continue;
             }
-            let reader = self.reader(number);
-            for (row, sample) in rows.zip(range.clone()) {
-                let ahead = sample + PREFETCH;
-                for table in lookup.tables.clone() {
-                    let shape = &layout.tables[table];
-                    if ahead < range.end {
-                        reader.prefetch(table, shape, ahead);
-                    }
-                    reader.pool(table, shape, sample, &mut row[shape.columns.clone()]);
-                }
-            }
+            self.pool(number, range.clone(), &mut piece.rows);
             if lookup.is_plain() {
                 continue;
             }
             lookup.combine(&layout.tables, &mut piece.rows, width);
             if let Some(layer) = &lookup.projection {
-                project(
-                    &piece.rows,
-                    width,
-                    lookup.pooled.clone(),
-                    &mut piece.scratch,
-                );
-                let (input, products) = (&piece.scratch, &mut Vec::new());
-                layer.forward(
-                    &self.packed.projections[number],
-                    &parameters.dense,
-                    copy_rows(input, layer.inputs),
-                    range.len(),
-                    (&mut piece.rows[lookup.slot.start..], width),
-                    products,
-                );
+                self.project(number, layer, piece);
             }
         }
+    }
+
+    /// Writes vectors that are given in place of a table's.
+    fn fill_given(&self, lookup: &Lookup, vectors: &[f32], given: &[u32], rows: &mut [f32]) {
+        let dim = self.model.config.dim;
+        let rows = rows.chunks_exact_mut(self.model.layout.row_width);
+        for (row, &given) in rows.zip(given) {
+            // Nothing is pooled.
+            row[lookup.pooled.clone()].fill(0.0);
+            let vector = &vectors[given as usize * dim..][..dim];
+            row[lookup.slot.clone()].copy_from_slice(vector);
+        }
+    }
+
+    /// Pools the bags of the samples `range`, of each stored table of a lookup.
+    fn pool(&self, number: usize, range: Range<usize>, rows: &mut [f32]) {
+        let layout = &self.model.layout;
+        let (lookup, reader) = (&layout.lookups[number], self.reader(number));
+        let rows = rows.chunks_exact_mut(layout.row_width);
+        for (row, sample) in rows.zip(range.clone()) {
+            let ahead = sample + PREFETCH;
+            for table in lookup.tables.clone() {
+                let shape = &layout.tables[table];
+                if ahead < range.end {
+                    reader.prefetch(table, shape, ahead);
+                }
+                reader.pool(table, shape, sample, &mut row[shape.columns.clone()]);
+            }
+        }
+    }
+
+    /// Takes the pooled vectors of a lookup through its projection.
+    fn project(&self, number: usize, layer: &Layer, piece: &mut PieceBuffers) {
+        let Dlrm {
+            layout, parameters, ..
+        } = self.model;
+        let (lookup, width) = (&layout.lookups[number], layout.row_width);
+        let PieceBuffers { rows, scratch, .. } = piece;
+        copy_columns(rows, width, lookup.pooled.clone(), scratch);
+        layer.forward(
+            &self.packed.projections[number],
+            &parameters.dense,
+            copy_rows(scratch, layer.inputs),
+            rows.len() / width,
+            (&mut rows[lookup.slot.start..], width),
+            &mut Vec::new(),
+        );
     }
 
     pub fn reader(&self, table: usize) -> BagReader<'_> {
@@ -398,7 +448,7 @@ impl Run<'_> {
         }
     }
 
-    fn fill_modalities(&self, range: Range<usize>, piece: &mut Piece) {
+    fn fill_modalities(&self, range: Range<usize>, piece: &mut PieceBuffers) {
         let Dlrm {
             layout,
             parameters,
@@ -420,7 +470,7 @@ impl Run<'_> {
 }
 
 /// Copies some columns of rows one after another.
-pub(crate) fn project(rows: &[f32], width: usize, columns: Range<usize>, out: &mut Vec<f32>) {
+pub(crate) fn copy_columns(rows: &[f32], width: usize, columns: Range<usize>, out: &mut Vec<f32>) {
     out.clear();
     for row in rows.chunks_exact(width) {
         out.extend_from_slice(&row[columns.clone()]);

@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use mmdlrm_kernels::add_scaled;
 use rayon::prelude::*;
 
-use crate::forward::{PIECE, Run};
+use crate::forward::{PIECE, Pass};
 use crate::gradients::Scratch;
 use crate::input::{finite, same};
 use crate::mlp::Sums;
@@ -70,7 +70,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
         })?;
         let mut sums = Vec::new();
         model.pool_shared(batch, None, &mut sums);
-        let run = self.run(batch, &sums);
+        let pass = self.pass(batch, &sums);
         let scratch = PerThread::new();
         let pieces = (0..samples).into_par_iter().step_by(PIECE);
         let pieces: Vec<(f64, Vec<f32>)> = pieces
@@ -78,7 +78,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
                 let targets = &targets[start..samples.min(start + PIECE)];
                 let share = 1.0 / samples as f32;
                 scratch
-                    .with(|buffers| run.given_piece(number, start, targets, loss, share, buffers))
+                    .with(|buffers| pass.given_piece(number, start, targets, loss, share, buffers))
             })
             .collect();
         // In the order of the samples, whatever thread they were on.
@@ -105,7 +105,7 @@ struct Buffers {
     dense: Vec<f32>,
 }
 
-impl Run<'_> {
+impl Pass<'_> {
     /// The sum of the losses of a piece, and the gradient of the vector that each of its
     /// samples is given for table `number`, `[piece, dim]`.
     fn given_piece(

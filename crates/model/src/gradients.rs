@@ -1,6 +1,15 @@
-//! One training step's gradients, by explicit backward passes.
+//! One training step's gradients, by explicit backward passes, in three stages.
 //!
-//! The batch is cut into parts, each into pieces that fit a core's cache; a piece
+//! 1. [`prepare_step`](Dlrm::prepare_step): weights are packed, ids sorted by row, towers run on
+//!    the distinct vectors of each modality, shared bags pooled.
+//! 2. [`run_parts`](Pass::run_parts): samples go forwards and backwards through everything but
+//!    towers and tables. What comes of it is `∂L/∂row` of each sample, `row` being its vectors
+//!    side by side, and the gradients of all parameters but the towers'.
+//! 3. [`towers_backward`](Pass::towers_backward), [`collect_rows`](Pass::collect_rows): the rows'
+//!    gradients are summed by distinct vector and taken back through the towers, and summed by
+//!    the rows of the tables.
+//!
+//! In the second the batch is cut into parts, each into pieces that fit a core's cache; a piece
 //! goes forwards and backwards before the next begins. Threads take parts as
 //! they come, each part has sums of its own, and these are added up in order, a
 //! [wave](crate::waves) of parts at a time: the same seed gives the same bits,
@@ -13,11 +22,10 @@ use rayon::prelude::*;
 
 use crate::dropout::{DEFAULT_SEED, Dropout};
 use crate::embedding_bag::RowGradients;
-use crate::forward::{PIECE, Packed, Piece, Run, project};
+use crate::forward::{PIECE, Pass, PieceBuffers, Prepared, copy_columns};
 use crate::input::{finite, same};
-use crate::mlp::{MlpBuffers, Sums};
+use crate::mlp::{Layer, MlpBuffers, Sums};
 use crate::per_thread::PerThread;
-use crate::shared_bags::SharedSums;
 use crate::towers::Towered;
 use crate::waves::{add_in_order, wave};
 use crate::{Batch, Dlrm, ModalityInput, Objective, Result};
@@ -35,10 +43,10 @@ const WAVE: usize = 24;
 /// pass it to every step.
 #[derive(Debug)]
 pub struct Gradients {
-    /// Of [`Parameters::dense`](crate::Parameters::dense).
+    /// Gradients of [`Parameters::dense`](crate::Parameters::dense).
     pub dense: Vec<f32>,
-    /// Of each of [`Parameters::tables`](crate::Parameters::tables), by the rows
-    /// touched.
+    /// Gradients of each of [`Parameters::tables`](crate::Parameters::tables), by the
+    /// rows touched.
     pub tables: Vec<RowGradients>,
     /// Number of the next step, which with [`Self::seed`] decides what dropout
     /// drops; it rises by one with each.
@@ -70,24 +78,22 @@ impl Gradients {
 /// What is of no account once a step's gradients are computed.
 #[derive(Debug, Default)]
 struct Buffers {
-    /// Of a wave.
-    parts: Vec<Part>,
+    prepared: Prepared,
+    /// Sums of each part of a wave.
+    parts: Vec<PartSums>,
     tower_parts: Vec<TowerPart>,
-    /// Sums of the tower parts of a wave.
+    /// Sums of each tower part of a wave.
     tower_sums: Vec<Vec<f32>>,
     /// Gradient of the row of each sample, `[batch, row_width]`.
     rows: Vec<f32>,
     scratch: PerThread<Scratch>,
     tower_buffers: PerThread<MlpBuffers>,
-    towered: Vec<Towered>,
-    sums: Vec<SharedSums>,
-    packed: Packed,
 }
 
-/// Sums of [`PART`] samples.
+/// Sums over the samples of a part, [`PART`] at most.
 #[derive(Debug, Default)]
-struct Part {
-    /// Of all parameters but the towers'.
+struct PartSums {
+    /// Gradients of all parameters but the towers'.
     dense: Vec<f32>,
     loss: f64,
 }
@@ -96,13 +102,14 @@ struct Part {
 #[derive(Debug)]
 struct TowerPart {
     modality: usize,
+    /// Places of the vectors among the distinct ones.
     places: Range<usize>,
 }
 
 /// What a thread works with.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    pub piece: Piece,
+    pub piece: PieceBuffers,
     interaction_gradient: Vec<f32>,
 }
 
@@ -143,23 +150,57 @@ impl Dlrm {
             buffers,
         } = gradients;
         let Buffers {
+            prepared,
             parts,
             tower_parts,
             tower_sums,
             rows,
             scratch,
             tower_buffers,
-            towered,
-            sums,
-            packed,
         } = buffers;
-        let layout = &self.layout;
-        tables.resize_with(layout.tables.len(), RowGradients::default);
         scratch.fit();
         tower_buffers.fit();
-        // Few stages: each that threads wait for costs some tens of microseconds.
+        self.prepare_step(batch, tables, prepared, tower_buffers);
+        let pass = Pass {
+            dropout: Dropout::new(self.config.dropout, *seed, *step),
+            ..prepared.pass(self, batch, None)
+        };
+        *step += 1;
+
+        let layout = &self.layout;
+        rows.resize(samples * layout.row_width, 0.0);
+        dense.clear();
+        dense.resize(layout.dense_length, 0.0);
+        let (before_towers, of_towers) = dense.split_at_mut(layout.towers_start);
+        let sum = pass.run_parts(targets, loss, rows, parts, before_towers, scratch);
+
+        cut_towers(pass.towered, tower_parts);
         rayon::join(
-            || packed.pack(layout, &self.parameters.dense),
+            || pass.towers_backward(rows, tower_parts, tower_sums, tower_buffers, of_towers),
+            || pass.collect_rows(rows, tables),
+        );
+        self.add_l2(dense);
+        // Nothing is the mean over no samples.
+        Ok(sum / samples.max(1) as f64)
+    }
+
+    /// What a step computes before any sample goes through the model. Few stages: each that
+    /// threads wait for costs some tens of microseconds.
+    fn prepare_step(
+        &self,
+        batch: &Batch,
+        tables: &mut Vec<RowGradients>,
+        prepared: &mut Prepared,
+        tower_buffers: &PerThread<MlpBuffers>,
+    ) {
+        let Prepared {
+            packed,
+            towered,
+            sums,
+        } = prepared;
+        tables.resize_with(self.layout.tables.len(), RowGradients::default);
+        rayon::join(
+            || packed.pack(&self.layout, &self.parameters.dense),
             || {
                 rayon::join(
                     || self.sort_rows(batch, tables),
@@ -171,31 +212,9 @@ impl Dlrm {
             || self.run_towers(batch, packed, towered, tower_buffers),
             || self.pool_shared(batch, None, sums),
         );
-        let run = Run {
-            model: self,
-            packed,
-            batch,
-            towered,
-            sums,
-            dropout: Dropout::new(self.config.dropout, *seed, *step),
-            only: None,
-        };
-        *step += 1;
-        rows.resize(samples * layout.row_width, 0.0);
-        dense.clear();
-        dense.resize(layout.dense_length, 0.0);
-        let (of_rest, of_towers) = dense.split_at_mut(layout.towers_start);
-        let sum = run.run_parts(targets, loss, rows, parts, of_rest, scratch);
-        cut_towers(towered, tower_parts);
-        rayon::join(
-            || run.towers_backward(rows, tower_parts, tower_sums, tower_buffers, of_towers),
-            || run.collect_rows(rows, tables),
-        );
-        self.add_l2(dense);
-        // Nothing is the mean over no samples.
-        Ok(sum / samples.max(1) as f64)
     }
 
+    /// Finds the rows of each stored table that the batch touches.
     fn sort_rows(&self, batch: &Batch, tables: &mut [RowGradients]) {
         let shapes = self.layout.tables.par_iter();
         tables.par_iter_mut().zip(shapes).for_each(|(rows, shape)| {
@@ -215,23 +234,23 @@ impl Dlrm {
     }
 }
 
-impl Run<'_> {
-    /// Forwards and backwards through everything but towers and tables; writes
-    /// the gradients of the samples' rows, adds to `dense` those of the parameters
-    /// before the towers', and returns the sum of the losses.
+impl Pass<'_> {
+    /// Takes all samples forwards and backwards through everything but towers and
+    /// tables: writes the gradients of their rows, `[batch, row_width]`, adds to `dense`
+    /// those of the parameters before the towers', and returns the sum of the losses.
     fn run_parts(
         &self,
         targets: &[f32],
         loss: &dyn Objective,
         rows: &mut [f32],
-        parts: &mut Vec<Part>,
+        parts: &mut Vec<PartSums>,
         dense: &mut [f32],
         scratch: &PerThread<Scratch>,
     ) -> f64 {
         let samples = targets.len();
         let of_part = part_size(samples, PART);
         let wave = wave(WAVE).min(samples.div_ceil(of_part).max(1));
-        parts.resize_with(wave, Part::default);
+        parts.resize_with(wave, PartSums::default);
         let of_rows = of_part * self.model.layout.row_width;
         let mut sum = 0.0;
         for (number, rows) in rows.chunks_mut(wave * of_rows).enumerate() {
@@ -250,13 +269,14 @@ impl Run<'_> {
         sum
     }
 
-    /// The same for a part, whose sums it writes.
+    /// Takes the samples of a part forwards and backwards, a piece after another: writes
+    /// the gradients of their rows, `[part, row_width]`, and the part's sums.
     fn run_part(
         &self,
         targets: &[f32],
         loss: &dyn Objective,
         samples: Range<usize>,
-        part: &mut Part,
+        part: &mut PartSums,
         rows: &mut [f32],
         scratch: &mut Scratch,
     ) {
@@ -286,7 +306,8 @@ impl Run<'_> {
         self.missing_backward(samples, rows, &mut part.dense);
     }
 
-    /// From the gradients of a piece's last numbers to those of its rows.
+    /// From the gradients of a piece's last numbers to those of its rows,
+    /// `[piece, row_width]`.
     fn piece_backward(
         &self,
         range: Range<usize>,
@@ -295,29 +316,9 @@ impl Run<'_> {
         dense: &mut Sums,
         scratch: &mut Scratch,
     ) {
-        let layout = &self.model.layout;
         self.top_backward(range.len(), gradients, dense, scratch);
-        let piece = &mut scratch.piece;
-        self.bags_backward(piece, share, gradients, dense);
-        for (number, mlp) in layout.bottoms.iter().enumerate() {
-            let columns = layout.slots[number].clone();
-            let buffers = &mut piece.bottoms[number];
-            let upstream = buffers.last_gradient(mlp, range.len());
-            let of_rows = gradients.chunks_exact(layout.row_width);
-            for (out, row) in upstream.chunks_exact_mut(columns.len()).zip(of_rows) {
-                out.copy_from_slice(&row[columns.clone()]);
-            }
-            mlp.backward(
-                &self.packed.bottoms[number],
-                &self.model.parameters.dense,
-                self.dense_input(number, range.start),
-                range.len(),
-                buffers,
-                dense,
-                None,
-                self.dropout,
-            );
-        }
+        self.bags_backward(&mut scratch.piece, share, gradients, dense);
+        self.bottoms_backward(range, &mut scratch.piece.bottoms, gradients, dense);
     }
 
     /// From the gradients of a piece's last numbers to those of the vectors that
@@ -339,15 +340,12 @@ impl Run<'_> {
             Some(_) => &piece.widened,
             None => &piece.interacted,
         };
-        layout.top.backward(
-            &self.packed.top,
-            &self.model.parameters.dense,
+        self.top(self.dropout).backward(
             copy_rows(input, layout.top_width),
             rows,
             &mut piece.top,
             dense,
             Some(interaction_gradient),
-            self.dropout,
         );
         if let Some(wide) = &layout.wide {
             let upstream = piece.top.gradients.last().map_or(&[][..], Vec::as_slice);
@@ -364,10 +362,11 @@ impl Run<'_> {
         layout.interact_backward(interaction, &piece.rows, interaction_gradient, gradients);
     }
 
-    /// Penalties, projections and combinations of pooled vectors.
+    /// From the gradients of the tables' vectors to those of the vectors that are pooled:
+    /// penalties, projections, combinations.
     fn bags_backward(
         &self,
-        piece: &mut Piece,
+        piece: &mut PieceBuffers,
         share: f32,
         gradients: &mut [f32],
         dense: &mut Sums,
@@ -375,9 +374,9 @@ impl Run<'_> {
         let layout = &self.model.layout;
         let width = layout.row_width;
         let penalty = 2.0 * self.model.config.embedding_norm * share;
-        for (lookup, packed) in layout.lookups.iter().zip(&self.packed.projections) {
-            let slot = lookup.slot.clone();
+        for (number, lookup) in layout.lookups.iter().enumerate() {
             if penalty > 0.0 {
+                let slot = lookup.slot.clone();
                 let rows = piece.rows.chunks_exact(width);
                 for (gradient, row) in gradients.chunks_exact_mut(width).zip(rows) {
                     add_scaled(&mut gradient[slot.clone()], &row[slot.clone()], penalty);
@@ -387,26 +386,63 @@ impl Run<'_> {
                 continue;
             }
             if let Some(layer) = &lookup.projection {
-                let (mut upstream, mut scratch) = (Vec::new(), Vec::new());
-                project(gradients, width, slot, &mut upstream);
-                project(
-                    &piece.rows,
-                    width,
-                    lookup.pooled.clone(),
-                    &mut piece.scratch,
-                );
-                let input = copy_rows(&piece.scratch, layer.inputs);
-                layer.backward_parameters(&upstream, input, dense, &mut scratch);
-                layer.backward_input(
-                    packed,
-                    copy_rows(&upstream, layer.outputs),
-                    upstream.len() / layer.outputs,
-                    (&mut gradients[lookup.pooled.start..], width),
-                    store(),
-                    &mut scratch,
-                );
+                self.projection_backward(number, layer, piece, gradients, dense);
             }
             lookup.combine_backward(&layout.tables, &piece.rows, gradients, width);
+        }
+    }
+
+    /// From the gradients of a lookup's projected vectors to those of its pooled ones.
+    fn projection_backward(
+        &self,
+        number: usize,
+        layer: &Layer,
+        piece: &mut PieceBuffers,
+        gradients: &mut [f32],
+        dense: &mut Sums,
+    ) {
+        let layout = &self.model.layout;
+        let (lookup, width) = (&layout.lookups[number], layout.row_width);
+        let PieceBuffers {
+            rows,
+            scratch: pooled,
+            ..
+        } = piece;
+        let (mut upstream, mut scratch) = (Vec::new(), Vec::new());
+        copy_columns(gradients, width, lookup.slot.clone(), &mut upstream);
+        copy_columns(rows, width, lookup.pooled.clone(), pooled);
+        let input = copy_rows(pooled, layer.inputs);
+        layer.backward_parameters(&upstream, input, dense, &mut scratch);
+        layer.backward_input(
+            &self.packed.projections[number],
+            copy_rows(&upstream, layer.outputs),
+            upstream.len() / layer.outputs,
+            (&mut gradients[lookup.pooled.start..], width),
+            store(),
+            &mut scratch,
+        );
+    }
+
+    /// From the gradients of the bottoms' vectors to those of the bottoms' parameters.
+    fn bottoms_backward(
+        &self,
+        range: Range<usize>,
+        buffers: &mut [MlpBuffers],
+        gradients: &[f32],
+        dense: &mut Sums,
+    ) {
+        let layout = &self.model.layout;
+        let bottoms = layout.bottoms.iter().zip(buffers).enumerate();
+        for (number, (mlp, buffers)) in bottoms {
+            let columns = layout.slots[number].clone();
+            let upstream = buffers.last_gradient(mlp, range.len());
+            let of_rows = gradients.chunks_exact(layout.row_width);
+            for (out, row) in upstream.chunks_exact_mut(columns.len()).zip(of_rows) {
+                out.copy_from_slice(&row[columns.clone()]);
+            }
+            let input = self.bottom_input(number, range.start);
+            self.bottom(number, self.dropout)
+                .backward(input, range.len(), buffers, dense, None);
         }
     }
 
@@ -425,7 +461,8 @@ impl Run<'_> {
         }
     }
 
-    /// Adds to `dense` the gradients of the towers' parameters.
+    /// Adds to `dense` the gradients of the towers' parameters, from those of all samples'
+    /// rows.
     fn towers_backward(
         &self,
         rows: &[f32],
@@ -448,6 +485,7 @@ impl Run<'_> {
         }
     }
 
+    /// Writes the sums of the gradients of a tower's parameters over some distinct vectors.
     fn tower_backward(
         &self,
         rows: &[f32],
@@ -457,9 +495,9 @@ impl Run<'_> {
     ) {
         let layout = &self.model.layout;
         let vectors = self.batch.modalities[part.modality].vectors;
-        let run = self.model.tower_run(vectors, self.packed, part.modality);
+        let pass = self.model.tower_pass(vectors, self.packed, part.modality);
         let columns = layout.modality_slots()[part.modality].clone();
-        let range = run.tower.range();
+        let range = pass.tower.range();
         sums.clear();
         sums.resize(range.len(), 0.0);
         let mut sums = Sums {
@@ -469,10 +507,12 @@ impl Run<'_> {
         let of_sample = |sample: usize| &rows[sample * layout.row_width..][columns.clone()];
         buffers.with(|buffers| {
             let towered = &self.towered[part.modality];
-            towered.backward(run, part.places.clone(), of_sample, buffers, &mut sums);
+            towered.backward(pass, part.places.clone(), of_sample, buffers, &mut sums);
         });
     }
 
+    /// Sums the gradients of the rows that each stored table was asked for, from those of
+    /// all samples' rows.
     fn collect_rows(&self, rows: &[f32], tables: &mut [RowGradients]) {
         let layout = &self.model.layout;
         let (shapes, width) = (&layout.tables, layout.row_width);

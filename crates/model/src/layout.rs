@@ -7,6 +7,7 @@ use crate::lookup::{Lookup, LookupBuilder, TableShape};
 use crate::mlp::{Layer, Mlp};
 use crate::{Activation, Interaction, Segment};
 
+/// Where the parameters and vectors of a [`Dlrm`](crate::Dlrm) stand.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     pub bottoms: Vec<Mlp>,
@@ -18,20 +19,21 @@ pub(crate) struct Layout {
     /// Columns of each vector that interacts: the bottoms', the tables', the
     /// modalities'.
     pub slots: Vec<Range<usize>>,
-    /// Numbers of a row that interact; they come first.
+    /// Numbers of all slots; they come first in a row.
     pub slot_width: usize,
-    /// Numbers of a row; those behind the slots are pooled vectors that are
+    /// Numbers of a row: the slots, and behind them pooled vectors that are
     /// combined or projected into one.
     pub row_width: usize,
     /// Numbers that the slots interact to.
     pub interaction_width: usize,
-    /// Numbers that the top MLP reads: those, and the dense features where a wide
-    /// layer reads them too.
+    /// Numbers that the top MLP reads: what the slots interact to, and the dense
+    /// features where a wide layer reads them too.
     pub top_width: usize,
     /// The linear layer beside the top MLP.
     pub wide: Option<Layer>,
     /// Where the towers' parameters begin, which are the last.
     pub towers_start: usize,
+    /// Number of all parameters but the tables'.
     pub dense_length: usize,
 }
 
@@ -41,7 +43,7 @@ pub(crate) struct Tower {
     pub mlp: Mlp,
     /// Where the vector that stands for a missing one begins, before all towers.
     pub missing: usize,
-    /// Length of that vector and of the tower's output.
+    /// Length of the tower's output, and of the vector for a missing one.
     pub width: usize,
 }
 

@@ -52,12 +52,12 @@ pub(crate) struct Lookup {
     pub tables: Range<usize>,
     /// The stored table of learned weights.
     pub weights: Option<usize>,
-    /// How two pooled vectors become the one at `pooled`, where they do not
-    /// stand there already.
+    /// How the pooled vectors of two stored tables become the one at `pooled`, where
+    /// they do not stand there already.
     pub combine: Option<Combine>,
     /// Where the pooled vector stands in a row.
     pub pooled: Range<usize>,
-    /// From there to `slot`, where that is another place.
+    /// The layer from `pooled` to `slot`, where these are two places.
     pub projection: Option<Layer>,
     /// Where the vector that interacts stands in a row.
     pub slot: Range<usize>,
@@ -193,7 +193,7 @@ fn id(number: usize) -> u32 {
 }
 
 impl Lookup {
-    /// Whether the pooled vectors are not yet what interacts.
+    /// Whether the pooled vector is what interacts.
     pub fn is_plain(&self) -> bool {
         self.combine.is_none() && self.projection.is_none()
     }

@@ -1,14 +1,21 @@
-//! Multi-layer perceptron `x ← act(x·Wᵀ + b)` over `[rows, width]` slices.
+//! Multi-layer perceptron, with its gradients.
 //!
-//! Weights live in one flat list with every other MLP parameter; a layer knows
-//! where its own begin. That makes optimisers, reductions over threads and
-//! files one loop each. Products read copies of the weights, [`PackedMlp`],
-//! made anew after each step.
+//! For `x` of `[rows, inputs]`, `W` of `[outputs, inputs]` and `b` of `[outputs]`, a layer is
+//!
+//! ```text
+//! forward    y = act(x·Wᵀ + b)
+//! backward   g = ∂L/∂y · act'       the upstream gradient, [rows, outputs]
+//!            ∂L/∂W = gᵀ·x   ∂L/∂b = Σ_rows g   ∂L/∂x = g·W
+//! ```
+//!
+//! Parameters live in one flat list with those of every other MLP; a layer knows where its own
+//! begin. That makes optimisers, reductions over threads and files one loop each. Products read
+//! copies of the weights, [`PackedMlp`], made anew after each step.
 
 use std::ops::Range;
 
 use mmdlrm_kernels::{
-    Finish, Panels, add_scaled, add_transposed, copy_rows, dot, store, vectorize,
+    Finish, Panels, Rows, add_scaled, add_transposed, copy_rows, dot, store, vectorize,
 };
 
 use crate::Activation;
@@ -50,7 +57,7 @@ impl Layer {
         &self,
         packed: &PackedLayer,
         parameters: &[f32],
-        input: impl Fn(usize, usize, &mut [f32]) + Copy,
+        input: impl Rows,
         rows: usize,
         out: (&mut [f32], usize),
         scratch: &mut Vec<f32>,
@@ -76,7 +83,7 @@ impl Layer {
     pub fn backward_parameters(
         &self,
         upstream: &[f32],
-        input: impl Fn(usize, usize, &mut [f32]) + Copy,
+        input: impl Rows,
         gradient: &mut Sums,
         scratch: &mut Vec<f32>,
     ) {
@@ -98,7 +105,7 @@ impl Layer {
     pub fn backward_input(
         &self,
         packed: &PackedLayer,
-        upstream: impl Fn(usize, usize, &mut [f32]),
+        upstream: impl Rows,
         rows: usize,
         out: (&mut [f32], usize),
         finish: Finish<impl Fn(usize, usize, &mut [f32])>,
@@ -126,7 +133,9 @@ impl Sums<'_> {
 /// A layer's weight as the products read it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PackedLayer {
+    /// `Wᵀ`, for `x·Wᵀ`.
     forward: Panels,
+    /// `W`, for `g·W`.
     backward: Panels,
 }
 
@@ -142,13 +151,11 @@ impl PackedLayer {
             self.backward.fill((weight, inputs), outputs, inputs);
         }
     }
-}
 
-impl PackedLayer {
     /// `out = input · Wᵀ`, without bias and activation.
     pub fn multiply(
         &self,
-        input: impl Fn(usize, usize, &mut [f32]) + Copy,
+        input: impl Rows,
         rows: usize,
         out: (&mut [f32], usize),
         scratch: &mut Vec<f32>,
@@ -160,16 +167,29 @@ impl PackedLayer {
 /// The weights of an MLP as the products read them.
 pub(crate) type PackedMlp = Vec<PackedLayer>;
 
+/// The layers of an MLP, the first first.
 #[derive(Debug, Clone)]
 pub(crate) struct Mlp {
     pub layers: Vec<Layer>,
 }
 
-/// What a pass over some rows leaves behind: one buffer a layer for outputs
-/// and one for the gradients before their activations.
+/// An MLP with its parameters, to take rows through.
+#[derive(Clone, Copy)]
+pub(crate) struct MlpPass<'a> {
+    pub mlp: &'a Mlp,
+    pub packed: &'a PackedMlp,
+    /// All parameters of the model, [`Parameters::dense`](crate::Parameters::dense).
+    pub parameters: &'a [f32],
+    /// Of the outputs of hidden layers.
+    pub dropout: Option<Dropout>,
+}
+
+/// What a pass over some rows leaves behind.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MlpBuffers {
+    /// Outputs of each layer, `[rows, outputs]`.
     pub outputs: Vec<Vec<f32>>,
+    /// Upstream gradient of each layer, `[rows, outputs]`.
     pub gradients: Vec<Vec<f32>>,
     scratch: Vec<f32>,
 }
@@ -210,57 +230,47 @@ impl Mlp {
             packed.pack(layer, parameters, of_input || number > 0);
         }
     }
+}
 
+impl MlpPass<'_> {
     /// Fills `buffers.outputs`, the last of which is the answer.
-    pub fn forward(
-        &self,
-        packed: &PackedMlp,
-        parameters: &[f32],
-        input: impl Fn(usize, usize, &mut [f32]) + Copy,
-        rows: usize,
-        buffers: &mut MlpBuffers,
-        dropout: Option<Dropout>,
-    ) {
-        let all = self.layers.len();
-        self.forward_layers(all, packed, parameters, input, rows, buffers, dropout);
+    pub fn forward(self, input: impl Rows, rows: usize, buffers: &mut MlpBuffers) {
+        self.forward_layers(self.mlp.layers.len(), input, rows, buffers);
     }
 
     /// Fills the outputs of the first `count` layers.
-    #[expect(clippy::too_many_arguments, reason = "one of them is scratch")]
     pub fn forward_layers(
-        &self,
+        self,
         count: usize,
-        packed: &PackedMlp,
-        parameters: &[f32],
-        input: impl Fn(usize, usize, &mut [f32]) + Copy,
+        input: impl Rows,
         rows: usize,
         buffers: &mut MlpBuffers,
-        dropout: Option<Dropout>,
     ) {
+        let layers = &self.mlp.layers;
         let MlpBuffers {
             outputs, scratch, ..
         } = buffers;
-        outputs.resize_with(self.layers.len(), Vec::new);
-        for (number, layer) in self.layers[..count].iter().enumerate() {
+        outputs.resize_with(layers.len(), Vec::new);
+        for (number, layer) in layers[..count].iter().enumerate() {
             let (before, rest) = outputs.split_at_mut(number);
             let out = &mut rest[0];
             out.resize(rows * layer.outputs, 0.0);
-            let packed = &packed[number];
+            let packed = &self.packed[number];
             match before.last() {
                 None => {
                     let out = (out.as_mut_slice(), layer.outputs);
-                    layer.forward(packed, parameters, input, rows, out, scratch);
+                    layer.forward(packed, self.parameters, input, rows, out, scratch);
                 }
                 Some(before) if layer.outputs == 1 => {
-                    layer.forward_to_one(parameters, before, out);
+                    layer.forward_to_one(self.parameters, before, out);
                 }
                 Some(before) => {
                     let out = (out.as_mut_slice(), layer.outputs);
                     let input = copy_rows(before, layer.inputs);
-                    layer.forward(packed, parameters, input, rows, out, scratch);
+                    layer.forward(packed, self.parameters, input, rows, out, scratch);
                 }
             }
-            if let Some(dropout) = dropout.filter(|_| number + 1 < self.layers.len()) {
+            if let Some(dropout) = self.dropout.filter(|_| number + 1 < layers.len()) {
                 dropout.apply(out, layer.outputs, layer.start);
             }
         }
@@ -270,64 +280,80 @@ impl Mlp {
     /// contribute. The gradient of the answer stands in
     /// [`MlpBuffers::last_gradient`]; that of the input is written to
     /// `input_gradient` where it is wanted.
-    #[expect(clippy::too_many_arguments, reason = "one of them is scratch")]
     pub fn backward(
-        &self,
-        packed: &PackedMlp,
-        parameters: &[f32],
-        input: impl Fn(usize, usize, &mut [f32]) + Copy,
+        self,
+        input: impl Rows,
         rows: usize,
         buffers: &mut MlpBuffers,
         gradient: &mut Sums,
-        mut input_gradient: Option<&mut [f32]>,
-        dropout: Option<Dropout>,
+        input_gradient: Option<&mut [f32]>,
     ) {
+        let layers = &self.mlp.layers;
         let MlpBuffers {
             outputs,
             gradients,
             scratch,
         } = buffers;
-        if let (Some(last), Some(output), Some(layer)) =
-            (gradients.last_mut(), outputs.last(), self.layers.last())
-        {
-            mask(last, output, layer.activation, 1.0);
+        let (Some(first), Some(last), Some(output)) =
+            (layers.first(), layers.last(), outputs.last())
+        else {
+            return;
+        };
+        if let Some(upstream) = gradients.last_mut() {
+            mask(upstream, output, last.activation, 1.0);
         }
-        for (number, layer) in self.layers.iter().enumerate().rev() {
-            let (before, after) = gradients.split_at_mut(number);
-            let upstream = &after[0];
-            let packed = &packed[number];
-            let Some(below) = before.last_mut() else {
-                layer.backward_parameters(upstream, input, gradient, scratch);
-                if let Some(below) = input_gradient.take() {
-                    let (out, upstream) =
-                        ((below, layer.inputs), copy_rows(upstream, layer.outputs));
-                    layer.backward_input(packed, upstream, rows, out, store(), scratch);
-                }
-                break;
-            };
+        for number in (1..layers.len()).rev() {
+            let layer = &layers[number];
+            let (below, upstream) = gradients.split_at_mut(number);
+            let (below, upstream) = (&mut below[number - 1], &upstream[0]);
             below.resize(rows * layer.inputs, 0.0);
-            let (output, activation) = (&outputs[number - 1], self.layers[number - 1].activation);
-            let scale = dropout.map_or(1.0, |dropout| dropout.scale);
+            let (input, below) = (&outputs[number - 1], below.as_mut_slice());
             if layer.outputs == 1 {
-                layer.backward_from_one(parameters, upstream, output, gradient, below);
-                mask(below, output, activation, scale);
+                layer.backward_from_one(self.parameters, upstream, input, gradient, below);
+                mask(below, input, layers[number - 1].activation, self.scale());
             } else {
-                let input = copy_rows(output, layer.inputs);
-                layer.backward_parameters(upstream, input, gradient, scratch);
-                let masked = Finish::new(
-                    None,
-                    false,
-                    #[inline(always)]
-                    |row: usize, column: usize, x: &mut [f32]| {
-                        let start = row * layer.inputs + column;
-                        mask_values(x, &output[start..start + x.len()], activation, scale);
-                    },
-                );
-                let upstream = copy_rows(upstream, layer.outputs);
-                let out = (below.as_mut_slice(), layer.inputs);
-                layer.backward_input(packed, upstream, rows, out, masked, scratch);
+                let rows_of_input = copy_rows(input, layer.inputs);
+                layer.backward_parameters(upstream, rows_of_input, gradient, scratch);
+                self.backward_hidden(number, upstream, input, below, scratch);
             }
         }
+        let upstream = &gradients[0];
+        first.backward_parameters(upstream, input, gradient, scratch);
+        if let Some(below) = input_gradient {
+            let (upstream, out) = (copy_rows(upstream, first.outputs), (below, first.inputs));
+            first.backward_input(&self.packed[0], upstream, rows, out, store(), scratch);
+        }
+    }
+
+    /// From the upstream gradient of a layer to that of the layer below, whose outputs are
+    /// `input`.
+    fn backward_hidden(
+        self,
+        number: usize,
+        upstream: &[f32],
+        input: &[f32],
+        below: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) {
+        let layer = &self.mlp.layers[number];
+        let (activation, scale) = (self.mlp.layers[number - 1].activation, self.scale());
+        let masked = Finish::new(
+            None,
+            false,
+            #[inline(always)]
+            |row: usize, column: usize, x: &mut [f32]| {
+                let start = row * layer.inputs + column;
+                mask_values(x, &input[start..start + x.len()], activation, scale);
+            },
+        );
+        let (rows, out) = (below.len() / layer.inputs, (below, layer.inputs));
+        let upstream = copy_rows(upstream, layer.outputs);
+        layer.backward_input(&self.packed[number], upstream, rows, out, masked, scratch);
+    }
+
+    /// What dropout multiplies the numbers by that it keeps.
+    fn scale(&self) -> f32 {
+        self.dropout.map_or(1.0, |dropout| dropout.scale)
     }
 }
 

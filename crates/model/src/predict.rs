@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use rayon::prelude::*;
 
-use crate::forward::{PIECE, Packed, Piece, Run};
+use crate::forward::{PIECE, Packed, Pass, PieceBuffers};
 use crate::input::same;
 use crate::per_thread::PerThread;
 use crate::shared_bags::SharedSums;
@@ -41,7 +41,7 @@ pub struct Predictor<M> {
     towered: Vec<Towered>,
     /// Numbers of each modality's vectors.
     lengths: Vec<usize>,
-    pieces: PerThread<Piece>,
+    pieces: PerThread<PieceBuffers>,
 }
 
 impl<M: Borrow<Dlrm>> Predictor<M> {
@@ -69,11 +69,11 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
             .iter()
             .enumerate()
             .map(|(number, &vectors)| {
-                let run = own.tower_run(vectors, &packed, number);
+                let pass = own.tower_pass(vectors, &packed, number);
                 let mut towered = Towered::default();
-                if !run.tower.mlp.layers.is_empty() {
+                if !pass.tower.mlp.layers.is_empty() {
                     towered.take_all(vectors.len() / modalities[number].width);
-                    towered.run(run, &buffers);
+                    towered.run(pass, &buffers);
                 }
                 towered
             })
@@ -99,7 +99,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
         let mut sums = Vec::new();
         self.model().pool_shared(batch, None, &mut sums);
         predictions.resize(samples, 0.0);
-        self.run(batch, &sums).predict(predictions, &self.pieces);
+        self.pass(batch, &sums).predict(predictions, &self.pieces);
         Ok(())
     }
 
@@ -127,8 +127,8 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
         Ok(samples)
     }
 
-    pub(crate) fn run<'r>(&'r self, batch: &'r Batch<'r>, sums: &'r [SharedSums]) -> Run<'r> {
-        Run {
+    pub(crate) fn pass<'r>(&'r self, batch: &'r Batch<'r>, sums: &'r [SharedSums]) -> Pass<'r> {
+        Pass {
             model: self.model(),
             packed: &self.packed,
             batch,
@@ -150,23 +150,15 @@ impl Dlrm {
     pub fn predict(&self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
         let samples = batch.check(&self.config)?;
         let prepared = self.prepare(batch, None);
-        let run = Run {
-            model: self,
-            packed: &prepared.packed,
-            batch,
-            towered: &prepared.towered,
-            sums: &prepared.sums,
-            dropout: None,
-            only: None,
-        };
         predictions.resize(samples, 0.0);
-        run.predict(predictions, &PerThread::new());
+        let pass = prepared.pass(self, batch, None);
+        pass.predict(predictions, &PerThread::new());
         Ok(())
     }
 }
 
-impl Run<'_> {
-    fn predict(&self, predictions: &mut [f32], pieces: &PerThread<Piece>) {
+impl Pass<'_> {
+    fn predict(&self, predictions: &mut [f32], pieces: &PerThread<PieceBuffers>) {
         let tasks = predictions.par_chunks_mut(PIECE).enumerate();
         tasks.for_each(|(number, out)| {
             pieces.with(|piece| {

@@ -11,7 +11,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::config::{Activation, Interaction, Side};
-use crate::forward::{PIECE, Piece, Run};
+use crate::forward::{PIECE, Pass, PieceBuffers};
 use crate::interaction::pair;
 use crate::mlp::Layer;
 use crate::{Batch, Dlrm, Error, Result};
@@ -187,7 +187,7 @@ impl Dlrm {
         }
         let samples = batch.check_sides(&self.config, |of| of == side)?;
         let prepared = self.prepare(batch, Some(side));
-        let run = Run {
+        let run = Pass {
             model: self,
             packed: &prepared.packed,
             batch,
@@ -216,7 +216,7 @@ impl Dlrm {
         };
         let pieces = parts.fixed.par_chunks_mut(PIECE * outputs).zip(vectors);
         pieces.enumerate().for_each_init(
-            || (Piece::default(), Vec::new()),
+            || (PieceBuffers::default(), Vec::new()),
             |(piece, scratch), (number, (fixed, vectors))| {
                 let first = number * PIECE;
                 run.fill_rows(first..first + fixed.len() / outputs, piece);

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use mmdlrm_kernels::{add_scaled, vectorize};
+use mmdlrm_kernels::{Rows, add_scaled, vectorize};
 use rayon::prelude::*;
 
 use crate::forward::PIECE;
 use crate::grouped::Grouped;
 use crate::layout::Tower;
-use crate::mlp::{MlpBuffers, PackedMlp, Sums};
+use crate::mlp::{MlpBuffers, MlpPass, PackedMlp, Sums};
 use crate::per_thread::PerThread;
 use crate::{ModalityInput, Vectors};
 
@@ -28,13 +28,34 @@ pub(crate) struct Towered {
     outputs: Vec<f32>,
 }
 
-/// A tower at work.
+/// A tower with its parameters and the vectors of its modality, to take some of these through.
 #[derive(Clone, Copy)]
-pub(crate) struct TowerRun<'a> {
+pub(crate) struct TowerPass<'a> {
     pub tower: &'a Tower,
     pub packed: &'a PackedMlp,
+    /// All parameters of the model, [`Parameters::dense`](crate::Parameters::dense).
     pub parameters: &'a [f32],
     pub vectors: Vectors<'a>,
+}
+
+/// Some of a modality's vectors, `[rows, width]`.
+#[derive(Clone, Copy)]
+struct VectorRows<'a> {
+    vectors: Vectors<'a>,
+    rows: &'a [u32],
+    width: usize,
+}
+
+impl Rows for VectorRows<'_> {
+    #[inline(always)]
+    fn read(&self, row: usize, from: usize, out: &mut [f32]) {
+        if let (0, Some(&ahead)) = (from, self.rows.get(row + PREFETCH)) {
+            let start = ahead as usize * self.width;
+            self.vectors.prefetch(start..start + self.width);
+        }
+        let start = self.rows[row] as usize * self.width + from;
+        self.vectors.read(start, out);
+    }
 }
 
 impl Towered {
@@ -60,8 +81,8 @@ impl Towered {
     }
 
     /// Runs the tower on the distinct vectors.
-    pub fn run(&mut self, run: TowerRun, buffers: &PerThread<MlpBuffers>) {
-        let (rows, width) = (&self.grouped.rows, run.tower.width);
+    pub fn run(&mut self, pass: TowerPass, buffers: &PerThread<MlpBuffers>) {
+        let (rows, width) = (&self.grouped.rows, pass.tower.width);
         if rows.is_empty() {
             return;
         }
@@ -70,7 +91,7 @@ impl Towered {
         pieces
             .zip(self.outputs.par_chunks_mut(PIECE * width))
             .for_each(|(rows, outputs)| {
-                buffers.with(|buffers| run.forward(rows, outputs, buffers))
+                buffers.with(|buffers| pass.forward(rows, outputs, buffers))
             });
     }
 
@@ -113,20 +134,20 @@ impl Towered {
     /// `of_sample(s)` is the gradient of sample `s`'s vector, `[width]`.
     pub fn backward<'a>(
         &self,
-        run: TowerRun,
+        pass: TowerPass,
         places: Range<usize>,
         of_sample: impl Fn(usize) -> &'a [f32],
         buffers: &mut MlpBuffers,
         gradient: &mut Sums,
     ) {
-        let TowerRun { tower, .. } = run;
+        let TowerPass { tower, .. } = pass;
         for start in places.clone().step_by(PIECE) {
             let piece = start..places.end.min(start + PIECE);
             let rows = &self.rows()[piece.clone()];
             // Hidden layers are computed again rather than kept for the whole
             // batch; the last layer's answers are at hand.
             let hidden = tower.mlp.layers.len() - 1;
-            run.forward_layers(hidden, rows, buffers);
+            pass.forward_layers(hidden, rows, buffers);
             if let Some(output) = buffers.outputs.last_mut() {
                 output.clear();
                 output.extend_from_slice(
@@ -148,37 +169,33 @@ impl Towered {
                     }
                 },
             );
-            tower.mlp.backward(
-                run.packed,
-                run.parameters,
-                run.input(rows),
-                rows.len(),
-                buffers,
-                gradient,
-                None,
-                None,
-            );
+            let input = pass.input(rows);
+            pass.mlp()
+                .backward(input, rows.len(), buffers, gradient, None);
         }
     }
 }
 
-impl<'a> TowerRun<'a> {
+impl<'a> TowerPass<'a> {
+    fn mlp(self) -> MlpPass<'a> {
+        MlpPass {
+            mlp: &self.tower.mlp,
+            packed: self.packed,
+            parameters: self.parameters,
+            dropout: None,
+        }
+    }
+
     /// The vectors of `rows`, for the first layer.
-    fn input(self, rows: &[u32]) -> impl Fn(usize, usize, &mut [f32]) + Copy {
-        let width = self
-            .tower
-            .mlp
-            .layers
-            .first()
-            .map_or(0, |layer| layer.inputs);
-        let vectors = self.vectors;
-        #[inline(always)]
-        move |row, from, out| {
-            if let (0, Some(&ahead)) = (from, rows.get(row + PREFETCH)) {
-                let start = ahead as usize * width;
-                vectors.prefetch(start..start + width);
-            }
-            vectors.read(rows[row] as usize * width + from, out);
+    fn input<'r>(self, rows: &'r [u32]) -> VectorRows<'r>
+    where
+        'a: 'r,
+    {
+        let layers = &self.tower.mlp.layers;
+        VectorRows {
+            vectors: self.vectors,
+            rows,
+            width: layers.first().map_or(0, |layer| layer.inputs),
         }
     }
 
@@ -189,14 +206,7 @@ impl<'a> TowerRun<'a> {
     }
 
     fn forward_layers(self, count: usize, rows: &[u32], buffers: &mut MlpBuffers) {
-        self.tower.mlp.forward_layers(
-            count,
-            self.packed,
-            self.parameters,
-            self.input(rows),
-            rows.len(),
-            buffers,
-            None,
-        );
+        let input = self.input(rows);
+        self.mlp().forward_layers(count, input, rows.len(), buffers);
     }
 }
