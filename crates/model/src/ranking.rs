@@ -1,10 +1,21 @@
-//! All items for some users: what depends on one side alone is computed once.
+//! Scores of all items for some users: what depends on one side alone is computed once.
 //!
-//! The first layer of the top MLP is linear in what the vectors interact to.
-//! Numbers that come from the user alone, or from the item alone, contribute
-//! the same to it whoever they meet; for a pair there remain the products of a
-//! user's vectors with an item's, their part of the first layer, and the layers
-//! behind it.
+//! A user has vectors `u_s`, an item vectors `v_t`. What they interact to is what comes from the
+//! user alone, `x(u)`, what comes from the item alone, `x(i)`, and the products of the one's
+//! vectors with the other's. The first layer of the top MLP is linear in it, so that it is a sum
+//! of terms:
+//!
+//! ```text
+//! h(u, i) = act( U·x(u) + I·x(i) + P·[⟨u_s, v_t⟩] + b )
+//!                user's   item's   product
+//!                term     term     weights
+//! ```
+//!
+//! `U`, `I` and `P` are columns of that layer's weight, `[outputs, inputs]`. The item's term is
+//! computed once a catalogue, the user's once a user; for a pair there remain the products,
+//! their part of the first layer, and the layers behind it.
+
+use std::ops::Range;
 
 use mmdlrm_kernels::{Panels, copy_rows, dispatch, store};
 use pulp::{Simd, WithSimd};
@@ -47,28 +58,30 @@ impl Items {
 #[derive(Debug, Clone)]
 struct Block {
     count: usize,
-    /// For each vector of the items' side, `[dim, count]`.
+    /// For each slot of the items' side the vectors there, `v_t`, `[dim, count]`.
     vectors: Vec<Panels>,
-    /// Their part of the first layer, `[outputs, BLOCK]`.
-    fixed: Vec<f32>,
+    /// The items' terms of the first layer, `I·x(i)`, `[outputs, BLOCK]`.
+    terms: Vec<f32>,
 }
 
 /// What a side contributes, for some samples.
-struct SideParts {
-    /// Its vectors, `[samples, slots of the side × dim]`.
+struct SideTerms {
+    /// Vectors of the side, `[samples, slots of the side × dim]`.
     vectors: Vec<f32>,
-    /// Its part of the first layer, `[samples, outputs]`, without bias.
-    fixed: Vec<f32>,
+    /// Terms of the first layer, `U·x(u)` or `I·x(i)`, `[samples, outputs]`.
+    terms: Vec<f32>,
 }
 
 /// The model as ranking reads it.
 struct Scorer<'a> {
     model: &'a Dlrm,
-    /// Slots of the users and of the items that meet in products.
+    /// Number of the users' vectors that are multiplied with the items'.
     user_slots: usize,
+    /// Number of the items' vectors.
     item_slots: usize,
-    /// What the first layer makes of those products, `[outputs, users × items]`.
-    crossing: Vec<f32>,
+    /// Weights of the products in the first layer, `P`,
+    /// `[outputs, item slots × user slots]`.
+    product_weights: Vec<f32>,
 }
 
 impl Dlrm {
@@ -80,32 +93,22 @@ impl Dlrm {
     /// A batch that does not fit the configuration, or inputs that describe
     /// pairs.
     pub fn items(&self, catalogue: &Batch) -> Result<Items> {
-        let parts = self.side_parts(catalogue, Side::Item)?;
+        let SideTerms { vectors, terms } = self.side_terms(catalogue, Side::Item)?;
         let outputs = self.layout.top.layers[0].outputs;
-        let count = parts.fixed.len() / outputs;
-        let (dim, slots) = (self.config.dim, self.crossing_slots(Side::Item).len());
+        let count = terms.len() / outputs;
+        let (dim, slots) = (self.config.dim, self.product_slots(Side::Item).len());
         let blocks = (0..count).into_par_iter().step_by(BLOCK).map(|first| {
             let count = BLOCK.min(count - first);
             let panels = |slot: usize| {
                 let mut panels = Panels::default();
-                let vectors = &parts.vectors[(first * slots + slot) * dim..];
+                let vectors = &vectors[(first * slots + slot) * dim..];
                 panels.fill_transposed((vectors, slots * dim), count, dim);
                 panels
             };
-            let mut fixed = vec![0.0; outputs * BLOCK];
-            for (item, values) in parts.fixed[first * outputs..]
-                .chunks_exact(outputs)
-                .take(count)
-                .enumerate()
-            {
-                for (output, &value) in values.iter().enumerate() {
-                    fixed[output * BLOCK + item] = value;
-                }
-            }
             Block {
                 count,
                 vectors: (0..slots).map(panels).collect(),
-                fixed,
+                terms: side_by_side(&terms[first * outputs..][..count * outputs], outputs),
             }
         });
         Ok(Items {
@@ -152,9 +155,9 @@ impl Dlrm {
     /// # Ok::<(), mmdlrm_model::Error>(())
     /// ```
     pub fn score_items(&self, items: &Items, users: &Batch, scores: &mut Vec<f32>) -> Result<()> {
-        let parts = self.side_parts(users, Side::User)?;
+        let side = self.side_terms(users, Side::User)?;
         let scorer = Scorer::new(self);
-        let count = parts.fixed.len() / self.layout.top.layers[0].outputs;
+        let count = side.terms.len() / self.layout.top.layers[0].outputs;
         scores.resize(count * items.count, 0.0);
         if scores.is_empty() {
             return Ok(());
@@ -174,60 +177,39 @@ impl Dlrm {
         tasks
             .into_par_iter()
             .for_each_init(Buffers::default, |buffers, (block, mut outs)| {
-                scorer.score(&parts, block, &mut outs, buffers);
+                scorer.score(&side, block, &mut outs, buffers);
             });
         Ok(())
     }
 
-    /// Vectors of a side and what the first layer makes of them alone.
-    fn side_parts(&self, batch: &Batch, side: Side) -> Result<SideParts> {
+    /// Vectors of a side and its terms of the first layer.
+    fn side_terms(&self, batch: &Batch, side: Side) -> Result<SideTerms> {
         let inputs = self.config.pair_inputs();
         if !inputs.is_empty() {
             return Err(Error::PairInputs { inputs });
         }
         let samples = batch.check_sides(&self.config, |of| of == side)?;
         let prepared = self.prepare(batch, Some(side));
-        let run = Pass {
-            model: self,
-            packed: &prepared.packed,
-            batch,
-            towered: &prepared.towered,
-            sums: &prepared.sums,
-            dropout: None,
-            only: Some(side),
-        };
-        let slots = self.crossing_slots(side);
-        let (outputs, width) = (
-            self.layout.top.layers[0].outputs,
-            slots.len() * self.config.dim,
-        );
-        let mut parts = SideParts {
+        let pass = prepared.pass(self, batch, Some(side));
+        let slots = self.product_slots(side);
+        let outputs = self.layout.top.layers[0].outputs;
+        let width = slots.len() * self.config.dim;
+        let mut found = SideTerms {
             vectors: vec![0.0; samples * width],
-            fixed: vec![0.0; samples * outputs],
+            terms: vec![0.0; samples * outputs],
         };
-        // A side may have no slot that crosses.
+        let terms = found.terms.par_chunks_mut(PIECE * outputs);
+        // A side may have no vector that is multiplied with the other's.
         let vectors: Vec<&mut [f32]> = match width {
-            0 => parts
-                .fixed
-                .chunks(PIECE * outputs)
-                .map(|_| &mut [][..])
-                .collect(),
-            _ => parts.vectors.chunks_mut(PIECE * width).collect(),
+            0 => (0..terms.len()).map(|_| &mut [][..]).collect(),
+            _ => found.vectors.chunks_mut(PIECE * width).collect(),
         };
-        let pieces = parts.fixed.par_chunks_mut(PIECE * outputs).zip(vectors);
-        pieces.enumerate().for_each_init(
+        terms.zip(vectors).enumerate().for_each_init(
             || (PieceBuffers::default(), Vec::new()),
-            |(piece, scratch), (number, (fixed, vectors))| {
+            |(piece, scratch), (number, (terms, vectors))| {
                 let first = number * PIECE;
-                run.fill_rows(first..first + fixed.len() / outputs, piece);
-                run.interact(piece);
-                // Vectors of the other side are 0, and so are the products.
-                prepared.packed.top[0].multiply(
-                    copy_rows(&piece.interacted, self.layout.interaction_width),
-                    fixed.len() / outputs,
-                    (fixed, outputs),
-                    scratch,
-                );
+                pass.fill_rows(first..first + terms.len() / outputs, piece);
+                pass.write_terms(piece, terms, scratch);
                 let rows = piece.rows.chunks_exact(self.layout.row_width);
                 let wanted = rows.flat_map(|row| slots.iter().map(|slot| &row[slot.clone()]));
                 let dim = self.config.dim;
@@ -236,17 +218,18 @@ impl Dlrm {
                 }
             },
         );
-        Ok(parts)
+        Ok(found)
     }
 
-    /// Columns of the vectors of a side that meet those of the other.
-    fn crossing_slots(&self, side: Side) -> Vec<std::ops::Range<usize>> {
+    /// Columns of the vectors of a side that are multiplied with those of the other.
+    fn product_slots(&self, side: Side) -> Vec<Range<usize>> {
         let of_side = self.side_slots(side).into_iter();
         of_side
             .map(|slot| self.layout.slots[slot].clone())
             .collect()
     }
 
+    /// Numbers of these vectors among all.
     fn side_slots(&self, side: Side) -> Vec<usize> {
         let sides = self.config.sides();
         match self.config.interaction {
@@ -256,11 +239,40 @@ impl Dlrm {
     }
 }
 
+impl Pass<'_> {
+    /// A side's terms of the first layer, `[rows, outputs]`, from rows in which the vectors of
+    /// the other side are 0, and so are the products with them.
+    fn write_terms(&self, piece: &mut PieceBuffers, terms: &mut [f32], scratch: &mut Vec<f32>) {
+        self.interact(piece);
+        let outputs = self.model.layout.top.layers[0].outputs;
+        self.packed.top[0].multiply(
+            copy_rows(&piece.interacted, self.model.layout.interaction_width),
+            terms.len() / outputs,
+            (terms, outputs),
+            scratch,
+        );
+    }
+}
+
+/// From the terms of a block's items, `[count, outputs]`, to `[outputs, BLOCK]`.
+fn side_by_side(terms: &[f32], outputs: usize) -> Vec<f32> {
+    let mut out = vec![0.0; outputs * BLOCK];
+    for (item, terms) in terms.chunks_exact(outputs).enumerate() {
+        for (output, &term) in terms.iter().enumerate() {
+            out[output * BLOCK + item] = term;
+        }
+    }
+    out
+}
+
 /// Buffers of a thread.
 #[derive(Default)]
 struct Buffers {
-    /// `[item slots, users, user slots, BLOCK]`.
+    /// `⟨u_s, v_t⟩` of all users with a block, `[item slots, users, user slots, BLOCK]`.
     products: Vec<f32>,
+    /// `⟨u_s, v_t⟩` of one user with the items at hand,
+    /// `[item slots × user slots, items at a time]`.
+    products_of_user: Vec<f32>,
     /// Outputs of one layer and of the next, `[outputs, items at a time]`.
     layers: [Vec<f32>; 2],
     scratch: Vec<f32>,
@@ -282,7 +294,7 @@ impl<'a> Scorer<'a> {
             .map(|pair| first + pair)
             .collect();
         let weight = &model.parameters.dense[layer.start..layer.bias_start()];
-        let crossing = weight
+        let product_weights = weight
             .chunks_exact(layer.inputs)
             .flat_map(|row| columns.iter().map(|&column| row[column]))
             .collect();
@@ -290,14 +302,14 @@ impl<'a> Scorer<'a> {
             model,
             user_slots: users.len(),
             item_slots: items.len(),
-            crossing,
+            product_weights,
         }
     }
 
     /// Scores a block of items for all users, one of `outs` each.
     fn score(
         &self,
-        users: &SideParts,
+        users: &SideTerms,
         block: &Block,
         outs: &mut [&mut [f32]],
         buffers: &mut Buffers,
@@ -326,7 +338,7 @@ impl<'a> Scorer<'a> {
 /// The layers of the top MLP, items side by side in the registers.
 struct Layers<'a, 'o> {
     scorer: &'a Scorer<'a>,
-    users: &'a SideParts,
+    users: &'a SideTerms,
     block: &'a Block,
     outs: &'a mut [&'o mut [f32]],
     buffers: &'a mut Buffers,
@@ -337,41 +349,45 @@ impl WithSimd for Layers<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let model = self.scorer.model;
+        let Scorer {
+            model,
+            user_slots,
+            item_slots,
+            ref product_weights,
+        } = *self.scorer;
+        let Buffers {
+            products,
+            products_of_user,
+            layers: [layer, next],
+            ..
+        } = self.buffers;
         let parameters = &model.parameters.dense;
-        let (first, behind) = match model.layout.top.layers.split_first() {
-            Some(layers) => layers,
-            None => return,
+        let Some((first, behind)) = model.layout.top.layers.split_first() else {
+            return;
         };
         let step = REGISTERS * S::F32_LANES;
-        let (user_slots, users) = (self.scorer.user_slots, self.outs.len());
-        let crossing = self.scorer.item_slots * user_slots;
-        let bias = &parameters[first.bias_start()..first.end()];
-        let products = |item_slot: usize, user: usize, user_slot: usize, item: usize| {
-            let row = (item_slot * users + user) * user_slots + user_slot;
-            &self.buffers.products[row * BLOCK + item..][..step]
-        };
-        let [layer, next] = &mut self.buffers.layers;
-        let mut met = Vec::with_capacity(crossing * step);
-        for (user, out) in self.outs.iter_mut().enumerate() {
-            let of_user = &self.users.fixed[user * first.outputs..][..first.outputs];
+        let users = self.outs.len();
+        let outs = self.outs.iter_mut().enumerate();
+        for ((user, out), user_terms) in outs.zip(self.users.terms.chunks_exact(first.outputs)) {
             for item in (0..self.block.count).step_by(step) {
-                met.clear();
-                for item_slot in 0..self.scorer.item_slots {
-                    for user_slot in 0..user_slots {
-                        met.extend_from_slice(products(item_slot, user, user_slot, item));
+                products_of_user.clear();
+                for item_slot in 0..item_slots {
+                    let start = (item_slot * users + user) * user_slots;
+                    for row in start..start + user_slots {
+                        let products = &products[row * BLOCK + item..][..step];
+                        products_of_user.extend_from_slice(products);
                     }
                 }
-                let fixed = |output: usize| &self.block.fixed[output * BLOCK + item..][..step];
-                let start = |output: usize| of_user[output] + bias[output];
-                let weights = &self.scorer.crossing;
-                dense(simd, first, weights, start, Some(fixed), &met, layer);
-                for next_layer in behind {
-                    let bias = &parameters[next_layer.bias_start()..next_layer.end()];
-                    let weights = &parameters[next_layer.start..next_layer.bias_start()];
-                    let start = |output: usize| bias[output];
-                    let none = None::<fn(usize) -> &'static [f32]>;
-                    dense(simd, next_layer, weights, start, none, layer, next);
+                let terms = Terms {
+                    bias: &parameters[first.bias_start()..first.end()],
+                    user: user_terms,
+                    items: &self.block.terms[item..],
+                };
+                dense(simd, first, product_weights, terms, products_of_user, layer);
+                for layer_behind in behind {
+                    let weights = &parameters[layer_behind.start..layer_behind.bias_start()];
+                    let bias = Bias(&parameters[layer_behind.bias_start()..layer_behind.end()]);
+                    dense(simd, layer_behind, weights, bias, layer, next);
                     std::mem::swap(layer, next);
                 }
                 let count = step.min(self.block.count - item);
@@ -381,15 +397,53 @@ impl WithSimd for Layers<'_, '_> {
     }
 }
 
-/// A layer over items side by side: `[inputs, items]` to `[outputs, items]`.
-/// An output begins at `start(output)`, plus `fixed(output)` for each item.
+/// What the sums of a layer begin with.
+trait Addends {
+    /// One number for each of the items at hand.
+    fn of_output<S: Simd>(&self, simd: S, output: usize) -> [S::f32s; REGISTERS];
+}
+
+/// `b`, the same for all items.
+struct Bias<'a>(&'a [f32]);
+
+impl Addends for Bias<'_> {
+    #[inline(always)]
+    fn of_output<S: Simd>(&self, simd: S, output: usize) -> [S::f32s; REGISTERS] {
+        [simd.splat_f32s(self.0[output]); REGISTERS]
+    }
+}
+
+/// `U·x(u) + b + I·x(i)`.
+struct Terms<'a> {
+    /// `b`, `[outputs]`.
+    bias: &'a [f32],
+    /// `U·x(u)`, `[outputs]`.
+    user: &'a [f32],
+    /// `I·x(i)` from the first item at hand on, `[outputs, BLOCK]`.
+    items: &'a [f32],
+}
+
+impl Addends for Terms<'_> {
+    #[inline(always)]
+    fn of_output<S: Simd>(&self, simd: S, output: usize) -> [S::f32s; REGISTERS] {
+        let mut sums = [simd.splat_f32s(self.user[output] + self.bias[output]); REGISTERS];
+        let items = &self.items[output * BLOCK..][..REGISTERS * S::F32_LANES];
+        let (items, _) = S::as_simd_f32s(items);
+        for (sum, item) in sums.iter_mut().zip(items) {
+            *sum = simd.add_f32s(*sum, *item);
+        }
+        sums
+    }
+}
+
+/// `out = act(addends + W·input)` of a layer over items side by side, `[inputs, items]` to
+/// `[outputs, items]`; `weights` is `W`, `[outputs, inputs]`.
 #[inline(always)]
-fn dense<'a, S: Simd>(
+fn dense<S: Simd>(
     simd: S,
     layer: &Layer,
     weights: &[f32],
-    start: impl Fn(usize) -> f32,
-    fixed: Option<impl Fn(usize) -> &'a [f32]>,
+    addends: impl Addends,
     input: &[f32],
     out: &mut Vec<f32>,
 ) {
@@ -405,13 +459,7 @@ fn dense<'a, S: Simd>(
         let count = out.len() / step;
         let mut sums = [[zero; REGISTERS]; OUTPUTS];
         for (number, sums) in sums[..count].iter_mut().enumerate() {
-            *sums = [simd.splat_f32s(start(first + number)); REGISTERS];
-            if let Some(fixed) = &fixed {
-                let (fixed, _) = S::as_simd_f32s(fixed(first + number));
-                for (sum, fixed) in sums.iter_mut().zip(fixed) {
-                    *sum = simd.add_f32s(*sum, *fixed);
-                }
-            }
+            *sums = addends.of_output(simd, first + number);
         }
         let row = |number: usize| &weights[(first + number) * inputs..][..inputs];
         if count == OUTPUTS {
