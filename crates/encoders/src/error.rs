@@ -284,6 +284,7 @@ pub(crate) fn first_line(error: impl std::fmt::Display) -> String {
         .to_owned()
 }
 
+#[cfg(feature = "candle")]
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
         Self::Compute(error.into())

@@ -34,43 +34,52 @@
 //! On a CPU transformers run in this crate's own code, in f32: see
 //! `docs/benchmarks.md` for what that is worth. In other number types and on
 //! GPUs (features `cuda`, `cudnn`, `metal`) they run by candle's operations.
+//!
+//! Without the feature `models`, which is on unless default features are off, this crate is
+//! the two traits and the store, for encoders of one's own, and neither candle nor
+//! tokenizers nor anything for pictures is built.
+//!
+//! | feature | what it is for |
+//! | --- | --- |
+//! | `models`, by default | `ClipEncoder`, `BertEncoder`, `ResNetEncoder`, and the hub |
+//! | `pictures`, in `models` | `thumbnail` |
+//! | `candle`, in `models` | `device` and `dtype` |
+//! | `cuda`, `cudnn`, `metal`, `accelerate`, `mkl` | as candle's |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-mod bert;
-mod clip;
-mod cpu;
+#[cfg(feature = "candle")]
 mod device;
 mod encode;
 mod encoder;
 mod error;
 mod files;
-mod json;
-mod layers;
-mod limits;
+#[cfg(feature = "models")]
+mod models;
+#[cfg(feature = "pictures")]
 mod picture;
-mod resnet;
-mod source;
 mod store;
-mod tokens;
-mod transformer;
-mod untrained;
-mod weights;
 
 // Who takes tables of a store needs the same version.
 pub use arrow_array;
-pub use bert::{BertEncoder, Pooling};
+#[cfg(feature = "candle")]
+#[cfg_attr(docsrs, doc(cfg(feature = "candle")))]
 pub use candle_core::{DType, Device};
-pub use clip::{ClipEncoder, DEFAULT_CLIP};
+#[cfg(feature = "candle")]
+#[cfg_attr(docsrs, doc(cfg(feature = "candle")))]
 pub use device::{device, dtype};
 pub use encode::{Encoded, Failed, encode_posters, encode_summaries};
-pub use encoder::{Identity, ImageEncoder, LoadOptions, LongTexts, TextEncoder};
+pub use encoder::{DEFAULT_CLIP, Identity, ImageEncoder, LongTexts, Pooling, TextEncoder};
 pub use error::{Error, Result, VectorProblem};
+#[cfg(feature = "models")]
+#[cfg_attr(docsrs, doc(cfg(feature = "models")))]
+pub use models::{BertEncoder, ClipEncoder, LoadOptions, ResNetEncoder};
+#[cfg(feature = "pictures")]
+#[cfg_attr(docsrs, doc(cfg(feature = "pictures")))]
 pub use picture::thumbnail;
-pub use resnet::ResNetEncoder;
 pub use store::{EmbeddingStore, Kind, Precision, StoreBuilder, StoreProblem};
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "models"))]
 #[doc = include_str!("../README.md")]
 struct ReadMe;

@@ -9,6 +9,7 @@ use mmdlrm_model::{BottomConfig, DlrmConfig, NextItemConfig, Side, TableConfig};
 use mmdlrm_train::{CheckpointConfig, NextItemTrainConfig, OptimizerConfig, Preset, TrainConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::load;
 use crate::{Error, Result};
 
 /// Chosen on validation rows of ml-latest-small's training set, with the number
@@ -343,6 +344,7 @@ impl ExperimentConfig {
             });
         }
         self.encoders.validate()?;
+        load::check(self)?;
         if needs_modalities && none && !self.genome {
             return Err(Error::Setting {
                 setting: "preset",

@@ -85,6 +85,16 @@ pub enum Error {
     /// A raw movie id that the data lack.
     #[error("there is no movie {0}")]
     UnknownMovie(u32),
+    /// Something that this was built without.
+    #[error(
+        "{what} needs the feature '{feature}' of the crate mmdlrm; build with it, or leave that out"
+    )]
+    NeedsFeature {
+        /// What was asked for.
+        what: String,
+        /// The feature that has it.
+        feature: &'static str,
+    },
     /// `report.html` could not be made.
     #[error("cannot make report.html: {0}")]
     Page(String),

@@ -9,7 +9,7 @@ use mmdlrm_train::RunFolder;
 
 use crate::kinds::Kinds;
 use crate::measure::measure;
-use crate::page::{Page, people};
+use crate::page;
 use crate::report::{Inputs, LeftOutRatings, MissingModality, Report, Seconds};
 use crate::saved::{ConfigFile, Evaluation, SavedConfig, SavedRun};
 use crate::sources::{dataset, split_of};
@@ -111,9 +111,8 @@ impl Kinds {
             ..Seconds::default()
         };
         let report = measure(&*model, &data, inputs, seconds, &run, observer)?;
-        let people = people(&*model, &data, &catalogue)?;
-        let page = Page::of_model(&config.experiment, &config.learned, &report, &[], people)?;
-        run.write_report(&page.html()?)?;
+        let settings = (&config.experiment, &config.learned);
+        page::write_for_model(&run, settings, &report, &[], &*model, &data, &catalogue)?;
         Ok(report)
     }
 }

@@ -6,18 +6,18 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mmdlrm_data::Modality;
-use mmdlrm_encoders::Device;
 use mmdlrm_features::{Features, StreamedDataset, TrainingData};
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{
-    EpochMetrics, Fit, Persist, Ranker, Replacement, RunFolder, Scorer, Session, train, train_on,
+    EpochMetrics, Fit, Persist, Ranker, Replacement, RunFolder, Scorer, Session, train,
 };
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::device::{Device, device};
 use crate::made_from::{Learned, MadeFrom, Opened};
 use crate::measure::measure;
-use crate::page::{Page, people};
+use crate::page;
 use crate::report::{Inputs, MissingModality, Report, Seconds};
 use crate::saved::{ConfigFile, SavedConfig};
 use crate::sources::{Release, Sources, dataset};
@@ -316,7 +316,7 @@ impl Experiment {
     /// Another [task](Self::task), a loss that diverges, a device that fails, or a folder
     /// that can no longer be written.
     pub fn run(self, observer: &mut dyn Observer) -> Result<Report> {
-        let device = mmdlrm_encoders::device(&self.config.device)?;
+        let device = device(&self.config.device)?;
         let fit = OwnFit {
             config: self.config.clone(),
             device,
@@ -492,9 +492,8 @@ impl Learning<'_> {
         let folder = &run.folder;
         let report = measure(&model, data, inputs, seconds, folder, observer)?;
         let epochs: Vec<EpochMetrics> = folder.read_metrics()?;
-        let people = people(&model, data, &catalogue)?;
-        let page = Page::of_model(&config, learned, &report, &epochs, people)?;
-        folder.write_report(&page.html()?)?;
+        let settings = (&config, learned);
+        page::write_for_model(folder, settings, &report, &epochs, &model, data, &catalogue)?;
         Ok(report)
     }
 }
@@ -544,7 +543,10 @@ impl Fit for OwnFit {
         };
         match &self.device {
             Device::Cpu => train(&mut model, data, &self.config.train, session)?,
-            device => train_on(device, &mut model, data, &self.config.train, session)?,
+            #[cfg(feature = "device")]
+            device => {
+                mmdlrm_train::train_on(device, &mut model, data, &self.config.train, session)?
+            }
         }
         Scorer::new(model, data.features().clone())
     }

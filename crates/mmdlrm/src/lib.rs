@@ -15,6 +15,19 @@
 //! | [`train`] | optimizers, the loop, evaluation, run folders |
 //! | [`metrics`] | RMSE, MAE, MSE, nDCG |
 //!
+//! All features but those of GPUs are on by default. What only trains and asks, on ratings and
+//! genres, needs none (`default-features = false`), and builds neither candle nor tokenizers,
+//! nor anything for pictures, pages or the network:
+//!
+//! | feature | with it | without it |
+//! | --- | --- | --- |
+//! | `encoders` | posters and plots are encoded; samples have some | [`Error::NeedsFeature`] where the model would look at them, and of a sample with [contents](data::generate::GeneratorConfig::contents) |
+//! | `device`, in `encoders` | candle's devices to train on; PyTorch's checkpoints | `cpu` alone |
+//! | `report` | a run leaves `report.html` | it does not; all figures are in `metrics.jsonl` |
+//! | `download` | `data::download` | |
+//! | `cuda`, `cudnn`, `metal` | GPUs | `cpu` alone |
+//! | `accelerate`, `mkl` | candle's matrix products by these | by its own |
+//!
 //! ```
 //! use mmdlrm::data::generate::GeneratorConfig;
 //! use mmdlrm::{Experiment, ExperimentConfig, Silent, Source};
@@ -42,14 +55,20 @@ pub use mmdlrm_model as model;
 pub use mmdlrm_train as train;
 
 mod config;
+mod density;
+#[cfg_attr(not(feature = "device"), path = "no_device.rs")]
+mod device;
 mod error;
 mod evaluate;
 mod experiment;
 mod kinds;
+#[cfg_attr(not(feature = "encoders"), path = "no_load.rs")]
+mod load;
 mod made_from;
 mod measure;
 mod modalities;
 mod observer;
+#[cfg_attr(not(feature = "report"), path = "no_page.rs")]
 mod page;
 mod rank;
 mod recommend;
@@ -58,12 +77,12 @@ mod saved;
 mod sources;
 
 pub use config::{Clip, EncoderConfig, ExperimentConfig, Source, SplitConfig, Task};
+pub use density::Density;
 pub use error::{Error, Result};
 pub use experiment::Experiment;
 pub use kinds::Kinds;
 pub use modalities::{Encoders, Modalities, ModalityEncoder};
 pub use observer::{Observer, Silent, Stage};
-pub use page::Density;
 pub use rank::RankingReport;
 pub use recommend::{
     Catalogue, Fan, Movie, Newcomer, Query, Reason, Recommendation, Recommender, Similar,

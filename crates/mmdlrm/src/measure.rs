@@ -9,11 +9,10 @@ use mmdlrm_metrics::{Breakdown, PerUser, Protocol, Regression};
 use mmdlrm_train::{Ranker, RatedPrediction, Rater, RunFolder, predict_test, rank_catalogue};
 use serde::Serialize;
 
-use crate::page::Density;
 use crate::report::{
     Errors, FEW_RATINGS, GroupError, GroupNdcg, Inputs, RANKING_CUT_OFF, Report, Seconds,
 };
-use crate::{Error, Observer, Result, Stage};
+use crate::{Density, Error, Observer, Result, Stage};
 
 /// The last line of `metrics.jsonl`.
 #[derive(Serialize)]

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use mmdlrm_data::{IdMap, Modality, Poster, Summary};
 use mmdlrm_encoders::Error::StoreInUse;
 use mmdlrm_encoders::{
-    BertEncoder, ClipEncoder, EmbeddingStore, Encoded, ImageEncoder, Kind, LoadOptions, LongTexts,
-    ResNetEncoder, TextEncoder, encode_posters, encode_summaries,
+    EmbeddingStore, Encoded, ImageEncoder, Kind, LongTexts, TextEncoder, encode_posters,
+    encode_summaries,
 };
 
 use crate::made_from::EncodersUsed;
-use crate::{Clip, EncoderConfig, Observer, Result, Stage};
+use crate::{Observer, Result, Stage};
 
 /// How long a store that is in use is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,46 +30,6 @@ pub struct Encoders {
 }
 
 impl Encoders {
-    /// Loads what `posters` and `summaries` need.
-    ///
-    /// # Errors
-    /// A model that cannot be found or used.
-    pub fn load(
-        config: &EncoderConfig,
-        options: &LoadOptions,
-        posters: &[Poster],
-        summaries: &[Summary],
-    ) -> Result<Self> {
-        let mut encoders = Self {
-            images: None,
-            texts: None,
-        };
-        let by_clip = (
-            config.resnet.is_none() && !posters.is_empty(),
-            config.bert.is_none() && !summaries.is_empty(),
-        );
-        if by_clip.0 || by_clip.1 {
-            let clip = Arc::new(match &config.clip {
-                Clip::Pretrained(dir_or_id) => ClipEncoder::load(dir_or_id, options)?,
-                Clip::Untrained { seed } => {
-                    let texts = summaries.iter().map(|summary| summary.text.as_str());
-                    ClipEncoder::untrained(*seed, texts, options)?
-                }
-            });
-            encoders.images = by_clip.0.then(|| clip.clone() as Arc<dyn ImageEncoder>);
-            encoders.texts = by_clip.1.then_some(clip as Arc<dyn TextEncoder>);
-        }
-        if let (Some(model), false) = (&config.resnet, posters.is_empty()) {
-            let resnet = ResNetEncoder::load(model, config.image_size, options)?;
-            encoders.images = Some(Arc::new(resnet));
-        }
-        if let (Some(model), false) = (&config.bert, summaries.is_empty()) {
-            let bert = BertEncoder::load(model, config.pooling, options)?;
-            encoders.texts = Some(Arc::new(bert));
-        }
-        Ok(encoders)
-    }
-
     /// What the vectors depend on beside posters and plots.
     pub(crate) fn used(&self) -> EncodersUsed {
         let Self { images, texts } = self;
@@ -166,31 +126,15 @@ pub struct Modalities {
 }
 
 impl ModalityEncoder {
-    /// Loads the encoders, and opens the store in `folder`: one file for each pair of
-    /// models, so that any later run finds it.
-    ///
-    /// # Errors
-    /// A model or a store that cannot be used.
-    pub fn open(
-        config: &EncoderConfig,
-        options: &LoadOptions,
-        posters: Vec<Poster>,
-        summaries: Vec<Summary>,
-        folder: &Path,
-    ) -> Result<Self> {
-        let encoders = Encoders::load(config, options, &posters, &summaries)?;
-        Self::with(encoders, options, posters, summaries, folder)
-    }
-
     /// With encoders that were loaded for these posters and plots.
     pub(crate) fn with(
         encoders: Encoders,
-        options: &LoadOptions,
+        long_texts: LongTexts,
         posters: Vec<Poster>,
         summaries: Vec<Summary>,
         folder: &Path,
     ) -> Result<Self> {
-        let windows = match options.long_texts {
+        let windows = match long_texts {
             LongTexts::Truncate => "",
             LongTexts::Chunk => "-chunked",
         };

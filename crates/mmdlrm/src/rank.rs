@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::experiment::Prepared;
 use crate::made_from::Learned;
 use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES, figure};
-use crate::page::Page;
+use crate::page;
 use crate::report::{Inputs, RANKING_CUT_OFF, Seconds};
 use crate::sources::Release;
 use crate::{Experiment, Observer, Result, Task};
@@ -177,7 +177,7 @@ impl Experiment {
             report: &report,
         })?;
         let epochs: Vec<EpochMetrics> = folder.read_metrics()?;
-        folder.write_report(&Page::of_ranking(&config, &report, &epochs)?.html()?)?;
+        page::write_for_ranking(folder, &config, &report, &epochs)?;
         Ok(report)
     }
 }

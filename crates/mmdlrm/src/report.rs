@@ -6,7 +6,7 @@ use mmdlrm_features::Features;
 use mmdlrm_metrics::Regression;
 use serde::Serialize;
 
-use crate::page::Density;
+use crate::Density;
 
 /// Training ratings up to which a movie counts as rated by few.
 pub const FEW_RATINGS: u32 = 5;

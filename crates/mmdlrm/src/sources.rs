@@ -6,10 +6,11 @@ use mmdlrm_data::{
     Candidates, DataFingerprint, Genome, Modality, MovieLens, Movies, OpenOptions, Poster,
     RandomSplit, Split, StreamedMovieLens, generate, read_posters, read_summaries,
 };
-use mmdlrm_encoders::LoadOptions;
 use mmdlrm_features::Dataset;
 use mmdlrm_train::{NextItemData, Preset};
 
+use crate::device::device;
+use crate::load;
 use crate::made_from::{MadeFrom, Opened};
 use crate::modalities::{Encoders, Modalities, ModalityEncoder};
 use crate::report::LeftOutRatings;
@@ -33,9 +34,7 @@ impl Sources {
         opened: Option<Opened>,
         observer: &mut dyn Observer,
     ) -> Result<Self> {
-        let options = LoadOptions::default()
-            .with_device(mmdlrm_encoders::device(&config.device)?)
-            .with_long_texts(config.long_texts);
+        device(&config.device)?;
         observer.begin(Stage::ReadData, 0);
         let (dir, posters_csv, summaries_csv) = locate(config)?;
         let ratings = Ratings::read(&dir, config)?;
@@ -65,7 +64,7 @@ impl Sources {
         let mut encoders = None;
         if looks && !(posters.is_empty() && summaries.is_empty()) {
             observer.begin(Stage::LoadEncoders, 0);
-            let loaded = Encoders::load(&config.encoders, &options, &posters, &summaries)?;
+            let loaded = load::load(config, &posters, &summaries)?;
             encoders = Some(loaded);
             observer.end();
         }
@@ -79,7 +78,8 @@ impl Sources {
         };
         let encoder = encoders.map(|encoders| {
             let folder = beside(&config.out);
-            ModalityEncoder::with(encoders, &options, posters.clone(), summaries, &folder)
+            let posters = posters.clone();
+            ModalityEncoder::with(encoders, config.long_texts, posters, summaries, &folder)
         });
         let encoder = encoder.transpose()?;
         Ok(Self {

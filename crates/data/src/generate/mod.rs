@@ -14,6 +14,7 @@
 
 mod manifest;
 mod plot;
+#[cfg_attr(not(feature = "generate-posters"), path = "no_poster.rs")]
 mod poster;
 mod shape;
 mod world;
@@ -51,7 +52,7 @@ pub struct GeneratorConfig {
     pub ratings: u64,
     /// Seed of everything that is drawn.
     pub seed: u64,
-    /// Whether to make posters and plots.
+    /// Whether to make posters and plots, which takes the feature `generate-posters`.
     pub contents: bool,
 }
 

@@ -9,7 +9,7 @@ use libjpeg_turbo_rs::{Decoder, PixelFormat};
 use crate::{Error, Result};
 
 /// The longest side of a picture that is decoded, in pixels.
-pub(super) const LONGEST_SIDE: u32 = 20_000;
+pub(crate) const LONGEST_SIDE: u32 = 20_000;
 /// The most pixels of a picture that is decoded.
 const MOST_PIXELS: usize = 100_000_000;
 /// The most memory that one picture may take while it is decoded, in bytes.
@@ -20,7 +20,7 @@ const MOST_SCANS: u32 = 100;
 
 /// Decodes a JPEG or PNG file within limits on size and memory, turned as its
 /// EXIF data says. Transparency is dropped, as Pillow's `convert("RGB")` does.
-pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage> {
     let picture = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => jpeg(bytes),
         Ok(ImageFormat::Png) => png(bytes).map_err(|error| error.to_string()),

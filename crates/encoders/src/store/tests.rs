@@ -1,3 +1,5 @@
+#![cfg(feature = "models")]
+
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -82,7 +82,7 @@ pub(super) fn curves(curves: &[Curve], y_name: &str) -> Result<String> {
 
 /// How often each prediction was made for each true rating: a column a rating, each with
 /// a total of one, so that rare ratings can be read too.
-pub(super) fn density(density: &super::Density) -> Result<String> {
+pub(super) fn density(density: &crate::Density) -> Result<String> {
     drawn(|root| {
         let mut chart = ChartBuilder::on(root)
             .margin(10)
@@ -103,7 +103,7 @@ pub(super) fn density(density: &super::Density) -> Result<String> {
             let highest = shares.iter().map(|share| share.1).fold(0.0, f64::max);
             for (prediction, share) in shares.into_iter().filter(|share| share.1 > 0.0) {
                 let (left, right) = (stars - 0.23, stars + 0.23);
-                let half = super::Density::STEP / 2.0;
+                let half = crate::Density::STEP / 2.0;
                 let cell = [(left, prediction - half), (right, prediction + half)];
                 let colour = FIRST.mix(share / highest);
                 chart.draw_series([Rectangle::new(cell, colour.filled())])?;

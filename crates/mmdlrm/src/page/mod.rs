@@ -1,25 +1,50 @@
 //! `report.html`: one file that says what a run came to.
 
 mod charts;
-mod density;
 mod machine;
 mod people;
 
 use askama::Template;
-use mmdlrm_train::EpochMetrics;
+use mmdlrm_features::TrainingData;
+use mmdlrm_train::{EpochMetrics, Ranker, RunFolder};
 
 use charts::Curve;
-pub use density::Density;
-pub(crate) use people::{Person, people};
+use people::{Person, people};
 
 use crate::made_from::Learned;
 use crate::report::{GroupError, RANKING_CUT_OFF, Report, Seconds};
-use crate::{Error, ExperimentConfig, RankingReport, Result};
+use crate::{Catalogue, Error, ExperimentConfig, RankingReport, Result};
+
+/// Leaves the page of a model over the whole catalogue in the run's folder.
+pub(crate) fn write_for_model(
+    folder: &RunFolder,
+    (config, learned): (&ExperimentConfig, &Learned),
+    report: &Report,
+    epochs: &[EpochMetrics],
+    model: &dyn Ranker,
+    data: &impl TrainingData,
+    catalogue: &Catalogue,
+) -> Result<()> {
+    let people = people(model, data, catalogue)?;
+    let page = Page::of_model(config, learned, report, epochs, people)?;
+    Ok(folder.write_report(&page.html()?)?)
+}
+
+/// The same of a model that ranked candidates.
+pub(crate) fn write_for_ranking(
+    folder: &RunFolder,
+    config: &ExperimentConfig,
+    report: &RankingReport,
+    epochs: &[EpochMetrics],
+) -> Result<()> {
+    let page = Page::of_ranking(config, report, epochs)?;
+    Ok(folder.write_report(&page.html()?)?)
+}
 
 /// What the page shows.
 #[derive(Template)]
 #[template(path = "report.html")]
-pub(crate) struct Page {
+struct Page {
     title: String,
     figures: Vec<Figure>,
     charts: Vec<Chart>,
@@ -123,7 +148,7 @@ impl Bars {
 
 impl Page {
     /// Of a model over the whole catalogue.
-    pub fn of_model(
+    fn of_model(
         config: &ExperimentConfig,
         learned: &Learned,
         report: &Report,
@@ -249,7 +274,7 @@ impl Page {
     }
 
     /// Of a run that ranks what comes next.
-    pub fn of_ranking(
+    fn of_ranking(
         config: &ExperimentConfig,
         report: &RankingReport,
         epochs: &[EpochMetrics],
@@ -296,7 +321,7 @@ impl Page {
     }
 
     /// The file.
-    pub fn html(&self) -> Result<String> {
+    fn html(&self) -> Result<String> {
         self.render()
             .map_err(|error| Error::Page(error.to_string()))
     }

@@ -19,7 +19,7 @@ const POSTER_HEIGHT: u32 = 240;
 /// Bytes of a picture that is opened.
 const LARGEST_POSTER: u64 = 20 << 20;
 
-pub(crate) struct Person {
+pub(super) struct Person {
     pub user_id: u32,
     /// Training ratings.
     pub ratings: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Person {
     pub is_predicted: bool,
 }
 
-pub(crate) struct Film {
+pub(super) struct Film {
     pub title: String,
     /// As a `data:` address.
     pub poster: Option<String>,
@@ -48,7 +48,7 @@ struct Chosen {
 
 /// Ten users with held-out ratings, from the one with the fewest training ratings of ten
 /// to the one with the most.
-pub(crate) fn people(
+pub(super) fn people(
     model: &dyn Ranker,
     data: &impl TrainingData,
     catalogue: &Catalogue,

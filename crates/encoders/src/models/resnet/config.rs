@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use crate::Result;
-use crate::json::parse_config;
-use crate::limits::{MOST_CHANNELS, MOST_LAYERS, map_problem, sizes_problem};
-use crate::source::SmallFile;
+use crate::models::json::parse_config;
+use crate::models::limits::{MOST_CHANNELS, MOST_LAYERS, map_problem, sizes_problem};
+use crate::models::source::SmallFile;
 
 /// What is left out is as in transformers' `ResNetConfig`: ResNet-50. Files of
 /// torchvision's and timm's models leave it all out.

@@ -11,7 +11,7 @@ use tokenizers::normalizers::Lowercase;
 use tokenizers::pre_tokenizers::whitespace::Whitespace;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::source::SmallFile;
+use crate::models::source::SmallFile;
 use crate::{Error, LongTexts, Result};
 
 /// The least that a text may have: one, and the two around it.

@@ -4,7 +4,7 @@ use candle_core::{DType, Module, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, VarBuilder};
 
 use super::config::{LayerType, ResNetConfig};
-use crate::cpu::{Activation, Convolution, FeatureMap};
+use crate::models::cpu::{Activation, Convolution, FeatureMap};
 
 /// PyTorch's `BatchNorm2d`.
 const EPSILON: f64 = 1e-5;

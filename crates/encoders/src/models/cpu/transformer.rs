@@ -3,8 +3,8 @@ use candle_core::{Result, Tensor};
 use super::attention::{Attention, AttentionBuffers};
 use super::dense::{Dense, Norm};
 use super::elementwise::Activation;
-use crate::layers::NormWeights;
-use crate::transformer::{Keep, LayerWeights, TransformerConfig, Weights};
+use crate::models::layers::NormWeights;
+use crate::models::transformer::{Keep, LayerWeights, TransformerConfig, Weights};
 
 /// A transformer's layers, packed for one thread at a time.
 pub(crate) struct CpuTransformer {

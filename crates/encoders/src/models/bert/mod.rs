@@ -4,16 +4,17 @@ use candle_core::{Device, Result as TensorResult, Tensor};
 use candle_nn::{Embedding, Module, VarBuilder, embedding};
 use std::fmt;
 
-pub use self::config::Pooling;
 use self::config::{BertConfig, SentenceTransformer};
-use crate::cpu::Activation;
-use crate::encoder::{ROWS_AT_A_TIME, length, side_by_side};
-use crate::layers::LayerNorm;
-use crate::source::{CONFIG, ModelFiles, TOKENIZER, WEIGHTS};
-use crate::tokens::{BERT_FRAME, Tokens};
-use crate::transformer::{Keep, Names, Transformer, TransformerConfig};
-use crate::weights::ModelHash;
-use crate::{Identity, LoadOptions, LongTexts, Result, TextEncoder};
+use crate::models::cpu::Activation;
+
+use crate::models::layers::LayerNorm;
+use crate::models::long_texts::length;
+use crate::models::side_by_side::{ROWS_AT_A_TIME, side_by_side};
+use crate::models::source::{CONFIG, ModelFiles, TOKENIZER, WEIGHTS};
+use crate::models::tokens::{BERT_FRAME, Tokens};
+use crate::models::transformer::{Keep, Names, Transformer, TransformerConfig};
+use crate::models::weights::ModelHash;
+use crate::{Identity, LoadOptions, LongTexts, Pooling, Result, TextEncoder};
 
 const NAMES: Names = Names {
     attention_norm: "attention.output.LayerNorm",

@@ -8,17 +8,17 @@ use std::fmt;
 
 use self::config::{ClipConfig, TextConfig, VisionConfig};
 use self::towers::{TextTower, VisionTower};
-use crate::encoder::{ROWS_AT_A_TIME, check_pictures, side_by_side};
-use crate::picture::{PreprocessorConfig, Recipe};
-use crate::source::{CONFIG, ModelFiles, PREPROCESSOR, SmallFile, TOKENIZER, WEIGHTS};
-use crate::tokens::{CLIP_FRAME, Tokens};
-use crate::untrained::SeededWeights;
-use crate::weights::ModelHash;
-use crate::{Error, Identity, ImageEncoder, LoadOptions, LongTexts, Result, TextEncoder};
+use crate::models::recipe::{PreprocessorConfig, Recipe};
+use crate::models::side_by_side::{ROWS_AT_A_TIME, check_pictures, side_by_side};
+use crate::models::source::{CONFIG, ModelFiles, PREPROCESSOR, SmallFile, TOKENIZER, WEIGHTS};
+use crate::models::tokens::{CLIP_FRAME, Tokens};
+use crate::models::untrained::SeededWeights;
+use crate::models::weights::ModelHash;
+use crate::{
+    DEFAULT_CLIP, Error, Identity, ImageEncoder, LoadOptions, LongTexts, Result, TextEncoder,
+};
 
-/// The model that is meant where none is named.
-pub const DEFAULT_CLIP: &str = "openai/clip-vit-base-patch32";
-/// The revision of it that has safetensors; `main` has only PyTorch's pickle.
+/// The revision of [`DEFAULT_CLIP`] that has safetensors; `main` has only PyTorch's pickle.
 const DEFAULT_CLIP_REVISION: &str = "refs/pr/15";
 
 const POOLING_OF_PICTURES: &str = "projected class token";

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::decode::LONGEST_SIDE;
-use crate::json::parse;
-use crate::limits::MOST_PIXELS;
-use crate::source::SmallFile;
+use crate::models::json::parse;
+use crate::models::limits::MOST_PIXELS;
+use crate::models::source::SmallFile;
+use crate::picture::LONGEST_SIDE;
 use crate::{Error, Result};
 
 /// What happens to a picture before a model sees it: checked by [`Recipe::checked`].

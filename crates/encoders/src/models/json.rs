@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::source::SmallFile;
+use crate::models::source::SmallFile;
 use crate::{Error, Result};
 
 /// Parses a JSON file of a model.

@@ -1,12 +1,12 @@
 //! BERT's `config.json`, and what sentence-transformers adds to it.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::json::{parse, parse_config};
-use crate::limits::{MOST_TOKENS, TransformerSizes, sizes_problem};
-use crate::source::{ModelFiles, SmallFile};
-use crate::tokens::LEAST_TOKENS;
-use crate::{Error, Result};
+use crate::models::json::{parse, parse_config};
+use crate::models::limits::{MOST_TOKENS, TransformerSizes, sizes_problem};
+use crate::models::source::{ModelFiles, SmallFile};
+use crate::models::tokens::LEAST_TOKENS;
+use crate::{Error, Pooling, Result};
 
 /// Where sentence-transformers says what follows the transformer.
 const MODULES: &str = "modules.json";
@@ -14,16 +14,6 @@ const MODULES: &str = "modules.json";
 const POOLING: &str = "1_Pooling/config.json";
 /// … how long texts may be.
 const SENTENCE_CONFIG: &str = "sentence_bert_config.json";
-
-/// How the vectors of tokens become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pooling {
-    /// The last layer's vector of the first token, `[CLS]`.
-    Cls,
-    /// The mean of the last layer's vectors, `[CLS]` and `[SEP]` included.
-    Mean,
-}
 
 /// What is left out is as in transformers' `BertConfig`: bert-base-uncased.
 #[derive(Debug, Clone, Deserialize)]

@@ -7,8 +7,8 @@ use candle_core::{D, Device, Result, Tensor};
 use candle_nn::ops::{sigmoid, softmax_last_dim};
 use candle_nn::{LayerNorm, Linear, Module, VarBuilder};
 
-use crate::cpu::{Activation, CpuTransformer};
-use crate::layers::{NormWeights, on_cpu};
+use crate::models::cpu::{Activation, CpuTransformer};
+use crate::models::layers::{NormWeights, on_cpu};
 
 /// Shape of a transformer.
 pub(crate) struct TransformerConfig {
@@ -265,7 +265,7 @@ mod tests {
     use candle_core::DType;
 
     use super::*;
-    use crate::untrained::SeededWeights;
+    use crate::models::untrained::SeededWeights;
 
     const NAMES: Names = Names {
         attention_norm: "norm1",

@@ -7,12 +7,12 @@ use std::fmt;
 
 use self::config::ResNetConfig;
 use self::layers::ResNet;
-use crate::cpu::{Convolution, FeatureMap};
-use crate::encoder::{check_pictures, side_by_side};
-use crate::layers::on_cpu;
-use crate::picture::{PreprocessorConfig, Recipe};
-use crate::source::{CONFIG, ModelFiles, PREPROCESSOR, WEIGHTS};
-use crate::weights::ModelHash;
+use crate::models::cpu::{Convolution, FeatureMap};
+use crate::models::layers::on_cpu;
+use crate::models::recipe::{PreprocessorConfig, Recipe};
+use crate::models::side_by_side::{check_pictures, side_by_side};
+use crate::models::source::{CONFIG, ModelFiles, PREPROCESSOR, WEIGHTS};
+use crate::models::weights::ModelHash;
 use crate::{Error, Identity, ImageEncoder, LoadOptions, Result};
 
 /// The smallest side that survives all strides.

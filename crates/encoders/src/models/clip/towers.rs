@@ -4,8 +4,8 @@ use candle_core::{Result, Tensor};
 use candle_nn::{Embedding, Module, VarBuilder, embedding};
 
 use super::config::{ClipConfig, TextConfig, VisionConfig};
-use crate::layers::{LayerNorm, Linear};
-use crate::transformer::{Keep, Names, Transformer, TransformerConfig};
+use crate::models::layers::{LayerNorm, Linear};
+use crate::models::transformer::{Keep, Names, Transformer, TransformerConfig};
 
 const NAMES: Names = Names {
     attention_norm: "layer_norm1",

@@ -4,7 +4,7 @@
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Module, VarBuilder};
 
-use crate::cpu::{Dense, Norm};
+use crate::models::cpu::{Dense, Norm};
 
 /// Whether this crate's own code computes with these weights.
 pub(crate) fn on_cpu(weights: &VarBuilder) -> bool {

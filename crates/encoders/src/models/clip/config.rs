@@ -6,11 +6,13 @@
 use serde::Deserialize;
 
 use crate::Result;
-use crate::cpu::Activation;
-use crate::json::parse_config;
-use crate::limits::{MOST_PIXELS, MOST_TOKENS, MOST_WIDTH, TransformerSizes, sizes_problem};
-use crate::source::SmallFile;
-use crate::tokens::LEAST_TOKENS;
+use crate::models::cpu::Activation;
+use crate::models::json::parse_config;
+use crate::models::limits::{
+    MOST_PIXELS, MOST_TOKENS, MOST_WIDTH, TransformerSizes, sizes_problem,
+};
+use crate::models::source::SmallFile;
+use crate::models::tokens::LEAST_TOKENS;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
