@@ -4,15 +4,20 @@
 //! [`Experiment`] does the whole job: it reads a MovieLens folder and what
 //! lies beside it, encodes posters and plots with CLIP, BERT or ResNet, trains, measures on
 //! ratings it never saw, and leaves a run folder behind. A run that was stopped goes on
-//! with [`Experiment::resume`]; one that is over answers through a [`Recommender`]. The
-//! parts are crates of their own, re-exported here:
+//! with [`Experiment::resume`]; one that is over answers through a [`Recommender`].
+//!
+//! [`Experiment::run`] learns the model that the configuration describes. A model of one's own
+//! goes the same way: [`Experiment::fit`] takes a [`Fit`](train::Fit), whose model is a
+//! [`Ranker`](train::Ranker) that a folder can keep, and [`Kinds`] opens its runs. The parts are
+//! crates of their own, re-exported here:
 //!
 //! | module | what it is for |
 //! | --- | --- |
-//! | [`data`] | loaders into Arrow, splits, features, batches |
+//! | [`data`] | loaders into Arrow and from it, splits, rows, batches |
+//! | [`features`] | what the training rows tell of users, movies and moments |
 //! | [`encoders`] | CLIP, BERT and ResNet on candle, the embedding store |
 //! | [`model`] | embedding bags, MLPs, towers, interaction, gradients |
-//! | [`train`] | optimizers, the loop, evaluation, run folders |
+//! | [`train`] | optimizers, the loop, the seam, evaluation, run folders |
 //! | [`metrics`] | RMSE, MAE, MSE, nDCG |
 //!
 //! All features but those of GPUs are on by default. What only trains and asks, on ratings and

@@ -74,7 +74,7 @@ impl Dlrm {
         &self.parameters
     }
 
-    /// For optimisers. The lengths must stay as they are.
+    /// For optimizers. The lengths must stay as they are.
     pub fn parameters_mut(&mut self) -> &mut Parameters {
         &mut self.parameters
     }

@@ -2,7 +2,7 @@
 //!
 //! A [`DlrmConfig`] says what a model looks like, [`Dlrm`] is one. It takes a
 //! [`Batch`] of borrowed columns and [predicts](Dlrm::predict), computes
-//! [`Gradients`] for an optimiser of the caller's choice (the train crate has
+//! [`Gradients`] for an optimizer of the caller's choice (the train crate has
 //! some), or [scores](Dlrm::score_items) a whole catalogue for some users. It
 //! knows no files: parameters go [to](Dlrm::to_safetensors) and
 //! [from](Dlrm::from_safetensors) bytes.

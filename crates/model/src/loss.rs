@@ -6,10 +6,10 @@ use crate::{Error, Output, OutputActivation, Result};
 /// The longest logarithm that cross-entropy takes of a probability, as
 /// PyTorch's `BCELoss`.
 const LEAST_LOG: f32 = -100.0;
-/// By how much rounding may carry a target beyond 0 to 1 when it is normalised.
+/// By how much rounding may carry a target beyond 0 to 1 when it is normalized.
 const ROUNDING: f32 = 1e-6;
 
-/// What a step brings down: the mean over the batch, on normalised targets
+/// What a step brings down: the mean over the batch, on normalized targets
 /// `t = (y − offset) / scale` and predictions `p = activation(z)`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,7 +27,7 @@ pub enum Loss {
         /// Weight of a sample of target 1.
         positive: f32,
     },
-    /// Bayesian personalised ranking (Rendle et al., 2009): samples `2k` and
+    /// Bayesian personalized ranking (Rendle et al., 2009): samples `2k` and
     /// `2k + 1` are a pair, of which the one with the higher target is to have
     /// the higher `z`, `−ln σ(z_high − z_low)`, the mean over the pairs. A pair
     /// with equal targets counts as 0.
@@ -202,7 +202,7 @@ impl Loss {
 }
 
 /// Cross-entropy is of probabilities: the output must be one, and targets too once they
-/// are normalised.
+/// are normalized.
 fn check_probabilities(output: &Output, targets: &[f32]) -> Result<()> {
     if output.activation != OutputActivation::Sigmoid {
         return Err(Error::Loss {
@@ -210,8 +210,8 @@ fn check_probabilities(output: &Output, targets: &[f32]) -> Result<()> {
         });
     }
     let outside = |target: f32| {
-        let normalised = (target - output.offset) / output.scale;
-        (normalised - 0.5).abs() > 0.5 + ROUNDING
+        let normalized = (target - output.offset) / output.scale;
+        (normalized - 0.5).abs() > 0.5 + ROUNDING
     };
     let found = vectorize(
         #[inline(always)]

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Parameters live in one flat list with those of every other MLP; a layer knows where its own
-//! begin. That makes optimisers, reductions over threads and files one loop each. Products read
+//! begin. That makes optimizers, reductions over threads and files one loop each. Products read
 //! copies of the weights, [`PackedMlp`], made anew after each step.
 
 use std::ops::Range;

@@ -79,7 +79,7 @@ pub struct DlrmConfig {
 impl Default for DlrmConfig {
     /// Embeddings of 64, one dense feature through 128 → 64, dot interaction, a
     /// top MLP 128 → 1, identity output; no tables, no modalities, no
-    /// regularisation.
+    /// regularization.
     fn default() -> Self {
         Self {
             dim: 64,
@@ -255,7 +255,7 @@ pub enum Activation {
 
 /// From the top MLP's last number `z` to the prediction
 /// `activation(z) · scale + offset`, in the unit of the targets. Losses are
-/// taken on the normalised target `(y − offset) / scale`.
+/// taken on the normalized target `(y − offset) / scale`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Output {

@@ -22,8 +22,8 @@ impl Loss {
             let losses = softplus(&(difference * &signs)?.neg()?)?;
             return Ok(((losses * signs.abs()?)?.sum_all()? / pairs as f64)?);
         }
-        let normalised = targets.iter().map(|y| (y - output.offset) / output.scale);
-        let targets = Tensor::new(normalised.collect::<Vec<f32>>(), device)?;
+        let normalized = targets.iter().map(|y| (y - output.offset) / output.scale);
+        let targets = Tensor::new(normalized.collect::<Vec<f32>>(), device)?;
         // −t·ln σ(z) − (1 − t)·ln(1 − σ(z)), without overflow.
         let cross_entropy = || softplus(z)? - (z * &targets)?;
         let losses = match self {

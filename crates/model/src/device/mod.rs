@@ -99,12 +99,12 @@ impl DeviceDlrm {
     }
 
     /// Weights and biases, as [`Parameters::dense`](crate::Parameters::dense);
-    /// for optimisers to set.
+    /// for optimizers to set.
     pub fn dense(&self) -> &Var {
         &self.dense
     }
 
-    /// The stored tables, `[rows, dim]` each; for optimisers to write to.
+    /// The stored tables, `[rows, dim]` each; for optimizers to write to.
     pub fn tables(&self) -> &[Tensor] {
         &self.tables
     }
