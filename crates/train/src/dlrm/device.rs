@@ -9,7 +9,7 @@ use super::input::Wiring;
 use super::trainer::{
     TrainingBatches, batches, beyond_base, load_parameters, measure, parameter_tensors,
 };
-use crate::optimizer::{ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, adam_corrections};
+use crate::optimizer::rule::{ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, adam_corrections};
 use crate::{
     Algorithm, Kept, Measured, OptimizerConfig, Persist, Result, Stepper, Tensors, TrainConfig,
 };

@@ -1,7 +1,7 @@
 //! How gradients become steps.
 
 mod config;
-mod rule;
+pub(crate) mod rule;
 mod schedule;
 
 use mmdlrm_kernels::{prefetch, vectorize};
@@ -9,7 +9,6 @@ use mmdlrm_model::{Batch, Dlrm, Gradients, Objective, RowGradients};
 use rayon::prelude::*;
 
 pub use self::config::{Algorithm, OptimizerConfig};
-pub(crate) use self::rule::{ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, adam_corrections};
 pub use self::rule::{Rule, StepSize};
 pub use self::schedule::{Decay, LearningRate, Schedule};
 use crate::{Kept, Result, Tensors};
