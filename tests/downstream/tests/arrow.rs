@@ -45,11 +45,9 @@ fn record_batches_become_a_data_set_and_its_batches_record_batches() {
     .unwrap();
     let vectors = [[1.0, 0.0], [0.0, 1.0]].map(|row| Some(row.map(Some)));
     let vectors = FixedSizeListArray::from_iter_primitive::<Float64Type, _, _>(vectors, 2);
-    let vectors = RecordBatch::try_from_iter([
-        ("movieId", ids(&[30, 10])),
-        ("vector", Arc::new(vectors)),
-    ])
-    .unwrap();
+    let vectors =
+        RecordBatch::try_from_iter([("movieId", ids(&[30, 10])), ("vector", Arc::new(vectors))])
+            .unwrap();
 
     let movies = Movies::try_from(movies).unwrap();
     let sound = Modality::from_record_batch("sound", &movies.index(), &vectors).unwrap();

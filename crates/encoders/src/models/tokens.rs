@@ -52,7 +52,10 @@ impl Tokens {
     /// Reads `tokenizer.json`, for a model of `vocabulary` tokens and texts of
     /// at most `longest`.
     pub fn read(file: &SmallFile, frame: Frame, vocabulary: usize, longest: usize) -> Result<Self> {
-        unpanicked(|| Tokenizer::from_bytes(&file.bytes))
+        // As a string: what reads bytes would be compiled once more, in this crate.
+        let text = std::str::from_utf8(&file.bytes);
+        let text = text.map_err(|problem| tokenizer_error(&file.path, problem.to_string()))?;
+        unpanicked(|| text.parse::<Tokenizer>())
             .and_then(|tokenizer| Self::new(tokenizer, frame, vocabulary, longest))
             .map_err(|problem| tokenizer_error(&file.path, problem))
     }
