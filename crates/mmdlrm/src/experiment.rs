@@ -499,10 +499,13 @@ impl Learning<'_> {
 }
 
 /// The model that a configuration describes.
+#[derive(Serialize)]
 struct OwnFit {
     config: ExperimentConfig,
+    #[serde(skip)]
     device: Device,
     /// Made when its shape is checked, before anything gives way to the run.
+    #[serde(skip)]
     model: RefCell<Option<Dlrm>>,
 }
 
@@ -510,15 +513,6 @@ impl OwnFit {
     fn untrained(&self, features: &Features) -> mmdlrm_train::Result<Dlrm> {
         let shape = self.config.preset.config(features, self.config.dim);
         Ok(Dlrm::new(shape, self.config.seed)?)
-    }
-}
-
-impl Serialize for OwnFit {
-    fn serialize<S: serde::Serializer>(
-        &self,
-        serializer: S,
-    ) -> std::result::Result<S::Ok, S::Error> {
-        self.config.serialize(serializer)
     }
 }
 

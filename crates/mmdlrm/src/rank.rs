@@ -13,7 +13,7 @@ use crate::experiment::Prepared;
 use crate::made_from::Learned;
 use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES, figure};
 use crate::page;
-use crate::report::{Inputs, RANKING_CUT_OFF, Seconds};
+use crate::report::{self, Inputs, RANKING_CUT_OFF, Seconds};
 use crate::sources::Release;
 use crate::{Experiment, Observer, Result, Task};
 
@@ -208,10 +208,6 @@ fn within_a_minute(movielens: &MovieLens, held_out: &[u32], before: &[u32]) -> f
 impl fmt::Display for RankingReport {
     /// A table to paste into a message.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let interval = |interval: Option<(f64, f64)>| match interval {
-            None => String::new(),
-            Some((low, high)) => format!(" ({low:.4}–{high:.4})"),
-        };
         let Inputs {
             train_ratings,
             users,
@@ -229,14 +225,14 @@ impl fmt::Display for RankingReport {
             f,
             "| hit rate@{RANKING_CUT_OFF} | {:.4}{} | {:.4} |",
             self.hit_rate_at_10,
-            interval(self.hit_rate_interval),
+            report::interval(self.hit_rate_interval),
             self.popularity.0
         )?;
         writeln!(
             f,
             "| nDCG@{RANKING_CUT_OFF} | {:.4}{} | {:.4} |",
             self.ndcg_at_10,
-            interval(self.ndcg_interval),
+            report::interval(self.ndcg_interval),
             self.popularity.1
         )?;
         writeln!(f, "| MRR@{RANKING_CUT_OFF} | {:.4} | |", self.mrr_at_10)?;
@@ -252,16 +248,7 @@ impl fmt::Display for RankingReport {
             "trained on {train_ratings} ratings of {users} users and {movies} movies; \
              {parameters} parameters"
         )?;
-        let Seconds {
-            read,
-            encode,
-            train,
-            rank,
-        } = self.seconds;
-        writeln!(
-            f,
-            "read {read:.1} s, encode {encode:.1} s, train {train:.1} s, rank {rank:.1} s"
-        )?;
+        writeln!(f, "{}", self.seconds)?;
         write!(f, "left in {}", self.out.display())
     }
 }

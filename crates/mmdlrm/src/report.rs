@@ -202,6 +202,21 @@ pub struct Seconds {
     pub rank: f64,
 }
 
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self {
+            read,
+            encode,
+            train,
+            rank,
+        } = self;
+        write!(
+            f,
+            "read {read:.1} s, encode {encode:.1} s, train {train:.1} s, rank {rank:.1} s"
+        )
+    }
+}
+
 impl fmt::Display for Errors {
     /// Rows of a table.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -235,7 +250,7 @@ impl fmt::Display for Errors {
 }
 
 /// As it stands behind a figure.
-fn interval(interval: Option<(f64, f64)>) -> String {
+pub(crate) fn interval(interval: Option<(f64, f64)>) -> String {
     match interval {
         None => String::new(),
         Some((low, high)) => format!(" ({low:.4}–{high:.4})"),
@@ -294,16 +309,7 @@ impl fmt::Display for Report {
                 self.inputs.posters, self.inputs.summaries
             )?;
         }
-        let Seconds {
-            read,
-            encode,
-            train,
-            rank,
-        } = self.seconds;
-        writeln!(
-            f,
-            "read {read:.1} s, encode {encode:.1} s, train {train:.1} s, rank {rank:.1} s"
-        )?;
+        writeln!(f, "{}", self.seconds)?;
         write!(f, "left in {}", self.out.display())
     }
 }

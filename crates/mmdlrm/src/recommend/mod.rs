@@ -390,8 +390,3 @@ fn name(config: &SavedConfig) -> String {
     let preset = presets.find(|(_, preset)| *preset == config.experiment.preset);
     preset.map_or(String::new(), |(name, _)| (*name).to_owned())
 }
-
-/// Refuses an answer of another length than was asked for: a model of anybody's may be wrong.
-fn counted(what: &'static str, found: usize, expected: usize) -> Result<()> {
-    Ok(mmdlrm_data::Error::unless_all(what, found, expected)?)
-}

@@ -3,7 +3,7 @@
 use mmdlrm_model::Part;
 use mmdlrm_train::{Ranker, Share, Who};
 
-use super::{Reason, counted};
+use super::Reason;
 use crate::Result;
 
 /// The strongest reasons for each of `movies`, `count` of them at most.
@@ -20,7 +20,7 @@ pub(super) fn reasons(
     let Some(shares) = model.explain(who, movies)? else {
         return Ok(none());
     };
-    counted("explanations", shares.len(), movies.len())?;
+    mmdlrm_data::Error::unless_all("explanations", shares.len(), movies.len())?;
     let reasons = shares.into_iter().map(|shares| {
         let mut shares: Vec<Share> = shares.into_iter().filter(|it| it.amount > 0.0).collect();
         shares.sort_by(|a, b| b.amount.total_cmp(&a.amount));

@@ -91,9 +91,7 @@ impl Kept {
             ))),
         }
     }
-}
 
-impl Kept {
     /// The numbers called `name`.
     ///
     /// # Errors
