@@ -77,7 +77,7 @@ fn batches(group: &mut BenchmarkGroup<WallTime>, dir: &Path) {
     });
 }
 
-fn go_through(data: &impl TrainingData, size: usize) -> usize {
+fn go_through(data: &dyn TrainingData, size: usize) -> usize {
     let batches = data.training_batches(size, 1);
     batches.map(|batch| batch.unwrap().len()).sum()
 }

@@ -27,7 +27,7 @@ mod training;
 /// A model, ready to be measured on `data`.
 fn scorer<'a>(
     model: &'a mmdlrm::model::Dlrm,
-    data: &impl mmdlrm::features::TrainingData,
+    data: &dyn mmdlrm::features::TrainingData,
 ) -> mmdlrm::train::Scorer<&'a mmdlrm::model::Dlrm> {
     mmdlrm::train::Scorer::new(model, data.features().clone()).unwrap()
 }

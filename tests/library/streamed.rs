@@ -1,5 +1,6 @@
 //! Ratings on disk give what ratings in memory give, and all of them.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use mmdlrm::data::{
@@ -59,7 +60,7 @@ fn open(dir: &Path, scratch: &Path) -> (Dataset, StreamedDataset) {
     (memory, disk)
 }
 
-fn batches(data: &impl TrainingData) -> [Vec<Batch>; 4] {
+fn batches(data: &dyn TrainingData) -> [Vec<Batch>; 4] {
     let all = |batches: Batches| batches.map(|batch| batch.unwrap()).collect();
     [
         all(data.training_batches(SIZE, 1)),
@@ -69,13 +70,13 @@ fn batches(data: &impl TrainingData) -> [Vec<Batch>; 4] {
     ]
 }
 
-fn trained(data: &impl TrainingData) -> Dlrm {
+fn trained(data: &dyn TrainingData) -> Dlrm {
     let mut model = Dlrm::new(Preset::Dlrm.config(data.features(), 8), 42).unwrap();
     train_on(data, &mut model).unwrap();
     model
 }
 
-fn train_on(data: &impl TrainingData, model: &mut Dlrm) -> Result<()> {
+fn train_on(data: &dyn TrainingData, model: &mut Dlrm) -> Result<()> {
     let config = TrainConfig {
         epochs: 2,
         batch_size: SIZE,
@@ -118,7 +119,7 @@ fn memory_and_disk_agree_to_the_bit_where_ratings_are_dropped() {
 }
 
 /// Predictions of validation and test rows, and how well each user is ranked for.
-fn predicted(model: &Dlrm, data: &impl TrainingData, all: &mut Vec<String>) {
+fn predicted(model: &Dlrm, data: &dyn TrainingData, all: &mut Vec<String>) {
     let model = crate::scorer(model, data);
     predict_validation(&model, data, |rated| {
         all.extend(rated.iter().map(|rated| format!("{rated:?}")));
@@ -173,11 +174,8 @@ impl TrainingData for Short<'_> {
         self.0.test_batches(size)
     }
 
-    fn for_each_user<E: From<mmdlrm::data::Error>>(
-        &self,
-        take: impl FnMut(UserRows) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        self.0.for_each_user(take)
+    fn users(&self, take: &mut dyn FnMut(UserRows) -> ControlFlow<()>) -> mmdlrm::data::Result<()> {
+        self.0.users(take)
     }
 }
 

@@ -27,7 +27,7 @@ pub fn dataset() -> Dataset {
     Dataset::new(&movielens, split, Vec::new()).unwrap()
 }
 
-fn losses(data: &impl TrainingData, algorithm: Algorithm, learning_rate: f64) -> (Vec<f64>, Dlrm) {
+fn losses(data: &dyn TrainingData, algorithm: Algorithm, learning_rate: f64) -> (Vec<f64>, Dlrm) {
     let mut model = Dlrm::new(Preset::Dlrm.config(data.features(), 8), 42).unwrap();
     let config = TrainConfig {
         epochs: 4,

@@ -1,9 +1,10 @@
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use mmdlrm_data::{
-    Bags, Batches, DataFingerprint, Error, IdMap, Modality, MovieLens, Rated, RatedBags,
-    RatingsHasher, Result, Shuffle, Split,
+    Batches, DataFingerprint, Error, IdMap, Modality, MovieLens, Rated, RatedBags, RatingsHasher,
+    Result, Shuffle, Split,
 };
 use mmdlrm_kernels::InstructionSet;
 
@@ -225,35 +226,24 @@ impl TrainingData for Dataset {
         self.held_batches(size, |split| split.test())
     }
 
-    fn for_each_user<E: From<Error>>(
-        &self,
-        mut take: impl FnMut(UserRows) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn users(&self, take: &mut dyn FnMut(UserRows) -> ControlFlow<()>) -> Result<()> {
         let users = self.features.users().len();
-        let of_users = |rows: &[u32]| {
-            Bags::from_pairs(users, rows.iter().map(|&row| (self.rating(row).user, row)))
+        let of = |rows: &[u32]| {
+            let rows = rows.iter().map(|&row| self.rating(row));
+            RatedBags::of_users(users, rows.collect::<Vec<_>>().into_iter())
         };
-        let by_user = of_users(self.split.test());
-        let validation = of_users(self.split.validation());
-        let (mut held_out, mut validated) = (Vec::new(), Vec::new());
+        let (validation, test) = (of(self.split.validation()), of(self.split.test()));
         for user in 0..users as u32 {
-            let rows = by_user.row(user).iter().map(|&row| self.rating(row));
-            held_out.clear();
-            held_out.extend(rows.map(|rated| (rated.movie, rated.stars)));
-            let rows = validation.row(user).iter();
-            validated.clear();
-            validated.extend(rows.map(|&row| self.rating(row).movie));
-            let trained = self.user_histories().row(user);
-            if trained.is_empty() && validated.is_empty() && held_out.is_empty() {
-                continue;
-            }
-            take(UserRows {
+            let rows = UserRows {
                 user,
-                trained: trained.ids,
-                trained_stars: trained.stars,
-                validated: &validated,
-                held_out: &held_out,
-            })?;
+                trained: self.user_histories().row(user),
+                validated: validation.row(user),
+                held_out: test.row(user),
+            };
+            let parts = [rows.trained, rows.validated, rows.held_out];
+            if parts.iter().any(|part| !part.is_empty()) && take(rows).is_break() {
+                break;
+            }
         }
         Ok(())
     }

@@ -1,9 +1,10 @@
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use mmdlrm_data::{
-    Batches, DataFingerprint, Error, Modality, RandomSplit, Rated, Result, SplitPart,
+    Batches, DataFingerprint, Error, Modality, RandomSplit, Rated, RatedBags, Result, SplitPart,
     StreamedMovieLens, StreamedSplit,
 };
 
@@ -112,16 +113,13 @@ impl TrainingData for StreamedDataset {
         self.held_batches(size, SplitPart::Test)
     }
 
-    fn for_each_user<E: From<Error>>(
-        &self,
-        mut take: impl FnMut(UserRows) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn users(&self, take: &mut dyn FnMut(UserRows) -> ControlFlow<()>) -> Result<()> {
         let mut current = OneUser::default();
-        self.split.for_each::<E>(|part, rated| {
+        let passed = self.split.for_each::<Stop>(|part, rated| {
             if rated.user != current.user {
-                current.hand_out(&mut take)?;
+                current.hand_out(take)?;
                 if rated.user < current.user {
-                    return Err(E::from(Error::Setting {
+                    return Err(Stop::Failed(Error::Setting {
                         name: "order of the ratings",
                         value: "not that of the users".to_owned(),
                         rule: "users' ratings on disk must stand together to be ranked; \
@@ -130,10 +128,26 @@ impl TrainingData for StreamedDataset {
                 }
                 current.user = rated.user;
             }
-            current.push(part, rated);
+            current.rows_of(part).push(*rated);
             Ok(())
-        })?;
-        current.hand_out(&mut take)
+        });
+        match passed.and_then(|()| current.hand_out(take)) {
+            Err(Stop::Failed(error)) => Err(error),
+            Err(Stop::BrokenOff) | Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// Why users are no longer handed out.
+enum Stop {
+    /// Nobody wants more.
+    BrokenOff,
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -141,41 +155,41 @@ impl TrainingData for StreamedDataset {
 #[derive(Default)]
 struct OneUser {
     user: u32,
-    trained: Vec<u32>,
-    trained_stars: Vec<f32>,
-    validated: Vec<u32>,
-    held_out: Vec<(u32, f32)>,
+    trained: Vec<Rated>,
+    validated: Vec<Rated>,
+    held_out: Vec<Rated>,
 }
 
 impl OneUser {
-    fn push(&mut self, part: SplitPart, rated: &Rated) {
+    fn rows_of(&mut self, part: SplitPart) -> &mut Vec<Rated> {
         match part {
-            SplitPart::Test => self.held_out.push((rated.movie, rated.stars)),
-            SplitPart::Validation => self.validated.push(rated.movie),
-            SplitPart::Train => {
-                self.trained.push(rated.movie);
-                self.trained_stars.push(rated.stars);
-            }
+            SplitPart::Train => &mut self.trained,
+            SplitPart::Validation => &mut self.validated,
+            SplitPart::Test => &mut self.held_out,
         }
     }
 
     /// Hands out the user, if there are any ratings, and forgets it.
-    fn hand_out<E>(&mut self, take: impl FnOnce(UserRows) -> Result<(), E>) -> Result<(), E> {
-        let ratings = self.trained.len() + self.validated.len() + self.held_out.len();
-        if ratings > 0 {
-            take(UserRows {
-                user: self.user,
-                trained: &self.trained,
-                trained_stars: &self.trained_stars,
-                validated: &self.validated,
-                held_out: &self.held_out,
-            })?;
+    fn hand_out(&mut self, take: &mut dyn FnMut(UserRows) -> ControlFlow<()>) -> Result<(), Stop> {
+        let bag = |rows: &mut Vec<Rated>| {
+            let rows = std::mem::take(rows).into_iter();
+            RatedBags::of_users(1, rows.map(|rated| Rated { user: 0, ..rated }))
+        };
+        let bags = [&mut self.trained, &mut self.validated, &mut self.held_out].map(bag);
+        if bags.iter().all(|bag| bag.ratings() == 0) {
+            return Ok(());
         }
-        self.trained.clear();
-        self.trained_stars.clear();
-        self.validated.clear();
-        self.held_out.clear();
-        Ok(())
+        let [trained, validated, held_out] = bags.each_ref().map(|bag| bag.row(0));
+        let rows = UserRows {
+            user: self.user,
+            trained,
+            validated,
+            held_out,
+        };
+        match take(rows) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Stop::BrokenOff),
+        }
     }
 }
 
@@ -230,14 +244,10 @@ mod tests {
         assert_eq!(users_of(&streamed), users_of(&memory));
     }
 
-    fn users_of(data: &impl TrainingData) -> Vec<String> {
+    fn users_of(data: &dyn TrainingData) -> Vec<String> {
         let mut users = Vec::new();
-        let take = |it: UserRows| {
-            let trained = it.trained.iter().zip(it.trained_stars);
-            let mut trained: Vec<String> = trained.map(|rated| format!("{rated:?}")).collect();
-            trained.sort_unstable();
-            let (user, held_out, validated) = (it.user, it.held_out, it.validated);
-            users.push(format!("{user} {trained:?} {validated:?} {held_out:?}"));
+        let take = |rows: UserRows| {
+            users.push(format!("{rows:?}"));
             Ok::<_, Error>(())
         };
         data.for_each_user(take).unwrap();

@@ -1,4 +1,6 @@
-use mmdlrm_data::{Batches, DataFingerprint, Error};
+use std::ops::ControlFlow;
+
+use mmdlrm_data::{Batches, DataFingerprint, Error, RatedBag, Result};
 
 use crate::Features;
 
@@ -7,14 +9,20 @@ use crate::Features;
 pub struct UserRows<'a> {
     /// Dense row of the user.
     pub user: u32,
-    /// Dense rows of the movies that the user rated in the training set.
-    pub trained: &'a [u32],
-    /// The stars of each of them.
-    pub trained_stars: &'a [f32],
+    /// Movies, stars and times of the training set, the oldest first.
+    pub trained: RatedBag<'a>,
     /// The same of the validation set.
-    pub validated: &'a [u32],
-    /// Dense row and stars of each held-out rating; there need be none.
-    pub held_out: &'a [(u32, f32)],
+    pub validated: RatedBag<'a>,
+    /// The same of what is held out; there need be nothing.
+    pub held_out: RatedBag<'a>,
+}
+
+impl UserRows<'_> {
+    /// Dense rows of the movies that a recommendation to the user passes over: those of the
+    /// training and validation sets.
+    pub fn known(&self) -> Vec<u32> {
+        [self.trained.ids, self.validated.ids].concat()
+    }
 }
 
 /// Ratings to train and test a model on, wherever they lie.
@@ -56,13 +64,31 @@ pub trait TrainingData {
     fn test_batches(&self, size: usize) -> Batches;
 
     /// Hands out each user who rated anything, in the order of their rows, until `take`
+    /// breaks off.
+    ///
+    /// # Errors
+    /// Ratings on disk that can no longer be read, or that are not grouped by user.
+    fn users(&self, take: &mut dyn FnMut(UserRows) -> ControlFlow<()>) -> Result<()>;
+}
+
+impl dyn TrainingData + '_ {
+    /// Hands out each user who rated anything, in the order of their rows, until `take`
     /// fails.
     ///
     /// # Errors
-    /// What `take` returns; ratings on disk that can no longer be read, or that
-    /// are not grouped by user.
-    fn for_each_user<E: From<Error>>(
+    /// As [`TrainingData::users`], and what `take` returns.
+    pub fn for_each_user<E: From<Error>>(
         &self,
-        take: impl FnMut(UserRows) -> Result<(), E>,
-    ) -> Result<(), E>;
+        mut take: impl FnMut(UserRows) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut failed = Ok(());
+        self.users(&mut |user| {
+            failed = take(user);
+            match failed {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        })?;
+        failed
+    }
 }

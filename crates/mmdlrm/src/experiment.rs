@@ -459,7 +459,7 @@ impl Learning<'_> {
     fn learn_and_measure(
         self,
         fit: &impl Fit,
-        data: &impl TrainingData,
+        data: &dyn TrainingData,
         observer: &mut dyn Observer,
     ) -> Result<Report> {
         let Self {
@@ -526,11 +526,11 @@ impl Fit for OwnFit {
         Ok(shape)
     }
 
-    fn rows(&self, data: &impl TrainingData) -> usize {
+    fn rows(&self, data: &dyn TrainingData) -> usize {
         data.training_rows() * self.config.train.epochs
     }
 
-    fn fit(&self, data: &impl TrainingData, session: Session) -> mmdlrm_train::Result<Self::Model> {
+    fn fit(&self, data: &dyn TrainingData, session: Session) -> mmdlrm_train::Result<Self::Model> {
         let mut model = match self.model.take() {
             Some(model) => model,
             None => self.untrained(data.features())?,

@@ -33,7 +33,7 @@ pub(crate) const RESAMPLES: usize = 1000;
 /// in the run folder.
 pub(crate) fn measure(
     model: &dyn Ranker,
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     inputs: Inputs,
     mut seconds: Seconds,
     run: &RunFolder,
@@ -84,7 +84,7 @@ pub(crate) fn measure(
 }
 
 /// Users with held-out ratings.
-fn test_users(data: &impl TrainingData) -> Result<u64> {
+fn test_users(data: &dyn TrainingData) -> Result<u64> {
     let mut users = 0;
     data.for_each_user(|user| {
         users += u64::from(!user.held_out.is_empty());
@@ -95,7 +95,7 @@ fn test_users(data: &impl TrainingData) -> Result<u64> {
 
 /// Predicts every held-out rating, writes the predictions, and says how far they are off,
 /// and of how many users they are.
-fn predict(model: &dyn Rater, data: &impl TrainingData, run: &RunFolder) -> Result<(Errors, u64)> {
+fn predict(model: &dyn Rater, data: &dyn TrainingData, run: &RunFolder) -> Result<(Errors, u64)> {
     let movie_counts = data.features().movie_counts();
     let user_counts = data.features().user_counts();
     let (mut all, mut few) = (Regression::default(), Regression::default());

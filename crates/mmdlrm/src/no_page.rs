@@ -12,7 +12,7 @@ pub(crate) fn write_for_model(
     _: &Report,
     _: &[EpochMetrics],
     _: &dyn Ranker,
-    _: &impl TrainingData,
+    _: &dyn TrainingData,
     _: &Catalogue,
 ) -> Result<()> {
     Ok(())

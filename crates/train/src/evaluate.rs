@@ -37,7 +37,7 @@ pub struct RatedPrediction {
 /// returns.
 pub fn predict_test(
     model: &dyn Rater,
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     take: impl FnMut(&[RatedPrediction]) -> Result<()>,
 ) -> Result<()> {
     let seen = predict(model, data, data.test_batches(ROWS_AT_A_TIME), take)?;
@@ -50,7 +50,7 @@ pub fn predict_test(
 /// As [`predict_test`].
 pub fn predict_validation(
     model: &dyn Rater,
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     take: impl FnMut(&[RatedPrediction]) -> Result<()>,
 ) -> Result<()> {
     let seen = predict(model, data, data.validation_batches(ROWS_AT_A_TIME), take)?;
@@ -65,7 +65,7 @@ pub(crate) fn all_came(rows: &'static str, seen: usize, expected: usize) -> Resu
 /// The number of rows that were predicted.
 fn predict(
     model: &dyn Rater,
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     batches: Batches,
     mut take: impl FnMut(&[RatedPrediction]) -> Result<()>,
 ) -> Result<usize> {
@@ -108,7 +108,7 @@ fn predict(
 /// no numbers, `k` of 0, or what `on_user` returns.
 pub fn rank_catalogue(
     model: &dyn Ranker,
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     k: usize,
     mut on_user: impl FnMut(u32, f64) -> Result<()>,
 ) -> Result<PerUser> {
@@ -143,8 +143,8 @@ pub fn rank_catalogue(
         held_out += user.held_out.len();
         waiting.push(Waiting {
             user: user.user,
-            known: [user.trained, user.validated].concat(),
-            held_out: user.held_out.to_vec(),
+            known: user.known(),
+            held_out: user.held_out.stars_by_id().collect(),
         });
         if waiting.len() == USERS_AT_A_TIME {
             rank(&mut waiting)?;

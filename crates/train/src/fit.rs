@@ -26,7 +26,7 @@ pub trait Fit: Serialize {
 
     /// Training rows that it goes over in all, as [`Session::on_step`] counts them; 0 where
     /// it tells nobody.
-    fn rows(&self, data: &impl TrainingData) -> usize {
+    fn rows(&self, data: &dyn TrainingData) -> usize {
         let _ = data;
         0
     }
@@ -37,5 +37,5 @@ pub trait Fit: Serialize {
     ///
     /// # Errors
     /// Settings that make no sense, data that cannot be learned from, what the session says.
-    fn fit(&self, data: &impl TrainingData, session: Session) -> Result<Self::Model>;
+    fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<Self::Model>;
 }

@@ -24,11 +24,11 @@ pub struct Nearest {
 impl Fit for NearestFit {
     type Model = Nearest;
 
-    fn fit(&self, data: &impl TrainingData, _session: Session) -> Result<Nearest> {
+    fn fit(&self, data: &dyn TrainingData, _session: Session) -> Result<Nearest> {
         let items = data.features().movies().len();
         let mut rated = vec![Vec::new(); data.features().users().len()];
         data.for_each_user(|user| {
-            rated[user.user as usize] = user.trained.to_vec();
+            rated[user.user as usize] = user.trained.ids.to_vec();
             Ok::<_, Error>(())
         })?;
         let mut near = vec![0.0; items * items];

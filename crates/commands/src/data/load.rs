@@ -121,7 +121,7 @@ fn report(rows: usize, start: Instant, from: &str, left_out: &LeftOut) {
     }
 }
 
-fn make_batches(data: &impl TrainingData, size: usize, start: Instant) -> Result<()> {
+fn make_batches(data: &dyn TrainingData, size: usize, start: Instant) -> Result<()> {
     let features_seconds = start.elapsed().as_secs_f64();
     let start = Instant::now();
     let mut rows = 0;

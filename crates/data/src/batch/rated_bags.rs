@@ -131,6 +131,12 @@ impl RatedBag<'_> {
         self.ids.is_empty()
     }
 
+    /// Each id and its stars, the oldest rating first.
+    pub fn stars_by_id(&self) -> impl Iterator<Item = (u32, f32)> {
+        let ids = self.ids.iter().copied();
+        ids.zip(self.stars.iter().copied())
+    }
+
     /// Where in the bag a rating stands: the place to leave out when it is the
     /// one to be predicted. Takes as many steps as the logarithm of the bag's
     /// length.

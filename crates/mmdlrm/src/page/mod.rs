@@ -22,7 +22,7 @@ pub(crate) fn write_for_model(
     report: &Report,
     epochs: &[EpochMetrics],
     model: &dyn Ranker,
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     catalogue: &Catalogue,
 ) -> Result<()> {
     let people = people(model, data, catalogue)?;

@@ -50,7 +50,7 @@ struct Chosen {
 /// to the one with the most.
 pub(super) fn people(
     model: &dyn Ranker,
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     catalogue: &Catalogue,
 ) -> Result<Vec<Person>> {
     let chosen = choose(data)?;
@@ -91,7 +91,7 @@ pub(super) fn people(
     Ok(people)
 }
 
-fn choose(data: &impl TrainingData) -> Result<BTreeMap<u32, Chosen>> {
+fn choose(data: &dyn TrainingData) -> Result<BTreeMap<u32, Chosen>> {
     let counts = data.features().user_counts();
     let mut users = Vec::new();
     data.for_each_user(|user| {
@@ -108,11 +108,10 @@ fn choose(data: &impl TrainingData) -> Result<BTreeMap<u32, Chosen>> {
     let mut chosen = BTreeMap::new();
     data.for_each_user(|test| {
         if wanted.contains(&test.user) {
-            let trained = test.trained.iter().zip(test.trained_stars);
             let of_user = Chosen {
-                trained: trained.map(|(&movie, &stars)| (movie, stars)).collect(),
-                known: [test.trained, test.validated].concat(),
-                held_out: test.held_out.to_vec(),
+                trained: test.trained.stars_by_id().collect(),
+                known: test.known(),
+                held_out: test.held_out.stars_by_id().collect(),
             };
             chosen.insert(test.user, of_user);
         }

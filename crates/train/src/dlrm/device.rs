@@ -226,9 +226,9 @@ impl Update {
 }
 
 /// Steps on a device.
-pub(crate) struct DeviceStepper<'a, D> {
+pub(crate) struct DeviceStepper<'a> {
     host: &'a mut Dlrm,
-    data: &'a D,
+    data: &'a dyn TrainingData,
     wiring: Wiring<'a>,
     device: &'a Device,
     model: DeviceDlrm,
@@ -239,12 +239,12 @@ pub(crate) struct DeviceStepper<'a, D> {
     unseen: Vec<Tensor>,
 }
 
-impl<'a, D: TrainingData> DeviceStepper<'a, D> {
+impl<'a> DeviceStepper<'a> {
     /// With the parameters of `host`.
     pub fn new(
         device: &'a Device,
         host: &'a mut Dlrm,
-        data: &'a D,
+        data: &'a dyn TrainingData,
         config: &TrainConfig,
     ) -> Result<Self> {
         let wiring = Wiring::new(host.config(), data.features())?;
@@ -279,7 +279,7 @@ impl<'a, D: TrainingData> DeviceStepper<'a, D> {
     }
 }
 
-impl<D: TrainingData> Stepper for DeviceStepper<'_, D> {
+impl Stepper for DeviceStepper<'_> {
     type Batch = Batch;
     type Batches = TrainingBatches;
 

@@ -33,7 +33,7 @@ use crate::{
 /// `on_epoch` returns.
 pub fn train(
     model: &mut Dlrm,
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     config: &TrainConfig,
     session: Session,
 ) -> Result<()> {
@@ -112,7 +112,7 @@ pub fn train(
 /// As [`train`].
 pub fn train_with<R: Rule>(
     model: &mut Dlrm,
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     config: &TrainConfig,
     recipe: Recipe<R>,
     name: &str,
@@ -147,7 +147,7 @@ impl<R: fmt::Debug> fmt::Debug for Recipe<'_, R> {
 
 fn learn_by<R: Rule>(
     model: &mut Dlrm,
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     config: &TrainConfig,
     recipe: Recipe<R>,
     settings: &Settings,
@@ -179,7 +179,7 @@ fn learn_by<R: Rule>(
 pub fn train_on(
     device: &candle_core::Device,
     model: &mut Dlrm,
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     config: &TrainConfig,
     session: Session,
 ) -> Result<()> {
@@ -197,7 +197,7 @@ pub fn train_on(
 }
 
 /// Refuses settings that make no sense, alone or with the data.
-fn check(data: &impl TrainingData, config: &TrainConfig) -> Result<()> {
+fn check(data: &dyn TrainingData, config: &TrainConfig) -> Result<()> {
     config.validate()?;
     if config.patience.is_some() && data.validation_rows() == 0 {
         return Err(Error::Setting {
@@ -210,7 +210,7 @@ fn check(data: &impl TrainingData, config: &TrainConfig) -> Result<()> {
 }
 
 /// Refuses a warm-up that does not end within the run.
-fn check_warmup(data: &impl TrainingData, config: &TrainConfig) -> Result<()> {
+fn check_warmup(data: &dyn TrainingData, config: &TrainConfig) -> Result<()> {
     let steps = data.training_rows().div_ceil(config.batch_size.max(1)) as u64;
     let steps = steps.saturating_mul(config.epochs as u64);
     if config.schedule.warmup_steps > steps {
@@ -256,9 +256,9 @@ impl TrainConfig {
 }
 
 /// Steps on the CPU.
-struct CpuStepper<'a, D, R> {
+struct CpuStepper<'a, R> {
     model: &'a mut Dlrm,
-    data: &'a D,
+    data: &'a dyn TrainingData,
     wiring: Wiring<'a>,
     optimizer: Optimizer<R>,
     loss: &'a dyn Objective,
@@ -266,7 +266,7 @@ struct CpuStepper<'a, D, R> {
     losses: Vec<f64>,
 }
 
-impl<D: TrainingData, R: Rule> Stepper for CpuStepper<'_, D, R> {
+impl<R: Rule> Stepper for CpuStepper<'_, R> {
     type Batch = Batch;
     type Batches = TrainingBatches;
 
@@ -340,7 +340,7 @@ impl<D: TrainingData, R: Rule> Stepper for CpuStepper<'_, D, R> {
 pub(crate) type TrainingBatches = Box<dyn Iterator<Item = Result<Batch>>>;
 
 pub(crate) fn batches(
-    data: &impl TrainingData,
+    data: &dyn TrainingData,
     size: usize,
     order: u64,
     first: usize,
@@ -350,7 +350,7 @@ pub(crate) fn batches(
 }
 
 /// Errors on the validation and the held-out rows.
-pub(crate) fn measure(model: &Dlrm, data: &impl TrainingData) -> Result<Measured> {
+pub(crate) fn measure(model: &Dlrm, data: &dyn TrainingData) -> Result<Measured> {
     let (mut validation, mut test) = (Regression::default(), Regression::default());
     let scorer = Scorer::new(model, data.features().clone())?;
     predict_validation(&scorer, data, |rated| add(&mut validation, rated))?;
