@@ -1,4 +1,4 @@
-//! A saved run answers for the data that it was made from and for no others.
+//! A saved run is measured on, and goes on with, the data that it was made from and no others.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -54,14 +54,16 @@ fn ask(folder: &Folder, run: &str) -> Vec<String> {
     errors.chain([serve(folder, run)]).collect()
 }
 
-/// Checks that evaluating, recommending, serving and going on all refuse with `parts`.
+/// Checks that evaluating and going on, which look at the data, both refuse with `parts`.
 #[track_caller]
 fn refuses(folder: &Folder, parts: &[&str]) {
-    let resumed = run_in(folder.dir.path(), &["--resume", "runs/test"]);
-    assert_eq!(resumed.status.code(), Some(1));
-    let mut errors = ask(folder, "runs/test");
-    errors.push(text(&resumed.stderr));
-    for error in errors {
+    let dir = folder.dir.path();
+    for output in [
+        run_in(dir, &["--resume", "runs/test"]),
+        support::run(dir, "evaluate", &["runs/test"]),
+    ] {
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
         for part in parts {
             assert!(error.contains(part), "no '{part}' in: {error}");
         }
@@ -183,7 +185,7 @@ fn other_test_rows_of_the_same_ratings_are_refused() {
 }
 
 #[test]
-fn a_run_whose_ratings_were_streamed_is_asked_in_memory() {
+fn a_run_whose_ratings_were_streamed_is_measured_in_memory() {
     let folder = Folder::new();
     let arguments = "--data data --preset dlrm --stream --epochs 1 --dim 8 --out runs/test";
     let arguments: Vec<&str> = arguments.split(' ').collect();

@@ -18,14 +18,9 @@ impl Log {
 }
 
 impl Observer for Log {
-    fn begin(&mut self, stage: Stage, total: u64) {
+    fn begin(&mut self, stage: Stage, _total: u64) {
         match stage {
             Stage::ReadModel => self.say("reading the model"),
-            Stage::ReadData => self.say("reading ratings, movies, and lists of posters and plots"),
-            Stage::LoadEncoders => self.say("loading the encoders of posters and plots"),
-            Stage::EncodePosters => self.say(&format!("looking up vectors of {total} posters")),
-            Stage::EncodeSummaries => self.say(&format!("looking up vectors of {total} plots")),
-            Stage::Prepare => self.say("preparing to answer"),
             _ => self.say("working"),
         }
     }

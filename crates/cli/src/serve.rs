@@ -86,6 +86,7 @@ fn serve(args: &Args) -> Result<Ended, Box<dyn Error>> {
     let socket = bound(args.listen).map_err(cannot)?;
     let mut log = Log::new();
     let recommender = Recommender::load(&args.run, &mut log)?;
+    log.say("preparing to answer");
     recommender.warm_up()?;
     log.say("ready");
     let runtime = Runtime::new()?;

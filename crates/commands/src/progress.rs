@@ -33,7 +33,6 @@ impl Observer for Progress {
             Stage::ReadModel => ("model", ""),
             Stage::ReadData => ("data", ""),
             Stage::LoadEncoders => ("encoders", ""),
-            Stage::Prepare => ("prepare", ""),
             Stage::EncodePosters => ("posters", "pictures"),
             Stage::EncodeSummaries => ("plots", "texts"),
             Stage::Train => ("train", "ratings"),

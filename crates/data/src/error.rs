@@ -120,6 +120,14 @@ pub enum Error {
         /// What is wrong with it: an error of the system's, of Parquet's, or a text.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A file that was left for later and is not, or no longer, what was written.
+    #[error("cannot use {}: {source}; put a copy of it in its place, or make it anew", path.display())]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it: an error of the system's, of a format's, or a text.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Rows that are missing, or too many, where all of a part should have come.
     #[error(
         "{seen} {rows} came where there are {expected}; the ratings were changed while they were read, or a reader of them has a fault"
@@ -211,6 +219,17 @@ impl Error {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         move |source| Self::Cache {
+            path: path.to_owned(),
+            source: source.into(),
+        }
+    }
+
+    /// For `map_err` on anything that reads what was left at `path`.
+    pub fn kept<E>(path: &Path) -> impl FnOnce(E) -> Self + '_
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        move |source| Self::Kept {
             path: path.to_owned(),
             source: source.into(),
         }

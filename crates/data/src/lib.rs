@@ -103,7 +103,9 @@ mod text;
 // Who hands tables over or takes them needs the same versions.
 pub use arrow_array;
 pub use arrow_schema;
-pub use batch::{Bags, Batch, BatchBags, Batches, Modality, Rated, RatedBag, RatedBags, Shuffle};
+pub use batch::{
+    Bags, Batch, BatchBags, Batches, Modality, ModalityParts, Rated, RatedBag, RatedBags, Shuffle,
+};
 pub use cache::{RatingsBatches, RatingsStream};
 pub use error::{Error, Result};
 pub use fingerprint::{DataChange, DataFingerprint, DataPart, PartHasher, RatingsHasher};
@@ -116,6 +118,7 @@ pub use movielens::{
 pub use split::{
     Candidates, DropReason, Dropped, RandomSplit, Split, SplitPart, StreamedSplit, UserCandidates,
 };
+pub use text::read_exact_at;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

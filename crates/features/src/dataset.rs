@@ -100,14 +100,7 @@ impl Dataset {
     pub fn with_context(mut self, config: ContextConfig) -> Result<Self> {
         config.validate()?;
         InstructionSet::in_use().map_err(|error| Error::External(error.into()))?;
-        let rows = self.train().map(|rated| Rated {
-            timestamp: if config.timestamps {
-                rated.timestamp
-            } else {
-                0
-            },
-            ..rated
-        });
+        let rows = self.train().map(|rated| config.seen(rated));
         let (users, movies) = (self.features.users().len(), self.features.movies().len());
         let histories = RatedBags::of_users(users, rows.clone());
         let audiences = RatedBags::of_movies(movies, rows);

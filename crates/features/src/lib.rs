@@ -55,6 +55,7 @@ mod context;
 mod dataset;
 mod features;
 mod gaussian_process;
+mod known;
 mod purpose;
 mod record_batch;
 mod sequences;
@@ -67,6 +68,7 @@ mod training_data;
 pub use context::ContextConfig;
 pub use dataset::Dataset;
 pub use features::{Features, NewMovie};
+pub use known::{Histories, Known, UserRatings};
 // What fails is, nearly always, what was read.
 pub use mmdlrm_data::{Error, Result};
 pub use sequences::{ItemFeatures, Nearness, Sequence, Sequences};

@@ -2,6 +2,8 @@
 
 use mmdlrm_data::{DataPart, PartHasher, Rated, Result};
 
+use crate::known::tensors::{Columns, Source, Stored};
+
 /// Names of the dense features, in the order of the columns of
 /// [`Batch::dense`](mmdlrm_data::Batch::dense).
 ///
@@ -154,12 +156,16 @@ impl Statistics {
                 statistics.movies[rated.movie as usize].add(adjusted);
             }
         })?;
-        let both = statistics.users.iter().chain(&statistics.movies);
-        let counts = both.map(|it| it.count as u32);
-        let most = counts.max().unwrap_or(0).max(u32::MAX / SECONDS_A_DAY);
-        statistics.logs = (0..=most).map(|count| f64::from(count).ln_1p()).collect();
+        statistics.set_logs();
         statistics.scale = statistics.fit_scale(pass)?;
         Ok(statistics)
+    }
+
+    fn set_logs(&mut self) {
+        let both = self.users.iter().chain(&self.movies);
+        let counts = both.map(|it| it.count as u32);
+        let most = counts.max().unwrap_or(0).max(u32::MAX / SECONDS_A_DAY);
+        self.logs = (0..=most).map(|count| f64::from(count).ln_1p()).collect();
     }
 
     /// Adds a movie that nobody has rated; of an unknown year, it has the mean of those
@@ -206,6 +212,49 @@ impl Statistics {
         }
         let rows = self.users.iter().map(|it| it.count).sum::<f64>();
         part.count(rows as usize).finish()
+    }
+
+    /// Keeps what [`Self::get`] needs; the rest follows from it.
+    pub fn put(&self, columns: &mut Columns) {
+        let pairs = |deviations: &[Deviation]| -> Vec<f64> {
+            let deviations = deviations.iter();
+            deviations.flat_map(|it| [it.sum, it.count]).collect()
+        };
+        columns.put("statistics.ratings", &[self.mean, self.deviation]);
+        columns.put("statistics.users", &pairs(&self.users));
+        columns.put("statistics.movies", &pairs(&self.movies));
+        columns.put("statistics.years", &self.years);
+        columns.put("statistics.first_seen", &self.first_seen);
+        columns.put("statistics.last_seen", &self.last_seen);
+        let scale: Vec<f64> = self.scale.iter().flat_map(|&(a, b)| [a, b]).collect();
+        columns.put("statistics.scale", &scale);
+    }
+
+    /// What [`Self::put`] kept.
+    pub fn get(stored: &Stored, users: usize, movies: usize) -> Result<Self, Source> {
+        let deviations = |name: &str, count: usize| {
+            let pairs = stored.get::<f64>(name, 2 * count)?;
+            let pairs = pairs.as_chunks().0.iter();
+            let all = pairs.map(|&[sum, count]| Deviation { sum, count });
+            Ok::<_, Source>(all.collect())
+        };
+        let ratings = stored.get::<f64>("statistics.ratings", 2)?;
+        let scale = stored.get::<f64>("statistics.scale", 2 * WIDTH)?;
+        let mut statistics = Self {
+            mean: ratings[0],
+            deviation: ratings[1],
+            users: deviations("statistics.users", users)?,
+            movies: deviations("statistics.movies", movies)?,
+            years: stored.get("statistics.years", movies)?,
+            first_seen: stored.get("statistics.first_seen", users)?,
+            last_seen: stored.get("statistics.last_seen", users)?,
+            hours: circle(),
+            weekdays: circle(),
+            logs: Vec::new(),
+            scale: std::array::from_fn(|at| (scale[2 * at], scale[2 * at + 1])),
+        };
+        statistics.set_logs();
+        Ok(statistics)
     }
 
     /// Training ratings of each user.

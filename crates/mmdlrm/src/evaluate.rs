@@ -11,7 +11,7 @@ use crate::kinds::Kinds;
 use crate::measure::measure;
 use crate::page;
 use crate::report::{Inputs, LeftOutRatings, MissingModality, Report, Seconds};
-use crate::saved::{ConfigFile, Evaluation, SavedConfig, SavedRun};
+use crate::saved::{ConfigFile, Evaluation, MadeOf, SavedConfig, SavedRun};
 use crate::sources::{dataset, split_of};
 use crate::{Catalogue, Error, Experiment, Observer, Result, SplitConfig};
 
@@ -53,15 +53,20 @@ impl Kinds {
         if !is_ours {
             check_free(&out)?;
         }
-        let SavedRun {
-            config,
-            model,
+        let saved = SavedRun::open(folder, self, observer)?;
+        let MadeOf {
             movielens,
             split: own,
             modalities,
-            posters,
             encoder,
-        } = SavedRun::read(folder, self, observer)?;
+        } = saved.made_of(observer)?;
+        let SavedRun {
+            config,
+            movies,
+            posters,
+            model,
+            ..
+        } = saved;
         let wanted = match split {
             None => own.test().to_vec(),
             Some(split) => split_of(&movielens, split)?.test().to_vec(),
@@ -77,14 +82,13 @@ impl Kinds {
                 rule: "it holds out nothing that the run has not learned from",
             });
         }
-        let catalogue = Catalogue::new(&movielens.movies, posters);
+        let catalogue = Catalogue::new(&movies, posters);
         let left_out = LeftOutRatings {
             by_split: known.len(),
             ..LeftOutRatings::of(&movielens.left_out)
         };
         let own = own.with_test(test)?;
         let data = dataset(&config.experiment, movielens, own, modalities.list)?;
-        let model = model.load(&data)?;
         let inputs = Inputs {
             train_ratings: data.training_rows(),
             users: data.features().users().len(),
@@ -95,7 +99,7 @@ impl Kinds {
             posters: modalities.posters,
             broken_posters: modalities.broken_posters,
             summaries: modalities.summaries,
-            encoder: encoder.and_then(|encoder| encoder.name()),
+            encoder,
         };
         let run = match is_ours {
             true => RunFolder::replace(out)?.begin()?,

@@ -153,6 +153,17 @@ impl Run {
 }
 
 impl Running {
+    /// Writes what the model will need of the data, as the run's, unless that was done before
+    /// it stopped.
+    fn write_known(&self, data: &dyn TrainingData, catalogue: &Catalogue) -> Result<()> {
+        if self.resumed && self.folder.has_known() {
+            return Ok(());
+        }
+        let (movies, posters) = (catalogue.table(), catalogue.posters());
+        let run = &self.made_from.run;
+        Ok(self.folder.write_known(data, movies, posters, run)?)
+    }
+
     /// Writes the model, as the run's.
     pub fn write_model(&self, model: &dyn Persist) -> mmdlrm_train::Result<()> {
         let file = model.to_safetensors()?;
@@ -413,7 +424,8 @@ impl Experiment {
             posters,
             made_from,
         } = sources;
-        let catalogue = Catalogue::new(release.movies(), posters);
+        let posters = posters.into_iter().map(|it| (it.movie_id, it.path));
+        let catalogue = Catalogue::new(release.movies(), posters.collect());
         seconds.encode = start.elapsed().as_secs_f64();
         let inputs = Inputs {
             encoder: encoder.and_then(|encoder| encoder.name()),
@@ -475,6 +487,7 @@ impl Learning<'_> {
         let start = Instant::now();
         let shape = fit.check(features)?;
         let run = run.begin(&config, made_from, learned, &shape)?;
+        run.write_known(data, &catalogue)?;
         let rows = fit.rows(data);
         let (model, before) =
             run.train(&config, rows, observer, |session| fit.fit(data, session))?;

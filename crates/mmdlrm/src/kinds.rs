@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mmdlrm_features::Dataset;
+use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{Persist, Ranker, Scorer};
 
-/// Reads a model's file, given what the model was trained on.
-pub(crate) type Load = fn(&[u8], &Dataset) -> mmdlrm_train::Result<Box<dyn Ranker>>;
+/// Reads a model's file, given what is known of the data that it was trained on.
+pub(crate) type Load = fn(&[u8], &Known) -> mmdlrm_train::Result<Box<dyn Ranker>>;
 
 /// Kinds of models that a saved run can be opened with: [`Dlrm`], and whatever else
 /// [joins](Self::with).
@@ -27,7 +27,7 @@ impl Kinds {
     #[must_use]
     pub fn with<M: Ranker + Persist + 'static>(mut self) -> Self {
         self.0
-            .insert(M::kind(), |file, data| Ok(Box::new(M::load(file, data)?)));
+            .insert(M::kind(), |file, known| Ok(Box::new(M::load(file, known)?)));
         self
     }
 

@@ -17,16 +17,54 @@ pub(crate) fn check(_: &ExperimentConfig) -> Result<()> {
     Ok(())
 }
 
-/// Loads what `posters` and `summaries` need.
+/// Loads what encodes posters and plots, where they are wanted. An untrained model knows the
+/// words of `plots` alone.
 pub(crate) fn load(
     config: &ExperimentConfig,
-    posters: &[Poster],
-    summaries: &[Summary],
+    wanted: (bool, bool),
+    plots: impl FnOnce() -> Result<Vec<Summary>>,
 ) -> Result<Encoders> {
     let options = LoadOptions::default()
         .with_device(device(&config.device)?)
         .with_long_texts(config.long_texts);
-    Encoders::load(&config.encoders, &options, posters, summaries)
+    load_with(&config.encoders, &options, wanted, plots)
+}
+
+fn load_with(
+    config: &EncoderConfig,
+    options: &LoadOptions,
+    (posters, plots): (bool, bool),
+    texts: impl FnOnce() -> Result<Vec<Summary>>,
+) -> Result<Encoders> {
+    let mut encoders = Encoders {
+        images: None,
+        texts: None,
+    };
+    let by_clip = (
+        config.resnet.is_none() && posters,
+        config.bert.is_none() && plots,
+    );
+    if by_clip.0 || by_clip.1 {
+        let clip = Arc::new(match &config.clip {
+            Clip::Pretrained(dir_or_id) => ClipEncoder::load(dir_or_id, options)?,
+            Clip::Untrained { seed } => {
+                let texts = texts()?;
+                let texts = texts.iter().map(|summary| summary.text.as_str());
+                ClipEncoder::untrained(*seed, texts, options)?
+            }
+        });
+        encoders.images = by_clip.0.then(|| clip.clone() as Arc<dyn ImageEncoder>);
+        encoders.texts = by_clip.1.then_some(clip as Arc<dyn TextEncoder>);
+    }
+    if let (Some(model), true) = (&config.resnet, posters) {
+        let resnet = ResNetEncoder::load(model, config.image_size, options)?;
+        encoders.images = Some(Arc::new(resnet));
+    }
+    if let (Some(model), true) = (&config.bert, plots) {
+        let bert = BertEncoder::load(model, config.pooling, options)?;
+        encoders.texts = Some(Arc::new(bert));
+    }
+    Ok(encoders)
 }
 
 #[cfg_attr(docsrs, doc(cfg(feature = "encoders")))]
@@ -41,34 +79,8 @@ impl Encoders {
         posters: &[Poster],
         summaries: &[Summary],
     ) -> Result<Self> {
-        let mut encoders = Self {
-            images: None,
-            texts: None,
-        };
-        let by_clip = (
-            config.resnet.is_none() && !posters.is_empty(),
-            config.bert.is_none() && !summaries.is_empty(),
-        );
-        if by_clip.0 || by_clip.1 {
-            let clip = Arc::new(match &config.clip {
-                Clip::Pretrained(dir_or_id) => ClipEncoder::load(dir_or_id, options)?,
-                Clip::Untrained { seed } => {
-                    let texts = summaries.iter().map(|summary| summary.text.as_str());
-                    ClipEncoder::untrained(*seed, texts, options)?
-                }
-            });
-            encoders.images = by_clip.0.then(|| clip.clone() as Arc<dyn ImageEncoder>);
-            encoders.texts = by_clip.1.then_some(clip as Arc<dyn TextEncoder>);
-        }
-        if let (Some(model), false) = (&config.resnet, posters.is_empty()) {
-            let resnet = ResNetEncoder::load(model, config.image_size, options)?;
-            encoders.images = Some(Arc::new(resnet));
-        }
-        if let (Some(model), false) = (&config.bert, summaries.is_empty()) {
-            let bert = BertEncoder::load(model, config.pooling, options)?;
-            encoders.texts = Some(Arc::new(bert));
-        }
-        Ok(encoders)
+        let wanted = (!posters.is_empty(), !summaries.is_empty());
+        load_with(config, options, wanted, || Ok(summaries.to_vec()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Without the feature `encoders`, none can be loaded.
 
-use mmdlrm_data::{Poster, Summary};
+use mmdlrm_data::Summary;
 
 use crate::modalities::Encoders;
 use crate::{Error, ExperimentConfig, Result, Source};
@@ -22,7 +22,11 @@ pub(crate) fn check(config: &ExperimentConfig) -> Result<()> {
     }
 }
 
-pub(crate) fn load(_: &ExperimentConfig, _: &[Poster], _: &[Summary]) -> Result<Encoders> {
+pub(crate) fn load(
+    _: &ExperimentConfig,
+    _: (bool, bool),
+    _: impl FnOnce() -> Result<Vec<Summary>>,
+) -> Result<Encoders> {
     Err(needed_by("what encodes posters and plots"))
 }
 

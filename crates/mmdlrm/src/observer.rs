@@ -4,14 +4,12 @@ use mmdlrm_train::EpochMetrics;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// The parameters of a saved model.
+    /// A saved model, and what it knows of the data.
     ReadModel,
     /// Ratings, movies, and the lists of posters and plots.
     ReadData,
     /// Weights of the encoders.
     LoadEncoders,
-    /// What is computed once before a model can be asked.
-    Prepare,
     /// Posters through the encoder.
     EncodePosters,
     /// Plots through the encoder.

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use mmdlrm_data::{MovieLens, Poster, Split};
-use mmdlrm_features::Dataset;
-use mmdlrm_train::{Ranker, RunFolder};
+use mmdlrm_data::{MovieLens, Movies, Split};
+use mmdlrm_features::Known;
+use mmdlrm_train::{Posters, Ranker, RunFolder};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::kinds::{Kinds, Load};
+use crate::kinds::Kinds;
 use crate::made_from::{Learned, MadeFrom, Opened};
-use crate::modalities::{Modalities, ModalityEncoder};
+use crate::modalities::Modalities;
 use crate::sources::{Release, Sources};
 use crate::{Error, ExperimentConfig, Observer, Result, SplitConfig, Stage, Task};
 
@@ -135,35 +135,27 @@ impl SavedConfig {
     }
 }
 
-/// A run and what it was made from, read; its model is not yet.
+/// A run that is opened: its model, and all that its folder has of the data.
 pub(crate) struct SavedRun {
     pub config: SavedConfig,
-    pub model: SavedModel,
+    pub movies: Movies,
+    pub posters: Posters,
+    pub known: Known,
+    pub model: Box<dyn Ranker>,
+}
+
+/// What a run was made from, read again.
+pub(crate) struct MadeOf {
     pub movielens: MovieLens,
     pub split: Split,
     pub modalities: Modalities,
-    pub posters: Vec<Poster>,
-    pub encoder: Option<ModalityEncoder>,
-}
-
-/// A model's file, and who reads it.
-pub(crate) struct SavedModel {
-    file: Vec<u8>,
-    load: Load,
-}
-
-impl SavedModel {
-    /// The model, given what it was trained on.
-    pub fn load(self, data: &Dataset) -> Result<Box<dyn Ranker>> {
-        Ok((self.load)(&self.file, data)?)
-    }
+    /// What the encoders are called.
+    pub encoder: Option<String>,
 }
 
 impl SavedRun {
-    /// Reads a run over the whole catalogue, if what it was made from is there, the same to
-    /// the last star. Ratings are read into memory whether they were streamed or not:
-    /// features are the same.
-    pub fn read(folder: &Path, kinds: &Kinds, observer: &mut dyn Observer) -> Result<Self> {
+    /// Opens a run over the whole catalogue by its folder alone.
+    pub fn open(folder: &Path, kinds: &Kinds, observer: &mut dyn Observer) -> Result<Self> {
         let mut config = SavedConfig::read(folder)?;
         if config.experiment.task != Task::Rate {
             return Err(Error::Setting {
@@ -179,15 +171,33 @@ impl SavedRun {
             known: kinds.names().collect::<Vec<_>>().join(", "),
         })?;
         config.experiment.out = folder.to_owned();
-        config.experiment.stream = false;
         observer.begin(Stage::ReadModel, 0);
-        let file = RunFolder::model_of(folder, &config.made_from.run)?;
+        let run = &config.made_from.run;
+        let file = RunFolder::model_of(folder, run)?;
+        let (movies, posters, known) = RunFolder::known_of(folder, run)?;
+        let model = load(&file, &known)?;
         observer.end();
-        let opened = Opened {
-            folder,
-            made_from: &config.made_from,
+        Ok(Self {
+            config,
+            movies,
+            posters,
+            known,
+            model,
+        })
+    }
+
+    /// Reads what the run was made from, if it is there, the same to the last star. Ratings
+    /// are read into memory whether they were streamed or not: features are the same.
+    pub fn made_of(&self, observer: &mut dyn Observer) -> Result<MadeOf> {
+        let config = ExperimentConfig {
+            stream: false,
+            ..self.config.experiment.clone()
         };
-        let mut sources = Sources::open(&config.experiment, Some(opened), observer)?;
+        let opened = Opened {
+            folder: &config.out,
+            made_from: &self.config.made_from,
+        };
+        let mut sources = Sources::open(&config, Some(opened), observer)?;
         let modalities = sources.encode(observer)?;
         let Release::Whole {
             movielens, split, ..
@@ -195,14 +205,11 @@ impl SavedRun {
         else {
             unreachable!("ratings are streamed only where that is asked for")
         };
-        Ok(Self {
-            config,
-            model: SavedModel { file, load },
+        Ok(MadeOf {
             movielens,
             split,
             modalities,
-            posters: sources.posters,
-            encoder: sources.encoder,
+            encoder: sources.encoder.and_then(|encoder| encoder.name()),
         })
     }
 }

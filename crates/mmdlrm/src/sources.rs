@@ -64,7 +64,8 @@ impl Sources {
         let mut encoders = None;
         if looks && !(posters.is_empty() && summaries.is_empty()) {
             observer.begin(Stage::LoadEncoders, 0);
-            let loaded = load::load(config, &posters, &summaries)?;
+            let wanted = (!posters.is_empty(), !summaries.is_empty());
+            let loaded = load::load(config, wanted, || Ok(summaries.clone()))?;
             encoders = Some(loaded);
             observer.end();
         }
@@ -109,6 +110,14 @@ impl Sources {
         }
         Ok(modalities)
     }
+}
+
+/// Loads the encoders of a run once more: of posters and of plots, where they are wanted.
+pub(crate) fn load_again(config: &ExperimentConfig, wanted: (bool, bool)) -> Result<Encoders> {
+    load::load(config, wanted, || match locate(config)?.2 {
+        Some(summaries) => Ok(read_summaries(&summaries, None)?),
+        None => Ok(Vec::new()),
+    })
 }
 
 /// A release that was read, its ratings in memory or on disk.

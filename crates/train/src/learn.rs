@@ -337,7 +337,7 @@ mod tests {
             Tensors::default().to_safetensors(&())
         }
 
-        fn load(_: &[u8], _: &mmdlrm_features::Dataset) -> Result<Self> {
+        fn load(_: &[u8], _: &mmdlrm_features::Known) -> Result<Self> {
             Ok(Self::default())
         }
     }

@@ -81,8 +81,8 @@ pub use optimizer::{
 pub use persist::Persist;
 pub use ranker::{Ranker, RateNewcomer, Rater, Share, Visitor, Who, check_numbers, score_all};
 pub use run::{
-    Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Progress, Replacement, RunFolder,
-    RunIdentity, Tensors,
+    Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Posters, Progress, Replacement,
+    RunFolder, RunIdentity, Tensors,
 };
 pub use session::Session;
 pub use stepper::{Measured, Stepper};

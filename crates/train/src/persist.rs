@@ -1,4 +1,4 @@
-use mmdlrm_features::Dataset;
+use mmdlrm_features::Known;
 use mmdlrm_model::{Dlrm, NextItem};
 
 use crate::Result;
@@ -18,11 +18,12 @@ pub trait Persist {
     /// A shape that cannot be written as JSON, or a device that fails.
     fn to_safetensors(&self) -> Result<Vec<u8>>;
 
-    /// The inverse of [`Self::to_safetensors`]; `data` is what the model was trained on.
+    /// The inverse of [`Self::to_safetensors`]; `known` is what is known of the
+    /// data that the model was trained on.
     ///
     /// # Errors
-    /// Bytes of another model, or data that do not fit it.
-    fn load(file: &[u8], data: &Dataset) -> Result<Self>
+    /// Bytes of another model, or data that do not fit it, or cannot be read.
+    fn load(file: &[u8], known: &Known) -> Result<Self>
     where
         Self: Sized;
 }
@@ -36,7 +37,7 @@ impl Persist for Dlrm {
         Ok(Self::to_safetensors(self)?)
     }
 
-    fn load(file: &[u8], _data: &Dataset) -> Result<Self> {
+    fn load(file: &[u8], _known: &Known) -> Result<Self> {
         Ok(Self::from_safetensors(file)?)
     }
 }
@@ -50,7 +51,7 @@ impl Persist for NextItem {
         Ok(Self::to_safetensors(self)?)
     }
 
-    fn load(file: &[u8], _data: &Dataset) -> Result<Self> {
+    fn load(file: &[u8], _known: &Known) -> Result<Self> {
         Ok(Self::from_safetensors(file)?)
     }
 }

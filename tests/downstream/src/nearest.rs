@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use mmdlrm::data::{Error, Rated};
-use mmdlrm::features::{Dataset, TrainingData};
+use mmdlrm::features::{Known, TrainingData};
 use mmdlrm::train::{Fit, Kept, Persist, Ranker, Result, Session, Tensors, Visitor, Who};
 use serde::Serialize;
 
@@ -97,9 +97,9 @@ impl Persist for Nearest {
         tensors.to_safetensors(&())
     }
 
-    fn load(file: &[u8], data: &Dataset) -> Result<Self> {
+    fn load(file: &[u8], known: &Known) -> Result<Self> {
         let ((), kept) = Kept::from_safetensors(file)?;
-        let histories = data.user_histories();
+        let histories = known.histories().trained()?;
         let users = 0..histories.len() as u32;
         Ok(Self {
             rated: users.map(|user| histories.row(user).ids.to_vec()).collect(),

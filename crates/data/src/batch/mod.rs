@@ -12,7 +12,7 @@ mod shuffle;
 pub use bags::Bags;
 pub use batch_bags::BatchBags;
 pub use batches::Batches;
-pub use modality::Modality;
+pub use modality::{Modality, ModalityParts};
 pub use rated::Rated;
 #[cfg(test)]
 pub(crate) use rated::rated;

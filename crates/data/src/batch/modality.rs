@@ -21,6 +21,23 @@ pub struct Modality {
     standard: Standard,
 }
 
+/// What a [`Modality`] is made of, for a file of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModalityParts {
+    /// Name of the modality.
+    pub name: String,
+    /// How many vectors were of movies outside the catalogue.
+    pub left_out: usize,
+    /// The standardized vectors, `[rows, width]`.
+    pub values: Vec<f16>,
+    /// Row of each movie's vector, by dense movie row, or [`Modality::MISSING`].
+    pub row_of_movie: Vec<u32>,
+    /// What was subtracted from each vector, `[width]`.
+    pub mean: Vec<f32>,
+    /// What it was divided by then.
+    pub length: f32,
+}
+
 /// What is subtracted from vectors, and what they are divided by then.
 #[derive(Debug, Clone, PartialEq)]
 struct Standard {
@@ -106,6 +123,48 @@ impl Modality {
             row_of_movie,
             left_out,
             standard,
+        })
+    }
+
+    /// What it is made of, beside the catalogue.
+    pub fn parts(&self) -> ModalityParts {
+        ModalityParts {
+            name: self.name.clone(),
+            left_out: self.left_out,
+            values: self.values.clone(),
+            row_of_movie: self.row_of_movie.clone(),
+            mean: self.standard.mean.clone(),
+            length: self.standard.length,
+        }
+    }
+
+    /// The inverse of [`Self::parts`], for the same catalogue.
+    ///
+    /// # Errors
+    /// Parts that do not fit each other, or another catalogue.
+    pub fn from_parts(parts: ModalityParts, movies: &IdMap) -> Result<Self> {
+        let width = parts.mean.len();
+        let rows = parts.values.len().checked_div(width).unwrap_or(0);
+        let is_a_row = |&row: &u32| row == Self::MISSING || (row as usize) < rows;
+        let fits = rows * width == parts.values.len()
+            && parts.row_of_movie.len() == movies.len()
+            && parts.row_of_movie.iter().all(is_a_row)
+            && parts.values.iter().all(|x| x.is_finite());
+        if !fits {
+            let rule = "its vectors must be those of the movies that it names";
+            return Err(Error::setting("modality", parts.name, rule));
+        }
+        Ok(Self {
+            name: parts.name,
+            width,
+            values: parts.values,
+            movies: movies.clone(),
+            row_of_movie: parts.row_of_movie,
+            left_out: parts.left_out,
+            standard: Standard {
+                mean: parts.mean,
+                length: parts.length,
+            },
         })
     }
 

@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use super::Rated;
+use crate::{Error, Result};
 
 /// Whose bags they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,13 +86,58 @@ impl RatedBags {
         }
     }
 
+    /// Of columns that are laid out already: bag `b` is from `offsets[b]` to `offsets[b + 1]`
+    /// of each.
+    ///
+    /// # Errors
+    /// Columns of other lengths, or a bag that is not in order.
+    pub fn from_columns(
+        offsets: Vec<usize>,
+        ids: Vec<u32>,
+        stars: Vec<f32>,
+        timestamps: Vec<u32>,
+    ) -> Result<Self> {
+        let refused = |problem| Err(Error::setting("bags of ratings", problem, Self::ORDER));
+        let length = ids.len();
+        if stars.len() != length || timestamps.len() != length {
+            return refused("columns that are not of one length");
+        }
+        let ends = (offsets.first(), offsets.last());
+        if ends != (Some(&0), Some(&length)) || !offsets.is_sorted() {
+            return refused("offsets that do not go through the columns");
+        }
+        let bags = Self {
+            offsets,
+            ids,
+            stars,
+            timestamps,
+        };
+        let in_order = |bag: RatedBag| {
+            let keys = bag.timestamps.iter().zip(bag.ids).zip(bag.stars);
+            keys.is_sorted_by(|(a, x), (b, y)| a.cmp(b).then(x.total_cmp(y)).is_le())
+        };
+        match (0..bags.len() as u32).all(|bag| in_order(bags.row(bag))) {
+            true => Ok(bags),
+            false => refused("a bag that is not in order"),
+        }
+    }
+
+    const ORDER: &str = "they stand back to back, the oldest rating of a bag first";
+
     /// The bag of a dense row; an empty one of a row that is new.
     pub fn row(&self, row: u32) -> RatedBag<'_> {
-        let entries = self.span(row);
+        self.columns(self.span(row))
+    }
+
+    /// Some ratings of the list of all bags' ratings.
+    ///
+    /// # Panics
+    /// Where there are not as many.
+    pub fn columns(&self, ratings: Range<usize>) -> RatedBag<'_> {
         RatedBag {
-            ids: &self.ids[entries.clone()],
-            stars: &self.stars[entries.clone()],
-            timestamps: &self.timestamps[entries],
+            ids: &self.ids[ratings.clone()],
+            stars: &self.stars[ratings.clone()],
+            timestamps: &self.timestamps[ratings],
         }
     }
 
@@ -120,7 +166,7 @@ impl RatedBags {
     }
 }
 
-impl RatedBag<'_> {
+impl<'a> RatedBag<'a> {
     /// Number of ratings.
     pub fn len(&self) -> usize {
         self.ids.len()
@@ -132,7 +178,7 @@ impl RatedBag<'_> {
     }
 
     /// Each id and its stars, the oldest rating first.
-    pub fn stars_by_id(&self) -> impl Iterator<Item = (u32, f32)> {
+    pub fn stars_by_id(self) -> impl Iterator<Item = (u32, f32)> + use<'a> {
         let ids = self.ids.iter().copied();
         ids.zip(self.stars.iter().copied())
     }
@@ -177,6 +223,28 @@ mod tests {
         let audiences = RatedBags::new(Owner::Movie, 3, rows.into_iter());
         assert_eq!(audiences.row(2).ids, [1, 0]);
         assert_eq!(audiences.row(0).len(), 1);
+    }
+
+    #[test]
+    fn columns_that_make_no_bags_are_refused() {
+        let of = |offsets: &[usize], ids: &[u32], timestamps: &[u32]| {
+            let stars = vec![3.0; ids.len()];
+            let (ids, timestamps) = (ids.to_vec(), timestamps.to_vec());
+            RatedBags::from_columns(offsets.to_vec(), ids, stars, timestamps)
+        };
+        let bags = of(&[0, 2, 2, 3], &[1, 0, 2], &[7, 9, 1]).unwrap();
+        assert_eq!((bags.len(), bags.row(2).ids), (3, &[2][..]));
+        for (offsets, ids, timestamps, why) in [
+            (&[0, 2][..], &[1, 0][..], &[7][..], "not of one length"),
+            (&[0, 1], &[1, 0], &[7, 9], "do not go through"),
+            (&[0, 2, 1, 2], &[1, 0], &[7, 9], "do not go through"),
+            (&[], &[], &[], "do not go through"),
+            (&[0, 2], &[1, 0], &[9, 7], "not in order"),
+            (&[0, 2], &[1, 0], &[7, 7], "not in order"),
+        ] {
+            let error = of(offsets, ids, timestamps).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]

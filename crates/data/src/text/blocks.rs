@@ -153,17 +153,20 @@ impl Blocks {
 }
 
 /// Reads from a place in a file, without a cursor that others might move.
+///
+/// # Errors
+/// What the operating system says, and a file that ends before the buffer is full.
 #[cfg(unix)]
-pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
 }
 
+/// Reads from a place in a file, without a cursor that others might move.
+///
+/// # Errors
+/// What the operating system says, and a file that ends before the buffer is full.
 #[cfg(windows)]
-pub(crate) fn read_exact_at(
-    file: &File,
-    mut buffer: &mut [u8],
-    mut offset: u64,
-) -> std::io::Result<()> {
+pub fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> std::io::Result<()> {
     while !buffer.is_empty() {
         match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
             0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),

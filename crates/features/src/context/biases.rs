@@ -3,6 +3,8 @@
 use mmdlrm_data::{Rated, RatedBags};
 use rayon::prelude::*;
 
+use crate::known::tensors::{Columns, Source, Stored};
+
 /// How many ratings of the average a bias is shrunk by.
 const SHRINKAGE: f64 = 4.0;
 /// Times that biases of users and movies are fitted to each other: more change
@@ -95,6 +97,40 @@ impl Biases {
             user_biases,
             movie_biases,
         }
+    }
+
+    /// Keeps what [`Self::get`] needs.
+    pub fn put(&self, columns: &mut Columns) {
+        let triples = |sums: &[Sums]| -> Vec<f64> {
+            let sums = sums.iter();
+            sums.flat_map(|it| [it.count, it.sum, it.squares]).collect()
+        };
+        columns.put("biases.mean", &[self.mean]);
+        columns.put("biases.users", &self.user_biases);
+        columns.put("biases.movies", &self.movie_biases);
+        columns.put("biases.user_sums", &triples(&self.users));
+        columns.put("biases.movie_sums", &triples(&self.movies));
+    }
+
+    /// What [`Self::put`] kept.
+    pub fn get(stored: &Stored, users: usize, movies: usize) -> Result<Self, Source> {
+        let sums = |name: &str, count: usize| {
+            let triples = stored.get::<f64>(name, 3 * count)?;
+            let triples = triples.as_chunks().0.iter();
+            let sums = triples.map(|&[count, sum, squares]| Sums {
+                count,
+                sum,
+                squares,
+            });
+            Ok::<_, Source>(sums.collect())
+        };
+        Ok(Self {
+            mean: stored.get("biases.mean", 1)?[0],
+            user_biases: stored.get("biases.users", users)?,
+            movie_biases: stored.get("biases.movies", movies)?,
+            users: sums("biases.user_sums", users)?,
+            movies: sums("biases.movie_sums", movies)?,
+        })
     }
 
     /// Adds a movie that nobody has rated.

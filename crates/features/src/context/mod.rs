@@ -11,6 +11,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::gaussian_process::{GaussianProcess, Points, Traits};
+use crate::known::Histories;
+use crate::known::tensors::{Source, Stored};
 use biases::Bias;
 pub(crate) use biases::Biases;
 use gather::{Draw, Reader, gather};
@@ -74,6 +76,14 @@ impl ContextConfig {
         part.count(1).finish()
     }
 
+    /// A rating, as far as it is looked at.
+    pub(crate) fn seen(&self, rated: Rated) -> Rated {
+        Rated {
+            timestamp: if self.timestamps { rated.timestamp } else { 0 },
+            ..rated
+        }
+    }
+
     pub(crate) fn validate(&self) -> Result<()> {
         if !(self.kept > 0.0 && self.kept <= 1.0) {
             let rule = "it must be above 0 and at most 1";
@@ -112,10 +122,29 @@ impl Context {
         years: Vec<f32>,
         genres: &Bags,
     ) -> Self {
+        let neighbours = Neighbours::fit(histories, audiences, years.clone(), config.timestamps);
+        Self::of(config, neighbours, &years, genres)
+    }
+
+    /// What was kept of it, with the ratings that it was fitted to.
+    pub fn get(
+        stored: &Stored,
+        config: ContextConfig,
+        histories: &Histories,
+        (years, genres): (&[f32], &Bags),
+    ) -> Result<Self, Source> {
+        let rows = histories.trained_rows()?;
+        let rows = rows.into_iter().map(|rated| config.seen(rated));
+        let users = RatedBags::of_users(histories.users(), rows.clone());
+        let movies = RatedBags::of_movies(years.len(), rows);
+        let neighbours = Neighbours::get(stored, users, movies, years.to_vec(), config.timestamps)?;
+        Ok(Self::of(config, neighbours, years, genres))
+    }
+
+    fn of(config: ContextConfig, neighbours: Neighbours, years: &[f32], genres: &Bags) -> Self {
         let traits = years.iter().zip(0..);
         let traits = traits.map(|(&year, movie)| Traits::new(year, genres.row(movie)));
         let traits = traits.collect();
-        let neighbours = Neighbours::fit(histories, audiences, years, config.timestamps);
         let Neighbours {
             histories,
             audiences,

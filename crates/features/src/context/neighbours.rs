@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::around::{Around, KernelMean, around, falling};
 use super::biases::{Bias, Biases};
 use super::sittings::{Weights, of_sittings};
+use crate::known::tensors::{Columns, Source, Stored};
 
 /// Rows that the scale of the features is fitted to, at most.
 const SCALE_ROWS: usize = 200_000;
@@ -71,6 +72,14 @@ const OF_TIME: [&str; 24] = [
     "movie_season_mass",
 ];
 
+/// Of the kept scale.
+const SCALE: &str = "context.scale";
+
+fn names(times: bool) -> Vec<&'static str> {
+    let of_time: &[&str] = if times { &OF_TIME } else { &[] };
+    [&BASIC, of_time].concat()
+}
+
 /// Training ratings by user and by movie, and the features that they give.
 #[derive(Clone)]
 pub(crate) struct Neighbours {
@@ -107,24 +116,53 @@ impl Neighbours {
     /// where `times` are not to be looked at.
     pub fn fit(histories: RatedBags, audiences: RatedBags, years: Vec<f32>, times: bool) -> Self {
         let biases = Biases::fit(&histories, &audiences);
-        let mut names = BASIC.to_vec();
-        if times {
-            names.extend(OF_TIME);
-        }
+        let scale = vec![(0.0, 1.0); names(times).len()];
+        let mut neighbours = Self::new(histories, audiences, biases, years, times, scale);
+        neighbours.scale = neighbours.fit_scale();
+        neighbours
+    }
+
+    fn new(
+        histories: RatedBags,
+        audiences: RatedBags,
+        biases: Biases,
+        years: Vec<f32>,
+        times: bool,
+        scale: Vec<(f32, f32)>,
+    ) -> Self {
         let users = 0..histories.len() as u32;
         let latest = users.filter_map(|user| histories.row(user).timestamps.last().copied());
-        let mut neighbours = Self {
+        Self {
             latest: latest.max().unwrap_or(0),
-            scale: vec![(0.0, 1.0); names.len()],
+            names: names(times),
+            scale,
             histories: Arc::new(histories),
             audiences: Arc::new(audiences),
             biases,
-            names,
             years,
             times,
-        };
-        neighbours.scale = neighbours.fit_scale();
-        neighbours
+        }
+    }
+
+    /// Keeps what [`Self::get`] needs beside the ratings.
+    pub fn put(&self, columns: &mut Columns) {
+        self.biases.put(columns);
+        let scale: Vec<f32> = self.scale.iter().flat_map(|&(a, b)| [a, b]).collect();
+        columns.put(SCALE, &scale);
+    }
+
+    /// What [`Self::put`] kept, with the ratings that it was fitted to.
+    pub fn get(
+        stored: &Stored,
+        histories: RatedBags,
+        audiences: RatedBags,
+        years: Vec<f32>,
+        times: bool,
+    ) -> Result<Self, Source> {
+        let biases = Biases::get(stored, histories.len(), audiences.len())?;
+        let scale = stored.get::<f32>(SCALE, 2 * names(times).len())?;
+        let scale = scale.as_chunks().0.iter().map(|&[a, b]| (a, b)).collect();
+        Ok(Self::new(histories, audiences, biases, years, times, scale))
     }
 
     /// With a movie more, that nobody has rated.

@@ -7,6 +7,7 @@
 
 mod fingerprints;
 mod hostile;
+mod known;
 mod leaks;
 mod tables;
 

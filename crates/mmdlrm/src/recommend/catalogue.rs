@@ -1,7 +1,7 @@
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use mmdlrm_data::{IdMap, Movies, Poster};
+use mmdlrm_data::{IdMap, Movies};
+use mmdlrm_train::Posters;
 
 use super::Query;
 use crate::{Error, Result};
@@ -9,9 +9,10 @@ use crate::{Error, Result};
 /// What people see of the movies: titles, years, genres and posters.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
+    table: Movies,
     rows: IdMap,
     movies: Vec<Movie>,
-    posters: HashMap<u32, PathBuf>,
+    posters: Posters,
     /// All genres, in order.
     genres: Vec<String>,
 }
@@ -31,7 +32,7 @@ pub struct Movie {
 }
 
 impl Catalogue {
-    pub(crate) fn new(table: &Movies, posters: Vec<Poster>) -> Self {
+    pub(crate) fn new(table: &Movies, posters: Posters) -> Self {
         let rows = table.index();
         let mut movies: Vec<Movie> = (0..table.len())
             .map(|row| Movie {
@@ -46,11 +47,11 @@ impl Catalogue {
         let mut genres: Vec<String> = movies.iter().flat_map(|it| it.genres.clone()).collect();
         genres.sort_unstable();
         genres.dedup();
-        let posters = posters.into_iter().map(|it| (it.movie_id, it.path));
         Self {
+            table: table.clone(),
             rows,
             movies,
-            posters: posters.collect(),
+            posters,
             genres,
         }
     }
@@ -78,7 +79,17 @@ impl Catalogue {
         &self.genres
     }
 
-    /// Where the poster of a movie lies, if one was named.
+    /// The movies as they were read.
+    pub(crate) fn table(&self) -> &Movies {
+        &self.table
+    }
+
+    /// Where posters lie.
+    pub(crate) fn posters(&self) -> &Posters {
+        &self.posters
+    }
+
+    /// Where the poster of a movie lies, if one was named; it may be there no longer.
     pub fn poster(&self, movie_id: u32) -> Option<&Path> {
         self.posters.get(&movie_id).map(PathBuf::as_path)
     }

@@ -12,8 +12,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use mmdlrm_data::{IdMap, Rated, RatedBags};
-use mmdlrm_features::TrainingData;
+use mmdlrm_data::Rated;
+use mmdlrm_features::Known;
 use mmdlrm_model::{Dlrm, top_k};
 use mmdlrm_train::{Preset, Ranker, Rater, Scorer, Who, check_numbers, score_all};
 
@@ -21,16 +21,15 @@ pub use catalogue::{Catalogue, Movie};
 pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
 
 use crate::made_from::Learned;
-use crate::modalities::Encoders;
 use crate::saved::{SavedConfig, SavedRun};
-use crate::sources::dataset;
-use crate::{Error, ExperimentConfig, Kinds, Observer, Result, Stage};
+use crate::{Error, ExperimentConfig, Kinds, Observer, Result};
+use newcomer::LazyEncoders;
 
 /// A trained model that answers: what a user would like and why, what is like a movie,
 /// what somebody new would like, who would like a new movie.
 ///
-/// It knows what the run in its folder was trained on: statistics and histories are
-/// those of the training ratings. Nothing of it changes by being asked, about somebody new
+/// It knows what the run was trained on: statistics and histories are those of the training
+/// ratings. Nothing of it changes by being asked, about somebody new
 /// neither: any number of threads may ask at once, and none waits for another. Clones share
 /// what was loaded.
 ///
@@ -61,36 +60,35 @@ use crate::{Error, ExperimentConfig, Kinds, Observer, Result, Stage};
 /// ```
 #[derive(Clone)]
 pub struct Recommender {
-    known: Arc<Known>,
+    loaded: Arc<Loaded>,
     /// Calls off what is being worked on.
     stop: Option<Arc<AtomicBool>>,
 }
 
 /// What was loaded.
-struct Known {
+struct Loaded {
     config: ExperimentConfig,
     catalogue: Catalogue,
     name: String,
     model: Box<dyn Ranker>,
-    users: IdMap,
+    known: Known,
     /// Training ratings of each user.
     trained: Vec<u32>,
     /// When anybody rated last in the training set.
     latest: u32,
-    /// All that each user rated, held out or not, by dense rows.
-    rated: RatedBags,
-    encoders: Option<Encoders>,
+    encoders: LazyEncoders,
     /// Vectors of the movies, for [`Recommender::similar`]; made when first needed.
     directions: OnceLock<similar::Directions>,
 }
 
 impl Recommender {
-    /// Loads the run in `folder`, and reads what it was trained on from where that was.
+    /// Opens the run in `folder`, which has all that it takes: what it was trained on need
+    /// not be there any more. Only what encodes posters and plots is read from where it was,
+    /// when somebody comes with one.
     ///
     /// # Errors
     /// A folder without a run over the whole catalogue, or whose training has not ended an
-    /// epoch; data that are gone, or others than it was trained on
-    /// ([`Error::OtherData`] names them); another run's model, or one of a kind that only
+    /// epoch; files of another run, or that are damaged; a model of a kind that only
     /// [`Kinds`] with it knows.
     pub fn load(folder: impl AsRef<Path>, observer: &mut dyn Observer) -> Result<Self> {
         Kinds::default().load(folder, observer)
@@ -109,32 +107,24 @@ impl Kinds {
     ) -> Result<Recommender> {
         let SavedRun {
             config,
-            model,
-            movielens,
-            split,
-            modalities,
+            movies,
             posters,
-            encoder,
-        } = SavedRun::read(folder.as_ref(), self, observer)?;
-        observer.begin(Stage::Prepare, 0);
-        let catalogue = Catalogue::new(&movielens.movies, posters);
-        let data = dataset(&config.experiment, movielens, split, modalities.list)?;
-        let features = data.features();
-        let known = Known {
-            catalogue,
+            known,
+            model,
+        } = SavedRun::open(folder.as_ref(), self, observer)?;
+        let loaded = Loaded {
+            catalogue: Catalogue::new(&movies, posters),
             name: name(&config),
-            model: model.load(&data)?,
-            users: features.users().clone(),
-            trained: features.user_counts(),
-            latest: features.latest(),
-            rated: data.all_rated(),
-            encoders: encoder.map(|encoder| encoder.into_encoders()),
+            model,
+            trained: known.features().user_counts(),
+            latest: known.features().latest(),
+            known,
+            encoders: LazyEncoders::new(&config),
             directions: OnceLock::new(),
             config: config.experiment,
         };
-        observer.end();
         Ok(Recommender {
-            known: Arc::new(known),
+            loaded: Arc::new(loaded),
             stop: None,
         })
     }
@@ -148,7 +138,7 @@ impl Recommender {
     #[must_use]
     pub fn stop_when(&self, stop: Arc<AtomicBool>) -> Self {
         Self {
-            known: Arc::clone(&self.known),
+            loaded: Arc::clone(&self.loaded),
             stop: Some(stop),
         }
     }
@@ -174,22 +164,22 @@ impl Recommender {
     /// What the model is called: its kind, or the preset of one that the configuration
     /// describes.
     pub fn model(&self) -> &str {
-        &self.known.name
+        &self.loaded.name
     }
 
     /// The configuration of the run.
     pub fn config(&self) -> &ExperimentConfig {
-        &self.known.config
+        &self.loaded.config
     }
 
     /// The movies.
     pub fn catalogue(&self) -> &Catalogue {
-        &self.known.catalogue
+        &self.loaded.catalogue
     }
 
     /// Raw ids of the users, ascending.
     pub fn user_ids(&self) -> &[u32] {
-        self.known.users.ids()
+        self.loaded.known.features().users().ids()
     }
 
     /// How many of a user's ratings the model was trained on.
@@ -198,7 +188,7 @@ impl Recommender {
     /// A user that there is not.
     pub fn trained_on(&self, user_id: u32) -> Result<u32> {
         let user = self.user(user_id)? as usize;
-        Ok(self.known.trained[user])
+        Ok(self.loaded.trained[user])
     }
 
     /// What a user has rated, in the training set or not, the oldest first: raw movie id
@@ -207,10 +197,12 @@ impl Recommender {
     /// # Errors
     /// A user that there is not.
     pub fn rated_by(&self, user_id: u32) -> Result<Vec<(u32, f32)>> {
-        let rated = self.known.rated.row(self.user(user_id)?);
+        let rated = self.rated_by_row(self.user(user_id)?)?;
         let movies = self.catalogue().ids();
-        let ids = rated.ids.iter().map(|&it| movies[it as usize]);
-        Ok(ids.zip(rated.stars.iter().copied()).collect())
+        let rated = rated.into_iter();
+        Ok(rated
+            .map(|(row, stars)| (movies[row as usize], stars))
+            .collect())
     }
 
     /// The movies that a user would like best.
@@ -222,7 +214,9 @@ impl Recommender {
         let who = Who::Users(&[user]);
         let scores = self.scores(who)?;
         self.is_wanted()?;
-        let best = self.best(&scores, self.known.rated.row(user).ids, query)?;
+        let seen = self.rated_by_row(user)?.into_iter();
+        let seen: Vec<u32> = seen.map(|(movie, _)| movie).collect();
+        let best = self.best(&scores, &seen, query)?;
         self.explained(who, best, query)
     }
 
@@ -238,7 +232,7 @@ impl Recommender {
         query: &Query,
     ) -> Result<Vec<Recommendation>> {
         let rated = self.rated(ratings)?;
-        let model = &self.known.model;
+        let model = &self.loaded.model;
         let visitor = model.meet(&rated, self.stop.as_deref())?;
         let who = Who::Visitor(&visitor);
         let scores = self.scores(who)?;
@@ -286,12 +280,12 @@ impl Recommender {
     fn scores(&self, who: Who) -> Result<Vec<f32>> {
         let mut scores = Vec::new();
         let movies = self.catalogue().ids().len();
-        score_all(&*self.known.model, who, movies, &mut scores)?;
+        score_all(&*self.loaded.model, who, movies, &mut scores)?;
         Ok(scores)
     }
 
     fn rater(&self) -> Result<&dyn Rater> {
-        let rater = self.known.model.rater();
+        let rater = self.loaded.model.rater();
         rater.ok_or(Error::CannotTell("how many stars a user would give"))
     }
 
@@ -306,13 +300,18 @@ impl Recommender {
     }
 
     fn user(&self, user_id: u32) -> Result<u32> {
-        let user = self.known.users.row(user_id);
+        let user = self.loaded.known.features().users().row(user_id);
         user.ok_or(Error::UnknownUser(user_id))
+    }
+
+    /// What a user has rated, by dense rows, the oldest first.
+    fn rated_by_row(&self, user: u32) -> Result<Vec<(u32, f32)>> {
+        Ok(self.loaded.known.histories().user(user)?.all())
     }
 
     /// Ratings of somebody new by dense rows, at the latest time that the model knows.
     fn rated(&self, ratings: &[(u32, f32)]) -> Result<Vec<Rated>> {
-        let timestamp = self.known.latest;
+        let timestamp = self.loaded.latest;
         let mut movies = HashSet::with_capacity(ratings.len());
         let rated = ratings.iter().map(|&(movie_id, stars)| {
             let movie = self.catalogue().row(movie_id)?;
@@ -356,7 +355,7 @@ impl Recommender {
         query: &Query,
     ) -> Result<Vec<Recommendation>> {
         let movies: Vec<u32> = best.iter().map(|&(movie, _)| movie).collect();
-        let model = &*self.known.model;
+        let model = &*self.loaded.model;
         let predicts = model.rater().is_some();
         let reasons = reasons::reasons(model, who, &movies, query.reasons)?;
         let found = best.into_iter().zip(reasons);

@@ -59,10 +59,10 @@ impl Recommender {
     }
 
     fn directions(&self) -> Result<&Directions> {
-        if let Some(directions) = self.known.directions.get() {
+        if let Some(directions) = self.loaded.directions.get() {
             return Ok(directions);
         }
-        let vectors = self.known.model.item_vectors()?;
+        let vectors = self.loaded.model.item_vectors()?;
         let vectors = vectors.ok_or(Error::CannotTell("which movies are alike"))?;
         let movies = self.catalogue().ids().len();
         if movies == 0 || !vectors.len().is_multiple_of(movies) {
@@ -74,6 +74,6 @@ impl Recommender {
         }
         check_numbers("vectors of movies", &vectors, vectors.len())?;
         let directions = Directions::new(vectors, movies);
-        Ok(self.known.directions.get_or_init(|| directions))
+        Ok(self.loaded.directions.get_or_init(|| directions))
     }
 }

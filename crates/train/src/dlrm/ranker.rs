@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::sync::atomic::AtomicBool;
 
 use mmdlrm_data::{Batch, Rated};
-use mmdlrm_features::{Dataset, NewMovie, TrainingData};
+use mmdlrm_features::{Known, NewMovie};
 use mmdlrm_model::Dlrm;
 
 use crate::{
@@ -93,7 +93,7 @@ impl Persist for Scorer<Dlrm> {
         Persist::to_safetensors(self.model())
     }
 
-    fn load(file: &[u8], data: &Dataset) -> Result<Self> {
-        Self::new(Dlrm::load(file, data)?, data.features().clone())
+    fn load(file: &[u8], known: &Known) -> Result<Self> {
+        Self::new(Dlrm::load(file, known)?, known.features().clone())
     }
 }

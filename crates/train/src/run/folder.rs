@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::files::{write_error, write_whole};
+use super::known::{FEATURES, HISTORIES, MOVIES};
 use super::{model_file, tensorboard};
 use crate::{CandidateScore, CheckpointConfig, Checkpoints, Error, RatedPrediction, Result};
 
@@ -25,8 +26,11 @@ const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = ".lock";
 /// In the order they are removed: as long as one is left, so are the mark of a
 /// run and what says of which kind it is.
-const FILES: [&str; 7] = [
+const FILES: [&str; 10] = [
     MODEL,
+    HISTORIES,
+    FEATURES,
+    MOVIES,
     PREDICTIONS,
     CANDIDATES,
     EVENTS,
@@ -39,7 +43,8 @@ const FILES: [&str; 7] = [
 const KEPT: [&str; 4] = [MODEL, PREDICTIONS, CANDIDATES, CHECKPOINTS];
 
 /// What a run leaves behind, in one folder: `config.json`, `metrics.jsonl`,
-/// `model.safetensors`, `predictions.parquet` or `candidates.parquet`, `report.html`,
+/// `model.safetensors`, what it needs of the data (`movies.parquet`, `features.safetensors`,
+/// `histories.safetensors`), `predictions.parquet` or `candidates.parquet`, `report.html`,
 /// events for TensorBoard, and `checkpoints`.
 ///
 /// Files are written beside and renamed, so that each is whole or absent;
@@ -245,12 +250,16 @@ impl RunFolder {
     /// # Errors
     /// Bytes of no safetensors file, or a folder that can no longer be written.
     pub fn write_model(&self, safetensors: &[u8], run: &str) -> Result<()> {
-        let path = self.path.join(MODEL);
+        self.write_tensors(MODEL, safetensors, run)
+    }
+
+    /// Writes a safetensors file, given its bytes, as that of `run`.
+    pub(super) fn write_tensors(&self, name: &str, safetensors: &[u8], run: &str) -> Result<()> {
         let Some((head, tensors)) = model_file::named(safetensors, run) else {
-            let source = std::io::Error::other("the model is no safetensors file");
-            return Err(write_error(&path)(source));
+            let source = std::io::Error::other("what is to be written is no safetensors file");
+            return Err(write_error(&self.path.join(name))(source));
         };
-        self.write_all(MODEL, &[&head, tensors])
+        self.write_all(name, &[&head, tensors])
     }
 
     /// Writes `predictions.parquet`: `userId` and `movieId` (`Int64`), `rating`
@@ -382,7 +391,7 @@ fn check_kind(path: &Path) -> Result<()> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| Error::Read {
         path: path.to_owned(),
         source,

@@ -1,3 +1,5 @@
+mod file;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;

@@ -1,0 +1,161 @@
+//! Features in a safetensors file.
+
+use mmdlrm_data::{DataFingerprint, IdMap, Modality, ModalityParts, Movies, Result};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use super::{Features, genre_bags};
+use crate::ContextConfig;
+use crate::context::Context;
+use crate::known::tensors::{Columns, Source, Stored};
+use crate::known::{Histories, problem};
+use crate::statistics::Statistics;
+use mmdlrm_data::Error;
+
+/// The one setting of the file.
+const ABOUT: &str = "mmdlrm_features";
+const USERS: &str = "users";
+
+/// What the tensors do not say.
+#[derive(Serialize, Deserialize)]
+struct About {
+    modalities: Vec<AboutModality>,
+    context: Option<ContextConfig>,
+    /// What must come out again.
+    fingerprint: DataFingerprint,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AboutModality {
+    name: String,
+    left_out: usize,
+    width: usize,
+    /// What vectors were divided by.
+    length: f32,
+}
+
+impl Features {
+    /// Everything that was computed of ratings and contents, as a safetensors file: users,
+    /// statistics, the vectors of each modality in half precision, and what a context was
+    /// fitted to. What is in the table of movies is not in it, nor are any ratings.
+    ///
+    /// # Errors
+    /// None that anybody can cause.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        self.columns()
+            .and_then(|columns| columns.to_safetensors())
+            .map_err(Error::External)
+    }
+
+    fn columns(&self) -> Result<Columns, Source> {
+        let mut columns = Columns::default();
+        columns.put(USERS, self.users.ids());
+        self.statistics.put(&mut columns);
+        let mut modalities = Vec::new();
+        for modality in self.modalities.iter() {
+            let ModalityParts {
+                name,
+                left_out,
+                values,
+                row_of_movie,
+                mean,
+                length,
+            } = modality.parts();
+            let [all, rows, means] = names(&name);
+            columns.put(all, &values);
+            columns.put(rows, &row_of_movie);
+            columns.put(means, &mean);
+            modalities.push(AboutModality {
+                width: mean.len(),
+                name,
+                left_out,
+                length,
+            });
+        }
+        if let Some(context) = &self.context {
+            context.neighbours.put(&mut columns);
+        }
+        let about = About {
+            modalities,
+            context: self.context.as_ref().map(|context| context.config),
+            fingerprint: self.fingerprint(),
+        };
+        columns.set(ABOUT, &about)?;
+        Ok(columns)
+    }
+
+    /// The inverse of [`Self::to_safetensors`]: `movies` is the catalogue that they are of,
+    /// and `histories` hold the ratings, which a context is made of.
+    ///
+    /// # Errors
+    /// A file of something else, that is damaged, or of another catalogue; histories that
+    /// cannot be read.
+    pub fn from_safetensors(file: &[u8], movies: &Movies, histories: &Histories) -> Result<Self> {
+        Self::restored(file, movies, histories).map_err(|error| match error.downcast() {
+            Ok(error) => *error,
+            Err(error) => Error::External(error),
+        })
+    }
+
+    fn restored(file: &[u8], catalogue: &Movies, histories: &Histories) -> Result<Self, Source> {
+        let stored = Stored::new(file)?;
+        let About {
+            modalities,
+            context,
+            fingerprint,
+        } = stored.setting(ABOUT)?;
+        let users = IdMap::from_ids(stored.all::<u32>(USERS)?);
+        if users.len() != histories.users() {
+            return Err(problem(format!(
+                "it is about {} users, and the histories are of {}",
+                users.len(),
+                histories.users()
+            )));
+        }
+        let movies = catalogue.index();
+        let (genre_names, genres) = genre_bags(catalogue, &movies);
+        let statistics = Statistics::get(&stored, users.len(), movies.len())?;
+        let modality = |about: AboutModality| {
+            let [all, rows, means] = names(&about.name);
+            let parts = ModalityParts {
+                values: stored.all(&all)?,
+                row_of_movie: stored.get(&rows, movies.len())?,
+                mean: stored.get(&means, about.width)?,
+                name: about.name,
+                left_out: about.left_out,
+                length: about.length,
+            };
+            Ok::<_, Source>(Modality::from_parts(parts, &movies)?)
+        };
+        let modalities = modalities.into_iter().map(modality);
+        let mut features = Self {
+            users,
+            genre_names,
+            genres,
+            statistics,
+            modalities: Arc::new(modalities.collect::<Result<_, _>>()?),
+            movies,
+            context: None,
+        };
+        if let Some(config) = context {
+            config.validate()?;
+            let years = features.statistics.years.as_slice();
+            let context = Context::get(&stored, config, histories, (years, &features.genres))?;
+            features.context = Some(context);
+        }
+        let changes = fingerprint.changes(&features.fingerprint());
+        match changes.is_empty() {
+            true => Ok(features),
+            false => {
+                let changes = changes.iter().map(ToString::to_string);
+                let changes = changes.collect::<Vec<_>>().join("; ");
+                Err(problem(format!("it is damaged: {changes}")))
+            }
+        }
+    }
+}
+
+/// Names of a modality's tensors: vectors, each movie's row, the mean.
+fn names(modality: &str) -> [String; 3] {
+    ["vectors", "rows", "mean"].map(|what| format!("modality.{modality}.{what}"))
+}

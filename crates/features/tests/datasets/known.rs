@@ -1,0 +1,126 @@
+//! What a model knows of the data is the same out of files.
+
+use mmdlrm_data::generate::{self, GeneratorConfig};
+use mmdlrm_data::{Batch, Modality, MovieLens, OpenOptions, RandomSplit, Rated, Split};
+use mmdlrm_features::{
+    ContextConfig, Dataset, Features, Histories, NewMovie, StreamedDataset, TrainingData,
+};
+
+const SPLIT: RandomSplit = RandomSplit {
+    test_share: 0.2,
+    validation_share: Some(0.1),
+    seed: 3,
+};
+
+fn sample(folder: &std::path::Path) -> MovieLens {
+    let config = GeneratorConfig {
+        contents: false,
+        ..GeneratorConfig::tiny()
+    };
+    generate::write(&folder.join("data"), &config, |_| {}).unwrap();
+    MovieLens::open(folder.join("data")).unwrap()
+}
+
+/// With vectors of every other movie.
+fn dataset(movielens: &MovieLens) -> Dataset {
+    let movies = movielens.movies.index();
+    let vectors: Vec<(u32, [f32; 2])> = movies
+        .ids()
+        .iter()
+        .step_by(2)
+        .map(|&id| (id, [id as f32, 1.0 / id as f32]))
+        .collect();
+    let vectors = vectors.iter().map(|(id, vector)| (*id, vector.as_slice()));
+    let sound = Modality::standardized("sound", 2, &movies, vectors).unwrap();
+    let split = Split::random(movielens.ratings.len(), SPLIT.test_share, SPLIT.seed).unwrap();
+    let split = split.with_validation(0.1, &movielens.ratings).unwrap();
+    Dataset::new(movielens, split, vec![sound]).unwrap()
+}
+
+/// Everything that a model that is asked looks at.
+fn seen(features: &Features) -> Vec<Batch> {
+    let of_new_user = [(0, 4.5), (3, 1.0)].map(|(movie, stars)| Rated {
+        user: 0,
+        movie,
+        stars,
+        timestamp: features.latest(),
+    });
+    let new_movie = features.with_new_movie(&NewMovie {
+        year: Some(1999),
+        genres: features.genre_names()[..1].to_vec(),
+        vectors: vec![("sound".to_owned(), vec![7.0, 0.5])],
+    });
+    let movie = features.movies().len() as u32;
+    let new_movie = new_movie.unwrap();
+    vec![
+        features.catalogue_batch(0),
+        features.catalogue_batch(features.users().len() as u32 - 1),
+        features.for_new_user(&of_new_user).catalogue_batch(0),
+        new_movie.test_batch(&[new_movie.unrated(1, movie)]),
+    ]
+}
+
+#[test]
+fn features_of_a_file_give_the_same_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let movielens = sample(folder.path());
+    let without_times = ContextConfig {
+        timestamps: false,
+        ..ContextConfig::default()
+    };
+    for context in [None, Some(ContextConfig::default()), Some(without_times)] {
+        let mut data = dataset(&movielens);
+        if let Some(context) = context {
+            data = data.with_context(context).unwrap();
+        }
+        let file = data.features().to_safetensors().unwrap();
+        let histories = Histories::of(&data).unwrap();
+        let read = |file: &[u8]| Features::from_safetensors(file, &movielens.movies, &histories);
+        let again = read(&file).unwrap();
+        assert_eq!(seen(&again), seen(data.features()), "{context:?}");
+        assert_eq!(again.to_safetensors().unwrap(), file);
+        // The last number of some tensor.
+        let mut damaged = file.clone();
+        let last = damaged.len() - 2;
+        damaged[last] ^= 1;
+        let changed = read(&damaged).map(|features| seen(&features));
+        assert!(changed.is_err() || changed.unwrap() != seen(data.features()));
+        for length in [0, 7, 100, file.len() / 2, file.len() - 1] {
+            assert!(read(&file[..length]).is_err(), "{length}");
+        }
+    }
+}
+
+#[test]
+fn histories_of_a_file_are_those_of_memory_wherever_the_ratings_lay() {
+    let folder = tempfile::tempdir().unwrap();
+    let movielens = sample(folder.path());
+    let split = Split::random(movielens.ratings.len(), SPLIT.test_share, SPLIT.seed).unwrap();
+    let split = split.with_validation(0.1, &movielens.ratings).unwrap();
+    let memory = Dataset::new(&movielens, split, Vec::new()).unwrap();
+    let streamed = OpenOptions::default().open_streamed(folder.path().join("data"));
+    let streamed = StreamedDataset::new(streamed.unwrap(), SPLIT, vec![], folder.path()).unwrap();
+    let [one, other] = ["memory", "streamed"].map(|name| folder.path().join(name));
+    Histories::write(&memory, "a run", &one).unwrap();
+    Histories::write(&streamed, "a run", &other).unwrap();
+    assert!(std::fs::read(&one).unwrap() == std::fs::read(&other).unwrap());
+
+    let movies = movielens.movies.len();
+    let file = Histories::open(&one, "a run", movies).unwrap();
+    let of_memory = Histories::of(&memory).unwrap();
+    assert_eq!(file.ratings(), movielens.ratings.len());
+    for user in 0..file.users() as u32 + 2 {
+        let rated = file.user(user).unwrap();
+        assert_eq!(rated, of_memory.user(user).unwrap());
+        let rows = rated.rows();
+        let parts = [rows.trained, rows.validated, rows.held_out];
+        let all: usize = parts.iter().map(|part| part.len()).sum();
+        assert_eq!(rated.all().len(), all);
+    }
+    assert_eq!(&file.trained().unwrap(), memory.user_histories());
+    assert!(Histories::open(&one, "another", movies).is_err());
+    // A movie that the catalogue lacks is found when its user comes.
+    let few = Histories::open(&one, "a run", 3).unwrap();
+    let error = few.trained().unwrap_err().to_string();
+    assert!(error.contains("a movie that there is not"), "{error}");
+}
