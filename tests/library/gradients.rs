@@ -1,10 +1,13 @@
 //! Explicit gradients against finite differences.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use half::f16;
 use mmdlrm::model::{
     Activation, Bags, Batch, BottomConfig, Combine, Compression, Dlrm, DlrmConfig, Gradients,
     Interaction, Loss, ModalityConfig, ModalityInput, Output, OutputActivation, Pooling, Side,
-    TableConfig,
+    StepPart, TableConfig,
 };
 
 const SAMPLES: usize = 300;
@@ -56,6 +59,22 @@ impl Input {
                 .collect(),
             vector_rows: (0..samples).map(vector_row).collect(),
             targets: (0..samples).map(|i| jumble(i + 9000)).collect(),
+        }
+    }
+
+    /// Some of its samples.
+    fn part(&self, samples: Range<usize>) -> Self {
+        let offsets = &self.genre_offsets[samples.start..=samples.end];
+        let genres = offsets[0] as usize..offsets[samples.len()] as usize;
+        Self {
+            dense: self.dense[samples.start * DENSE..samples.end * DENSE].to_vec(),
+            users: self.users[samples.clone()].to_vec(),
+            genre_offsets: offsets.iter().map(|offset| offset - offsets[0]).collect(),
+            genres: self.genres[genres].to_vec(),
+            genre_weights: None,
+            vectors: self.vectors.clone(),
+            vector_rows: self.vector_rows[samples.clone()].to_vec(),
+            targets: self.targets[samples].to_vec(),
         }
     }
 
@@ -432,6 +451,78 @@ fn gradients_are_the_same_to_the_bit_on_any_number_of_threads() {
         assert_eq!(many.dense, one.dense, "{threads} threads");
         assert_eq!(many.tables, one.tables, "{threads} threads");
     }
+}
+
+#[test]
+fn gradients_of_the_parts_of_a_step_add_up_to_those_of_the_step() {
+    let input = Input::new();
+    let mut config = config(Interaction::default(), vec![WIDTH]);
+    (config.dropout, config.l2, config.embedding_norm) = (0.3, 1e-3, 1e-3);
+    let model = Dlrm::new(config, 3).unwrap();
+    let of = |range: Range<usize>, part: Option<StepPart>| {
+        let input = input.part(range);
+        let mut gradients = Gradients::default();
+        (gradients.part, gradients.step) = (part, 4);
+        let loss = input
+            .with(|batch| model.gradients(batch, &input.targets, Loss::Mse, &mut gradients))
+            .unwrap();
+        (loss, gradients)
+    };
+    let (loss, whole) = of(0..SAMPLES, None);
+    let cut = |first, end| {
+        let samples = SAMPLES;
+        of(first..end, Some(StepPart { first, samples }))
+    };
+    let parts = [cut(0, 70), cut(70, 71), cut(71, SAMPLES)];
+    let sum: f64 = parts.iter().map(|(loss, _)| loss).sum();
+    assert!((sum - loss).abs() < 1e-6 * loss, "{sum} {loss}");
+    let near = |found: f32, expected: f32| (found - expected).abs() < 1e-6 + 1e-4 * expected.abs();
+    for (place, expected) in whole.dense.iter().enumerate() {
+        let sum = parts.iter().map(|(_, part)| part.dense[place]).sum();
+        assert!(near(sum, *expected), "{place}: {sum} {expected}");
+    }
+    for (table, expected) in whole.tables.iter().enumerate() {
+        let mut left: BTreeMap<u32, Vec<f32>> = expected
+            .rows()
+            .iter()
+            .zip(expected.values.chunks(expected.dim))
+            .map(|(&row, values)| (row, values.to_vec()))
+            .collect();
+        for (_, part) in &parts {
+            let part = &part.tables[table];
+            for (row, values) in part.rows().iter().zip(part.values.chunks(part.dim)) {
+                let left = left.get_mut(row).unwrap().iter_mut();
+                left.zip(values).for_each(|(x, y)| *x -= y);
+            }
+        }
+        let most = left
+            .values()
+            .flatten()
+            .fold(0f32, |most, x| most.max(x.abs()));
+        assert!(most < 1e-5, "table {table}: {most}");
+    }
+}
+
+#[test]
+fn a_part_that_is_no_share_of_a_step_is_refused() {
+    let input = Input::new();
+    let samples = input.targets.len();
+    let mut config = config(Interaction::default(), vec![WIDTH]);
+    let mut refused = |part: StepPart, loss: Loss, table_l2: f32, why: &str| {
+        config.table_l2 = table_l2;
+        let model = Dlrm::new(config.clone(), 3).unwrap();
+        let mut gradients = Gradients::default();
+        gradients.part = Some(part);
+        let found =
+            input.with(|batch| model.gradients(batch, &input.targets, loss, &mut gradients));
+        let error = found.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    };
+    let part = |first, samples| StepPart { first, samples };
+    refused(part(1, samples), Loss::Mse, 0.0, "ends beyond the step");
+    refused(part(usize::MAX, samples), Loss::Mse, 0.0, "ends beyond");
+    refused(part(0, samples + 2), Loss::Mse, 0.1, "table_l2");
+    refused(part(1, samples + 1), Loss::Bpr, 0.0, "within a pair");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mmdlrm::data::{Candidates, MovieLens, generate};
 use mmdlrm::model::{
     Error, ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients,
-    NoPairFeatures, PairFeatures, RecencyBag,
+    NoPairFeatures, PairFeatures, RecencyBag, StepPart,
 };
 use mmdlrm::train::{NextItemData, NextItemTrainConfig, Preset, Session, train_next_item};
 use mmdlrm::{
@@ -33,6 +33,15 @@ fn jumble(i: usize) -> f32 {
 }
 
 struct Jumble;
+
+/// The same from an example on.
+struct JumbleFrom(usize);
+
+impl PairFeatures for JumbleFrom {
+    fn fill(&self, example: usize, out: &mut [f32]) {
+        Jumble.fill(self.0 + example, out);
+    }
+}
 
 impl PairFeatures for Jumble {
     fn fill(&self, example: usize, out: &mut [f32]) {
@@ -156,6 +165,35 @@ fn gradients_are_those_of_finite_differences() {
         not_zero += usize::from(found.abs() > 1e-3);
     }
     assert!(not_zero > model.parameters().len() / 2, "{not_zero}");
+}
+
+#[test]
+fn gradients_of_the_parts_of_a_step_add_up_to_those_of_the_step() {
+    let (model, input) = (model(), Input::new());
+    let mut whole = NextItemGradients::default();
+    let expected = loss(&model, &input, &mut whole);
+    let examples = input.examples();
+    let samples = examples.len();
+    let mut sums = vec![0.0; whole.values.len()];
+    let mut sum = 0.0;
+    for range in [0..3, 3..4, 4..samples] {
+        let mut gradients = NextItemGradients {
+            part: Some(StepPart {
+                first: range.start,
+                samples,
+            }),
+            ..NextItemGradients::default()
+        };
+        let pairs = JumbleFrom(range.start);
+        let found = model.gradients(&input.items(), &examples[range], &pairs, 9, &mut gradients);
+        sum += found.unwrap();
+        let values = sums.iter_mut().zip(&gradients.values);
+        values.for_each(|(sum, x)| *sum += x);
+    }
+    assert!((sum - expected).abs() < 1e-6, "{sum} {expected}");
+    for (place, (sum, expected)) in sums.iter().zip(&whole.values).enumerate() {
+        assert!((sum - expected).abs() < 1e-5, "{place}: {sum} {expected}");
+    }
 }
 
 /// The softmax written down from the scores, where nothing is dropped.

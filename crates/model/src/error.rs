@@ -94,6 +94,16 @@ pub enum Error {
         /// Samples of the batch.
         samples: usize,
     },
+    /// A part of a step whose gradients cannot be a share of the step's.
+    #[error("a part from sample {first} on of a step of {samples}: {problem}")]
+    StepPart {
+        /// Number of the part's first sample.
+        first: usize,
+        /// Samples of the step.
+        samples: usize,
+        /// What is wrong, and what to do.
+        problem: &'static str,
+    },
     /// A model whose scores do not factor into users and items.
     #[error(
         "items cannot be ranked for many users at once, since {} describe pairs; give them the side user or item, or predict pair by pair",

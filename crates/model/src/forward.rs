@@ -92,6 +92,8 @@ pub(crate) struct Pass<'a> {
     /// Sums over shared bags, one a stored table.
     pub sums: &'a [SharedSums],
     pub dropout: Option<Dropout>,
+    /// Number of the batch's first sample among those of the step.
+    pub first: usize,
     /// The side whose vectors are filled in, the others being 0; all where
     /// there is none.
     pub only: Option<Side>,
@@ -112,6 +114,7 @@ impl Prepared {
             towered: &self.towered,
             sums: &self.sums,
             dropout: None,
+            first: 0,
             only,
         }
     }
@@ -235,7 +238,7 @@ impl Pass<'_> {
     /// `piece.top.last_output()` is one number a sample.
     pub fn forward_piece(&self, range: Range<usize>, piece: &mut PieceBuffers) {
         self.fill_top_input(range.clone(), piece);
-        let dropout = self.dropout.map(|dropout| dropout.from(range.start));
+        let dropout = self.dropout_from(range.start);
         let mut top = std::mem::take(&mut piece.top);
         self.forward_top(self.top_input(piece), range.len(), &mut top, dropout);
         piece.top = top;
@@ -310,6 +313,11 @@ impl Pass<'_> {
         self.fill_modalities(range, piece);
     }
 
+    /// What is dropped from a sample of the batch on.
+    fn dropout_from(&self, sample: usize) -> Option<Dropout> {
+        Some(self.dropout?.from(self.first + sample))
+    }
+
     fn wants(&self, side: Side) -> bool {
         self.only.is_none_or(|only| only == side)
     }
@@ -349,7 +357,7 @@ impl Pass<'_> {
         piece
             .bottoms
             .resize_with(layout.bottoms.len(), MlpBuffers::default);
-        let dropout = self.dropout.map(|dropout| dropout.from(range.start));
+        let dropout = self.dropout_from(range.start);
         for number in 0..layout.bottoms.len() {
             let columns = layout.slots[number].clone();
             let rows = piece.rows.chunks_exact_mut(layout.row_width);

@@ -28,7 +28,7 @@ use crate::mlp::{Layer, MlpBuffers, Sums};
 use crate::per_thread::PerThread;
 use crate::towers::Towered;
 use crate::waves::{add_in_order, wave};
-use crate::{Batch, Dlrm, ModalityInput, Objective, Result};
+use crate::{Batch, Dlrm, ModalityInput, Objective, Result, StepPart};
 
 /// Most samples of a part: some pieces, so that adding up is little work beside
 /// them.
@@ -53,6 +53,8 @@ pub struct Gradients {
     pub step: u64,
     /// Seed of what dropout drops; 42 by default.
     pub seed: u64,
+    /// Which of the step's samples the batch has; all of them by default.
+    pub part: Option<StepPart>,
     buffers: Buffers,
 }
 
@@ -70,6 +72,7 @@ impl Gradients {
             tables: Vec::new(),
             step: 0,
             seed,
+            part: None,
             buffers: Buffers::default(),
         }
     }
@@ -147,8 +150,19 @@ impl Dlrm {
             tables,
             step,
             seed,
+            part,
             buffers,
         } = gradients;
+        let part = StepPart::of(*part, samples)?;
+        if loss.is_of_pairs() && part.first % 2 == 1 {
+            return Err(part.refuse("it begins within a pair; begin it at an even sample"));
+        }
+        if self.config.table_l2 > 0.0 && !part.is_whole(samples) {
+            return Err(part.refuse(
+                "each part would add table_l2 for the rows that it touches; set it to 0, or give \
+                 the whole step",
+            ));
+        }
         let Buffers {
             prepared,
             parts,
@@ -163,8 +177,11 @@ impl Dlrm {
         self.prepare_step(batch, tables, prepared, tower_buffers);
         let pass = Pass {
             dropout: Dropout::new(self.config.dropout, *seed, *step),
+            first: part.first,
             ..prepared.pass(self, batch, None)
         };
+        // Of all samples of the step: nothing is the mean over no samples.
+        let share = 1.0 / part.samples.max(1) as f32;
         *step += 1;
 
         let layout = &self.layout;
@@ -172,16 +189,16 @@ impl Dlrm {
         dense.clear();
         dense.resize(layout.dense_length, 0.0);
         let (before_towers, of_towers) = dense.split_at_mut(layout.towers_start);
-        let sum = pass.run_parts(targets, loss, rows, parts, before_towers, scratch);
+        let loss = (targets, loss, share);
+        let sum = pass.run_parts(loss, rows, parts, before_towers, scratch);
 
         cut_towers(pass.towered, tower_parts);
         rayon::join(
             || pass.towers_backward(rows, tower_parts, tower_sums, tower_buffers, of_towers),
             || pass.collect_rows(rows, tables),
         );
-        self.add_l2(dense);
-        // Nothing is the mean over no samples.
-        Ok(sum / samples.max(1) as f64)
+        self.add_l2(part.share(samples), dense);
+        Ok(sum / part.samples.max(1) as f64)
     }
 
     /// What a step computes before any sample goes through the model. Few stages: each that
@@ -222,14 +239,15 @@ impl Dlrm {
         });
     }
 
-    fn add_l2(&self, dense: &mut [f32]) {
+    /// `share` is that of the batch in the step.
+    fn add_l2(&self, share: f32, dense: &mut [f32]) {
         if self.config.l2 == 0.0 {
             return;
         }
         for (_, layer) in self.layout.layers(&self.config) {
             let range = layer.start..layer.end();
             let parameters = &self.parameters.dense[range.clone()];
-            add_scaled(&mut dense[range], parameters, 2.0 * self.config.l2);
+            add_scaled(&mut dense[range], parameters, 2.0 * self.config.l2 * share);
         }
     }
 }
@@ -237,17 +255,17 @@ impl Dlrm {
 impl Pass<'_> {
     /// Takes all samples forwards and backwards through everything but towers and
     /// tables: writes the gradients of their rows, `[batch, row_width]`, adds to `dense`
-    /// those of the parameters before the towers', and returns the sum of the losses.
+    /// those of the parameters before the towers', and returns the sum of the losses, of
+    /// which each counts for a share of the step's.
     fn run_parts(
         &self,
-        targets: &[f32],
-        loss: &dyn Objective,
+        loss: (&[f32], &dyn Objective, f32),
         rows: &mut [f32],
         parts: &mut Vec<PartSums>,
         dense: &mut [f32],
         scratch: &PerThread<Scratch>,
     ) -> f64 {
-        let samples = targets.len();
+        let samples = loss.0.len();
         let of_part = part_size(samples, PART);
         let wave = wave(WAVE).min(samples.div_ceil(of_part).max(1));
         parts.resize_with(wave, PartSums::default);
@@ -259,7 +277,7 @@ impl Pass<'_> {
             tasks.enumerate().for_each(|(number, (rows, part))| {
                 let start = first + number * of_part;
                 let samples = start..samples.min(start + of_part);
-                scratch.with(|scratch| self.run_part(targets, loss, samples, part, rows, scratch));
+                scratch.with(|scratch| self.run_part(loss, samples, part, rows, scratch));
             });
             let parts = &parts[..rows.len().div_ceil(of_rows)];
             let of_parts: Vec<&[f32]> = parts.iter().map(|part| part.dense.as_slice()).collect();
@@ -273,8 +291,7 @@ impl Pass<'_> {
     /// the gradients of their rows, `[part, row_width]`, and the part's sums.
     fn run_part(
         &self,
-        targets: &[f32],
-        loss: &dyn Objective,
+        (targets, loss, share): (&[f32], &dyn Objective, f32),
         samples: Range<usize>,
         part: &mut PartSums,
         rows: &mut [f32],
@@ -285,7 +302,6 @@ impl Pass<'_> {
         part.loss = 0.0;
         part.dense.clear();
         part.dense.resize(layout.towers_start, 0.0);
-        let share = 1.0 / targets.len() as f32;
         for start in samples.clone().step_by(PIECE) {
             let range = start..samples.end.min(start + PIECE);
             self.forward_piece(range.clone(), &mut scratch.piece);

@@ -67,6 +67,7 @@ mod predict;
 mod pytorch;
 mod ranking;
 mod shared_bags;
+mod step_part;
 mod towers;
 mod waves;
 mod weights;
@@ -92,6 +93,7 @@ pub use parameters::{Parameters, Segment, Table};
 pub use predict::Predictor;
 pub use ranking::{Items, top_k};
 pub use shared_bags::SharedBags;
+pub use step_part::StepPart;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

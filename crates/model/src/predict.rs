@@ -135,6 +135,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
             towered: &self.towered,
             sums,
             dropout: None,
+            first: 0,
             only: None,
         }
     }

@@ -124,3 +124,34 @@ fn histories_of_a_file_are_those_of_memory_wherever_the_ratings_lay() {
     let error = few.trained().unwrap_err().to_string();
     assert!(error.contains("a movie that there is not"), "{error}");
 }
+
+#[test]
+fn a_part_of_a_training_batch_holds_the_ratings_that_the_whole_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let movielens = sample(folder.path());
+    let half = ContextConfig {
+        kept: 0.5,
+        ..ContextConfig::default()
+    };
+    let data = dataset(&movielens).with_context(half).unwrap();
+    let rows: Vec<Rated> = data
+        .split()
+        .train()
+        .iter()
+        .map(|&row| data.rating(row))
+        .collect();
+    let features = data.features();
+    // The movies of each sample's history, without its own.
+    let histories = |rows: &[Rated]| {
+        let bags = features.training_batch(rows, 7).histories;
+        let of = |sample: usize| {
+            let bag = bags.bag_of[sample] as usize;
+            let span = bags.offsets[bag]..bags.offsets[bag + 1];
+            let others = span.filter(|&at| at != bags.left_out[sample]);
+            others.map(|at| bags.ids[at as usize]).collect::<Vec<_>>()
+        };
+        (0..rows.len()).map(of).collect::<Vec<_>>()
+    };
+    let whole = histories(&rows);
+    assert_eq!(histories(&rows[20..50]), whole[20..50]);
+}

@@ -20,8 +20,8 @@ use rayon::prelude::*;
 
 use super::forward::{Composed, Drops, UserSide};
 use super::{ItemInputs, NextItem, NextItemConfig, NextItemExample, PIECE, PairFeatures, input};
-use crate::Result;
 use crate::waves::{add_in_order, wave};
+use crate::{Result, StepPart};
 
 /// Least pieces of a wave: all of a batch of 512 examples.
 const WAVE: usize = 8;
@@ -31,6 +31,8 @@ const WAVE: usize = 8;
 pub struct NextItemGradients {
     /// One number a parameter.
     pub values: Vec<f32>,
+    /// Which of the step's examples are given; all of them by default.
+    pub part: Option<StepPart>,
 }
 
 impl NextItem {
@@ -50,7 +52,8 @@ impl NextItem {
         gradients: &mut NextItemGradients,
     ) -> Result<f64> {
         input::check(&self.config, inputs, examples)?;
-        let step = Step::new(self, inputs, pairs, step, examples.len());
+        let part = StepPart::of(gradients.part, examples.len())?;
+        let step = Step::new(self, inputs, pairs, step, part);
         let values = &mut gradients.values;
         values.clear();
         values.resize(self.parameters.len(), 0.0);
@@ -67,7 +70,7 @@ impl NextItem {
             pieces.iter().for_each(|(of_piece, _)| loss += of_piece);
         }
         self.hand_to_features(inputs, values);
-        Ok(loss / examples.len().max(1) as f64)
+        Ok(loss / part.samples.max(1) as f64)
     }
 
     /// Hands the gradients of the items' whole vectors on to what these are made of: features
@@ -107,8 +110,8 @@ struct Step<'a> {
     user: Panels,
     pairs: &'a dyn PairFeatures,
     number: u64,
-    /// Examples of the batch, `n`.
-    examples: usize,
+    /// Its `samples` are `n`.
+    part: StepPart,
 }
 
 impl<'a> Step<'a> {
@@ -117,7 +120,7 @@ impl<'a> Step<'a> {
         inputs: &ItemInputs<'_>,
         pairs: &'a dyn PairFeatures,
         number: u64,
-        examples: usize,
+        part: StepPart,
     ) -> Self {
         let config = &model.config;
         let composed = Composed::new(model, inputs);
@@ -131,7 +134,7 @@ impl<'a> Step<'a> {
             user: Panels::of_transposed(user, config.bags.len() * config.dim, config.dim),
             pairs,
             number,
-            examples,
+            part,
         }
     }
 
@@ -139,7 +142,10 @@ impl<'a> Step<'a> {
     /// gradients: those of the items' whole vectors in the place of their own.
     fn piece(&self, first: usize, examples: &[NextItemExample<'_>]) -> (f64, Vec<f32>) {
         let step = self.number;
-        let drops = Some(Drops { step, first });
+        let drops = Some(Drops {
+            step,
+            first: self.part.first + first,
+        });
         let mut piece = Piece {
             step: self,
             first,
@@ -182,7 +188,7 @@ impl Piece<'_> {
         let mut scores = vec![0.0; self.examples.len() * items];
         model.score_users(composed, &self.users, &mut scores);
         let mut features = vec![0.0; model.config.pair_features * items];
-        let (mut loss, scale) = (0.0, 1.0 / self.step.examples as f32);
+        let (mut loss, scale) = (0.0, 1.0 / self.step.part.samples as f32);
         let rows = scores.chunks_exact_mut(items).zip(self.examples);
         for (number, (scores, example)) in (self.first..).zip(rows) {
             pairs.fill(number, &mut features);
