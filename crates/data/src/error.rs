@@ -89,12 +89,15 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A download that did not come to an end.
-    #[error("cannot fetch {url}: {problem}")]
+    #[error("cannot fetch {url}: {problem}{}", gave_up(*.attempts))]
     Download {
         /// The address.
         url: String,
-        /// What went wrong.
-        problem: String,
+        /// Attempts in a row that brought nothing new; 0 where another is of no use.
+        attempts: u32,
+        /// What went wrong, at the last of them.
+        #[source]
+        problem: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An archive that is damaged or not one of a release.
     #[error("{}, member '{member}': {problem}", path.display())]
@@ -104,7 +107,8 @@ pub enum Error {
         /// The file in it; empty where it is the archive as a whole.
         member: String,
         /// What is wrong.
-        problem: String,
+        #[source]
+        problem: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A file that somebody wrote while it was read.
     #[error("{} changed while it was read; read it again when nobody writes it", path.display())]
@@ -195,6 +199,14 @@ pub enum Error {
 
 /// [`std::result::Result`] with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is said of a download that was tried so often.
+fn gave_up(attempts: u32) -> String {
+    match attempts {
+        0 => String::new(),
+        _ => format!("; gave up after {attempts} attempts, what came is kept for the next time"),
+    }
+}
 
 impl Error {
     /// For `map_err` on anything that reads `path`.

@@ -1,6 +1,6 @@
 use candle_core::{DType, Device};
 
-use crate::error::first_line;
+use crate::error::Cause;
 use crate::{Error, Result};
 
 /// The device of a name: `cpu`, `cuda` (the first GPU) or `metal`.
@@ -14,27 +14,28 @@ use crate::{Error, Result};
 /// assert!(mmdlrm_encoders::device("tpu").is_err());
 /// ```
 pub fn device(name: &str) -> Result<Device> {
-    let error = |problem: String| Error::Device {
+    let error = |problem: Cause| Error::Device {
         device: name.to_owned(),
         problem,
     };
     let built = |feature: bool| match feature {
         true => Ok(()),
-        false => Err(error(format!(
-            "this program was built without it; build with --features {name}"
-        ))),
+        false => {
+            let how = format!("this program was built without it; build with --features {name}");
+            Err(error(how.into()))
+        }
     };
     match name {
         "cpu" => Ok(Device::Cpu),
         "cuda" => {
             built(cfg!(feature = "cuda"))?;
-            Device::new_cuda(0).map_err(|problem| error(first_line(problem)))
+            Device::new_cuda(0).map_err(|problem| error(problem.into()))
         }
         "metal" => {
             built(cfg!(feature = "metal"))?;
-            Device::new_metal(0).map_err(|problem| error(first_line(problem)))
+            Device::new_metal(0).map_err(|problem| error(problem.into()))
         }
-        _ => Err(error("it is none of cpu, cuda, metal".to_owned())),
+        _ => Err(error("it is none of cpu, cuda, metal".into())),
     }
 }
 

@@ -61,7 +61,8 @@ pub enum Error {
         /// Where it comes from.
         tokenizer: String,
         /// What is wrong.
-        problem: String,
+        #[source]
+        problem: Cause,
     },
     /// A model that the hub did not hand out.
     #[error(
@@ -80,15 +81,17 @@ pub enum Error {
     #[error("{problem}")]
     Picture {
         /// What is wrong with it.
-        problem: String,
+        #[source]
+        problem: Cause,
     },
     /// A device that is not there.
-    #[error("device '{device}' cannot be used: {problem}")]
+    #[error("device '{device}' cannot be used: {}", first_line(problem))]
     Device {
         /// The device.
         device: String,
         /// Why.
-        problem: String,
+        #[source]
+        problem: Cause,
     },
     /// A computation that failed.
     #[error("the encoder failed: {}", first_line(.0))]

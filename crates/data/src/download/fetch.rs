@@ -18,11 +18,13 @@ const LONGEST_ARCHIVE: u64 = 4 << 30;
 /// Bytes that are read at a time.
 const BUFFER: usize = 256 << 10;
 
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// What came of one attempt.
 enum Attempt {
     Done,
     /// Worth another try.
-    Broken(String),
+    Broken(Cause),
 }
 
 /// Opens the file of an unfinished download, or makes it; no other process may
@@ -69,12 +71,12 @@ pub(super) fn fetch(
         }
         file.set_len(0).map_err(Error::write(path))?;
         if !resumed {
-            return Err(Error::Download {
-                url: url.to_owned(),
-                problem: format!(
+            return Err(not_there(
+                url,
+                format!(
                     "the MD5 of what came is {found}, the published one is {expected}; try again later"
                 ),
-            });
+            ));
         }
     }
     Ok(())
@@ -104,15 +106,15 @@ fn published_md5(
         text.clear();
         let mut response = match agent.get(url).call() {
             Ok(response) => response,
-            Err(error) => return Ok((Attempt::Broken(error.to_string()), false)),
+            Err(error) => return Ok((Attempt::Broken(error.into()), false)),
         };
         if let Some(problem) = refusal(&response, url)? {
-            return Ok((Attempt::Broken(problem), false));
+            return Ok((Attempt::Broken(problem.into()), false));
         }
         let mut body = response.body_mut().as_reader().take(LONGEST_CHECKSUM_FILE);
         match body.read_to_string(&mut text) {
             Ok(_) => Ok((Attempt::Done, true)),
-            Err(error) => Ok((Attempt::Broken(error.to_string()), false)),
+            Err(error) => Ok((Attempt::Broken(error.into()), false)),
         }
     })?;
     // `6b51…  ml-25m.zip` or `MD5 (ml-1m.zip) = c4d9…`.
@@ -120,10 +122,7 @@ fn published_md5(
     words
         .find(|word| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
         .map(str::to_ascii_lowercase)
-        .ok_or_else(|| Error::Download {
-            url: url.to_owned(),
-            problem: "there is no MD5 in it; is the address right?".to_owned(),
-        })
+        .ok_or_else(|| not_there(url, "there is no MD5 in it; is the address right?"))
 }
 
 /// Fetches what `file` lacks.
@@ -164,11 +163,11 @@ fn persist(
         if fruitless >= settings.attempts {
             return Err(Error::Download {
                 url: url.to_owned(),
-                problem: format!(
-                    "{problem}; gave up after {fruitless} attempts, what came is kept for the next time"
-                ),
+                attempts: fruitless,
+                problem,
             });
         }
+        let problem = problem.to_string();
         on_event(DownloadEvent::Retry { problem });
         // At most a minute, with the default pause.
         std::thread::sleep(settings.pause.saturating_mul(2u32.pow(fruitless.min(6))));
@@ -190,7 +189,7 @@ fn fetch_once(
     }
     let mut response = match request.call() {
         Ok(response) => response,
-        Err(error) => return Ok(Attempt::Broken(error.to_string())),
+        Err(error) => return Ok(Attempt::Broken(error.into())),
     };
     let (first, total) = content_range(&response);
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && start > 0 {
@@ -198,15 +197,15 @@ fn fetch_once(
             return Ok(Attempt::Done);
         }
         file.set_len(0).map_err(Error::write(path))?;
-        return Ok(Attempt::Broken("the server has a shorter file".to_owned()));
+        return Ok(Attempt::Broken("the server has a shorter file".into()));
     }
     if let Some(problem) = refusal(&response, url)? {
-        return Ok(Attempt::Broken(problem));
+        return Ok(Attempt::Broken(problem.into()));
     }
     let is_rest = response.status() == StatusCode::PARTIAL_CONTENT;
     if is_rest && first != Some(start) {
         let problem = "the server sent another part than was asked for";
-        return Ok(Attempt::Broken(problem.to_owned()));
+        return Ok(Attempt::Broken(problem.into()));
     }
     if !is_rest && start > 0 {
         // It sends everything again.
@@ -228,7 +227,7 @@ fn fetch_once(
         let read = match body.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => read,
-            Err(error) => return Ok(Attempt::Broken(error.to_string())),
+            Err(error) => return Ok(Attempt::Broken(error.into())),
         };
         file.write_all(&buffer[..read])
             .map_err(Error::write(path))?;
@@ -240,17 +239,25 @@ fn fetch_once(
     }
     Ok(match total {
         Some(total) if reached != total => {
-            Attempt::Broken(format!("it ended after {reached} of {total} bytes"))
+            Attempt::Broken(format!("it ended after {reached} of {total} bytes").into())
         }
         _ => Attempt::Done,
     })
 }
 
 fn too_long(url: &str) -> Error {
+    not_there(
+        url,
+        "the file is longer than 4 GiB, as no release is; is the address right?",
+    )
+}
+
+/// What another attempt would not get either.
+fn not_there(url: &str, problem: impl Into<Cause>) -> Error {
     Error::Download {
         url: url.to_owned(),
-        problem: "the file is longer than 4 GiB, as no release is; is the address right?"
-            .to_owned(),
+        attempts: 0,
+        problem: problem.into(),
     }
 }
 
@@ -268,10 +275,7 @@ fn refusal<B>(response: &Response<B>, url: &str) -> Result<Option<String>> {
     if passes {
         return Ok(Some(problem));
     }
-    Err(Error::Download {
-        url: url.to_owned(),
-        problem,
-    })
+    Err(not_there(url, problem))
 }
 
 /// First byte and length of the whole in `Content-Range: bytes 5-9/10`.

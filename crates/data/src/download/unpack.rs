@@ -58,32 +58,34 @@ fn make_place(beside: &Path) -> Result<()> {
     std::fs::write(&mark, MARK_TEXT).map_err(Error::write(&mark))
 }
 
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 fn unpack_into(archive: &File, path: &Path, folder: &Path) -> Result<()> {
-    let bad = |member: &str, problem: &str| Error::Archive {
+    let bad = |member: &str, problem: Cause| Error::Archive {
         path: path.to_owned(),
         member: member
             .chars()
             .take(100)
             .flat_map(char::escape_debug)
             .collect(),
-        problem: problem.to_owned(),
+        problem,
     };
     let mut zip =
-        ZipArchive::new(BufReader::new(archive)).map_err(|error| bad("", &error.to_string()))?;
+        ZipArchive::new(BufReader::new(archive)).map_err(|error| bad("", error.into()))?;
     if zip.len() > MOST_FILES {
-        return Err(bad("", "there are more than 1000 files in it"));
+        return Err(bad("", "there are more than 1000 files in it".into()));
     }
     std::fs::create_dir_all(folder).map_err(Error::write(folder))?;
     let mut room = MOST_BYTES;
     for number in 0..zip.len() {
         let mut member = zip
             .by_index(number)
-            .map_err(|error| bad("", &error.to_string()))?;
+            .map_err(|error| bad("", error.into()))?;
         let name = String::from_utf8_lossy(member.name_raw()).into_owned();
         if member.is_dir() {
             continue;
         }
-        let inside = place(&member, &name).map_err(|problem| bad(&name, problem))?;
+        let inside = place(&member, &name).map_err(|problem| bad(&name, problem.into()))?;
         let target = folder.join(inside);
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent).map_err(Error::write(parent))?;
@@ -92,17 +94,17 @@ fn unpack_into(archive: &File, path: &Path, folder: &Path) -> Result<()> {
         // The size that the archive tells may be a lie.
         let mut limited = (&mut member).take(room + 1);
         let written = copy(&mut limited, &mut file, &target).map_err(|error| match error {
-            CopyError::Read(problem) => bad(&name, &problem),
+            CopyError::Read(problem) => bad(&name, problem.into()),
             CopyError::Write(error) => error,
         })?;
         if written > room {
             return Err(bad(
                 &name,
-                "it and those before it unpack to more than 8 GiB",
+                "it and those before it unpack to more than 8 GiB".into(),
             ));
         }
         if written == 0 {
-            return Err(bad(&name, "it is empty"));
+            return Err(bad(&name, "it is empty".into()));
         }
         room -= written;
         file.sync_all().map_err(Error::write(&target))?;
@@ -111,7 +113,7 @@ fn unpack_into(archive: &File, path: &Path, folder: &Path) -> Result<()> {
 }
 
 enum CopyError {
-    Read(String),
+    Read(std::io::Error),
     Write(Error),
 }
 
@@ -120,9 +122,7 @@ fn copy(from: &mut impl Read, to: &mut File, path: &Path) -> Result<u64, CopyErr
     let mut buffer = vec![0; 256 << 10];
     let mut written = 0;
     loop {
-        let read = from
-            .read(&mut buffer)
-            .map_err(|error| CopyError::Read(error.to_string()))?;
+        let read = from.read(&mut buffer).map_err(CopyError::Read)?;
         if read == 0 {
             return Ok(written);
         }

@@ -11,6 +11,7 @@ use tokenizers::normalizers::Lowercase;
 use tokenizers::pre_tokenizers::whitespace::Whitespace;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::error::Cause;
 use crate::models::source::SmallFile;
 use crate::{Error, LongTexts, Result};
 
@@ -54,7 +55,7 @@ impl Tokens {
     pub fn read(file: &SmallFile, frame: Frame, vocabulary: usize, longest: usize) -> Result<Self> {
         // As a string: what reads bytes would be compiled once more, in this crate.
         let text = std::str::from_utf8(&file.bytes);
-        let text = text.map_err(|problem| tokenizer_error(&file.path, problem.to_string()))?;
+        let text = text.map_err(|problem| tokenizer_error(&file.path, problem))?;
         unpanicked(|| text.parse::<Tokenizer>())
             .and_then(|tokenizer| Self::new(tokenizer, frame, vocabulary, longest))
             .map_err(|problem| tokenizer_error(&file.path, problem))
@@ -85,7 +86,7 @@ impl Tokens {
         tokenizer.with_normalizer(Some(Lowercase)).map_err(error)?;
         tokenizer.with_pre_tokenizer(Some(Whitespace {}));
         let vocabulary = tokenizer.get_vocab_size(true);
-        Self::new(tokenizer, frame, vocabulary, longest).map_err(|problem| error(problem.into()))
+        Self::new(tokenizer, frame, vocabulary, longest).map_err(error)
     }
 
     fn new(
@@ -93,16 +94,14 @@ impl Tokens {
         frame: Frame,
         vocabulary: usize,
         longest: usize,
-    ) -> std::result::Result<Self, String> {
+    ) -> std::result::Result<Self, Cause> {
         let size = tokenizer.get_vocab_size(true);
         if size > vocabulary {
-            return Err(format!("it has {size} tokens, the model {vocabulary}"));
+            return Err(format!("it has {size} tokens, the model {vocabulary}").into());
         }
         let ids = tokenizer.get_vocab(true).into_values();
         if let Some(id) = ids.max().filter(|&id| id as usize >= vocabulary) {
-            return Err(format!(
-                "it has a token {id}, the model {vocabulary} tokens"
-            ));
+            return Err(format!("it has a token {id}, the model {vocabulary} tokens").into());
         }
         let room = longest.checked_sub(LEAST_TOKENS - 1);
         let room = room.and_then(NonZeroUsize::new);
@@ -114,9 +113,7 @@ impl Tokens {
         };
         let (first, last) = (id(frame.first)?, id(frame.last)?);
         // Cutting and padding are done here, whatever the file says.
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| error.to_string())?;
+        tokenizer.with_truncation(None)?;
         tokenizer.with_padding(None);
         Ok(Self {
             tokenizer,
@@ -275,16 +272,15 @@ const CLOSING: [char; 7] = ['"', '\'', '”', '’', '»', ')', ']'];
 /// What the tokenizer says, which panics on some files and texts.
 fn unpanicked<T>(
     tokenize: impl FnOnce() -> tokenizers::Result<T>,
-) -> std::result::Result<T, String> {
+) -> std::result::Result<T, Cause> {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(tokenize));
-    let result = result.unwrap_or_else(|_| Err("the tokenizer panicked".into()));
-    result.map_err(|problem| problem.to_string())
+    result.unwrap_or_else(|_| Err("the tokenizer panicked".into()))
 }
 
-fn tokenizer_error(path: &Path, problem: impl std::fmt::Display) -> Error {
+fn tokenizer_error(path: &Path, problem: impl Into<Cause>) -> Error {
     Error::Tokenizer {
         tokenizer: path.display().to_string(),
-        problem: problem.to_string(),
+        problem: problem.into(),
     }
 }
 

@@ -6,6 +6,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use libjpeg_turbo_rs::{Decoder, PixelFormat};
 
+use crate::error::Cause;
 use crate::{Error, Result};
 
 /// The longest side of a picture that is decoded, in pixels.
@@ -23,12 +24,12 @@ const MOST_SCANS: u32 = 100;
 pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage> {
     let picture = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => jpeg(bytes),
-        Ok(ImageFormat::Png) => png(bytes).map_err(|error| error.to_string()),
-        _ if bytes.is_empty() => Err("the file is empty".to_owned()),
-        _ => Err("not a JPEG or PNG picture".to_owned()),
+        Ok(ImageFormat::Png) => png(bytes).map_err(Cause::from),
+        _ if bytes.is_empty() => Err("the file is empty".into()),
+        _ => Err("not a JPEG or PNG picture".into()),
     };
     match picture {
-        Ok(picture) if picture.is_empty() => Err("the picture has no pixels".to_owned()),
+        Ok(picture) if picture.is_empty() => Err("the picture has no pixels".into()),
         other => other,
     }
     .map_err(|problem| Error::Picture { problem })
@@ -36,36 +37,31 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage> {
 
 /// Equal to libjpeg-turbo's to the bit, and so to Pillow's: decoders differ by
 /// up to 14 steps of 255 otherwise.
-fn jpeg(bytes: &[u8]) -> std::result::Result<RgbImage, String> {
+fn jpeg(bytes: &[u8]) -> std::result::Result<RgbImage, Cause> {
     // A picture from anywhere must not end a run of a day, whatever a decoder
     // makes of it.
     let decoded = std::panic::catch_unwind(|| jpeg_pixels(bytes));
-    decoded.unwrap_or_else(|_| Err("the decoder panicked".to_owned()))
+    decoded.unwrap_or_else(|_| Err("the decoder panicked".into()))
 }
 
-fn jpeg_pixels(bytes: &[u8]) -> std::result::Result<RgbImage, String> {
-    let problem = |error: libjpeg_turbo_rs::JpegError| error.to_string();
-    let info = libjpeg_turbo_rs::probe(bytes).map_err(problem)?;
+fn jpeg_pixels(bytes: &[u8]) -> std::result::Result<RgbImage, Cause> {
+    let info = libjpeg_turbo_rs::probe(bytes)?;
     let longest = info.width.max(info.height);
     if longest > LONGEST_SIDE as usize || info.width * info.height > MOST_PIXELS {
-        return Err(format!(
-            "{} × {} pixels exceed the limit",
-            info.width, info.height
-        ));
+        let size = format!("{} × {}", info.width, info.height);
+        return Err(format!("{size} pixels exceed the limit").into());
     }
     let four_inks = info.components == 4;
     let format = match four_inks {
         true => PixelFormat::Cmyk,
         false => PixelFormat::Rgb,
     };
-    let decoded = Decoder::new(bytes)
-        .map_err(problem)?
+    let decoded = Decoder::new(bytes)?
         .with_output_format(format)
         .with_max_memory(MOST_MEMORY)
         .with_scan_limit(MOST_SCANS)
         .with_stop_on_warning(true)
-        .decode_image()
-        .map_err(problem)?;
+        .decode_image()?;
     let pixels = match four_inks {
         true => rgb_of_inks(&decoded.data),
         false => decoded.data,
@@ -108,4 +104,19 @@ fn png(bytes: &[u8]) -> image::ImageResult<RgbImage> {
     let mut picture = DynamicImage::from_decoder(decoder)?;
     picture.apply_orientation(orientation);
     Ok(picture.into_rgb8())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn what_the_decoder_said_is_behind_the_error() {
+        let jpeg = decode(b"\xff\xd8\xff\xe0").unwrap_err();
+        assert!(jpeg.source().unwrap().is::<libjpeg_turbo_rs::JpegError>());
+        let png = decode(b"\x89PNG\r\n\x1a\n").unwrap_err();
+        assert!(png.source().unwrap().is::<image::ImageError>());
+    }
 }

@@ -29,7 +29,7 @@ pub fn thumbnail(bytes: &[u8], height: u32) -> Result<Vec<u8>> {
     small
         .write_with_encoder(encoder)
         .map_err(|error| Error::Picture {
-            problem: error.to_string(),
+            problem: error.into(),
         })?;
     Ok(jpeg)
 }

@@ -9,6 +9,7 @@ use image::RgbImage;
 
 pub(crate) use config::{PreprocessorConfig, Recipe, Resample, Resize};
 
+use crate::error::Cause;
 use crate::picture::{LONGEST_SIDE, decode};
 use crate::{Error, Result};
 
@@ -70,7 +71,7 @@ impl Recipe {
         match width.max(height) <= u64::from(LONGEST_SIDE) {
             true => Ok((width as u32, height as u32)),
             false => Err(Error::Picture {
-                problem: "the picture is too long for its width".to_owned(),
+                problem: "the picture is too long for its width".into(),
             }),
         }
     }
@@ -83,12 +84,12 @@ impl Recipe {
         (new_width, new_height): (u32, u32),
         (left, top, box_width, box_height): (f64, f64, f64, f64),
     ) -> Result<Vec<u8>> {
-        let error = |problem: String| Error::Picture { problem };
+        let error = |problem: Cause| Error::Picture { problem };
         let source = TypedImageRef::<U8x3>::from_buffer(width, height, pixels)
-            .map_err(|e| error(e.to_string()))?;
+            .map_err(|e| error(e.into()))?;
         let mut out = vec![0; new_width as usize * new_height as usize * 3];
         let mut resized = TypedImage::<U8x3>::from_buffer(new_width, new_height, &mut out)
-            .map_err(|e| error(e.to_string()))?;
+            .map_err(|e| error(e.into()))?;
         let filter = match self.resample {
             Resample::Bilinear => FilterType::Bilinear,
             // Pillow's has Catmull and Rom's coefficient, −½.
@@ -100,7 +101,7 @@ impl Recipe {
         // Typed, so that the code for a dozen other pixels is not built.
         Resizer::new()
             .resize_typed(&source, &mut resized, &options)
-            .map_err(|e| error(e.to_string()))?;
+            .map_err(|e| error(e.into()))?;
         Ok(out)
     }
 
