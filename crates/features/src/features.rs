@@ -179,6 +179,11 @@ impl Features {
         self.context.is_some()
     }
 
+    /// What gives batches their [context](ContextConfig), where they have one.
+    pub fn context(&self) -> Option<&Context> {
+        self.context.as_ref()
+    }
+
     /// The share of [`Batch::process`] in predictions.
     pub fn process_share(&self) -> f32 {
         let context = self.context.as_ref();
@@ -207,6 +212,19 @@ impl Features {
     /// Names of the genres, by genre id.
     pub fn genre_names(&self) -> &[String] {
         &self.genre_names
+    }
+
+    /// Year of release of each movie, by dense row; the mean of those known where it is not.
+    pub fn years(&self) -> &[f32] {
+        &self.statistics.years
+    }
+
+    /// Genre ids of a movie.
+    ///
+    /// # Panics
+    /// Where the movie is no dense row.
+    pub fn genres(&self, movie: u32) -> &[u32] {
+        self.genres.row(movie)
     }
 
     /// The modalities, in the order of [`Batch::modality_rows`].

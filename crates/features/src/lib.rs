@@ -64,7 +64,7 @@ mod streamed_dataset;
 mod testing;
 mod training_data;
 
-pub use context::ContextConfig;
+pub use context::{Biases, Context, ContextConfig};
 pub use dataset::Dataset;
 pub use features::{Features, NewMovie};
 // What fails is, nearly always, what was read.

@@ -6,13 +6,16 @@ mod gather;
 mod neighbours;
 mod sittings;
 
+use std::fmt;
+use std::sync::Arc;
+
 use mmdlrm_data::{Bags, Batch, DataPart, Error, PartHasher, Rated, RatedBag, RatedBags, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::gaussian_process::{GaussianProcess, Points, Traits};
 use biases::Bias;
-pub(crate) use biases::Biases;
+pub use biases::Biases;
 use gather::{Draw, Reader, gather};
 use neighbours::{Moment, Neighbours};
 
@@ -91,21 +94,52 @@ impl ContextConfig {
     }
 }
 
-/// What gives batches their context.
+/// What gives batches their context: the training ratings by user and by movie, their biases,
+/// and what is computed of them. [`Features::context`](crate::Features::context) has it.
 #[derive(Clone)]
-pub(crate) struct Context {
-    pub config: ContextConfig,
+pub struct Context {
+    pub(crate) config: ContextConfig,
     /// Ratings of a bag, at most.
     longest: u32,
-    pub neighbours: Neighbours,
+    pub(crate) neighbours: Neighbours,
     /// Where it has a share.
     process: Option<GaussianProcess>,
 }
 
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("config", &self.config)
+            .field("ratings", &self.histories().ratings())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Context {
+    /// How it was made.
+    pub fn config(&self) -> &ContextConfig {
+        &self.config
+    }
+
+    /// What each user rated in the training set, by dense row. Where times are not looked at
+    /// all of them are 0, so that a bag is in the order of its ids.
+    pub fn histories(&self) -> &Arc<RatedBags> {
+        &self.neighbours.histories
+    }
+
+    /// Who rated each movie in the training set, by dense row; times as in the histories.
+    pub fn audiences(&self) -> &Arc<RatedBags> {
+        &self.neighbours.audiences
+    }
+
+    /// Biases of these ratings.
+    pub fn biases(&self) -> &Biases {
+        &self.neighbours.biases
+    }
+
     /// `histories` and `audiences` hold the training rows, `years` and `genres` an
     /// entry a movie.
-    pub fn new(
+    pub(crate) fn new(
         config: ContextConfig,
         histories: RatedBags,
         audiences: RatedBags,
@@ -136,7 +170,7 @@ impl Context {
     }
 
     /// With a movie more, that nobody has rated.
-    pub fn with_movie(self, year: f32, genres: &[u32]) -> Self {
+    pub(crate) fn with_movie(self, year: f32, genres: &[u32]) -> Self {
         let process = self.process;
         Self {
             neighbours: self.neighbours.with_movie(year),
@@ -146,7 +180,7 @@ impl Context {
     }
 
     /// For one other user, with these ratings.
-    pub fn for_user(self, ratings: &[Rated]) -> Self {
+    pub(crate) fn for_user(self, ratings: &[Rated]) -> Self {
         let ratings = ratings.iter().map(|rated| Rated {
             user: 0,
             timestamp: self.neighbours.time(rated.timestamp),
@@ -167,7 +201,7 @@ impl Context {
 
     /// Fills in what a batch of `rows` has by its context. Rows of the training
     /// set say by which `draw` ratings are left out of bags.
-    pub fn fill(&self, rows: &[Rated], draw: Option<u64>, batch: &mut Batch) {
+    pub(crate) fn fill(&self, rows: &[Rated], draw: Option<u64>, batch: &mut Batch) {
         let shifts = self.fill_dense(rows, draw.is_some(), batch);
         let (users, movies) = shifts.into_iter().unzip();
         self.fill_histories(rows, users, draw, batch);
@@ -186,7 +220,7 @@ impl Context {
 
     /// Fills in again what depends on users and times, where no row is in the
     /// training set and the movies are those of before.
-    pub fn retarget(&self, rows: &[Rated], batch: &mut Batch) {
+    pub(crate) fn retarget(&self, rows: &[Rated], batch: &mut Batch) {
         let shifts = self.fill_dense(rows, false, batch);
         let users = shifts.into_iter().map(|(user, _)| user).collect();
         self.fill_histories(rows, users, None, batch);
