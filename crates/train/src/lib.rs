@@ -69,7 +69,7 @@ pub use dlrm::{
 };
 pub use epoch_metrics::EpochMetrics;
 pub use error::{Error, Result};
-pub use evaluate::{RatedPrediction, predict_test, predict_validation, rank_catalogue};
+pub use evaluate::{RatedPrediction, measure, predict_test, predict_validation, rank_catalogue};
 pub use fit::Fit;
 pub use learn::{Pace, learn};
 pub use next_item::{
@@ -84,7 +84,7 @@ pub use run::{
     Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Progress, Replacement, RunFolder,
     RunIdentity, Tensors,
 };
-pub use session::Session;
+pub use session::{Measuring, Session};
 pub use stepper::{Measured, Stepper};
 
 #[cfg(doctest)]

@@ -91,16 +91,24 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         batch: &Batch,
         predictions: &mut Vec<f32>,
     ) -> Result<()> {
+        self.predict_unbounded(new, batch, predictions)?;
+        keep_within_bounds(predictions);
+        Ok(())
+    }
+
+    /// The same, going on where the stars end.
+    pub(crate) fn predict_unbounded(
+        &self,
+        new: Option<&NewUser>,
+        batch: &Batch,
+        predictions: &mut Vec<f32>,
+    ) -> Result<()> {
         let (features, given) = self.known_of(new);
         self.wiring(features)?.with_given(given, batch, |input| {
             self.predictor.predict(input, predictions)
         })?;
         finish(features, batch, predictions);
-        self.check(predictions)?;
-        for prediction in predictions {
-            *prediction = prediction.clamp(LOWEST_RATING, HIGHEST_RATING);
-        }
-        Ok(())
+        self.check(predictions)
     }
 
     /// Writes the scores of all movies for some users, `[users, movies]`, in stars that
@@ -343,6 +351,13 @@ pub(crate) fn unsound(prediction: f32, (parameter, value): (String, f32)) -> Err
         prediction,
         parameter,
         value,
+    }
+}
+
+/// From the fewest stars to the most.
+pub(super) fn keep_within_bounds(predictions: &mut [f32]) {
+    for prediction in predictions {
+        *prediction = prediction.clamp(LOWEST_RATING, HIGHEST_RATING);
     }
 }
 
