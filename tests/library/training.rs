@@ -1,10 +1,11 @@
+use mmdlrm::Preset;
 use mmdlrm::data::{MovieLens, Split, generate};
 use mmdlrm::encoders::Device;
 use mmdlrm::features::{Dataset, TrainingData};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{
-    Algorithm, CheckpointConfig, Checkpoints, Decay, Error, OptimizerConfig, Preset, Schedule,
-    Session, TrainConfig, train, train_on,
+    Algorithm, CheckpointConfig, Checkpoints, Decay, Error, OptimizerConfig, Schedule, Session,
+    TrainConfig, train, train_on,
 };
 
 pub fn movielens() -> MovieLens {

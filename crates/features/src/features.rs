@@ -153,7 +153,7 @@ impl Features {
             .copied()
             .unwrap_or_default();
         let context = features.context.take();
-        features.context = context.map(|context| context.with_movie(year, &genres));
+        features.context = context.map(|context| context.with_movie(year));
         Ok(features)
     }
 
@@ -165,13 +165,7 @@ impl Features {
         audiences: RatedBags,
     ) {
         let years = self.statistics.years.clone();
-        self.context = Some(Context::new(
-            config,
-            histories,
-            audiences,
-            years,
-            &self.genres,
-        ));
+        self.context = Some(Context::new(config, histories, audiences, years));
     }
 
     /// Whether batches have a [context](ContextConfig).
@@ -182,12 +176,6 @@ impl Features {
     /// What gives batches their [context](ContextConfig), where they have one.
     pub fn context(&self) -> Option<&Context> {
         self.context.as_ref()
-    }
-
-    /// The share of [`Batch::process`] in predictions.
-    pub fn process_share(&self) -> f32 {
-        let context = self.context.as_ref();
-        context.map_or(0.0, |context| context.config.process_share)
     }
 
     /// Names of the dense features, in the order of the columns of

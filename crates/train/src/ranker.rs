@@ -205,8 +205,6 @@ impl fmt::Debug for Visitor {
 impl Share {
     /// The part of a model that biases of user and item are.
     pub const BIAS: &str = "bias";
-    /// The part that a Gaussian process over the user's ratings is.
-    pub const PROCESS: &str = "process";
     /// Stands between two parts that meet.
     pub const MEETS: &str = " × ";
 }

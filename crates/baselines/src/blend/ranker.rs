@@ -54,6 +54,7 @@ impl<P: Deref<Target: Ranker> + Send + Sync> Ranker for Blend<P> {
             let Some(of_part) = model.explain(as_part_knows(who, part)?, items)? else {
                 return Ok(None);
             };
+            mmdlrm_data::Error::unless_all("explanations", of_part.len(), items.len())?;
             for (blended, shares) in blended.iter_mut().zip(of_part) {
                 shares
                     .into_iter()

@@ -9,11 +9,10 @@ mod sittings;
 use std::fmt;
 use std::sync::Arc;
 
-use mmdlrm_data::{Bags, Batch, DataPart, Error, PartHasher, Rated, RatedBag, RatedBags, Result};
+use mmdlrm_data::{Batch, DataPart, Error, PartHasher, Rated, RatedBag, RatedBags, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::gaussian_process::{GaussianProcess, Points, Traits};
 use biases::Bias;
 pub use biases::Biases;
 use gather::{Draw, Reader, gather};
@@ -40,20 +39,15 @@ pub struct ContextConfig {
     /// ratings: all of them in a small data set, and a batch does not cost more the
     /// longer histories grow.
     pub longest: Option<u32>,
-    /// Share of a Gaussian process in predictions, the rest being the model's; 0 for
-    /// none.
-    pub process_share: f32,
 }
 
 impl Default for ContextConfig {
-    /// With times, 80 % kept, bags as long as a batch affords, 30 % of a Gaussian
-    /// process.
+    /// With times, 80 % kept, bags as long as a batch affords.
     fn default() -> Self {
         Self {
             timestamps: true,
             kept: 0.8,
             longest: None,
-            process_share: 0.3,
         }
     }
 }
@@ -65,14 +59,9 @@ impl ContextConfig {
             timestamps,
             kept,
             longest,
-            process_share,
         } = *self;
         let mut part = PartHasher::new("settings of the context");
-        part.thing(&[
-            u32::from(timestamps),
-            kept.to_bits(),
-            process_share.to_bits(),
-        ]);
+        part.thing(&[u32::from(timestamps), kept.to_bits()]);
         part.thing(&longest.map_or([0, 0], |longest| [1, longest]));
         part.count(1).finish()
     }
@@ -84,11 +73,6 @@ impl ContextConfig {
         }
         if self.longest == Some(0) {
             return Err(Error::setting("longest", 0.0, "it must be 1 or more"));
-        }
-        if !(self.process_share >= 0.0 && self.process_share <= 1.0) {
-            let rule = "it must be from 0 to 1";
-            let share = f64::from(self.process_share);
-            return Err(Error::setting("process_share", share, rule));
         }
         Ok(())
     }
@@ -102,8 +86,6 @@ pub struct Context {
     /// Ratings of a bag, at most.
     longest: u32,
     pub(crate) neighbours: Neighbours,
-    /// Where it has a share.
-    process: Option<GaussianProcess>,
 }
 
 impl fmt::Debug for Context {
@@ -137,44 +119,27 @@ impl Context {
         &self.neighbours.biases
     }
 
-    /// `histories` and `audiences` hold the training rows, `years` and `genres` an
-    /// entry a movie.
+    /// `histories` and `audiences` hold the training rows, `years` an entry a movie.
     pub(crate) fn new(
         config: ContextConfig,
         histories: RatedBags,
         audiences: RatedBags,
         years: Vec<f32>,
-        genres: &Bags,
     ) -> Self {
-        let traits = years.iter().zip(0..);
-        let traits = traits.map(|(&year, movie)| Traits::new(year, genres.row(movie)));
-        let traits = traits.collect();
         let neighbours = Neighbours::fit(histories, audiences, years, config.timestamps);
-        let Neighbours {
-            histories,
-            audiences,
-            biases,
-            ..
-        } = &neighbours;
-        let process = (config.process_share > 0.0)
-            .then(|| GaussianProcess::fit(histories, audiences, biases, traits, config.timestamps));
-        let longest = config
-            .longest
-            .unwrap_or_else(|| affordable(&[histories, audiences]));
+        let sides = [&*neighbours.histories, &*neighbours.audiences];
+        let longest = config.longest.unwrap_or_else(|| affordable(&sides));
         Self {
             config,
             longest,
-            process,
             neighbours,
         }
     }
 
     /// With a movie more, that nobody has rated.
-    pub(crate) fn with_movie(self, year: f32, genres: &[u32]) -> Self {
-        let process = self.process;
+    pub(crate) fn with_movie(self, year: f32) -> Self {
         Self {
             neighbours: self.neighbours.with_movie(year),
-            process: process.map(|process| process.with_movie(Traits::new(year, genres))),
             ..self
         }
     }
@@ -187,14 +152,8 @@ impl Context {
             ..*rated
         });
         let histories = RatedBags::of_users(1, ratings);
-        let neighbours = self.neighbours.for_users(histories);
-        let Neighbours {
-            histories, biases, ..
-        } = &neighbours;
-        let process = self.process;
         Self {
-            process: process.map(|process| process.for_users(histories, biases)),
-            neighbours,
+            neighbours: self.neighbours.for_users(histories),
             ..self
         }
     }
@@ -241,10 +200,6 @@ impl Context {
             })
             .collect();
         let mean = neighbours.biases.mean;
-        if let (Some(process), false) = (&self.process, is_training) {
-            let movies: Vec<Bias> = biases.iter().map(|(_, movie)| *movie).collect();
-            self.fill_process(process, rows, &movies, batch);
-        }
         let bases = biases.iter();
         let bases = bases.map(|(user, movie)| (mean + user.bias + movie.bias) as f32);
         batch.base = bases.collect();
@@ -252,26 +207,6 @@ impl Context {
         shifts
             .map(|(user, movie)| (-user.bias as f32, -movie.bias as f32))
             .collect()
-    }
-
-    fn fill_process(
-        &self,
-        process: &GaussianProcess,
-        rows: &[Rated],
-        movies: &[Bias],
-        batch: &mut Batch,
-    ) {
-        let neighbours = &self.neighbours;
-        let histories = &neighbours.histories;
-        let ratings = rows.par_iter().zip(movies);
-        let expected = ratings.map_init(Points::default, |points, (rated, movie)| {
-            let time = neighbours.time(rated.timestamp);
-            let place = histories.row(rated.user).place(rated.movie, time);
-            let target = (rated.movie, time);
-            let beyond = process.predict(histories, rated.user, target, place, points);
-            (neighbours.biases.mean + movie.bias) as f32 + beyond
-        });
-        expected.collect_into_vec(&mut batch.process);
     }
 
     fn fill_histories(

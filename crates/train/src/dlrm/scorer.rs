@@ -107,7 +107,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         self.wiring(features)?.with_given(given, batch, |input| {
             self.predictor.predict(input, predictions)
         })?;
-        finish(features, batch, predictions);
+        add_base(batch, predictions);
         self.check(predictions)
     }
 
@@ -183,7 +183,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
             wiring.with_given(given, &catalogue, |input| {
                 self.predictor.predict(input, &mut of_user)
             })?;
-            finish(features, &catalogue, &mut of_user);
+            add_base(&catalogue, &mut of_user);
             scores.extend_from_slice(&of_user);
         }
         self.catalogues().push(catalogue);
@@ -361,12 +361,8 @@ pub(super) fn keep_within_bounds(predictions: &mut [f32]) {
     }
 }
 
-/// From what a model says beyond biases to stars, those of a Gaussian process mixed
-/// in where there is one.
-fn finish(features: &Features, batch: &Batch, predictions: &mut [f32]) {
+/// From what a model says beyond biases to stars.
+fn add_base(batch: &Batch, predictions: &mut [f32]) {
     let pairs = predictions.iter_mut().zip(&batch.base);
     pairs.for_each(|(prediction, base)| *prediction += base);
-    let share = features.process_share();
-    let pairs = predictions.iter_mut().zip(&batch.process);
-    pairs.for_each(|(prediction, process)| *prediction += share * (process - *prediction));
 }

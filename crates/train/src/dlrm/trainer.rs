@@ -61,7 +61,7 @@ pub fn train(
 /// # use mmdlrm_features::{Dataset, TrainingData};
 /// # use mmdlrm_model::{Dlrm, Loss};
 /// use mmdlrm_train::{
-///     LearningRate, Preset, Recipe, Rule, Session, StepSize, TrainConfig, train_with,
+///     LearningRate, Recipe, Rule, Session, StepSize, TrainConfig, shapes, train_with,
 /// };
 ///
 /// /// Steps by the sign of the gradient alone (Bernstein et al., 2018).
@@ -94,7 +94,7 @@ pub fn train(
 /// # let movielens = MovieLens::open(&folder)?;
 /// # let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
 /// # let dataset = Dataset::new(&movielens, split, Vec::new())?;
-/// let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 16), 42)?;
+/// let mut model = Dlrm::new(shapes::dlrm(dataset.features(), 16), 42)?;
 /// let recipe = Recipe { loss: &Loss::Mse, rule: SignSgd, schedule: &Halved };
 /// let mut losses = Vec::new();
 /// let session = Session::default().on_epoch(|epoch, _model| {
