@@ -9,7 +9,8 @@ use mmdlrm::metrics::Regression;
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{Fit, Persist, Ranker, Rater, Session, predict_test};
 use mmdlrm::{
-    Best, BestContext, BestModel, Experiment, ExperimentConfig, Preset, Silent, Source, SplitConfig,
+    Best, BestContext, BestModel, Experiment, ExperimentConfig, Preset, Recommender, Silent,
+    Source, SplitConfig,
 };
 
 use crate::support::shared;
@@ -168,6 +169,30 @@ fn figures_and_files_of_epochs_are_of_the_whole_blend_and_open_to_the_same_bits(
     assert!(files.last() == Some(&model.to_safetensors().unwrap()));
     let alone = predict(model.dlrm(), &data).1.rmse().unwrap();
     assert!((figures[5] - alone).abs() > 1e-4, "{alone}");
+}
+
+#[test]
+fn a_run_of_when_features_held_the_process_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = ExperimentConfig {
+        source: Source::Sample(generate::GeneratorConfig {
+            contents: false,
+            ..generate::GeneratorConfig::tiny()
+        }),
+        out: folder.path().join("run"),
+        ..ExperimentConfig::of(Preset::Best)
+    };
+    config.train.epochs = 1;
+    let run = config.out.clone();
+    Experiment::new(config).unwrap().run(&mut Silent).unwrap();
+    Recommender::load(&run, &mut Silent).unwrap();
+    let path = run.join("config.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let kind = r#""model_kind": "best""#;
+    assert!(text.contains(kind), "{text}");
+    fs::write(&path, text.replace(kind, r#""model_kind": "dlrm""#)).unwrap();
+    let error = Recommender::load(&run, &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("earlier version"), "{error}");
 }
 
 #[test]

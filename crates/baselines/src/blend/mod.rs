@@ -77,7 +77,7 @@ impl<P: Deref<Target: Ranker>> Blend<P> {
     /// No part, a weight that is negative or no number, or none above 0.
     pub fn new(parts: impl IntoIterator<Item = (f64, P)>) -> Result<Self> {
         let parts: Vec<(f64, P)> = parts.into_iter().collect();
-        let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
+        let total = parts.iter().fold(0.0, |sum, (weight, _)| sum + weight);
         let is_sound = |weight: &f64| *weight >= 0.0 && weight.is_finite();
         let refused = |value: f64, rule| {
             Err(Error::Setting {
