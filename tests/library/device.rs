@@ -1,6 +1,7 @@
 //! The model on a device of candle's against the one on the CPU: candle's own
 //! CPU, which every machine has, runs the same operations.
 
+use mmdlrm::Preset;
 use mmdlrm::encoders::{Device, device};
 use mmdlrm::features::TrainingData;
 use mmdlrm::model::{
@@ -8,8 +9,7 @@ use mmdlrm::model::{
     Output, Pooling, Side,
 };
 use mmdlrm::train::{
-    Algorithm, DeviceOptimizer, Optimizer, OptimizerConfig, Preset, Session, TrainConfig, train,
-    train_on,
+    Algorithm, DeviceOptimizer, Optimizer, OptimizerConfig, Session, TrainConfig, train, train_on,
 };
 
 use crate::gradients::{Input, WIDTH, config, weighted};

@@ -4,7 +4,7 @@ use mmdlrm::data::generate::{self, GeneratorConfig};
 use mmdlrm::data::{MovieLens, Rated, Split};
 use mmdlrm::features::{Dataset, TrainingData};
 use mmdlrm::model::{Dlrm, DlrmConfig, TableConfig};
-use mmdlrm::train::{Preset, Scorer, USER_TABLE};
+use mmdlrm::train::{Scorer, USER_TABLE, shapes};
 
 fn dataset() -> Dataset {
     let folder = tempfile::tempdir().unwrap();
@@ -18,7 +18,7 @@ fn dataset() -> Dataset {
 /// What somebody with some ratings is told of all movies, by an untrained model.
 fn told(data: &Dataset, change: impl FnOnce(&mut DlrmConfig)) -> Vec<f32> {
     let features = data.features();
-    let mut config = Preset::Dlrm.config(features, 8);
+    let mut config = shapes::dlrm(features, 8);
     // Behind the others, whose stored tables may be more.
     let is_of_others = |table: &TableConfig| table.name != USER_TABLE;
     config.tables.sort_by_key(|table| !is_of_others(table));

@@ -91,7 +91,7 @@ fn pairs_of_different_users_are_not_trained_on() {
         loss: Loss::Bpr,
         ..TrainConfig::default()
     };
-    let model = mmdlrm::train::Preset::Dlrm.config(dataset.features(), 8);
+    let model = mmdlrm::train::shapes::dlrm(dataset.features(), 8);
     let mut model = Dlrm::new(model, 1).unwrap();
     let session = Session::default();
     let error = train(&mut model, &dataset, &config, session);

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod baselines;
 mod best;
 mod device;
 mod fold_in;

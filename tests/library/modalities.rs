@@ -5,8 +5,7 @@ use std::fs::File;
 use mmdlrm::data::arrow_array::RecordBatch;
 use mmdlrm::data::{Modality, MovieLens, Split};
 use mmdlrm::features::{Dataset, TrainingData};
-use mmdlrm::train::Preset;
-use mmdlrm::{Experiment, ExperimentConfig, Silent};
+use mmdlrm::{Experiment, ExperimentConfig, Preset, Silent};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::support;

@@ -11,9 +11,10 @@ use mmdlrm::model::{
     Error, ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients,
     NoPairFeatures, PairFeatures, RecencyBag, StepPart,
 };
-use mmdlrm::train::{NextItemData, NextItemTrainConfig, Preset, Session, train_next_item};
+use mmdlrm::train::{NextItemData, NextItemTrainConfig, Session, train_next_item};
 use mmdlrm::{
-    Experiment, ExperimentConfig, Observer, RankingReport, Silent, Source, SplitConfig, Stage, Task,
+    Experiment, ExperimentConfig, Observer, Preset, RankingReport, Silent, Source, SplitConfig,
+    Stage, Task,
 };
 
 use crate::support::shared;

@@ -1,10 +1,11 @@
 //! Ranking a catalogue against brute force.
 
+use mmdlrm::Preset;
 use mmdlrm::data::{Modality, MovieLens, Split, generate};
 use mmdlrm::features::{ContextConfig, Dataset, TrainingData};
 use mmdlrm::metrics::ndcg_at_k;
 use mmdlrm::model::{Bags, Batch, Dlrm, DlrmConfig, Interaction, ModalityInput, Output};
-use mmdlrm::train::{Preset, rank_catalogue};
+use mmdlrm::train::rank_catalogue;
 
 fn dataset() -> Dataset {
     let folder = tempfile::tempdir().unwrap();

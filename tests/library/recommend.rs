@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use mmdlrm::data::generate::GeneratorConfig;
 use mmdlrm::data::{MovieLens, Split};
 use mmdlrm::train::Error::CalledOff;
-use mmdlrm::train::Preset;
 use mmdlrm::{
-    Error, Experiment, ExperimentConfig, Newcomer, Query, Recommender, Silent, Source, SplitConfig,
+    Error, Experiment, ExperimentConfig, Newcomer, Preset, Query, Recommender, Silent, Source,
+    SplitConfig,
 };
 
 /// A run on a made-up sample; its folder lives as long as the tests.

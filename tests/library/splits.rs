@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use mmdlrm::data::generate::GeneratorConfig;
-use mmdlrm::train::Preset;
-use mmdlrm::{Experiment, ExperimentConfig, Report, Silent, Source, SplitConfig};
+use mmdlrm::{Experiment, ExperimentConfig, Preset, Report, Silent, Source, SplitConfig};
 
 fn config(out: &Path) -> ExperimentConfig {
     let mut config = ExperimentConfig {

@@ -9,9 +9,9 @@ use mmdlrm::data::{
 use mmdlrm::features::{Dataset, Features, StreamedDataset, TrainingData, UserRows};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{
-    Preset, Result, Session, TrainConfig, predict_test, predict_validation, rank_catalogue, train,
+    Result, Session, TrainConfig, predict_test, predict_validation, rank_catalogue, train,
 };
-use mmdlrm::{Experiment, ExperimentConfig, Silent, Source};
+use mmdlrm::{Experiment, ExperimentConfig, Preset, Silent, Source};
 
 const SEED: u64 = 9;
 const SIZE: usize = 64;

@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use mmdlrm::Preset;
 use mmdlrm::data::Split;
 use mmdlrm::features::{ContextConfig, Dataset, TrainingData};
 use mmdlrm::model::{Dlrm, Parameters};
 use mmdlrm::train::{
-    Algorithm, CheckpointConfig, Checkpoints, EpochMetrics, Error, OptimizerConfig, Preset,
-    Session, TrainConfig, train, train_on,
+    Algorithm, CheckpointConfig, Checkpoints, EpochMetrics, Error, OptimizerConfig, Session,
+    TrainConfig, train, train_on,
 };
 
 /// Ratings to train, validate and test on, with histories and audiences for the preset

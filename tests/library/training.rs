@@ -1,10 +1,13 @@
+use std::cell::RefCell;
+
+use mmdlrm::Preset;
 use mmdlrm::data::{MovieLens, Split, generate};
 use mmdlrm::encoders::Device;
 use mmdlrm::features::{Dataset, TrainingData};
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{
-    Algorithm, CheckpointConfig, Checkpoints, Decay, Error, OptimizerConfig, Preset, Schedule,
-    Session, TrainConfig, train, train_on,
+    Algorithm, CheckpointConfig, Checkpoints, Decay, Error, Measured, OptimizerConfig, Rater,
+    Schedule, Session, TrainConfig, measure, predict_test, train, train_on,
 };
 
 pub fn movielens() -> MovieLens {
@@ -120,6 +123,77 @@ fn a_last_step_that_goes_too_far_is_told_by_itself() {
             assert!(error.contains("at step 1 (epoch 1), when "), "{error}");
             assert!(error.contains("lower the learning rate"), "{error}");
         }
+    }
+}
+
+#[test]
+fn the_best_epoch_is_the_one_that_the_sessions_measure_likes_best() {
+    let dataset = dataset();
+    let config = TrainConfig {
+        epochs: 3,
+        batch_size: 64,
+        ..TrainConfig::default()
+    };
+    let predictions = |model: &dyn Rater, data: &dyn TrainingData| {
+        let mut found = Vec::new();
+        predict_test(model, data, |rated| {
+            found.extend(rated.iter().map(|rated| rated.prediction));
+            Ok(())
+        })
+        .unwrap();
+        found
+    };
+    for on_device in [false, true] {
+        let (mut figures, seen) = (Vec::new(), RefCell::new(Vec::new()));
+        let session = Session::default()
+            .measured_by("liking", |model, data| {
+                let mut seen = seen.borrow_mut();
+                seen.push(predictions(model, data));
+                let error = [3.0, 1.0, 2.0][seen.len() - 1];
+                Ok(Measured::new(Some(error), None))
+            })
+            .on_epoch(|metrics, _model| {
+                figures.push((metrics.validation_rmse, metrics.test_rmse));
+                Ok(())
+            });
+        let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 8), 42).unwrap();
+        match on_device {
+            true => train_on(&Device::Cpu, &mut model, &dataset, &config, session),
+            false => train(&mut model, &dataset, &config, session),
+        }
+        .unwrap();
+        assert_eq!(figures, [3.0, 1.0, 2.0].map(|error| (Some(error), None)));
+        let kept = predictions(&crate::scorer(&model, &dataset), &dataset);
+        let seen = seen.borrow();
+        let same: Vec<bool> = seen.iter().map(|seen| *seen == kept).collect();
+        assert_eq!(same, [false, true, false], "on a device: {on_device}");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_a_run_that_was_measured_otherwise_is_refused() {
+    let dataset = dataset();
+    let config = TrainConfig {
+        epochs: 2,
+        ..TrainConfig::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path(), CheckpointConfig::default());
+    let go_on = |name: &str| {
+        let session = Session {
+            checkpoints: Some(checkpoints.clone()),
+            resumed: checkpoints.latest().unwrap().checkpoint,
+            ..Session::default()
+        };
+        let session = session.measured_by(name, measure);
+        let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 8), 42).unwrap();
+        train(&mut model, &dataset, &config, session)
+    };
+    go_on("one way").unwrap();
+    go_on("one way").unwrap();
+    for other in ["another", ""] {
+        let error = go_on(other).unwrap_err().to_string();
+        assert!(error.contains("measured"), "{error}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Command, FromArgMatches, ValueEnum};
-use mmdlrm::train::Preset;
+use mmdlrm::Preset;
 use mmdlrm::{ExperimentConfig, SplitConfig, Task};
 
 use crate::options::{Idle, Rates, RunOptions, SourceOptions, SplitName, idle, rates};

@@ -7,9 +7,9 @@
 //!
 //! Both hold [`Features`]: who is numbered how, genres, modalities, and statistics of the
 //! training rows alone. The own rating of a training row is left out of the sums that its
-//! features are made of. With a [context](ContextConfig) a batch has more: biases of user and
-//! movie, ratings that stand near in time, the bags of what the user rated and who rated the
-//! movie, and what a Gaussian process over the user's ratings expects.
+//! features are made of. With a [context](ContextConfig) a batch has more: [biases](Biases) of
+//! user and movie, ratings that stand near in time, and the bags of what the user rated and who
+//! rated the movie.
 //!
 //! For what comes next there are [`Sequences`], the ratings of each user in their order, and
 //! [`Nearness`], which says how near each movie is to the last of them.
@@ -54,7 +54,6 @@
 mod context;
 mod dataset;
 mod features;
-mod gaussian_process;
 mod known;
 mod purpose;
 mod record_batch;
@@ -65,7 +64,7 @@ mod streamed_dataset;
 mod testing;
 mod training_data;
 
-pub use context::ContextConfig;
+pub use context::{Biases, Context, ContextConfig};
 pub use dataset::Dataset;
 pub use features::{Features, NewMovie};
 pub use known::{Histories, Known, UserRatings};

@@ -21,7 +21,7 @@ impl Features {
     /// | `dense` | `FixedSizeList<Float32>` | the field's metadata, `names`, have the [names](Self::dense_names), by commas |
     ///
     /// The other columns are those of a [`Batch`] as a record batch: `user`, `movie`,
-    /// `timestamp`, `genres`, `stars`, `base` and `process`.
+    /// `timestamp`, `genres`, `stars` and `base`.
     ///
     /// # Errors
     /// A batch of more modalities or other features, or one with columns of different

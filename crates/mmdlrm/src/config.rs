@@ -3,14 +3,13 @@ use std::path::PathBuf;
 use mmdlrm_data::generate::GeneratorConfig;
 use mmdlrm_data::{Duplicates, UnknownMovies};
 use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts, Pooling};
-use mmdlrm_features::ContextConfig;
 use mmdlrm_kernels::InstructionSet;
 use mmdlrm_model::{BottomConfig, DlrmConfig, NextItemConfig, Side, TableConfig};
-use mmdlrm_train::{CheckpointConfig, NextItemTrainConfig, OptimizerConfig, Preset, TrainConfig};
+use mmdlrm_train::{CheckpointConfig, NextItemTrainConfig, OptimizerConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::load;
-use crate::{Error, Result};
+use crate::{Best, BestContext, Error, Preset, Result};
 
 /// Chosen on validation rows of ml-latest-small's training set, with the number
 /// of epochs and the batch size; `docs/accuracy.md` has the figures.
@@ -60,8 +59,9 @@ pub struct ExperimentConfig {
     pub validation: Option<f64>,
     /// Which model is trained.
     pub preset: Preset,
-    /// What batches carry for the preset `best`; the default's with others.
-    pub context: ContextConfig,
+    /// What the models of the preset `best` look at, and how they are mixed; the default's
+    /// with others.
+    pub context: BestContext,
     /// Length of an embedding.
     pub dim: usize,
     /// Seed of the model's parameters.
@@ -209,7 +209,7 @@ impl Default for ExperimentConfig {
             },
             validation: None,
             preset: Preset::Mmdlrm,
-            context: ContextConfig::default(),
+            context: BestContext::default(),
             dim: 64,
             seed: 42,
             train: TrainConfig {
@@ -261,8 +261,7 @@ impl ExperimentConfig {
     /// The settings that a preset was chosen with; the others are the default's.
     ///
     /// ```
-    /// use mmdlrm::ExperimentConfig;
-    /// use mmdlrm::train::Preset;
+    /// use mmdlrm::{ExperimentConfig, Preset};
     ///
     /// let config = ExperimentConfig::of(Preset::Best);
     /// assert_eq!((config.dim, config.train.epochs), (64, 8));
@@ -273,16 +272,8 @@ impl ExperimentConfig {
             ..Self::default()
         };
         if preset == Preset::Best {
-            config.dim = 64;
-            config.train.epochs = 8;
-            config.train.batch_size = 2048;
-            config.train.optimizer = OptimizerConfig {
-                learning_rate: 3e-3,
-                table_learning_rate: Some(5e-3),
-                weight_decay: 1e-2,
-                table_weight_decay: 1e-2,
-                ..OptimizerConfig::default()
-            };
+            let best = Best::default();
+            (config.dim, config.train) = (best.dim, best.train);
         }
         config
     }
@@ -296,6 +287,7 @@ impl ExperimentConfig {
         self.train.validate()?;
         self.next_item.validate()?;
         self.checkpoints.validate()?;
+        self.context.validate()?;
         if self.train.patience.is_some() && self.validation.is_none() {
             return Err(Error::Setting {
                 setting: "train.patience",
@@ -329,7 +321,7 @@ impl ExperimentConfig {
                 rule: "the preset best looks ratings up and needs them in memory",
             });
         }
-        if !is_best && self.context != ContextConfig::default() {
+        if !is_best && self.context != BestContext::default() {
             return Err(Error::Setting {
                 setting: "context",
                 value: format!("{:?}", self.context),

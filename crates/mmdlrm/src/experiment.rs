@@ -21,7 +21,9 @@ use crate::page;
 use crate::report::{Inputs, MissingModality, Report, Seconds};
 use crate::saved::{ConfigFile, SavedConfig};
 use crate::sources::{Release, Sources, dataset};
-use crate::{Catalogue, Error, ExperimentConfig, Observer, Result, Silent, Stage, Task};
+use crate::{
+    Best, Catalogue, Error, ExperimentConfig, Observer, Preset, Result, Silent, Stage, Task,
+};
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
 ///
@@ -327,13 +329,17 @@ impl Experiment {
     /// Another [task](Self::task), a loss that diverges, a device that fails, or a folder
     /// that can no longer be written.
     pub fn run(self, observer: &mut dyn Observer) -> Result<Report> {
-        let device = device(&self.config.device)?;
+        let config = self.config.clone();
+        let device = device(&config.device)?;
+        let learned = Learned::of_preset(config.preset);
+        if config.preset == Preset::Best {
+            return self.learn(&Best::of(config), &learned, observer);
+        }
         let fit = OwnFit {
-            config: self.config.clone(),
+            config,
             device,
             model: RefCell::default(),
         };
-        let learned = Learned::of_config::<Scorer<Dlrm>>();
         self.learn(&fit, &learned, observer)
     }
 
@@ -511,7 +517,20 @@ impl Learning<'_> {
     }
 }
 
-/// The model that a configuration describes.
+impl Best {
+    /// As a configuration says.
+    fn of(config: ExperimentConfig) -> Self {
+        Self {
+            context: config.context,
+            dim: config.dim,
+            seed: config.seed,
+            train: config.train,
+            device: config.device,
+        }
+    }
+}
+
+/// The model that a configuration describes, all of it a [`Dlrm`].
 #[derive(Serialize)]
 struct OwnFit {
     config: ExperimentConfig,

@@ -3,21 +3,27 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use mmdlrm_baselines::GaussianProcess;
 use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{Persist, Ranker, Scorer};
 
+use crate::BestModel;
+
 /// Reads a model's file, given what is known of the data that it was trained on.
 pub(crate) type Load = fn(&[u8], &Known) -> mmdlrm_train::Result<Box<dyn Ranker>>;
 
-/// Kinds of models that a saved run can be opened with: [`Dlrm`], and whatever else
-/// [joins](Self::with).
+/// Kinds of models that a saved run can be opened with: [`Dlrm`], [`Best`](crate::Best)'s,
+/// [`GaussianProcess`], and whatever else [joins](Self::with).
 #[derive(Clone)]
 pub struct Kinds(BTreeMap<&'static str, Load>);
 
 impl Default for Kinds {
     fn default() -> Self {
-        Self(BTreeMap::new()).with::<Scorer<Dlrm>>()
+        Self(BTreeMap::new())
+            .with::<Scorer<Dlrm>>()
+            .with::<BestModel>()
+            .with::<GaussianProcess>()
     }
 }
 

@@ -18,6 +18,7 @@
 //! | [`encoders`] | CLIP, BERT and ResNet on candle, the embedding store |
 //! | [`model`] | embedding bags, MLPs, towers, interaction, gradients |
 //! | [`train`] | optimizers, the loop, the seam, evaluation, run folders |
+//! | [`baselines`] | models beside the DLRM, and blends of models |
 //! | [`metrics`] | RMSE, MAE, MSE, nDCG |
 //!
 //! All features but those of GPUs are on by default. What only trains and asks, on ratings and
@@ -52,6 +53,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub use mmdlrm_baselines as baselines;
 pub use mmdlrm_data as data;
 pub use mmdlrm_encoders as encoders;
 pub use mmdlrm_features as features;
@@ -59,6 +61,7 @@ pub use mmdlrm_metrics as metrics;
 pub use mmdlrm_model as model;
 pub use mmdlrm_train as train;
 
+mod best;
 mod config;
 mod density;
 #[cfg_attr(not(feature = "device"), path = "no_device.rs")]
@@ -75,12 +78,14 @@ mod modalities;
 mod observer;
 #[cfg_attr(not(feature = "report"), path = "no_page.rs")]
 mod page;
+mod preset;
 mod rank;
 mod recommend;
 mod report;
 mod saved;
 mod sources;
 
+pub use best::{Best, BestContext, BestModel};
 pub use config::{Clip, EncoderConfig, ExperimentConfig, Source, SplitConfig, Task};
 pub use density::Density;
 pub use error::{Error, Result};
@@ -88,6 +93,7 @@ pub use experiment::Experiment;
 pub use kinds::Kinds;
 pub use modalities::{Encoders, Modalities, ModalityEncoder};
 pub use observer::{Observer, Silent, Stage};
+pub use preset::Preset;
 pub use rank::RankingReport;
 pub use recommend::{
     Catalogue, Fan, Movie, Newcomer, Query, Reason, Recommendation, Recommender, Similar,

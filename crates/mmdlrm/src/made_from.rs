@@ -5,11 +5,12 @@ use std::path::Path;
 
 use mmdlrm_data::{DataFingerprint, DataPart};
 use mmdlrm_encoders::Identity;
-use mmdlrm_train::{Fit, Persist};
+use mmdlrm_model::Dlrm;
+use mmdlrm_train::{Fit, Persist, Scorer};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::{Error, ExperimentConfig, Result};
+use crate::{BestModel, Error, ExperimentConfig, Preset, Result};
 
 /// What a run was made from. It stands in `config.json`, and whatever opens the run makes it
 /// again and compares.
@@ -102,6 +103,14 @@ fn present<'de, D: Deserializer<'de>>(
 }
 
 impl Learned {
+    /// The model of a preset.
+    pub fn of_preset(preset: Preset) -> Self {
+        match preset {
+            Preset::Best => Self::of_config::<BestModel>(),
+            _ => Self::of_config::<Scorer<Dlrm>>(),
+        }
+    }
+
     /// A model of this project's own, which the configuration describes.
     pub fn of_config<M: Persist>() -> Self {
         Self {

@@ -40,9 +40,8 @@ fn needed_by(what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Experiment, Silent};
+    use crate::{Experiment, Preset, Silent};
     use mmdlrm_data::generate::GeneratorConfig;
-    use mmdlrm_train::Preset;
 
     fn of(source: Source) -> ExperimentConfig {
         ExperimentConfig {

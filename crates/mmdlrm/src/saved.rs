@@ -124,8 +124,23 @@ impl SavedConfig {
                 model_kind: None,
                 ..
             } => Err(Error::UnknownData { path: path() }),
-            _ => Ok(RunFolder::config_of(folder)?),
+            _ => {
+                let config: Self = RunFolder::config_of(folder)?;
+                match config.is_of_its_preset() {
+                    true => Ok(config),
+                    false => Err(Error::UnknownData { path: path() }),
+                }
+            }
         }
+    }
+
+    /// Whether a model that the configuration describes is what its preset makes now: once,
+    /// `best` was a DLRM whose features held the process.
+    fn is_of_its_preset(&self) -> bool {
+        let experiment = &self.experiment;
+        self.learned.fit.is_some()
+            || experiment.task != Task::Rate
+            || self.learned == Learned::of_preset(experiment.preset)
     }
 
     /// Whether `folder` holds an evaluation.

@@ -7,14 +7,14 @@ use mmdlrm_data::{
     RandomSplit, Split, StreamedMovieLens, generate, read_posters, read_summaries,
 };
 use mmdlrm_features::Dataset;
-use mmdlrm_train::{NextItemData, Preset};
+use mmdlrm_train::NextItemData;
 
 use crate::device::device;
 use crate::load;
 use crate::made_from::{MadeFrom, Opened};
 use crate::modalities::{Encoders, Modalities, ModalityEncoder};
 use crate::report::LeftOutRatings;
-use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage, Task};
+use crate::{ExperimentConfig, Observer, Preset, Result, Source, SplitConfig, Stage, Task};
 
 /// Read, and not yet encoded.
 pub(crate) struct Sources {
@@ -267,7 +267,7 @@ pub(crate) fn dataset(
     let data = Dataset::new(&movielens, split, modalities)?;
     drop(movielens);
     match config.preset {
-        Preset::Best => Ok(data.with_context(config.context)?),
+        Preset::Best => Ok(data.with_context(config.context.of_batches())?),
         _ => Ok(data),
     }
 }

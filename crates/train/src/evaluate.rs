@@ -1,10 +1,10 @@
 use mmdlrm_data::Batches;
 use mmdlrm_features::TrainingData;
-use mmdlrm_metrics::{PerUser, ndcg_at_k};
+use mmdlrm_metrics::{PerUser, Regression, ndcg_at_k};
 use rayon::prelude::*;
 
 use crate::ranker::check_numbers;
-use crate::{Error, Ranker, Rater, Result, Who, score_all};
+use crate::{Error, Measured, Ranker, Rater, Result, Who, score_all};
 
 /// Held-out rows that are predicted at a time.
 const ROWS_AT_A_TIME: usize = 16_384;
@@ -55,6 +55,25 @@ pub fn predict_validation(
 ) -> Result<()> {
     let seen = predict(model, data, data.validation_batches(ROWS_AT_A_TIME), take)?;
     all_came("validation ratings", seen, data.validation_rows())
+}
+
+/// What a model is worth after an epoch: its errors on the validation rows and on the
+/// held-out ones. A [`Session`](crate::Session) may say otherwise.
+///
+/// # Errors
+/// As [`predict_test`].
+pub fn measure(model: &dyn Rater, data: &dyn TrainingData) -> Result<Measured> {
+    let (mut validation, mut test) = (Regression::default(), Regression::default());
+    predict_validation(model, data, |rated| add(&mut validation, rated))?;
+    predict_test(model, data, |rated| add(&mut test, rated))?;
+    Ok(Measured::new(validation.rmse(), test.rmse()))
+}
+
+fn add(errors: &mut Regression, rated: &[RatedPrediction]) -> Result<()> {
+    for rated in rated {
+        errors.add(rated.prediction, rated.rating)?;
+    }
+    Ok(())
 }
 
 /// A figure is of all rows, or of none.

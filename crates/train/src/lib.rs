@@ -6,7 +6,7 @@
 //! an [`Optimizer`], by a [`TrainConfig`]; [`train_with`] by a loss, an optimizer's [`Rule`]
 //! and a schedule of one's own. A [`Session`] goes along: it keeps [`Checkpoint`]s, from which
 //! a run that is killed goes on to the same parameters, and tells of steps and epochs.
-//! [`Preset`] names model configurations.
+//! [`shapes`] has model configurations for data with some features.
 //!
 //! All that learns by steps goes through one loop, [`learn`], which knows a model as a
 //! [`Stepper`]. All that measures or recommends knows one as a [`Ranker`], and as a [`Rater`]
@@ -19,7 +19,7 @@
 //! use mmdlrm_data::{MovieLens, Split, generate};
 //! use mmdlrm_features::{Dataset, TrainingData};
 //! use mmdlrm_model::Dlrm;
-//! use mmdlrm_train::{Preset, Scorer, Session, TrainConfig, predict_test, train};
+//! use mmdlrm_train::{Scorer, Session, TrainConfig, predict_test, shapes, train};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path().join("sample");
@@ -28,7 +28,7 @@
 //! let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
 //! let dataset = Dataset::new(&movielens, split, Vec::new())?;
 //!
-//! let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 16), 42)?;
+//! let mut model = Dlrm::new(shapes::dlrm(dataset.features(), 16), 42)?;
 //! let config = TrainConfig { epochs: 2, batch_size: 64, ..TrainConfig::default() };
 //! let session = Session::default().on_epoch(|epoch, _model| {
 //!     println!("{}: {:.4}", epoch.epoch, epoch.train_loss);
@@ -62,14 +62,15 @@ mod run;
 mod session;
 mod stepper;
 
+pub use dlrm::{
+    AUDIENCE_TABLE, GENRE_TABLE, HISTORY_TABLE, MOVIE_TABLE, NewUser, RATED_AUDIENCE_TABLE,
+    RATED_HISTORY_TABLE, Recipe, Scorer, TrainConfig, USER_TABLE, shapes, train, train_with,
+};
 #[cfg(feature = "candle")]
 pub use dlrm::{DeviceOptimizer, train_on};
-pub use dlrm::{
-    MOVIE_TABLE, NewUser, Preset, Recipe, Scorer, TrainConfig, USER_TABLE, train, train_with,
-};
 pub use epoch_metrics::EpochMetrics;
 pub use error::{Error, Result};
-pub use evaluate::{RatedPrediction, predict_test, predict_validation, rank_catalogue};
+pub use evaluate::{RatedPrediction, measure, predict_test, predict_validation, rank_catalogue};
 pub use fit::Fit;
 pub use learn::{Pace, learn};
 pub use next_item::{
@@ -84,7 +85,7 @@ pub use run::{
     Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Posters, Progress, Replacement,
     RunFolder, RunIdentity, Tensors,
 };
-pub use session::Session;
+pub use session::{Measuring, Session};
 pub use stepper::{Measured, Stepper};
 
 #[cfg(doctest)]

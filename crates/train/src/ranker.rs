@@ -117,6 +117,24 @@ pub trait Rater: Ranker {
     /// # Errors
     /// As [`Ranker::score`].
     fn rate_items(&self, who: Who, items: &[u32], stars: &mut Vec<f32>) -> Result<()>;
+
+    /// As [`Self::rate`], going on where a scale ends, as scores do: several models are
+    /// blended before what they say is kept within bounds. The same predictions where the
+    /// model knows no bounds.
+    ///
+    /// # Errors
+    /// As [`Self::rate`].
+    fn rate_unbounded(&self, batch: &Batch, stars: &mut Vec<f32>) -> Result<()> {
+        self.rate(batch, stars)
+    }
+
+    /// As [`Self::rate_items`], going on where a scale ends.
+    ///
+    /// # Errors
+    /// As [`Ranker::score`].
+    fn rate_items_unbounded(&self, who: Who, items: &[u32], stars: &mut Vec<f32>) -> Result<()> {
+        self.rate_items(who, items, stars)
+    }
 }
 
 /// Writes what each of some users would give to a movie that nobody has rated.
@@ -187,8 +205,6 @@ impl fmt::Debug for Visitor {
 impl Share {
     /// The part of a model that biases of user and item are.
     pub const BIAS: &str = "bias";
-    /// The part that a Gaussian process over the user's ratings is.
-    pub const PROCESS: &str = "process";
     /// Stands between two parts that meet.
     pub const MEETS: &str = " × ";
 }

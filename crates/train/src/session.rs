@@ -2,11 +2,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mmdlrm_data::DataFingerprint;
+use mmdlrm_features::TrainingData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Checkpoint, Checkpoints, EpochMetrics, Error, Persist, Progress, Result, RunIdentity, Tensors,
+    Checkpoint, Checkpoints, EpochMetrics, Error, Measured, Persist, Progress, Rater, Result,
+    RunIdentity, Tensors, measure,
 };
 
 /// What goes along with a run: where its checkpoints go, the one it goes on from, who may
@@ -54,6 +56,74 @@ pub struct Session<'a> {
     /// Gets the figures of each epoch, and the model as it stands; the run ends with its
     /// error.
     pub on_epoch: Box<OnEpoch<'a>>,
+    /// What the figures of an epoch are of: by default, of the model that is learned.
+    pub measuring: Measuring<'a>,
+}
+
+/// How [`train`](crate::train), [`train_with`](crate::train_with) and `train_on` measure a
+/// model after an epoch, which is how they choose the best one. A
+/// [`Stepper`](crate::Stepper) of one's own measures itself.
+///
+/// The default is [`measure`](crate::measure), of the model alone. One that is to predict
+/// beside others is measured beside them:
+///
+/// ```
+/// use mmdlrm_features::TrainingData;
+/// use mmdlrm_train::{Measured, Rater, Result, Session, predict_test};
+///
+/// /// How often the model's stars are on the right side of 3.
+/// fn measure(model: &dyn Rater, data: &dyn TrainingData) -> Result<Measured> {
+///     let (mut wrong, mut all) = (0.0, 0.0);
+///     predict_test(model, data, |rated| {
+///         for rated in rated {
+///             all += 1.0;
+///             wrong += f64::from((rated.prediction < 3.0) != (rated.rating < 3.0));
+///         }
+///         Ok(())
+///     })?;
+///     Ok(Measured::new(None, Some(wrong / all)))
+/// }
+///
+/// let session = Session::default().measured_by("side of 3", measure);
+/// assert_eq!(session.measuring.name(), "side of 3");
+/// ```
+pub struct Measuring<'a> {
+    name: String,
+    measure: Box<Measure<'a>>,
+}
+
+type Measure<'a> = dyn Fn(&dyn Rater, &dyn TrainingData) -> Result<Measured> + 'a;
+
+impl Measuring<'_> {
+    /// What tells it from others; empty of a model that is measured alone.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The figures of a model.
+    ///
+    /// # Errors
+    /// What the measure returns.
+    pub fn measure(&self, model: &dyn Rater, data: &dyn TrainingData) -> Result<Measured> {
+        (self.measure)(model, data)
+    }
+}
+
+impl Default for Measuring<'_> {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            measure: Box::new(measure),
+        }
+    }
+}
+
+impl fmt::Debug for Measuring<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Measuring")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 type OnEpoch<'a> = dyn FnMut(&EpochMetrics, &dyn Persist) -> Result<()> + 'a;
@@ -67,6 +137,7 @@ impl Default for Session<'_> {
             stop: None,
             on_step: Box::new(|_rows| {}),
             on_epoch: Box::new(|_metrics, _model| Ok(())),
+            measuring: Measuring::default(),
         }
     }
 }
@@ -78,6 +149,7 @@ impl fmt::Debug for Session<'_> {
             .field("resumed", &self.resumed.as_ref().map(|it| it.progress.step))
             .field("run", &self.run)
             .field("stop", &self.stop)
+            .field("measuring", &self.measuring)
             .finish_non_exhaustive()
     }
 }
@@ -102,6 +174,21 @@ impl<'a> Session<'a> {
             on_epoch: Box::new(told),
             ..self
         }
+    }
+
+    /// With another [measure](Measuring) of a model after an epoch; `name` tells it from
+    /// others: a checkpoint of a run that was measured otherwise is refused.
+    #[must_use]
+    pub fn measured_by(
+        self,
+        name: impl Into<String>,
+        measure: impl Fn(&dyn Rater, &dyn TrainingData) -> Result<Measured> + 'a,
+    ) -> Self {
+        let measuring = Measuring {
+            name: name.into(),
+            measure: Box::new(measure),
+        };
+        Self { measuring, ..self }
     }
 
     /// Where the run begins: at its beginning, or where the checkpoint says, if that

@@ -13,14 +13,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::ValueEnum;
+use mmdlrm::baselines::{Blend, GaussianProcess};
 use mmdlrm::data::generate::{self, GeneratorConfig};
 use mmdlrm::data::{MovieLens, Ratings, Split, read_posters, read_summaries};
 use mmdlrm::encoders::LoadOptions;
-use mmdlrm::features::{ContextConfig, Dataset, TrainingData};
+use mmdlrm::features::{Dataset, TrainingData};
 use mmdlrm::metrics::Regression;
 use mmdlrm::model::Dlrm;
-use mmdlrm::train::{RunFolder, Scorer, Session, predict_test, train};
-use mmdlrm::{ExperimentConfig, Modalities, ModalityEncoder};
+use mmdlrm::train::{Fit, Ranker, RunFolder, Scorer, Session, measure, predict_test, train};
+use mmdlrm::{BestContext, ExperimentConfig, Modalities, ModalityEncoder};
 use serde_json::json;
 
 use self::results::{Outcome, Results, Run};
@@ -222,13 +223,17 @@ fn on_split(
         let rows = split.split(&movielens.ratings, args.test_share, seed)?;
         let dataset = || Dataset::new(movielens, rows.clone(), modalities.list.clone());
         let plain = dataset()?;
-        let with_history = dataset()?.with_context(ContextConfig::default())?;
+        let context = BestContext::default();
+        let with_history = dataset()?.with_context(context.of_batches())?;
+        let process = context
+            .of_process()
+            .fit(&with_history, Session::default())?;
         for outcome in &mut outcomes {
-            let data = match outcome.variant.history {
-                true => &with_history,
-                false => &plain,
+            let (data, process) = match outcome.variant.history {
+                true => (&with_history, Some(&process)),
+                false => (&plain, None),
             };
-            let run = train_one(split, seed, outcome.variant, data, args)?;
+            let run = train_one(split, seed, outcome.variant, (data, process), args)?;
             let name = split.name();
             eprintln!("{name}, seed {seed}: {} {:.4}", run.variant, run.rmse);
             outcome.runs.push(run);
@@ -240,12 +245,13 @@ fn on_split(
     })
 }
 
-/// Trains a model and measures it; leaves its predictions in a folder of its own.
+/// Trains a model and measures it, beside a process as the preset `best` does where there is
+/// one; leaves its predictions in a folder of its own.
 fn train_one(
     held_out: HeldOut,
     seed: u64,
     variant: Variant,
-    data: &Dataset,
+    (data, process): (&Dataset, Option<&GaussianProcess>),
     args: &Args,
 ) -> Result<Run> {
     let mut config = ExperimentConfig::of(variant.preset()).train;
@@ -262,13 +268,18 @@ fn train_one(
     }))?;
     let mut model = Dlrm::new(model, seed)?;
     let start = Instant::now();
-    let session = Session::default().on_epoch(|metrics, _model| folder.append_metrics(metrics));
+    let session = Session::default()
+        .on_epoch(|metrics, _model| folder.append_metrics(metrics))
+        .measured_by("ablation", |model, data| {
+            measure(&blend(model, process)?, data)
+        });
     train(&mut model, data, &config, session)?;
     let seconds = start.elapsed().as_secs_f64();
     let scorer = Scorer::new(&model, data.features().clone())?;
+    let blended = blend(&scorer, process)?;
     let mut errors = Regression::default();
     folder.write_predictions(|write| {
-        predict_test(&scorer, data, |rated| {
+        predict_test(&blended, data, |rated| {
             for rated in rated {
                 errors.add(rated.prediction, rated.rating)?;
             }
@@ -290,6 +301,15 @@ fn train_one(
     };
     folder.append_metrics(&run)?;
     Ok(run)
+}
+
+/// A model beside the process, as `best` mixes them.
+fn blend<'a>(
+    model: &'a dyn Ranker,
+    process: Option<&'a GaussianProcess>,
+) -> mmdlrm::train::Result<Blend<&'a dyn Ranker>> {
+    let process = process.map(|process| process as &dyn Ranker);
+    BestContext::default().blend(model, process)
 }
 
 /// Whole or absent.

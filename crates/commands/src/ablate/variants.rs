@@ -1,8 +1,8 @@
 //! What is put into a model, a little more at a time.
 
+use mmdlrm::Preset;
 use mmdlrm::features::Features;
 use mmdlrm::model::DlrmConfig;
-use mmdlrm::train::Preset;
 
 /// What a model is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,9 +49,6 @@ pub struct Batch {
     /// What the biases of user and movie say of each sample, in stars, `[batch]`;
     /// empty where the batch has no context of other ratings, as what follows.
     pub base: Vec<f32>,
-    /// What a Gaussian process over the user's ratings expects of each sample, in
-    /// stars, `[batch]`; empty in training batches.
-    pub process: Vec<f32>,
     /// What the samples' users rated.
     pub histories: BatchBags,
     /// Who rated the samples' movies.

@@ -178,7 +178,7 @@ impl<'a> RatedBag<'a> {
     }
 
     /// Each id and its stars, the oldest rating first.
-    pub fn stars_by_id(self) -> impl Iterator<Item = (u32, f32)> + use<'a> {
+    pub fn stars_by_id(self) -> impl Iterator<Item = (u32, f32)> + Clone + use<'a> {
         let ids = self.ids.iter().copied();
         ids.zip(self.stars.iter().copied())
     }

@@ -20,11 +20,11 @@ const NAME: &str = "samples";
 /// | `dense` | `FixedSizeList<Float32>` | dense features |
 /// | `modality0Row`, `modality1Row`, … | `UInt32`, nullable | row of the movie's vector in each modality; null where it has none |
 /// | `stars` | `Float32` | the rating |
-/// | `base`, `process` | `Float32` | what biases and Gaussian process say, in stars |
+/// | `base` | `Float32` | what biases say, in stars |
 ///
 /// What a batch does not have is no column: genres and dense features where it is of
-/// [bare rows](Batch::of), stars where there is nothing to learn from, `base` and `process`
-/// without a context. Histories and audiences are left out, since samples share them.
+/// [bare rows](Batch::of), stars where there is nothing to learn from, `base` without a
+/// context. Histories and audiences are left out, since samples share them.
 ///
 /// # Errors
 /// Columns of different lengths, and offsets that do not ascend, which no batch has that
@@ -53,11 +53,7 @@ impl TryFrom<Batch> for RecordBatch {
             columns.fields.push(field);
             columns.arrays.push(Arc::new(rows));
         }
-        for (name, stars) in [
-            ("stars", batch.stars),
-            ("base", batch.base),
-            ("process", batch.process),
-        ] {
+        for (name, stars) in [("stars", batch.stars), ("base", batch.base)] {
             if !stars.is_empty() {
                 columns.push(name, Arc::new(Float32Array::from(stars)));
             }
@@ -85,7 +81,6 @@ impl TryFrom<&Batch> for RecordBatch {
             modality_rows: batch.modality_rows.clone(),
             stars: batch.stars.clone(),
             base: batch.base.clone(),
-            process: batch.process.clone(),
         };
         Self::try_from(bare)
     }

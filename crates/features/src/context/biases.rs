@@ -14,7 +14,30 @@ const PASSES: usize = 10;
 /// are few ratings.
 const SPREAD_FLOOR: f64 = 0.3;
 
-/// `r ≈ μ + b_u + b_i`, each bias the shrunk mean of what the others leave.
+/// Biases of users and movies: what is known of a rating from who gave it and what it is
+/// given to, each by itself (Koren, Bell and Volinsky, 2009).
+///
+/// ```text
+/// r ≈ μ + b_u + b_i        b_u = Σ_i (r − μ − b_i) / (n_u + 4)        b_i = Σ_u (r − μ − b_u) / (n_i + 4)
+/// ```
+///
+/// `μ` is the mean of all ratings, `n_u` and `n_i` are the numbers of the user's and of the
+/// movie's; the two sides are fitted to each other ten times. All are `f64`, in stars.
+///
+/// ```
+/// use mmdlrm_data::{Rated, RatedBags};
+/// use mmdlrm_features::Biases;
+///
+/// let rated = |user, movie, stars| Rated { user, movie, stars, timestamp: 0 };
+/// let rows = [rated(0, 0, 5.0), rated(0, 1, 4.0), rated(1, 0, 3.0), rated(1, 1, 2.0)];
+/// let histories = RatedBags::of_users(2, rows.iter().copied());
+/// let audiences = RatedBags::of_movies(2, rows.iter().copied());
+/// let biases = Biases::fit(&histories, &audiences);
+/// assert_eq!(biases.mean(), 3.5);
+/// // The first user's two ratings are 1 above the mean: 2 · 1 / (2 + 4).
+/// assert!((biases.user(0) - 1.0 / 3.0).abs() < 1e-6);
+/// assert!((biases.movie(0) - 1.0 / 6.0).abs() < 1e-6);
+/// ```
 ///
 /// A rating of the training set is predicted without itself: its own part is
 /// taken out of the two means (leave-one-out), for the model to be trained on
@@ -23,8 +46,8 @@ const SPREAD_FLOOR: f64 = 0.3;
 /// ml-latest-small that is less than a tenth of what a prediction by biases moves by where
 /// a rating is really left out and all is fitted again; a test prints both.
 #[derive(Debug, Clone)]
-pub(crate) struct Biases {
-    pub mean: f64,
+pub struct Biases {
+    pub(super) mean: f64,
     /// The biases that the sums of the other side are taken with.
     user_biases: Vec<f64>,
     movie_biases: Vec<f64>,
@@ -75,7 +98,12 @@ impl Sums {
 }
 
 impl Biases {
-    /// Fits them to what users rated and to who rated movies.
+    /// Fits them to what users rated and to who rated movies, on all threads. Goes ten times
+    /// over both.
+    ///
+    /// # Panics
+    /// Where a history names a movie that has no audience, or an audience a user without a
+    /// history: the two are of the same ratings.
     pub fn fit(histories: &RatedBags, audiences: &RatedBags) -> Self {
         let (count, sum) = (0..histories.len() as u32).fold((0, 0.0), |(count, sum), user| {
             let stars = histories.row(user).stars;
@@ -100,7 +128,7 @@ impl Biases {
     }
 
     /// Keeps what [`Self::get`] needs.
-    pub fn put(&self, columns: &mut Columns) {
+    pub(crate) fn put(&self, columns: &mut Columns) {
         let triples = |sums: &[Sums]| -> Vec<f64> {
             let sums = sums.iter();
             sums.flat_map(|it| [it.count, it.sum, it.squares]).collect()
@@ -113,7 +141,7 @@ impl Biases {
     }
 
     /// What [`Self::put`] kept.
-    pub fn get(stored: &Stored, users: usize, movies: usize) -> Result<Self, Source> {
+    pub(crate) fn get(stored: &Stored, users: usize, movies: usize) -> Result<Self, Source> {
         let sums = |name: &str, count: usize| {
             let triples = stored.get::<f64>(name, 3 * count)?;
             let triples = triples.as_chunks().0.iter();
@@ -134,42 +162,50 @@ impl Biases {
     }
 
     /// Adds a movie that nobody has rated.
-    pub fn add_movie(&mut self) {
+    pub(super) fn add_movie(&mut self) {
         self.movies.push(Sums::default());
         self.movie_biases.push(0.0);
     }
 
     /// The same for other users, as far as rows are predicted.
-    pub fn for_users(self, histories: &RatedBags) -> Self {
+    pub(super) fn for_users(self, histories: &RatedBags) -> Self {
         Self {
             users: deviations(self.mean, histories, &self.movie_biases),
             ..self
         }
     }
 
-    /// A rating of the user less mean and movie's bias.
+    /// The mean of all ratings, `μ`.
+    pub fn mean(&self) -> f64 {
+        self.mean
+    }
+
+    /// A rating of the user less mean and movie's bias, `r − μ − b_i`.
+    ///
+    /// # Panics
+    /// Where the movie is no dense row; so do the methods that follow.
     pub fn of_history(&self, movie: u32, stars: f32) -> f64 {
         f64::from(stars) - self.mean - self.movie_biases[movie as usize]
     }
 
-    /// A rating of the movie less mean and user's bias.
+    /// A rating of the movie less mean and user's bias, `r − μ − b_u`.
     pub fn of_audience(&self, user: u32, stars: f32) -> f64 {
         f64::from(stars) - self.mean - self.user_biases[user as usize]
     }
 
-    /// Bias of a movie, its own ratings all counted.
+    /// Bias of a movie, `b_i`, its own ratings all counted.
     pub fn movie(&self, movie: u32) -> f64 {
         self.movie_biases[movie as usize]
     }
 
-    /// Bias of a user, the own ratings all counted.
+    /// Bias of a user, `b_u`, the own ratings all counted.
     pub fn user(&self, user: u32) -> f64 {
         self.user_biases[user as usize]
     }
 
     /// What is known of the user and the movie of a row, without its rating where
     /// the row is in the training set.
-    pub fn of_row(&self, rated: &Rated, leave_own_out: bool) -> (Bias, Bias) {
+    pub(super) fn of_row(&self, rated: &Rated, leave_own_out: bool) -> (Bias, Bias) {
         let user = self.users[rated.user as usize];
         let movie = self.movies[rated.movie as usize];
         if !leave_own_out {

@@ -6,15 +6,17 @@ mod gather;
 mod neighbours;
 mod sittings;
 
-use mmdlrm_data::{Bags, Batch, DataPart, Error, PartHasher, Rated, RatedBag, RatedBags, Result};
+use std::fmt;
+use std::sync::Arc;
+
+use mmdlrm_data::{Batch, DataPart, Error, PartHasher, Rated, RatedBag, RatedBags, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::gaussian_process::{GaussianProcess, Points, Traits};
 use crate::known::Histories;
 use crate::known::tensors::{Source, Stored};
 use biases::Bias;
-pub(crate) use biases::Biases;
+pub use biases::Biases;
 use gather::{Draw, Reader, gather};
 use neighbours::{Moment, Neighbours};
 
@@ -39,20 +41,15 @@ pub struct ContextConfig {
     /// ratings: all of them in a small data set, and a batch does not cost more the
     /// longer histories grow.
     pub longest: Option<u32>,
-    /// Share of a Gaussian process in predictions, the rest being the model's; 0 for
-    /// none.
-    pub process_share: f32,
 }
 
 impl Default for ContextConfig {
-    /// With times, 80 % kept, bags as long as a batch affords, 30 % of a Gaussian
-    /// process.
+    /// With times, 80 % kept, bags as long as a batch affords.
     fn default() -> Self {
         Self {
             timestamps: true,
             kept: 0.8,
             longest: None,
-            process_share: 0.3,
         }
     }
 }
@@ -64,14 +61,9 @@ impl ContextConfig {
             timestamps,
             kept,
             longest,
-            process_share,
         } = *self;
         let mut part = PartHasher::new("settings of the context");
-        part.thing(&[
-            u32::from(timestamps),
-            kept.to_bits(),
-            process_share.to_bits(),
-        ]);
+        part.thing(&[u32::from(timestamps), kept.to_bits()]);
         part.thing(&longest.map_or([0, 0], |longest| [1, longest]));
         part.count(1).finish()
     }
@@ -92,111 +84,114 @@ impl ContextConfig {
         if self.longest == Some(0) {
             return Err(Error::setting("longest", 0.0, "it must be 1 or more"));
         }
-        if !(self.process_share >= 0.0 && self.process_share <= 1.0) {
-            let rule = "it must be from 0 to 1";
-            let share = f64::from(self.process_share);
-            return Err(Error::setting("process_share", share, rule));
-        }
         Ok(())
     }
 }
 
-/// What gives batches their context.
+/// What gives batches their context: the training ratings by user and by movie, their biases,
+/// and what is computed of them. [`Features::context`](crate::Features::context) has it.
 #[derive(Clone)]
-pub(crate) struct Context {
-    pub config: ContextConfig,
+pub struct Context {
+    pub(crate) config: ContextConfig,
     /// Ratings of a bag, at most.
     longest: u32,
-    pub neighbours: Neighbours,
-    /// Where it has a share.
-    process: Option<GaussianProcess>,
+    pub(crate) neighbours: Neighbours,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("config", &self.config)
+            .field("ratings", &self.histories().ratings())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Context {
-    /// `histories` and `audiences` hold the training rows, `years` and `genres` an
-    /// entry a movie.
-    pub fn new(
+    /// How it was made.
+    pub fn config(&self) -> &ContextConfig {
+        &self.config
+    }
+
+    /// What each user rated in the training set, by dense row. Where times are not looked at
+    /// all of them are 0, so that a bag is in the order of its ids.
+    pub fn histories(&self) -> &Arc<RatedBags> {
+        &self.neighbours.histories
+    }
+
+    /// Who rated each movie in the training set, by dense row; times as in the histories.
+    pub fn audiences(&self) -> &Arc<RatedBags> {
+        &self.neighbours.audiences
+    }
+
+    /// Biases of these ratings.
+    pub fn biases(&self) -> &Biases {
+        &self.neighbours.biases
+    }
+
+    /// `histories` and `audiences` hold the training rows, `years` an entry a movie.
+    pub(crate) fn new(
         config: ContextConfig,
         histories: RatedBags,
         audiences: RatedBags,
         years: Vec<f32>,
-        genres: &Bags,
     ) -> Self {
-        let neighbours = Neighbours::fit(histories, audiences, years.clone(), config.timestamps);
-        Self::of(config, neighbours, &years, genres)
+        Self::of(
+            config,
+            Neighbours::fit(histories, audiences, years, config.timestamps),
+        )
     }
 
     /// What was kept of it, with the ratings that it was fitted to.
-    pub fn get(
+    pub(crate) fn get(
         stored: &Stored,
         config: ContextConfig,
         histories: &Histories,
-        (years, genres): (&[f32], &Bags),
+        years: &[f32],
     ) -> Result<Self, Source> {
         let rows = histories.trained_rows()?;
         let rows = rows.into_iter().map(|rated| config.seen(rated));
         let users = RatedBags::of_users(histories.users(), rows.clone());
         let movies = RatedBags::of_movies(years.len(), rows);
         let neighbours = Neighbours::get(stored, users, movies, years.to_vec(), config.timestamps)?;
-        Ok(Self::of(config, neighbours, years, genres))
+        Ok(Self::of(config, neighbours))
     }
 
-    fn of(config: ContextConfig, neighbours: Neighbours, years: &[f32], genres: &Bags) -> Self {
-        let traits = years.iter().zip(0..);
-        let traits = traits.map(|(&year, movie)| Traits::new(year, genres.row(movie)));
-        let traits = traits.collect();
-        let Neighbours {
-            histories,
-            audiences,
-            biases,
-            ..
-        } = &neighbours;
-        let process = (config.process_share > 0.0)
-            .then(|| GaussianProcess::fit(histories, audiences, biases, traits, config.timestamps));
-        let longest = config
-            .longest
-            .unwrap_or_else(|| affordable(&[histories, audiences]));
+    fn of(config: ContextConfig, neighbours: Neighbours) -> Self {
+        let sides = [&*neighbours.histories, &*neighbours.audiences];
+        let longest = config.longest.unwrap_or_else(|| affordable(&sides));
         Self {
             config,
             longest,
-            process,
             neighbours,
         }
     }
 
     /// With a movie more, that nobody has rated.
-    pub fn with_movie(self, year: f32, genres: &[u32]) -> Self {
-        let process = self.process;
+    pub(crate) fn with_movie(self, year: f32) -> Self {
         Self {
             neighbours: self.neighbours.with_movie(year),
-            process: process.map(|process| process.with_movie(Traits::new(year, genres))),
             ..self
         }
     }
 
     /// For one other user, with these ratings.
-    pub fn for_user(self, ratings: &[Rated]) -> Self {
+    pub(crate) fn for_user(self, ratings: &[Rated]) -> Self {
         let ratings = ratings.iter().map(|rated| Rated {
             user: 0,
             timestamp: self.neighbours.time(rated.timestamp),
             ..*rated
         });
         let histories = RatedBags::of_users(1, ratings);
-        let neighbours = self.neighbours.for_users(histories);
-        let Neighbours {
-            histories, biases, ..
-        } = &neighbours;
-        let process = self.process;
         Self {
-            process: process.map(|process| process.for_users(histories, biases)),
-            neighbours,
+            neighbours: self.neighbours.for_users(histories),
             ..self
         }
     }
 
     /// Fills in what a batch of `rows` has by its context. Rows of the training
     /// set say by which `draw` ratings are left out of bags.
-    pub fn fill(&self, rows: &[Rated], draw: Option<u64>, batch: &mut Batch) {
+    pub(crate) fn fill(&self, rows: &[Rated], draw: Option<u64>, batch: &mut Batch) {
         let shifts = self.fill_dense(rows, draw.is_some(), batch);
         let (users, movies) = shifts.into_iter().unzip();
         self.fill_histories(rows, users, draw, batch);
@@ -215,7 +210,7 @@ impl Context {
 
     /// Fills in again what depends on users and times, where no row is in the
     /// training set and the movies are those of before.
-    pub fn retarget(&self, rows: &[Rated], batch: &mut Batch) {
+    pub(crate) fn retarget(&self, rows: &[Rated], batch: &mut Batch) {
         let shifts = self.fill_dense(rows, false, batch);
         let users = shifts.into_iter().map(|(user, _)| user).collect();
         self.fill_histories(rows, users, None, batch);
@@ -236,10 +231,6 @@ impl Context {
             })
             .collect();
         let mean = neighbours.biases.mean;
-        if let (Some(process), false) = (&self.process, is_training) {
-            let movies: Vec<Bias> = biases.iter().map(|(_, movie)| *movie).collect();
-            self.fill_process(process, rows, &movies, batch);
-        }
         let bases = biases.iter();
         let bases = bases.map(|(user, movie)| (mean + user.bias + movie.bias) as f32);
         batch.base = bases.collect();
@@ -247,26 +238,6 @@ impl Context {
         shifts
             .map(|(user, movie)| (-user.bias as f32, -movie.bias as f32))
             .collect()
-    }
-
-    fn fill_process(
-        &self,
-        process: &GaussianProcess,
-        rows: &[Rated],
-        movies: &[Bias],
-        batch: &mut Batch,
-    ) {
-        let neighbours = &self.neighbours;
-        let histories = &neighbours.histories;
-        let ratings = rows.par_iter().zip(movies);
-        let expected = ratings.map_init(Points::default, |points, (rated, movie)| {
-            let time = neighbours.time(rated.timestamp);
-            let place = histories.row(rated.user).place(rated.movie, time);
-            let target = (rated.movie, time);
-            let beyond = process.predict(histories, rated.user, target, place, points);
-            (neighbours.biases.mean + movie.bias) as f32 + beyond
-        });
-        expected.collect_into_vec(&mut batch.process);
     }
 
     fn fill_histories(

@@ -140,7 +140,7 @@ impl Features {
         if let Some(config) = context {
             config.validate()?;
             let years = features.statistics.years.as_slice();
-            let context = Context::get(&stored, config, histories, (years, &features.genres))?;
+            let context = Context::get(&stored, config, histories, years)?;
             features.context = Some(context);
         }
         let changes = fingerprint.changes(&features.fingerprint());

@@ -155,7 +155,7 @@ impl Features {
             .copied()
             .unwrap_or_default();
         let context = features.context.take();
-        features.context = context.map(|context| context.with_movie(year, &genres));
+        features.context = context.map(|context| context.with_movie(year));
         Ok(features)
     }
 
@@ -167,13 +167,7 @@ impl Features {
         audiences: RatedBags,
     ) {
         let years = self.statistics.years.clone();
-        self.context = Some(Context::new(
-            config,
-            histories,
-            audiences,
-            years,
-            &self.genres,
-        ));
+        self.context = Some(Context::new(config, histories, audiences, years));
     }
 
     /// Whether batches have a [context](ContextConfig).
@@ -181,10 +175,9 @@ impl Features {
         self.context.is_some()
     }
 
-    /// The share of [`Batch::process`] in predictions.
-    pub fn process_share(&self) -> f32 {
-        let context = self.context.as_ref();
-        context.map_or(0.0, |context| context.config.process_share)
+    /// What gives batches their [context](ContextConfig), where they have one.
+    pub fn context(&self) -> Option<&Context> {
+        self.context.as_ref()
     }
 
     /// Names of the dense features, in the order of the columns of
@@ -209,6 +202,19 @@ impl Features {
     /// Names of the genres, by genre id.
     pub fn genre_names(&self) -> &[String] {
         &self.genre_names
+    }
+
+    /// Year of release of each movie, by dense row; the mean of those known where it is not.
+    pub fn years(&self) -> &[f32] {
+        &self.statistics.years
+    }
+
+    /// Genre ids of a movie.
+    ///
+    /// # Panics
+    /// Where the movie is no dense row.
+    pub fn genres(&self, movie: u32) -> &[u32] {
+        self.genres.row(movie)
     }
 
     /// The modalities, in the order of [`Batch::modality_rows`].

@@ -205,14 +205,6 @@ fn bags_hold_about_the_share_that_is_kept_and_no_more_than_the_longest() {
             longest: Some(0),
             ..fit
         },
-        ContextConfig {
-            process_share: 1.5,
-            ..fit
-        },
-        ContextConfig {
-            process_share: f32::NAN,
-            ..fit
-        },
     ] {
         let (_, data) = dataset(&format!("{TRAIN}{TEST}"));
         assert!(data.with_context(nonsense).is_err(), "{nonsense:?}");

@@ -14,15 +14,15 @@ use std::sync::{Arc, OnceLock};
 
 use mmdlrm_data::Rated;
 use mmdlrm_features::Known;
-use mmdlrm_model::{Dlrm, top_k};
-use mmdlrm_train::{Preset, Ranker, Rater, Scorer, Who, check_numbers, score_all};
+use mmdlrm_model::top_k;
+use mmdlrm_train::{Ranker, Rater, Who, check_numbers, score_all};
 
 pub use catalogue::{Catalogue, Movie};
 pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
 
 use crate::made_from::Learned;
 use crate::saved::{SavedConfig, SavedRun};
-use crate::{Error, ExperimentConfig, Kinds, Observer, Result};
+use crate::{Error, ExperimentConfig, Kinds, Observer, Preset, Result};
 use newcomer::LazyEncoders;
 
 /// A trained model that answers: what a user would like and why, what is like a movie,
@@ -382,7 +382,7 @@ impl fmt::Debug for Recommender {
 
 /// What people call the model of a run.
 fn name(config: &SavedConfig) -> String {
-    if config.learned != Learned::of_config::<Scorer<Dlrm>>() {
+    if config.learned != Learned::of_preset(config.experiment.preset) {
         return config.learned.kind.clone();
     }
     let mut presets = Preset::ALL.iter();

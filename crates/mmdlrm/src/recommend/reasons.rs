@@ -1,5 +1,6 @@
 //! What carries a score, in words.
 
+use mmdlrm_baselines::GaussianProcess;
 use mmdlrm_model::Part;
 use mmdlrm_train::{Ranker, Share, Who};
 
@@ -33,7 +34,7 @@ pub(super) fn reasons(
 fn reason(share: Share) -> Reason {
     let words = match share.part.as_str() {
         Share::BIAS => "it is liked by most who rated it".to_owned(),
-        Share::PROCESS => "you liked movies like it, at that time".to_owned(),
+        GaussianProcess::PART => "you liked movies like it, at that time".to_owned(),
         part => words(part),
     };
     Reason {

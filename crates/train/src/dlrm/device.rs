@@ -6,12 +6,11 @@ use mmdlrm_features::TrainingData;
 use mmdlrm_model::{DeviceDlrm, DeviceGradients, Dlrm, Loss};
 
 use super::input::Wiring;
-use super::trainer::{
-    TrainingBatches, batches, beyond_base, load_parameters, measure, parameter_tensors,
-};
+use super::trainer::{TrainingBatches, batches, beyond_base, load_parameters, parameter_tensors};
 use crate::optimizer::rule::{ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, adam_corrections};
 use crate::{
-    Algorithm, Kept, Measured, OptimizerConfig, Persist, Result, Stepper, Tensors, TrainConfig,
+    Algorithm, Kept, Measured, Measuring, OptimizerConfig, Persist, Result, Scorer, Stepper,
+    Tensors, TrainConfig,
 };
 
 /// Steps after which somebody waits for the device, to see its losses.
@@ -237,6 +236,7 @@ pub(crate) struct DeviceStepper<'a> {
     seed: u64,
     /// Losses that nobody has waited for.
     unseen: Vec<Tensor>,
+    measuring: Measuring<'a>,
 }
 
 impl<'a> DeviceStepper<'a> {
@@ -246,6 +246,7 @@ impl<'a> DeviceStepper<'a> {
         host: &'a mut Dlrm,
         data: &'a dyn TrainingData,
         config: &TrainConfig,
+        measuring: Measuring<'a>,
     ) -> Result<Self> {
         let wiring = Wiring::new(host.config(), data.features())?;
         let model = DeviceDlrm::new(host, &wiring.vectors(), device)?;
@@ -259,6 +260,7 @@ impl<'a> DeviceStepper<'a> {
             loss: config.loss,
             seed: config.seed,
             unseen: Vec::new(),
+            measuring,
         };
         stepper.seed_dropout(0)?;
         Ok(stepper)
@@ -315,8 +317,9 @@ impl Stepper for DeviceStepper<'_> {
     }
 
     fn measure(&mut self) -> Result<Measured> {
-        let data = self.data;
-        measure(self.host()?, data)
+        self.host()?;
+        let scorer = Scorer::new(&*self.host, self.data.features().clone())?;
+        self.measuring.measure(&scorer, self.data)
     }
 
     fn extreme_parameter(&mut self) -> Result<(String, f32)> {

@@ -8,14 +8,17 @@ use crate::{Error, Result};
 pub const USER_TABLE: &str = "user";
 /// … of movies …
 pub const MOVIE_TABLE: &str = "movie";
-/// … and of genres.
-pub(crate) const GENRE_TABLE: &str = "genre";
-/// Tables of the movies that the user rated and of the users who rated the movie,
-/// as they are and times the residuals of their ratings.
-pub(crate) const HISTORY_TABLE: &str = "history";
-pub(crate) const RATED_HISTORY_TABLE: &str = "rated_history";
-pub(crate) const AUDIENCE_TABLE: &str = "audience";
-pub(crate) const RATED_AUDIENCE_TABLE: &str = "rated_audience";
+/// … and of genres, a bag a movie.
+pub const GENRE_TABLE: &str = "genre";
+/// The name of a table of movies, of which each user has a bag: those that the user rated; …
+pub const HISTORY_TABLE: &str = "history";
+/// … the same, times the residuals of the ratings; …
+pub const RATED_HISTORY_TABLE: &str = "rated_history";
+/// … of a table of users, of which each movie has a bag: those who rated it; …
+pub const AUDIENCE_TABLE: &str = "audience";
+/// … and the same, times the residuals. All four need data with a
+/// [context](mmdlrm_features::ContextConfig).
+pub const RATED_AUDIENCE_TABLE: &str = "rated_audience";
 
 /// Which column of a data batch feeds which input of a model, checked once.
 pub(crate) struct Wiring<'a> {

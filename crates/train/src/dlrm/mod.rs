@@ -4,9 +4,9 @@ mod config;
 #[cfg(feature = "candle")]
 mod device;
 mod input;
-mod preset;
 mod ranker;
 mod scorer;
+pub mod shapes;
 mod shares;
 mod trainer;
 
@@ -14,8 +14,10 @@ pub use config::TrainConfig;
 pub(crate) use config::check_epochs;
 #[cfg(feature = "candle")]
 pub use device::DeviceOptimizer;
-pub use input::{MOVIE_TABLE, USER_TABLE};
-pub use preset::Preset;
+pub use input::{
+    AUDIENCE_TABLE, GENRE_TABLE, HISTORY_TABLE, MOVIE_TABLE, RATED_AUDIENCE_TABLE,
+    RATED_HISTORY_TABLE, USER_TABLE,
+};
 pub(crate) use scorer::unsound;
 pub use scorer::{NewUser, Scorer};
 #[cfg(feature = "candle")]

@@ -7,6 +7,7 @@ use mmdlrm_data::{Batch, Rated};
 use mmdlrm_features::{Known, NewMovie};
 use mmdlrm_model::Dlrm;
 
+use super::scorer::keep_within_bounds;
 use crate::{
     Error, NewUser, Persist, Ranker, RateNewcomer, Rater, Result, Scorer, Share, Visitor, Who,
 };
@@ -69,6 +70,16 @@ impl<M: Borrow<Dlrm> + Send + Sync> Rater for Scorer<M> {
     }
 
     fn rate_items(&self, who: Who, items: &[u32], stars: &mut Vec<f32>) -> Result<()> {
+        self.rate_items_unbounded(who, items, stars)?;
+        keep_within_bounds(stars);
+        Ok(())
+    }
+
+    fn rate_unbounded(&self, batch: &Batch, stars: &mut Vec<f32>) -> Result<()> {
+        self.predict_unbounded(None, batch, stars)
+    }
+
+    fn rate_items_unbounded(&self, who: Who, items: &[u32], stars: &mut Vec<f32>) -> Result<()> {
         let (new, users) = match who {
             Who::Users(users) => (None, users),
             Who::Visitor(visitor) => (Some(visitor.state::<NewUser>()?), &[0][..]),
@@ -80,7 +91,7 @@ impl<M: Borrow<Dlrm> + Send + Sync> Rater for Scorer<M> {
             .flat_map(|&user| items.iter().map(move |&item| (user, item)));
         let rows = pairs.map(|(user, item)| features.unrated(user, item));
         let rows: Vec<Rated> = rows.collect();
-        self.predict_for(new, &features.test_batch(&rows), stars)
+        self.predict_unbounded(new, &features.test_batch(&rows), stars)
     }
 }
 

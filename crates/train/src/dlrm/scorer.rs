@@ -91,16 +91,24 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         batch: &Batch,
         predictions: &mut Vec<f32>,
     ) -> Result<()> {
+        self.predict_unbounded(new, batch, predictions)?;
+        keep_within_bounds(predictions);
+        Ok(())
+    }
+
+    /// The same, going on where the stars end.
+    pub(crate) fn predict_unbounded(
+        &self,
+        new: Option<&NewUser>,
+        batch: &Batch,
+        predictions: &mut Vec<f32>,
+    ) -> Result<()> {
         let (features, given) = self.known_of(new);
         self.wiring(features)?.with_given(given, batch, |input| {
             self.predictor.predict(input, predictions)
         })?;
-        finish(features, batch, predictions);
-        self.check(predictions)?;
-        for prediction in predictions {
-            *prediction = prediction.clamp(LOWEST_RATING, HIGHEST_RATING);
-        }
-        Ok(())
+        add_base(batch, predictions);
+        self.check(predictions)
     }
 
     /// Writes the scores of all movies for some users, `[users, movies]`, in stars that
@@ -175,7 +183,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
             wiring.with_given(given, &catalogue, |input| {
                 self.predictor.predict(input, &mut of_user)
             })?;
-            finish(features, &catalogue, &mut of_user);
+            add_base(&catalogue, &mut of_user);
             scores.extend_from_slice(&of_user);
         }
         self.catalogues().push(catalogue);
@@ -346,12 +354,15 @@ pub(crate) fn unsound(prediction: f32, (parameter, value): (String, f32)) -> Err
     }
 }
 
-/// From what a model says beyond biases to stars, those of a Gaussian process mixed
-/// in where there is one.
-fn finish(features: &Features, batch: &Batch, predictions: &mut [f32]) {
+/// From the fewest stars to the most.
+pub(super) fn keep_within_bounds(predictions: &mut [f32]) {
+    for prediction in predictions {
+        *prediction = prediction.clamp(LOWEST_RATING, HIGHEST_RATING);
+    }
+}
+
+/// From what a model says beyond biases to stars.
+fn add_base(batch: &Batch, predictions: &mut [f32]) {
     let pairs = predictions.iter_mut().zip(&batch.base);
     pairs.for_each(|(prediction, base)| *prediction += base);
-    let share = features.process_share();
-    let pairs = predictions.iter_mut().zip(&batch.process);
-    pairs.for_each(|(prediction, process)| *prediction += share * (process - *prediction));
 }

@@ -28,15 +28,13 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         let background = batch(&mut (0..features.movies().len() as u32).step_by(step));
         let own = batch(&mut movies.iter().copied());
         let (parts, found) = self.contributions(new, &own, &background)?;
-        let beside = beside(features.process_share(), &own, &background);
-        let of_model = 1.0 - features.process_share();
-        let movies = found.chunks_exact(parts.len().max(1)).zip(beside);
-        let shares = movies.map(|(found, beside)| {
+        let movies = found.chunks_exact(parts.len().max(1)).enumerate();
+        let shares = movies.map(|(movie, found)| {
             let of_parts = parts.iter().zip(found).map(|(part, &stars)| Share {
                 part: name(part),
-                amount: of_model * stars,
+                amount: stars,
             });
-            of_parts.chain(beside).collect()
+            of_parts.chain(of_bias(movie, &own, &background)).collect()
         });
         Ok(shares.collect())
     }
@@ -49,26 +47,12 @@ fn name(part: &Part) -> String {
     }
 }
 
-/// What stands beside the model: biases, and the Gaussian process beyond them.
-fn beside(share: f32, own: &Batch, background: &Batch) -> Vec<Vec<Share>> {
-    let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len().max(1) as f32;
-    let bias_mean = mean(&background.base);
-    let beyond = |process: &[f32], base: &[f32]| -> Vec<f32> {
-        let pairs = process.iter().zip(base);
-        pairs.map(|(process, base)| process - base).collect()
-    };
-    let process = beyond(&own.process, &own.base);
-    let process_mean = mean(&beyond(&background.process, &background.base));
-    let of_row = |row: usize| {
-        let bias = own.base.get(row).map(|base| Share {
-            part: Share::BIAS.to_owned(),
-            amount: base - bias_mean,
-        });
-        let process = process.get(row).map(|process| Share {
-            part: Share::PROCESS.to_owned(),
-            amount: share * (process - process_mean),
-        });
-        bias.into_iter().chain(process).collect()
-    };
-    (0..own.len()).map(of_row).collect()
+/// What stands beside the model in a row of `own`: biases, where there are any.
+fn of_bias(row: usize, own: &Batch, background: &Batch) -> Option<Share> {
+    let base = own.base.get(row)?;
+    let mean = background.base.iter().sum::<f32>() / background.base.len().max(1) as f32;
+    Some(Share {
+        part: Share::BIAS.to_owned(),
+        amount: base - mean,
+    })
 }

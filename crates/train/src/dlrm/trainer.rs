@@ -5,16 +5,14 @@ use std::fmt;
 
 use mmdlrm_data::Batch;
 use mmdlrm_features::TrainingData;
-use mmdlrm_metrics::Regression;
 use mmdlrm_model::{Dlrm, DlrmConfig, Gradients, Objective, Parameters};
 use serde::{Deserialize, Serialize};
 
 use super::config::check_loss;
 use super::input::Wiring;
-use crate::evaluate::{RatedPrediction, predict_test, predict_validation};
 use crate::{
-    Error, Kept, LearningRate, Measured, Optimizer, Pace, Persist, Result, Rule, Scorer, Session,
-    Stepper, Tensors, TrainConfig, learn,
+    Error, Kept, LearningRate, Measured, Measuring, Optimizer, Pace, Persist, Result, Rule, Scorer,
+    Session, Stepper, Tensors, TrainConfig, learn,
 };
 
 /// Trains `model` on the training rows of `data`; the [`Session`] says whether the run goes
@@ -51,7 +49,7 @@ pub fn train(
         schedule,
     };
     let settings = Settings::new(config, model.config());
-    learn_by(model, data, config, recipe, &settings, session)
+    learn_by(model, data, config, recipe, settings, session)
 }
 
 /// As [`train`], with a loss, an optimizer's rule and a schedule of one's own in place of
@@ -63,7 +61,7 @@ pub fn train(
 /// # use mmdlrm_features::{Dataset, TrainingData};
 /// # use mmdlrm_model::{Dlrm, Loss};
 /// use mmdlrm_train::{
-///     LearningRate, Preset, Recipe, Rule, Session, StepSize, TrainConfig, train_with,
+///     LearningRate, Recipe, Rule, Session, StepSize, TrainConfig, shapes, train_with,
 /// };
 ///
 /// /// Steps by the sign of the gradient alone (Bernstein et al., 2018).
@@ -96,7 +94,7 @@ pub fn train(
 /// # let movielens = MovieLens::open(&folder)?;
 /// # let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
 /// # let dataset = Dataset::new(&movielens, split, Vec::new())?;
-/// let mut model = Dlrm::new(Preset::Dlrm.config(dataset.features(), 16), 42)?;
+/// let mut model = Dlrm::new(shapes::dlrm(dataset.features(), 16), 42)?;
 /// let recipe = Recipe { loss: &Loss::Mse, rule: SignSgd, schedule: &Halved };
 /// let mut losses = Vec::new();
 /// let session = Session::default().on_epoch(|epoch, _model| {
@@ -123,7 +121,7 @@ pub fn train_with<R: Rule>(
         recipe: Some(name.to_owned()),
         ..Settings::new(config, model.config())
     };
-    learn_by(model, data, config, recipe, &settings, session)
+    learn_by(model, data, config, recipe, settings, session)
 }
 
 /// What a model is trained by.
@@ -150,21 +148,24 @@ fn learn_by<R: Rule>(
     data: &dyn TrainingData,
     config: &TrainConfig,
     recipe: Recipe<R>,
-    settings: &Settings,
-    session: Session,
+    settings: Settings,
+    mut session: Session,
 ) -> Result<()> {
     check_loss(recipe.loss)?;
+    let measuring = std::mem::take(&mut session.measuring);
+    let settings = settings.measured(&measuring);
     let mut stepper = CpuStepper {
         wiring: Wiring::new(model.config(), data.features())?,
         optimizer: Optimizer::with_rule(recipe.rule, config.optimizer.clone(), model)?,
         loss: recipe.loss,
         gradients: Gradients::with_seed(config.seed),
         losses: Vec::new(),
+        measuring,
         model,
         data,
     };
     let pace = config.pace(recipe.schedule);
-    learn(&mut stepper, &pace, settings, data.fingerprint(), session)
+    learn(&mut stepper, &pace, &settings, data.fingerprint(), session)
 }
 
 /// As [`train`], on a device of candle's: the parameters go there at the
@@ -181,12 +182,13 @@ pub fn train_on(
     model: &mut Dlrm,
     data: &dyn TrainingData,
     config: &TrainConfig,
-    session: Session,
+    mut session: Session,
 ) -> Result<()> {
     check(data, config)?;
     check_warmup(data, config)?;
-    let settings = Settings::new(config, model.config());
-    let mut stepper = super::device::DeviceStepper::new(device, model, data, config)?;
+    let measuring = std::mem::take(&mut session.measuring);
+    let settings = Settings::new(config, model.config()).measured(&measuring);
+    let mut stepper = super::device::DeviceStepper::new(device, model, data, config, measuring)?;
     learn(
         &mut stepper,
         &config.pace(&config.schedule),
@@ -231,6 +233,9 @@ struct Settings {
     /// Name of a recipe that is not the configuration's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     recipe: Option<String>,
+    /// Name of what the model is measured by, where it is not measured alone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    measured: String,
 }
 
 impl Settings {
@@ -239,6 +244,14 @@ impl Settings {
             train: train.clone(),
             model: model.clone(),
             recipe: None,
+            measured: String::new(),
+        }
+    }
+
+    fn measured(self, measuring: &Measuring) -> Self {
+        Self {
+            measured: measuring.name().to_owned(),
+            ..self
         }
     }
 }
@@ -264,6 +277,7 @@ struct CpuStepper<'a, R> {
     loss: &'a dyn Objective,
     gradients: Gradients,
     losses: Vec<f64>,
+    measuring: Measuring<'a>,
 }
 
 impl<R: Rule> Stepper for CpuStepper<'_, R> {
@@ -305,7 +319,8 @@ impl<R: Rule> Stepper for CpuStepper<'_, R> {
     }
 
     fn measure(&mut self) -> Result<Measured> {
-        measure(self.model, self.data)
+        let scorer = Scorer::new(&*self.model, self.data.features().clone())?;
+        self.measuring.measure(&scorer, self.data)
     }
 
     fn extreme_parameter(&mut self) -> Result<(String, f32)> {
@@ -347,22 +362,6 @@ pub(crate) fn batches(
 ) -> TrainingBatches {
     let batches = data.training_batches_from(size, order, first);
     Box::new(batches.map(|batch| Ok(batch?)))
-}
-
-/// Errors on the validation and the held-out rows.
-pub(crate) fn measure(model: &Dlrm, data: &dyn TrainingData) -> Result<Measured> {
-    let (mut validation, mut test) = (Regression::default(), Regression::default());
-    let scorer = Scorer::new(model, data.features().clone())?;
-    predict_validation(&scorer, data, |rated| add(&mut validation, rated))?;
-    predict_test(&scorer, data, |rated| add(&mut test, rated))?;
-    Ok(Measured::new(validation.rmse(), test.rmse()))
-}
-
-fn add(errors: &mut Regression, rated: &[RatedPrediction]) -> Result<()> {
-    for rated in rated {
-        errors.add(rated.prediction, rated.rating)?;
-    }
-    Ok(())
 }
 
 pub(crate) fn parameter_tensors(parameters: &Parameters) -> Tensors<'_> {

@@ -56,9 +56,16 @@ fn compare(place: &str, before: &Value, now: &Value, found: &mut Vec<String>) {
     };
     match (before, now) {
         (Value::Object(before), Value::Object(now)) => {
-            for (key, value) in now {
-                let before = before.get(key).unwrap_or(&Value::Null);
-                compare(&within(key), before, value, found);
+            let gone = before.keys().filter(|key| !now.contains_key(*key));
+            for key in now.keys().chain(gone) {
+                let (before, now) = (before.get(key), now.get(key));
+                let none = &Value::Null;
+                compare(
+                    &within(key),
+                    before.unwrap_or(none),
+                    now.unwrap_or(none),
+                    found,
+                );
             }
         }
         (Value::Array(before), Value::Array(now)) if before.len() == now.len() => {
@@ -102,6 +109,26 @@ mod tests {
         assert_eq!(
             identity(older.clone()).differences::<TrainConfig>(&now),
             ["optimizer.learning_rate: 0.25 then, 0.001 now"]
+        );
+        // What is left out where it stands at its default.
+        #[derive(Serialize, Deserialize)]
+        struct Named {
+            #[serde(default, skip_serializing_if = "String::is_empty")]
+            name: String,
+        }
+        let of = |name: &str| {
+            let settings = Named {
+                name: name.to_owned(),
+            };
+            RunIdentity::new(String::new(), &settings, DataFingerprint::default()).unwrap()
+        };
+        assert_eq!(
+            of("a").differences::<Named>(&of("")),
+            [r#"name: "a" then, null now"#]
+        );
+        assert_eq!(
+            of("").differences::<Named>(&of("a")),
+            [r#"name: null then, "a" now"#]
         );
         older["colour"] = "red".into();
         let found = identity(older).differences::<TrainConfig>(&now);

@@ -8,7 +8,7 @@ const ROWS: usize = 4;
 /// The factor of a symmetric positive definite matrix, `K = Uᵀ·U`, `[n, n]`. Keep
 /// one, and with it its memory.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Cholesky {
+pub(super) struct Cholesky {
     n: usize,
     /// `U`; what is below the diagonal means nothing.
     factor: Vec<f32>,

@@ -7,16 +7,16 @@
 //! have moved the movies' biases by, which residuals are taken from.
 
 use mmdlrm_data::RatedBags;
+use mmdlrm_features::Biases;
 use mmdlrm_kernels::{add_scaled, vectorize};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::cholesky::Cholesky;
-use crate::context::Biases;
 
 /// Numbers of a factor: a vector register.
-pub(crate) const DIM: usize = 16;
+pub(super) const DIM: usize = 16;
 /// Of expectation and maximization.
 const PASSES: usize = 8;
 /// Groups of users.
@@ -30,14 +30,15 @@ const FIRST_BOUND: f32 = 0.2;
 const SEED: u64 = 0;
 
 /// Factors of one movie.
-pub(crate) type Vector = [f32; DIM];
+pub(super) type Vector = [f32; DIM];
 /// A symmetric matrix.
 type Matrix = [[f32; DIM]; DIM];
 
 /// Factors of all movies, for each group of users.
-#[derive(Clone)]
-pub(crate) struct Factors {
-    of_group: Vec<Vec<Vector>>,
+pub(super) struct Factors {
+    /// `[GROUPS, movies]`.
+    values: Vec<Vector>,
+    movies: usize,
 }
 
 /// The tastes of a user: mean of `z` and of `z·zᵀ`.
@@ -62,15 +63,38 @@ impl Factors {
             factors
         };
         Self {
-            of_group: (0..GROUPS).map(fit).collect(),
+            values: (0..GROUPS).flat_map(fit).collect(),
+            movies: audiences.len(),
+        }
+    }
+
+    /// How many numbers they are for so many movies.
+    pub fn length(movies: usize) -> usize {
+        GROUPS * movies * DIM
+    }
+
+    /// All of them, `[GROUPS, movies, DIM]`.
+    pub fn numbers(&self) -> &[f32] {
+        self.values.as_flattened()
+    }
+
+    /// The inverse of [`Self::numbers`].
+    pub fn of_numbers(numbers: &[f32]) -> Self {
+        let values = numbers.as_chunks().0.to_vec();
+        Self {
+            movies: values.len() / GROUPS,
+            values,
         }
     }
 
     /// Factors of a movie that are not fitted to the user's stars; 0 of a movie that is
     /// new.
     pub fn of(&self, user: u32, movie: u32) -> &Vector {
-        let factors = self.of_group[group(user)].get(movie as usize);
-        factors.unwrap_or(&[0.0; DIM])
+        let movie = movie as usize;
+        match movie < self.movies {
+            true => &self.values[group(user) * self.movies + movie],
+            false => &[0.0; DIM],
+        }
     }
 }
 

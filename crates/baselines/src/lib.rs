@@ -1,0 +1,43 @@
+//! Models beside the DLRM: each a file or a folder of its own, behind the same seam, so that
+//! evaluation, reports, recommendations and the server know no difference.
+//!
+//! | settings, a [`Fit`] | model, a [`Ranker`] that a run's folder keeps | what it is |
+//! | --- | --- | --- |
+//! | [`GaussianProcessConfig`] | [`GaussianProcess`] | a user's ratings as a smooth function of movie and moment |
+//!
+//! A [`Blend`] is several models' weighted mean, of these and of any others, and [`BlendFile`]
+//! keeps them in one file.
+//!
+//! ```
+//! use mmdlrm_baselines::GaussianProcessConfig;
+//! use mmdlrm_data::{MovieLens, Split, generate};
+//! use mmdlrm_features::Dataset;
+//! use mmdlrm_train::{Fit, Session, measure};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path().join("sample");
+//! generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
+//! let movielens = MovieLens::open(&folder)?;
+//! let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
+//! let dataset = Dataset::new(&movielens, split, Vec::new())?;
+//! let process = GaussianProcessConfig::default().fit(&dataset, Session::default())?;
+//! assert!(measure(&process, &dataset)?.test_rmse < Some(1.0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Fit`]: mmdlrm_train::Fit
+//! [`Ranker`]: mmdlrm_train::Ranker
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod blend;
+mod gaussian_process;
+mod training_ratings;
+
+pub use blend::{Blend, BlendFile};
+pub use gaussian_process::{GaussianProcess, GaussianProcessConfig};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -1,0 +1,111 @@
+//! Shapes of [`Dlrm`](mmdlrm_model::Dlrm)s for data with some features, with embeddings of
+//! `dim`.
+//!
+//! They standardize what they predict by mean and deviation of the training ratings, and have
+//! hidden layers of 128.
+
+use mmdlrm_features::{DENSE_FEATURES, Features, MOVIE_FEATURES};
+use mmdlrm_model::{
+    Activation, BottomConfig, DlrmConfig, Interaction, ModalityConfig, Output, Side, TableConfig,
+};
+
+use super::input::{GENRE_TABLE, MOVIE_TABLE, USER_TABLE};
+
+/// Width of the hidden layer of bottom and top MLPs.
+const HIDDEN: usize = 128;
+
+/// Users, movies, genres, dense features and every modality, through dot products to the top
+/// MLP.
+pub fn mmdlrm(features: &Features, dim: usize) -> DlrmConfig {
+    DlrmConfig {
+        modalities: towers(features, &[dim]),
+        ..dlrm(features, dim)
+    }
+}
+
+/// As [`mmdlrm`] with dense features by side, so that a pair meets in products and the top MLP
+/// alone: a little less accurate, and far quicker to rank with.
+pub fn mmdlrm_factored(features: &Features, dim: usize) -> DlrmConfig {
+    DlrmConfig {
+        bottoms: bottoms_by_side(dim),
+        ..mmdlrm(features, dim)
+    }
+}
+
+/// As [`mmdlrm`], without modalities.
+pub fn dlrm(features: &Features, dim: usize) -> DlrmConfig {
+    let genres = features.genre_names().len().max(1);
+    DlrmConfig {
+        tables: vec![
+            TableConfig::new(USER_TABLE, features.users().len(), Side::User),
+            TableConfig::new(MOVIE_TABLE, features.movies().len(), Side::Item),
+            TableConfig::new(GENRE_TABLE, genres, Side::Item),
+        ],
+        ..common(features, dim)
+    }
+}
+
+/// A tower for each modality and one for the dense features, side by side through a linear
+/// layer of 128; no ids.
+pub fn dlrm_multimodal(features: &Features, dim: usize) -> DlrmConfig {
+    DlrmConfig {
+        modalities: towers(features, &[dim]),
+        ..side_by_side(features, dim)
+    }
+}
+
+/// The dense tower and the encoders' vectors as they are, side by side through a linear layer
+/// of 128; no ids.
+pub fn dlrm_clip(features: &Features, dim: usize) -> DlrmConfig {
+    DlrmConfig {
+        modalities: towers(features, &[]),
+        ..side_by_side(features, dim)
+    }
+}
+
+/// A tower of these layers for each modality.
+pub fn towers(features: &Features, layers: &[usize]) -> Vec<ModalityConfig> {
+    let modalities = features.modalities().iter();
+    let tower = |modality: &mmdlrm_data::Modality| {
+        ModalityConfig::new(modality.name(), modality.width(), layers.to_vec())
+    };
+    modalities.map(tower).collect()
+}
+
+fn common(features: &Features, dim: usize) -> DlrmConfig {
+    let (mean, deviation) = features.rating_scale();
+    DlrmConfig {
+        dim,
+        bottoms: vec![BottomConfig::new(
+            Side::Pair,
+            0..DENSE_FEATURES.len(),
+            vec![HIDDEN, dim],
+        )],
+        top: vec![HIDDEN],
+        output: Output {
+            offset: mean,
+            scale: deviation,
+            ..Output::default()
+        },
+        ..DlrmConfig::default()
+    }
+}
+
+fn side_by_side(features: &Features, dim: usize) -> DlrmConfig {
+    DlrmConfig {
+        interaction: Interaction::Cat,
+        top_activation: Activation::Identity,
+        ..common(features, dim)
+    }
+}
+
+/// One bottom MLP for what depends on the movie, one for the rest: with nothing
+/// that depends on both, ranking factors.
+fn bottoms_by_side(dim: usize) -> Vec<BottomConfig> {
+    let layers = vec![HIDDEN, dim];
+    let of_users = (0..DENSE_FEATURES.len()).filter(|column| !MOVIE_FEATURES.contains(column));
+    vec![
+        BottomConfig::new(Side::User, of_users, layers.clone()),
+        BottomConfig::new(Side::Item, MOVIE_FEATURES, layers),
+    ]
+}
