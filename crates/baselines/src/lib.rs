@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod blend;
+mod bounds;
 mod gaussian_process;
 mod training_ratings;
 

@@ -3,11 +3,12 @@
 use std::ops::Deref;
 use std::sync::atomic::AtomicBool;
 
-use mmdlrm_data::{Batch, HIGHEST_RATING, LOWEST_RATING, Rated};
+use mmdlrm_data::{Batch, Rated};
 use mmdlrm_features::NewMovie;
 use mmdlrm_train::{Error, Ranker, RateNewcomer, Rater, Result, Share, Visitor, Who};
 
 use super::{Blend, mix};
+use crate::bounds::keep_within_bounds;
 
 /// Who is asked about, as one part knows them.
 fn as_part_knows(who: Who<'_>, part: usize) -> Result<Who<'_>> {
@@ -129,12 +130,5 @@ impl<P: Deref<Target: Ranker> + Send + Sync> Rater for Blend<P> {
             let who = as_part_knows(who, part)?;
             rater(model)?.rate_items_unbounded(who, items, out)
         })
-    }
-}
-
-/// From the fewest stars to the most.
-fn keep_within_bounds(stars: &mut [f32]) {
-    for stars in stars {
-        *stars = stars.clamp(LOWEST_RATING, HIGHEST_RATING);
     }
 }

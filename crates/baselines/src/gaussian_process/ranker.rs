@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mmdlrm_data::{Batch, HIGHEST_RATING, LOWEST_RATING, Rated, RatedBags};
+use mmdlrm_data::{Batch, Rated, RatedBags};
 use mmdlrm_features::NewMovie;
 use mmdlrm_train::{Error, Ranker, RateNewcomer, Rater, Result, Share, Visitor, Who};
 use rayon::prelude::*;
@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::GaussianProcess;
 use super::points::Traits;
 use super::process::UserSide;
+use crate::bounds::keep_within_bounds;
 
 /// Movies that stand for the average one: so many tell the mean well.
 const BACKGROUND: usize = 256;
@@ -212,12 +213,5 @@ impl Rater for GaussianProcess {
         let pairs = asked.pairs(items.len(), |item| items[item]);
         self.movies.rate(asked.users, pairs, stars);
         Ok(())
-    }
-}
-
-/// From the fewest stars to the most.
-fn keep_within_bounds(stars: &mut [f32]) {
-    for stars in stars {
-        *stars = stars.clamp(LOWEST_RATING, HIGHEST_RATING);
     }
 }

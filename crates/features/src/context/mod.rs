@@ -25,6 +25,11 @@ use neighbours::{Moment, Neighbours};
 const SAMPLES: i32 = 2048;
 const RATINGS: f64 = (1 << 19) as f64;
 
+/// The last word of a context's fingerprint. It once was the share of a Gaussian process, 0.3
+/// by default; the format keeps it, so that the same context has the same fingerprint in every
+/// version.
+const FORMAT_WORD: f32 = 0.3;
+
 /// What the samples of a batch carry beside their own columns: biases, ratings
 /// that stand near, and bags of ratings.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -63,7 +68,7 @@ impl ContextConfig {
             longest,
         } = *self;
         let mut part = PartHasher::new("settings of the context");
-        part.thing(&[u32::from(timestamps), kept.to_bits()]);
+        part.thing(&[u32::from(timestamps), kept.to_bits(), FORMAT_WORD.to_bits()]);
         part.thing(&longest.map_or([0, 0], |longest| [1, longest]));
         part.count(1).finish()
     }
