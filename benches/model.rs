@@ -10,8 +10,8 @@ use std::hint::black_box;
 use batches::Shape;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mmdlrm::model::{
-    Bags, Batch, BottomConfig, Dlrm, DlrmConfig, Gradients, Loss, Predictor, Side, TableConfig,
-    top_k,
+    BottomConfig, Dlrm, DlrmConfig, Gradients, Inputs, Loss, Predictor, Side, TableConfig,
+    TableInput, top_k,
 };
 use mmdlrm::train::{Algorithm, Optimizer, OptimizerConfig};
 
@@ -91,10 +91,10 @@ fn parts(criterion: &mut Criterion) {
                 of_table.map(|&user| user % table.rows as u32).collect()
             })
             .collect();
-        let bags: Vec<Bags> = ids.iter().map(|ids| Bags::Single(ids)).collect();
-        let batch = Batch {
+        let bags: Vec<TableInput> = ids.iter().map(|ids| TableInput::Single(ids)).collect();
+        let batch = Inputs {
             dense: samples.dense(),
-            bags: &bags,
+            tables: &bags,
             modalities: &[],
         };
         let mut model = Dlrm::new(config, 1).unwrap();

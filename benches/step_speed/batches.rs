@@ -3,7 +3,7 @@
 
 use half::f16;
 use mmdlrm::model::{
-    Bags, Batch, BottomConfig, DlrmConfig, ModalityConfig, ModalityInput, Side, TableConfig,
+    BottomConfig, DlrmConfig, Inputs, ModalityConfig, ModalityInput, Side, TableConfig, TableInput,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -127,13 +127,13 @@ impl Samples {
     }
 
     /// Hands them over as a model takes them.
-    pub fn with<T>(&self, vectors: &[Vec<f16>; 2], use_batch: impl FnOnce(&Batch) -> T) -> T {
-        use_batch(&Batch {
+    pub fn with<T>(&self, vectors: &[Vec<f16>; 2], use_batch: impl FnOnce(&Inputs) -> T) -> T {
+        use_batch(&Inputs {
             dense: &self.dense,
-            bags: &[
-                Bags::Single(&self.users),
-                Bags::Single(&self.movies),
-                Bags::Lists {
+            tables: &[
+                TableInput::Single(&self.users),
+                TableInput::Single(&self.movies),
+                TableInput::Lists {
                     offsets: &self.genre_offsets,
                     ids: &self.genres,
                 },

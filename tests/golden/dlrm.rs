@@ -2,8 +2,8 @@
 //! after three steps.
 
 use mmdlrm::model::{
-    Bags, Batch, BottomConfig, Dlrm, DlrmConfig, Gradients, Interaction, Loss, Output,
-    OutputActivation, Side, TableConfig,
+    BottomConfig, Dlrm, DlrmConfig, Gradients, Inputs, Interaction, Loss, Output, OutputActivation,
+    Side, TableConfig, TableInput,
 };
 use mmdlrm::train::{Algorithm, Optimizer, OptimizerConfig};
 use safetensors::SafeTensors;
@@ -117,7 +117,7 @@ impl Case {
     }
 
     /// Calls `check` with Meta's batch and targets.
-    fn with_batch<T>(&self, check: impl FnOnce(&Batch, &[f32]) -> T) -> T {
+    fn with_batch<T>(&self, check: impl FnOnce(&Inputs, &[f32]) -> T) -> T {
         let dense = self.floats("in.dense");
         let lists: Vec<(Vec<u32>, Vec<u32>)> = (0..self.golden.embedding_sizes.len())
             .map(|table| {
@@ -128,13 +128,13 @@ impl Case {
                 (offsets, ids)
             })
             .collect();
-        let bags: Vec<Bags> = lists
+        let bags: Vec<TableInput> = lists
             .iter()
-            .map(|(offsets, ids)| Bags::Lists { offsets, ids })
+            .map(|(offsets, ids)| TableInput::Lists { offsets, ids })
             .collect();
-        let batch = Batch {
+        let batch = Inputs {
             dense: &dense,
-            bags: &bags,
+            tables: &bags,
             modalities: &[],
         };
         check(&batch, &self.floats("in.target"))

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use half::f16;
 use mmdlrm::model::{
-    Activation, Bags, Batch, BottomConfig, Combine, Compression, Dlrm, DlrmConfig, Gradients,
+    Activation, BottomConfig, Combine, Compression, Dlrm, DlrmConfig, Gradients, Inputs,
     Interaction, Loss, ModalityConfig, ModalityInput, Output, OutputActivation, Pooling, Side,
-    StepPart, TableConfig,
+    StepPart, TableConfig, TableInput,
 };
 
 const SAMPLES: usize = 300;
@@ -78,17 +78,17 @@ impl Input {
         }
     }
 
-    pub fn with<T>(&self, use_batch: impl FnOnce(&Batch) -> T) -> T {
-        use_batch(&Batch {
+    pub fn with<T>(&self, use_batch: impl FnOnce(&Inputs) -> T) -> T {
+        use_batch(&Inputs {
             dense: &self.dense,
-            bags: &[
-                Bags::Single(&self.users),
+            tables: &[
+                TableInput::Single(&self.users),
                 match &self.genre_weights {
-                    None => Bags::Lists {
+                    None => TableInput::Lists {
                         offsets: &self.genre_offsets,
                         ids: &self.genres,
                     },
-                    Some(weights) => Bags::Weighted {
+                    Some(weights) => TableInput::Weighted {
                         offsets: &self.genre_offsets,
                         ids: &self.genres,
                         weights,
@@ -403,7 +403,7 @@ fn half_precision_vectors_give_what_their_values_give() {
     input.vectors = halves.iter().map(|x| x.to_f32()).collect();
     let model = Dlrm::new(config(Interaction::default(), vec![4, WIDTH]), 3).unwrap();
     let (mut single, mut half) = (Gradients::default(), Gradients::default());
-    let loss = |batch: &Batch, gradients: &mut Gradients| {
+    let loss = |batch: &Inputs, gradients: &mut Gradients| {
         model
             .gradients(batch, &input.targets, Loss::Mse, gradients)
             .unwrap()
@@ -416,7 +416,7 @@ fn half_precision_vectors_give_what_their_values_give() {
         }];
         let modalities = &modalities;
         loss(
-            &Batch {
+            &Inputs {
                 modalities,
                 ..*batch
             },

@@ -3,8 +3,8 @@
 use mmdlrm::encoders::Device;
 use mmdlrm::features::TrainingData;
 use mmdlrm::model::{
-    Bags, Batch, Compression, DeviceDlrm, Dlrm, DlrmConfig, Error, Gradients, Interaction, Loss,
-    Output, Side, TableConfig,
+    Compression, DeviceDlrm, Dlrm, DlrmConfig, Error, Gradients, Inputs, Interaction, Loss, Output,
+    Side, TableConfig, TableInput,
 };
 use mmdlrm::train::{Session, TrainConfig, train};
 
@@ -153,9 +153,9 @@ fn gradients_of_a_large_batch_are_the_same_bits_in_waves_of_any_length() {
     let gradients = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let mut gradients = Gradients::default();
-        let batch = Batch {
+        let batch = Inputs {
             dense: &dense,
-            bags: &[Bags::Single(&ids)],
+            tables: &[TableInput::Single(&ids)],
             modalities: &[],
         };
         let loss = pool.build().unwrap().install(|| {

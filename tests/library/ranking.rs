@@ -4,7 +4,7 @@ use mmdlrm::Preset;
 use mmdlrm::data::{Modality, MovieLens, Split, generate};
 use mmdlrm::features::{ContextConfig, Dataset, TrainingData};
 use mmdlrm::metrics::ndcg_at_k;
-use mmdlrm::model::{Bags, Batch, Dlrm, DlrmConfig, Interaction, ModalityInput, Output};
+use mmdlrm::model::{Dlrm, DlrmConfig, Inputs, Interaction, ModalityInput, Output, TableInput};
 use mmdlrm::train::rank_catalogue;
 
 fn dataset() -> Dataset {
@@ -36,15 +36,15 @@ fn dataset() -> Dataset {
 fn with_input<T>(
     dataset: &Dataset,
     batch: &mmdlrm::data::Batch,
-    use_input: impl FnOnce(&Batch) -> T,
+    use_input: impl FnOnce(&Inputs) -> T,
 ) -> T {
-    let genres = Bags::Lists {
+    let genres = TableInput::Lists {
         offsets: &batch.genre_offsets,
         ids: &batch.genre_ids,
     };
     let bags = [
-        Bags::Single(&batch.users),
-        Bags::Single(&batch.movies),
+        TableInput::Single(&batch.users),
+        TableInput::Single(&batch.movies),
         genres,
     ];
     let vectors = dataset.features().modalities()[0].values();
@@ -52,9 +52,9 @@ fn with_input<T>(
         vectors: vectors.into(),
         rows: &batch.modality_rows[0],
     }];
-    use_input(&Batch {
+    use_input(&Inputs {
         dense: &batch.dense,
-        bags: &bags,
+        tables: &bags,
         modalities: &modalities,
     })
 }
@@ -138,13 +138,13 @@ fn scores_of_all_items_equal_plain_predictions() {
         by_side(Preset::DlrmClip.config(features, 8)),
     ] {
         let model = Dlrm::new(config, 1).unwrap();
-        let wide = |batch: &mmdlrm::data::Batch, use_input: &mut dyn FnMut(&Batch)| {
+        let wide = |batch: &mmdlrm::data::Batch, use_input: &mut dyn FnMut(&Inputs)| {
             with_input(&dataset, batch, |input| {
                 // A model without tables or modalities takes none.
                 let (bags, modalities) =
                     (model.config().tables.len(), model.config().modalities.len());
-                use_input(&Batch {
-                    bags: &input.bags[..bags],
+                use_input(&Inputs {
+                    tables: &input.tables[..bags],
                     modalities: &input.modalities[..modalities],
                     ..*input
                 });

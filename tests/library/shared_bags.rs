@@ -1,8 +1,8 @@
 //! Bags that samples share against the same bags written out for each sample.
 
 use mmdlrm::model::{
-    Bags, Batch, BottomConfig, Dlrm, DlrmConfig, Gradients, Loss, Pooling, SharedBags, Side,
-    TableConfig,
+    BottomConfig, Dlrm, DlrmConfig, Gradients, Inputs, Loss, Pooling, SharedBags, Side,
+    TableConfig, TableInput,
 };
 
 const ROWS: usize = 13;
@@ -73,10 +73,10 @@ impl Input {
         (offsets, ids, weights)
     }
 
-    fn batch<'a>(&'a self, bags: &'a [Bags<'a>]) -> Batch<'a> {
-        Batch {
+    fn batch<'a>(&'a self, bags: &'a [TableInput<'a>]) -> Inputs<'a> {
+        Inputs {
             dense: &self.dense,
-            bags,
+            tables: bags,
             modalities: &[],
         }
     }
@@ -125,15 +125,15 @@ fn shared_bags_equal_bags_written_out_for_each_sample() {
         (Pooling::Mean, false, None),
     ] {
         let model = Dlrm::new(config(pooling, dim), 3).unwrap();
-        let shared = [Bags::Shared(input.shared(weighted))];
+        let shared = [TableInput::Shared(input.shared(weighted))];
         let (offsets, ids, weights) = input.written_out(weighted);
         let written = [match weighted {
-            true => Bags::Weighted {
+            true => TableInput::Weighted {
                 offsets: &offsets,
                 ids: &ids,
                 weights: &weights,
             },
-            false => Bags::Lists {
+            false => TableInput::Lists {
                 offsets: &offsets,
                 ids: &ids,
             },
@@ -162,7 +162,7 @@ fn shared_bags_equal_bags_written_out_for_each_sample() {
     }
 }
 
-fn on_a_device(model: &Dlrm, batch: &Batch, targets: &[f32], expected: &Gradients) {
+fn on_a_device(model: &Dlrm, batch: &Inputs, targets: &[f32], expected: &Gradients) {
     use mmdlrm::model::DeviceDlrm;
     let device = mmdlrm::encoders::device("cpu").unwrap();
     let on_device = DeviceDlrm::new(model, &[], &device).unwrap();
@@ -180,7 +180,7 @@ fn bad_shared_bags_are_named() {
     let refusal = |change: fn(&mut Input)| {
         let mut input = Input::new(10);
         change(&mut input);
-        let bags = [Bags::Shared(input.shared(true))];
+        let bags = [TableInput::Shared(input.shared(true))];
         let error = model.predict(&input.batch(&bags), &mut Vec::new());
         error.unwrap_err().to_string()
     };

@@ -13,7 +13,7 @@ use crate::{Compression, DlrmConfig, Error, Parameters, Result, Segment, Table};
 ///
 /// ```
 /// use mmdlrm_model::{
-///     Bags, Batch, BottomConfig, Dlrm, DlrmConfig, Gradients, Loss, Side, TableConfig,
+///     TableInput, Inputs, BottomConfig, Dlrm, DlrmConfig, Gradients, Loss, Side, TableConfig,
 /// };
 ///
 /// let config = DlrmConfig {
@@ -23,9 +23,9 @@ use crate::{Compression, DlrmConfig, Error, Parameters, Result, Segment, Table};
 ///     ..DlrmConfig::default()
 /// };
 /// let model = Dlrm::new(config, 42)?;
-/// let batch = Batch {
+/// let batch = Inputs {
 ///     dense: &[0.5, 1.0, -0.5, 2.0],
-///     bags: &[Bags::Single(&[0, 2])],
+///     tables: &[TableInput::Single(&[0, 2])],
 ///     modalities: &[],
 /// };
 /// let mut predictions = Vec::new();

@@ -7,7 +7,7 @@ use crate::config::Pooling;
 use crate::grouped::Grouped;
 use crate::lookup::{Lookup, TableShape};
 use crate::shared_bags::{SharedGradients, SharedSums};
-use crate::{Bags, SharedBags, Table};
+use crate::{SharedBags, Table, TableInput};
 
 /// Rows that a thread sums without asking for help.
 const ROWS_PER_TASK: usize = 16;
@@ -36,7 +36,7 @@ impl RowGradients {
 /// A bag of a batch and how to read it.
 #[derive(Clone, Copy)]
 pub(crate) struct BagReader<'a> {
-    pub bags: &'a Bags<'a>,
+    pub bags: &'a TableInput<'a>,
     pub lookup: &'a Lookup,
     pub tables: &'a [Table],
     /// Sums over shared bags, one a table.
@@ -64,7 +64,7 @@ impl BagReader<'_> {
     #[inline]
     pub fn prefetch(&self, table: usize, shape: &TableShape, sample: usize) {
         let first = match self.bags {
-            Bags::Shared(bags) => bags.left_out(sample),
+            TableInput::Shared(bags) => bags.left_out(sample),
             _ => Some(self.bags.span(sample).start),
         };
         if let Some(&id) = first.and_then(|position| self.bags.ids().get(position)) {
@@ -77,7 +77,7 @@ impl BagReader<'_> {
     #[inline]
     pub fn pool(&self, table: usize, shape: &TableShape, sample: usize, out: &mut [f32]) {
         let (values, dim) = (&self.tables[table].values, out.len());
-        if let Bags::Shared(bags) = self.bags {
+        if let TableInput::Shared(bags) = self.bags {
             let pooling = self.lookup.pooling;
             return self.sums[table].read(bags, pooling, (shape, values), sample, out);
         }
@@ -122,13 +122,13 @@ impl RowGradients {
     }
 
     /// Finds the rows that the batch touches.
-    pub(crate) fn sort(&mut self, bags: &Bags, shape: &TableShape) {
+    pub(crate) fn sort(&mut self, bags: &TableInput, shape: &TableShape) {
         self.sample_of.clear();
-        if let Bags::Shared(bags) = bags {
+        if let TableInput::Shared(bags) = bags {
             let rows = self.shared.sort(bags, shape);
             return self.grouped.sort(rows.zip(0..));
         }
-        if !matches!(bags, Bags::Single(_)) {
+        if !matches!(bags, TableInput::Single(_)) {
             bags.write_samples(&mut self.sample_of);
         }
         let rows = bags.ids().iter().map(|&id| shape.row_of.row(id));
@@ -150,7 +150,7 @@ impl RowGradients {
         let dim = shape.dim;
         self.dim = dim;
         self.values.resize(self.grouped.rows.len() * dim, 0.0);
-        if let Bags::Shared(bags) = reader.bags {
+        if let TableInput::Shared(bags) = reader.bags {
             let of_vector = |sample: usize| &of_sample(sample)[shape.columns.clone()];
             return self.collect_shared(bags, reader.lookup.pooling, of_vector);
         }

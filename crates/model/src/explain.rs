@@ -7,7 +7,7 @@ use crate::config::{Interaction, Side};
 use crate::forward::{PIECE, Pass, PieceBuffers};
 use crate::interaction::pair;
 use crate::mlp::MlpBuffers;
-use crate::{Batch, Dlrm, Error, Predictor, Result};
+use crate::{Dlrm, Error, Inputs, Predictor, Result};
 
 /// One of the things that a prediction is made of: how two vectors meet, or what one
 /// says by itself.
@@ -90,7 +90,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     /// As [`Self::predict`]; an empty background.
     ///
     /// ```
-    /// use mmdlrm_model::{Bags, Batch, Dlrm, DlrmConfig, Predictor, Side, TableConfig};
+    /// use mmdlrm_model::{Dlrm, DlrmConfig, Inputs, Predictor, Side, TableConfig, TableInput};
     ///
     /// let config = DlrmConfig {
     ///     tables: vec![
@@ -101,8 +101,8 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     /// };
     /// let model = Dlrm::new(config, 42)?;
     /// let predictor = Predictor::new(&model, &[])?;
-    /// let bags = [Bags::Single(&[0, 0, 0]), Bags::Single(&[0, 1, 2])];
-    /// let catalogue = Batch { dense: &[0.5, 0.1, 0.3], bags: &bags, modalities: &[] };
+    /// let bags = [TableInput::Single(&[0, 0, 0]), TableInput::Single(&[0, 1, 2])];
+    /// let catalogue = Inputs { dense: &[0.5, 0.1, 0.3], tables: &bags, modalities: &[] };
     /// let found = predictor.contributions(&catalogue, &catalogue)?;
     /// let parts = model.parts();
     /// assert_eq!(found.len(), 3 * parts.len());
@@ -113,7 +113,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     /// assert!(part.is_some());
     /// # Ok::<(), mmdlrm_model::Error>(())
     /// ```
-    pub fn contributions(&self, batch: &Batch, background: &Batch) -> Result<Vec<f32>> {
+    pub fn contributions(&self, batch: &Inputs, background: &Inputs) -> Result<Vec<f32>> {
         let model = self.model();
         let width = model.layout.top_width;
         let mut mean = vec![0f32; width];
@@ -163,7 +163,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     ///
     /// # Errors
     /// As [`Self::predict`].
-    pub fn vectors(&self, batch: &Batch, side: Side) -> Result<Vec<f32>> {
+    pub fn vectors(&self, batch: &Inputs, side: Side) -> Result<Vec<f32>> {
         let model = self.model();
         let behind = model.config.bottoms.len();
         let sides = model.config.sides();
@@ -185,7 +185,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
 
     fn for_each_piece(
         &self,
-        batch: &Batch,
+        batch: &Inputs,
         mut with: impl FnMut(&Pass, Range<usize>, &mut PieceBuffers),
     ) -> Result<()> {
         let samples = self.check(batch)?;

@@ -14,7 +14,7 @@ use crate::mlp::{Layer, MlpBuffers, MlpPass, PackedLayer, PackedMlp};
 use crate::per_thread::PerThread;
 use crate::shared_bags::SharedSums;
 use crate::towers::{TowerPass, Towered};
-use crate::{Bags, Batch, Dlrm, Vectors};
+use crate::{Dlrm, Inputs, TableInput, Vectors};
 
 /// Samples that one thread takes through the model at a time: small enough
 /// that a piece's vectors and activations stay in its second-level cache, a
@@ -86,7 +86,7 @@ pub(crate) struct Prepared {
 pub(crate) struct Pass<'a> {
     pub model: &'a Dlrm,
     pub packed: &'a Packed,
-    pub batch: &'a Batch<'a>,
+    pub batch: &'a Inputs<'a>,
     /// One a modality.
     pub towered: &'a [Towered],
     /// Sums over shared bags, one a stored table.
@@ -104,7 +104,7 @@ impl Prepared {
     pub fn pass<'a>(
         &'a self,
         model: &'a Dlrm,
-        batch: &'a Batch<'a>,
+        batch: &'a Inputs<'a>,
         only: Option<Side>,
     ) -> Pass<'a> {
         Pass {
@@ -142,7 +142,7 @@ impl Rows for DenseColumns<'_> {
 impl Dlrm {
     /// Packs the weights, runs the towers and pools shared bags, for one pass
     /// over a batch.
-    pub(crate) fn prepare(&self, batch: &Batch, only: Option<Side>) -> Prepared {
+    pub(crate) fn prepare(&self, batch: &Inputs, only: Option<Side>) -> Prepared {
         let mut prepared = Prepared::default();
         let Prepared {
             packed,
@@ -159,7 +159,7 @@ impl Dlrm {
     /// Pools the shared bags.
     pub(crate) fn pool_shared(
         &self,
-        batch: &Batch,
+        batch: &Inputs,
         only: Option<Side>,
         sums: &mut Vec<SharedSums>,
     ) {
@@ -169,7 +169,7 @@ impl Dlrm {
         let tables = tables.zip(&self.parameters.tables);
         tables.for_each(|((sums, shape), table)| {
             let side = self.config.tables[shape.lookup].side;
-            if let Bags::Shared(bags) = &batch.bags[shape.lookup]
+            if let TableInput::Shared(bags) = &batch.tables[shape.lookup]
                 && only.is_none_or(|only| only == side)
             {
                 sums.pool(bags, shape, &table.values);
@@ -180,7 +180,7 @@ impl Dlrm {
     /// Finds the distinct vectors of each modality of a batch.
     pub(crate) fn find_distinct(
         &self,
-        batch: &Batch,
+        batch: &Inputs,
         only: Option<Side>,
         towered: &mut Vec<Towered>,
     ) {
@@ -198,7 +198,7 @@ impl Dlrm {
     /// Runs the towers on the distinct vectors that were found.
     pub(crate) fn run_towers(
         &self,
-        batch: &Batch,
+        batch: &Inputs,
         packed: &Packed,
         towered: &mut [Towered],
         buffers: &PerThread<MlpBuffers>,
@@ -385,7 +385,7 @@ impl Pass<'_> {
                 rows.for_each(|row| row[lookup.slot.clone()].fill(0.0));
                 continue;
             }
-            if let Bags::Given { vectors, rows } = &self.batch.bags[number] {
+            if let TableInput::Given { vectors, rows } = &self.batch.tables[number] {
                 self.fill_given(lookup, vectors, &rows[range.clone()], &mut piece.rows);
                 continue;
             }
@@ -449,7 +449,7 @@ impl Pass<'_> {
 
     pub fn reader(&self, table: usize) -> BagReader<'_> {
         BagReader {
-            bags: &self.batch.bags[table],
+            bags: &self.batch.tables[table],
             lookup: &self.model.layout.lookups[table],
             tables: &self.model.parameters.tables,
             sums: self.sums,

@@ -10,11 +10,11 @@ use crate::gradients::Scratch;
 use crate::input::{finite, same};
 use crate::mlp::Sums;
 use crate::per_thread::PerThread;
-use crate::{Bags, Batch, Dlrm, Error, Loss, Objective, Predictor, Result};
+use crate::{Dlrm, Error, Inputs, Loss, Objective, Predictor, Result, TableInput};
 
 impl<M: Borrow<Dlrm>> Predictor<M> {
     /// Writes the gradient of the mean loss over `batch` by each of the vectors that the
-    /// batch gives for the table called `table` ([`Bags::Given`]), `[vectors, dim]`, and
+    /// batch gives for the table called `table` ([`TableInput::Given`]), `[vectors, dim]`, and
     /// returns that loss. The model is taken as it predicts: nothing is dropped, no penalty
     /// is added, and its parameters stay as they are. `targets` are in the unit of the
     /// predictions, `[batch]`.
@@ -23,7 +23,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     /// As [`Self::predict`]; a table that there is not, or for which nothing is given.
     ///
     /// ```
-    /// use mmdlrm_model::{Bags, Batch, Dlrm, DlrmConfig, Loss, Predictor, Side, TableConfig};
+    /// use mmdlrm_model::{TableInput, Inputs, Dlrm, DlrmConfig, Loss, Predictor, Side, TableConfig};
     ///
     /// let config = DlrmConfig {
     ///     dim: 8,
@@ -36,8 +36,8 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     /// let (mut vector, mut gradient) = (vec![0.1; 8], Vec::new());
     /// let mut losses = Vec::new();
     /// for _ in 0..2 {
-    ///     let bags = [Bags::Given { vectors: &vector, rows: &[0, 0] }];
-    ///     let batch = Batch { dense: &[0.5, -0.5], bags: &bags, modalities: &[] };
+    ///     let bags = [TableInput::Given { vectors: &vector, rows: &[0, 0] }];
+    ///     let batch = Inputs { dense: &[0.5, -0.5], tables: &bags, modalities: &[] };
     ///     let loss = predictor.given_gradients(&batch, &[3.5, 4.0], Loss::Mse, "user", &mut gradient)?;
     ///     vector.iter_mut().zip(&gradient).for_each(|(x, g)| *x -= 0.01 * g);
     ///     losses.push(loss);
@@ -47,7 +47,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     /// ```
     pub fn given_gradients(
         &self,
-        batch: &Batch,
+        batch: &Inputs,
         targets: &[f32],
         loss: Loss,
         table: &str,
@@ -59,8 +59,8 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
         finite("targets", targets, 1)?;
         loss.check(&model.config.output, targets)?;
         let number = model.config.tables.iter().position(|it| it.name == table);
-        let given = number.and_then(|number| match batch.bags[number] {
-            Bags::Given { vectors, rows } => Some((number, vectors, rows)),
+        let given = number.and_then(|number| match batch.tables[number] {
+            TableInput::Given { vectors, rows } => Some((number, vectors, rows)),
             _ => None,
         });
         let (number, vectors, rows) = given.ok_or_else(|| Error::Config {
@@ -189,15 +189,15 @@ mod tests {
     fn of_given(model: &Dlrm, vectors: &[f32]) -> (f64, Vec<f32>) {
         let predictor = Predictor::new(model, &[]).unwrap();
         let (dense, movies, rows) = (dense(), ids(9), ids(2));
-        let mut bags = vec![Bags::Single(&movies); model.config.tables.len()];
+        let mut bags = vec![TableInput::Single(&movies); model.config.tables.len()];
         let last = bags.len() - 1;
-        bags[last] = Bags::Given {
+        bags[last] = TableInput::Given {
             vectors,
             rows: &rows,
         };
-        let batch = Batch {
+        let batch = Inputs {
             dense: &dense,
-            bags: &bags,
+            tables: &bags,
             modalities: &[],
         };
         let (name, mut gradients) = (&model.config.tables[last].name, Vec::new());
@@ -268,10 +268,10 @@ mod tests {
         let mut model = model(tables, |_| {});
         model.parameters.tables[1].values[..12].copy_from_slice(&vectors());
         let (dense, movies, rows) = (dense(), ids(9), ids(2));
-        let bags = [Bags::Single(&movies), Bags::Single(&rows)];
-        let batch = Batch {
+        let bags = [TableInput::Single(&movies), TableInput::Single(&rows)];
+        let batch = Inputs {
             dense: &dense,
-            bags: &bags,
+            tables: &bags,
             modalities: &[],
         };
         let mut gradients = Gradients::default();
@@ -288,10 +288,10 @@ mod tests {
         let model = model(vec![table("user", |_| {})], |_| {});
         let predictor = Predictor::new(&model, &[]).unwrap();
         let refused = |vectors: &[f32], rows: &[u32], name: &str| {
-            let bags = [Bags::Given { vectors, rows }];
-            let batch = Batch {
+            let bags = [TableInput::Given { vectors, rows }];
+            let batch = Inputs {
                 dense: &[0.5; 4],
-                bags: &bags,
+                tables: &bags,
                 modalities: &[],
             };
             let mut gradients = Vec::new();

@@ -28,7 +28,7 @@ use crate::mlp::{Layer, MlpBuffers, Sums};
 use crate::per_thread::PerThread;
 use crate::towers::Towered;
 use crate::waves::{add_in_order, wave};
-use crate::{Batch, Dlrm, ModalityInput, Objective, Result, StepPart};
+use crate::{Dlrm, Inputs, ModalityInput, Objective, Result, StepPart};
 
 /// Most samples of a part: some pieces, so that adding up is little work beside
 /// them.
@@ -125,7 +125,7 @@ impl Dlrm {
     /// A batch that does not fit the configuration.
     pub fn gradients(
         &self,
-        batch: &Batch,
+        batch: &Inputs,
         targets: &[f32],
         loss: impl Objective,
         gradients: &mut Gradients,
@@ -136,7 +136,7 @@ impl Dlrm {
 
     fn gradients_of(
         &self,
-        batch: &Batch,
+        batch: &Inputs,
         targets: &[f32],
         loss: &dyn Objective,
         gradients: &mut Gradients,
@@ -205,7 +205,7 @@ impl Dlrm {
     /// threads wait for costs some tens of microseconds.
     fn prepare_step(
         &self,
-        batch: &Batch,
+        batch: &Inputs,
         tables: &mut Vec<RowGradients>,
         prepared: &mut Prepared,
         tower_buffers: &PerThread<MlpBuffers>,
@@ -232,10 +232,10 @@ impl Dlrm {
     }
 
     /// Finds the rows of each stored table that the batch touches.
-    fn sort_rows(&self, batch: &Batch, tables: &mut [RowGradients]) {
+    fn sort_rows(&self, batch: &Inputs, tables: &mut [RowGradients]) {
         let shapes = self.layout.tables.par_iter();
         tables.par_iter_mut().zip(shapes).for_each(|(rows, shape)| {
-            rows.sort(&batch.bags[shape.lookup], shape);
+            rows.sort(&batch.tables[shape.lookup], shape);
         });
     }
 

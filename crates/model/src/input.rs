@@ -9,11 +9,11 @@ use crate::{DlrmConfig, Error, Result, SharedBags};
 
 /// Samples for a model: borrowed columns, nothing copied.
 #[derive(Debug, Clone, Copy)]
-pub struct Batch<'a> {
+pub struct Inputs<'a> {
     /// Dense features, `[batch, dense_features]`; all finite.
     pub dense: &'a [f32],
-    /// One list of bags a table, in the order of the configuration.
-    pub bags: &'a [Bags<'a>],
+    /// One a table, in the order of the configuration.
+    pub tables: &'a [TableInput<'a>],
     /// One a modality, in the order of the configuration.
     pub modalities: &'a [ModalityInput<'a>],
 }
@@ -21,7 +21,7 @@ pub struct Batch<'a> {
 /// The bags of one table.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub enum Bags<'a> {
+pub enum TableInput<'a> {
     /// Exactly one id a sample, `[batch]`.
     Single(&'a [u32]),
     /// Compressed sparse rows: sample `s` has `ids[offsets[s]..offsets[s + 1]]`.
@@ -126,7 +126,7 @@ impl Vectors<'_> {
     }
 }
 
-impl<'a> Bags<'a> {
+impl<'a> TableInput<'a> {
     /// Number of bags.
     pub fn len(&self) -> usize {
         match self {
@@ -224,7 +224,7 @@ impl<'a> Bags<'a> {
     }
 }
 
-impl Batch<'_> {
+impl Inputs<'_> {
     /// Checks everything that the kernels rely on and returns the number of
     /// samples.
     pub(crate) fn check(&self, config: &DlrmConfig) -> Result<usize> {
@@ -241,8 +241,8 @@ impl Batch<'_> {
         let samples = self.dense.len() / columns;
         same("dense", self.dense.len(), samples * columns)?;
         finite("dense features", self.dense, columns)?;
-        same("the list of bags", self.bags.len(), config.tables.len())?;
-        for (bags, table) in self.bags.iter().zip(&config.tables) {
+        same("the list of bags", self.tables.len(), config.tables.len())?;
+        for (bags, table) in self.tables.iter().zip(&config.tables) {
             if wanted(table.side) {
                 bags.check(table, config.dim, samples)?;
             }

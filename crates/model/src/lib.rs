@@ -1,7 +1,7 @@
 //! DLRM for several modalities, on the CPU, with explicit gradients.
 //!
 //! A [`DlrmConfig`] says what a model looks like, [`Dlrm`] is one. It takes a
-//! [`Batch`] of borrowed columns and [predicts](Dlrm::predict), computes
+//! [`Inputs`] of borrowed columns and [predicts](Dlrm::predict), computes
 //! [`Gradients`] for an optimizer of the caller's choice (the train crate has
 //! some), or [scores](Dlrm::score_items) a whole catalogue for some users. It
 //! knows no files: parameters go [to](Dlrm::to_safetensors) and
@@ -11,7 +11,7 @@
 //! what the rows it touches cost, whatever the height of the tables.
 //!
 //! ```
-//! use mmdlrm_model::{Bags, Batch, Dlrm, DlrmConfig, Gradients, Loss, Side, TableConfig};
+//! use mmdlrm_model::{TableInput, Inputs, Dlrm, DlrmConfig, Gradients, Loss, Side, TableConfig};
 //!
 //! let config = DlrmConfig {
 //!     tables: vec![
@@ -21,9 +21,9 @@
 //!     ..DlrmConfig::default()
 //! };
 //! let mut model = Dlrm::new(config, 42)?;
-//! let batch = Batch {
+//! let batch = Inputs {
 //!     dense: &[0.1, -0.3],
-//!     bags: &[Bags::Single(&[0, 1]), Bags::Single(&[2, 2])],
+//!     tables: &[TableInput::Single(&[0, 1]), TableInput::Single(&[2, 2])],
 //!     modalities: &[],
 //! };
 //!
@@ -83,7 +83,7 @@ pub use embedding_bag::RowGradients;
 pub use error::{Error, Result};
 pub use explain::Part;
 pub use gradients::Gradients;
-pub use input::{Bags, Batch, ModalityInput, Vectors};
+pub use input::{Inputs, ModalityInput, TableInput, Vectors};
 pub use loss::{Loss, Objective};
 pub use next_item::{
     ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients, NoPairFeatures,

@@ -9,14 +9,14 @@ use crate::input::same;
 use crate::per_thread::PerThread;
 use crate::shared_bags::SharedSums;
 use crate::towers::Towered;
-use crate::{Batch, Dlrm, Result, Vectors};
+use crate::{Dlrm, Inputs, Result, Vectors};
 
 /// A model whose parameters do not change meanwhile, ready to predict batch
 /// after batch: each vector of each modality has gone through its tower, once. `M` is the
 /// model, or a reference to it.
 ///
 /// ```
-/// use mmdlrm_model::{Batch, Dlrm, DlrmConfig, ModalityConfig, ModalityInput, Predictor};
+/// use mmdlrm_model::{Dlrm, DlrmConfig, Inputs, ModalityConfig, ModalityInput, Predictor};
 ///
 /// let config = DlrmConfig {
 ///     modalities: vec![ModalityConfig::new("image", 2, vec![64])],
@@ -27,7 +27,7 @@ use crate::{Batch, Dlrm, Result, Vectors};
 /// let predictor = Predictor::new(&model, &[posters.into()])?;
 ///
 /// let of_samples = ModalityInput { vectors: posters.into(), rows: &[2, ModalityInput::MISSING] };
-/// let batch = Batch { dense: &[0.5, -0.5], bags: &[], modalities: &[of_samples] };
+/// let batch = Inputs { dense: &[0.5, -0.5], tables: &[], modalities: &[of_samples] };
 /// let (mut predictions, mut expected) = (Vec::new(), Vec::new());
 /// predictor.predict(&batch, &mut predictions)?;
 /// model.predict(&batch, &mut expected)?;
@@ -94,7 +94,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     /// # Errors
     /// A batch that does not fit the configuration, or vectors of another
     /// number.
-    pub fn predict(&self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
+    pub fn predict(&self, batch: &Inputs, predictions: &mut Vec<f32>) -> Result<()> {
         let samples = self.check(batch)?;
         let mut sums = Vec::new();
         self.model().pool_shared(batch, None, &mut sums);
@@ -109,7 +109,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     }
 
     /// The number of samples of a batch that fits.
-    pub(crate) fn check(&self, batch: &Batch) -> Result<usize> {
+    pub(crate) fn check(&self, batch: &Inputs) -> Result<usize> {
         let config = &self.model().config;
         let samples = batch.check(config)?;
         for ((input, &length), modality) in batch
@@ -127,7 +127,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
         Ok(samples)
     }
 
-    pub(crate) fn pass<'r>(&'r self, batch: &'r Batch<'r>, sums: &'r [SharedSums]) -> Pass<'r> {
+    pub(crate) fn pass<'r>(&'r self, batch: &'r Inputs<'r>, sums: &'r [SharedSums]) -> Pass<'r> {
         Pass {
             model: self.model(),
             packed: &self.packed,
@@ -148,7 +148,7 @@ impl Dlrm {
     ///
     /// # Errors
     /// A batch that does not fit the configuration.
-    pub fn predict(&self, batch: &Batch, predictions: &mut Vec<f32>) -> Result<()> {
+    pub fn predict(&self, batch: &Inputs, predictions: &mut Vec<f32>) -> Result<()> {
         let samples = batch.check(&self.config)?;
         let prepared = self.prepare(batch, None);
         predictions.resize(samples, 0.0);

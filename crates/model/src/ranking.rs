@@ -25,7 +25,7 @@ use crate::config::{Activation, Interaction, Side};
 use crate::forward::{PIECE, Pass, PieceBuffers};
 use crate::interaction::pair;
 use crate::mlp::Layer;
-use crate::{Batch, Dlrm, Error, Result};
+use crate::{Dlrm, Error, Inputs, Result};
 
 /// Items that are scored for all users before the next: what is kept of them
 /// stays in the second-level cache.
@@ -87,12 +87,12 @@ struct Scorer<'a> {
 impl Dlrm {
     /// Computes once what depends on the items alone. The samples of
     /// `catalogue` are the items; inputs of other sides are not read and may be
-    /// empty, but for the columns of [`Batch::dense`].
+    /// empty, but for the columns of [`Inputs::dense`].
     ///
     /// # Errors
     /// A batch that does not fit the configuration, or inputs that describe
     /// pairs.
-    pub fn items(&self, catalogue: &Batch) -> Result<Items> {
+    pub fn items(&self, catalogue: &Inputs) -> Result<Items> {
         let SideTerms { vectors, terms } = self.side_terms(catalogue, Side::Item)?;
         let outputs = self.layout.top.layers[0].outputs;
         let count = terms.len() / outputs;
@@ -119,7 +119,7 @@ impl Dlrm {
 
     /// Scores every item for some users, `[users, items]`, in the unit of the
     /// targets. The samples of `users` are the users; inputs of other sides are
-    /// not read and may be empty, but for the columns of [`Batch::dense`]. The
+    /// not read and may be empty, but for the columns of [`Inputs::dense`]. The
     /// scores are [`Self::predict`]'s within rounding.
     ///
     /// `items` must come from the model as it is now.
@@ -129,7 +129,7 @@ impl Dlrm {
     /// pairs ([`DlrmConfig::pair_inputs`](crate::DlrmConfig::pair_inputs)).
     ///
     /// ```
-    /// use mmdlrm_model::{Bags, Batch, BottomConfig, Dlrm, DlrmConfig, Side, TableConfig, top_k};
+    /// use mmdlrm_model::{TableInput, Inputs, BottomConfig, Dlrm, DlrmConfig, Side, TableConfig, top_k};
     ///
     /// let config = DlrmConfig {
     ///     dim: 8,
@@ -141,20 +141,20 @@ impl Dlrm {
     ///     ..DlrmConfig::default()
     /// };
     /// let model = Dlrm::new(config, 42)?;
-    /// let no_bags = Bags::Single(&[]);
-    /// let movies = Bags::Single(&[0, 1, 2]);
-    /// let catalogue = Batch { dense: &[0.0; 3], bags: &[no_bags, movies], modalities: &[] };
+    /// let no_bags = TableInput::Single(&[]);
+    /// let movies = TableInput::Single(&[0, 1, 2]);
+    /// let catalogue = Inputs { dense: &[0.0; 3], tables: &[no_bags, movies], modalities: &[] };
     /// let items = model.items(&catalogue)?;
     ///
-    /// let users = Bags::Single(&[1, 0]);
-    /// let users = Batch { dense: &[0.5, -0.5], bags: &[users, no_bags], modalities: &[] };
+    /// let users = TableInput::Single(&[1, 0]);
+    /// let users = Inputs { dense: &[0.5, -0.5], tables: &[users, no_bags], modalities: &[] };
     /// let mut scores = Vec::new();
     /// model.score_items(&items, &users, &mut scores)?;
     /// let best = top_k(&scores[..3], 1, &[]);
     /// assert_eq!(scores[best[0].0 as usize], scores[..3].iter().copied().fold(f32::MIN, f32::max));
     /// # Ok::<(), mmdlrm_model::Error>(())
     /// ```
-    pub fn score_items(&self, items: &Items, users: &Batch, scores: &mut Vec<f32>) -> Result<()> {
+    pub fn score_items(&self, items: &Items, users: &Inputs, scores: &mut Vec<f32>) -> Result<()> {
         let side = self.side_terms(users, Side::User)?;
         let scorer = Scorer::new(self);
         let count = side.terms.len() / self.layout.top.layers[0].outputs;
@@ -183,7 +183,7 @@ impl Dlrm {
     }
 
     /// Vectors of a side and its terms of the first layer.
-    fn side_terms(&self, batch: &Batch, side: Side) -> Result<SideTerms> {
+    fn side_terms(&self, batch: &Inputs, side: Side) -> Result<SideTerms> {
         let inputs = self.config.pair_inputs();
         if !inputs.is_empty() {
             return Err(Error::PairInputs { inputs });

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 ///
 /// ```
 /// use mmdlrm_model::{
-///     Bags, Batch, Dlrm, DlrmConfig, Gradients, Loss, Side, StepPart, TableConfig,
+///     TableInput, Inputs, Dlrm, DlrmConfig, Gradients, Loss, Side, StepPart, TableConfig,
 /// };
 ///
 /// let config = DlrmConfig {
@@ -18,9 +18,9 @@ use crate::{Error, Result};
 /// let (movies, stars) = ([3, 1, 4, 1], [4.0, 2.5, 5.0, 1.0]);
 /// let dense = vec![0.5; 4 * model.config().dense_features()];
 /// let loss = |samples: std::ops::Range<usize>, part: Option<StepPart>| {
-///     let batch = Batch {
+///     let batch = Inputs {
 ///         dense: &dense[..samples.len() * model.config().dense_features()],
-///         bags: &[Bags::Single(&movies[samples.clone()])],
+///         tables: &[TableInput::Single(&movies[samples.clone()])],
 ///         modalities: &[],
 ///     };
 ///     let mut gradients = Gradients::default();

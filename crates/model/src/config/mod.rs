@@ -101,7 +101,7 @@ impl Default for DlrmConfig {
 }
 
 impl DlrmConfig {
-    /// Columns of [`Batch::dense`](crate::Batch::dense).
+    /// Columns of [`Inputs::dense`](crate::Inputs::dense).
     pub fn dense_features(&self) -> usize {
         self.bottoms.iter().map(|bottom| bottom.columns.len()).sum()
     }
@@ -140,7 +140,7 @@ impl DlrmConfig {
 pub struct BottomConfig {
     /// Whom the features describe; a side has at most one bottom MLP.
     pub side: Side,
-    /// Columns of [`Batch::dense`](crate::Batch::dense).
+    /// Columns of [`Inputs::dense`](crate::Inputs::dense).
     pub columns: Vec<usize>,
     /// Widths of the layers, each followed by a ReLU, without the input.
     pub layers: Vec<usize>,

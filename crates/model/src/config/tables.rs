@@ -49,7 +49,7 @@ impl TableConfig {
 #[serde(rename_all = "kebab-case")]
 pub enum Pooling {
     /// Their sum, each times its weight where the bag has
-    /// [weights](crate::Bags::Weighted).
+    /// [weights](crate::TableInput::Weighted).
     #[default]
     Sum,
     /// Their mean; bags with weights cannot have it.

@@ -9,7 +9,7 @@ use crate::layout::Tower;
 use crate::lookup::Lookup;
 use crate::mlp::{Layer, Mlp};
 use crate::shared_bags::SharedEntries;
-use crate::{Bags, Batch, Result, SharedBags};
+use crate::{Inputs, Result, SharedBags, TableInput};
 
 /// What the forward pass over a batch leaves.
 pub(super) struct Outputs {
@@ -22,7 +22,7 @@ pub(super) struct Outputs {
 impl DeviceDlrm {
     pub(super) fn forward(
         &self,
-        batch: &Batch,
+        batch: &Inputs,
         samples: usize,
         touched: &[Touched],
     ) -> Result<Outputs> {
@@ -36,7 +36,7 @@ impl DeviceDlrm {
             vectors.push(self.mlp(mlp, dense.index_select(&columns, 1)?, true)?);
         }
         let first = Tensor::cat(&vectors, 1)?;
-        for (lookup, bags) in layout.lookups.iter().zip(batch.bags) {
+        for (lookup, bags) in layout.lookups.iter().zip(batch.tables) {
             vectors.push(self.look_up(lookup, bags, samples, touched)?);
         }
         let pooled = vectors.len() - layout.lookups.len()..vectors.len();
@@ -124,11 +124,11 @@ impl DeviceDlrm {
     fn look_up(
         &self,
         lookup: &Lookup,
-        bags: &Bags,
+        bags: &TableInput,
         samples: usize,
         touched: &[Touched],
     ) -> Result<Tensor> {
-        if let Bags::Given { vectors, rows } = bags {
+        if let TableInput::Given { vectors, rows } = bags {
             let shape = (vectors.len() / lookup.slot.len(), lookup.slot.len());
             let vectors = Tensor::from_slice(vectors, shape, &self.device)?;
             return Ok(vectors.index_select(&Tensor::new(*rows, &self.device)?, 0)?);
@@ -136,7 +136,7 @@ impl DeviceDlrm {
         let weights = self.weights(lookup, bags, touched)?;
         let mut pooled = Vec::new();
         for table in lookup.tables.clone() {
-            if let Bags::Shared(bags) = bags {
+            if let TableInput::Shared(bags) = bags {
                 pooled.push(self.pool_shared(bags, lookup.pooling, &touched[table])?);
                 continue;
             }
@@ -150,7 +150,7 @@ impl DeviceDlrm {
             if let Some(weights) = &weights {
                 of_ids = of_ids.broadcast_mul(weights)?;
             }
-            if !matches!(bags, Bags::Single(_)) {
+            if !matches!(bags, TableInput::Single(_)) {
                 let samples_of = Tensor::new(bags.samples(), &self.device)?;
                 let zeros = Tensor::zeros((samples, dim), DType::F32, &self.device)?;
                 of_ids = zeros.index_add(&samples_of, &of_ids, 0)?;
@@ -220,9 +220,14 @@ impl DeviceDlrm {
 
     /// What the vector of each id is multiplied by, `[ids, 1]`, where that is
     /// not 1.
-    fn weights(&self, lookup: &Lookup, bags: &Bags, touched: &[Touched]) -> Result<Option<Tensor>> {
+    fn weights(
+        &self,
+        lookup: &Lookup,
+        bags: &TableInput,
+        touched: &[Touched],
+    ) -> Result<Option<Tensor>> {
         let ids = bags.ids().len();
-        if matches!(bags, Bags::Shared(_)) {
+        if matches!(bags, TableInput::Shared(_)) {
             return Ok(None);
         }
         let mut given = bags.weights().map(<[f32]>::to_vec);

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor, Var};
 use crate::embedding_bag::RowGradients;
 use crate::grouped::Grouped;
 use crate::input::{finite, same};
-use crate::{Batch, Dlrm, Loss, ModalityInput, Objective, Result, Vectors};
+use crate::{Dlrm, Inputs, Loss, ModalityInput, Objective, Result, Vectors};
 
 /// A [`Dlrm`] whose parameters lie on a device: a GPU, by candle.
 ///
@@ -18,11 +18,11 @@ use crate::{Batch, Dlrm, Loss, ModalityInput, Objective, Result, Vectors};
 ///
 /// ```
 /// use candle_core::Device;
-/// use mmdlrm_model::{Batch, DeviceDlrm, Dlrm, DlrmConfig, Gradients, Loss};
+/// use mmdlrm_model::{DeviceDlrm, Dlrm, DlrmConfig, Gradients, Inputs, Loss};
 ///
 /// let model = Dlrm::new(DlrmConfig::default(), 42)?;
 /// let on_device = DeviceDlrm::new(&model, &[], &Device::Cpu)?;
-/// let batch = Batch { dense: &[0.5, -0.5], bags: &[], modalities: &[] };
+/// let batch = Inputs { dense: &[0.5, -0.5], tables: &[], modalities: &[] };
 /// let found = on_device.gradients(&batch, &[1.0, 2.0], Loss::Mse)?;
 ///
 /// let mut expected = Gradients::default();
@@ -132,7 +132,12 @@ impl DeviceDlrm {
     ///
     /// # Errors
     /// A batch that does not fit the configuration; a device that fails.
-    pub fn gradients(&self, batch: &Batch, targets: &[f32], loss: Loss) -> Result<DeviceGradients> {
+    pub fn gradients(
+        &self,
+        batch: &Inputs,
+        targets: &[f32],
+        loss: Loss,
+    ) -> Result<DeviceGradients> {
         let config = &self.model.config;
         let samples = batch.check(config)?;
         same("targets", targets.len(), samples)?;
@@ -163,10 +168,10 @@ impl DeviceDlrm {
         })
     }
 
-    fn touch(&self, batch: &Batch, table: usize) -> Result<Touched> {
+    fn touch(&self, batch: &Inputs, table: usize) -> Result<Touched> {
         let shape = &self.model.layout.tables[table];
         let mut found = RowGradients::default();
-        found.sort(&batch.bags[shape.lookup], shape);
+        found.sort(&batch.tables[shape.lookup], shape);
         let rows = Tensor::new(found.rows(), &self.device)?;
         let values = self.tables[table].index_select(&rows, 0)?;
         let places = found.places();

@@ -1,6 +1,6 @@
 use mmdlrm_data::{Batch, BatchBags, Modality};
 use mmdlrm_features::Features;
-use mmdlrm_model::{Bags, DlrmConfig, ModalityInput, SharedBags, Vectors};
+use mmdlrm_model::{DlrmConfig, ModalityInput, SharedBags, TableInput, Vectors};
 
 use crate::{Error, Result};
 
@@ -117,7 +117,7 @@ impl<'a> Wiring<'a> {
     }
 
     /// Hands `use_input` the batch as the model takes it; nothing is copied.
-    pub fn with<T>(&self, batch: &Batch, use_input: impl FnOnce(&mmdlrm_model::Batch) -> T) -> T {
+    pub fn with<T>(&self, batch: &Batch, use_input: impl FnOnce(&mmdlrm_model::Inputs) -> T) -> T {
         self.with_given(Given::default(), batch, use_input)
     }
 
@@ -127,22 +127,22 @@ impl<'a> Wiring<'a> {
         &self,
         given: Given,
         batch: &Batch,
-        use_input: impl FnOnce(&mmdlrm_model::Batch) -> T,
+        use_input: impl FnOnce(&mmdlrm_model::Inputs) -> T,
     ) -> T {
         // The only user is in row 0; the only movie stands behind all others.
         let first = given.movie.map_or(Vec::new(), |_| vec![0; batch.len()]);
-        let bags: Vec<Bags> = self
+        let bags: Vec<TableInput> = self
             .tables
             .iter()
             .map(|column| match column {
                 Column::Users => single(given.user, &batch.users, &batch.users),
                 Column::Movies => single(given.movie, &batch.movies, &first),
-                Column::Genres => Bags::Lists {
+                Column::Genres => TableInput::Lists {
                     offsets: &batch.genre_offsets,
                     ids: &batch.genre_ids,
                 },
-                &Column::History { rated } => Bags::Shared(shared(&batch.histories, rated)),
-                &Column::Audience { rated } => Bags::Shared(shared(&batch.audiences, rated)),
+                &Column::History { rated } => TableInput::Shared(shared(&batch.histories, rated)),
+                &Column::Audience { rated } => TableInput::Shared(shared(&batch.audiences, rated)),
             })
             .collect();
         let modalities: Vec<ModalityInput> = self
@@ -153,19 +153,19 @@ impl<'a> Wiring<'a> {
                 rows: &batch.modality_rows[number],
             })
             .collect();
-        use_input(&mmdlrm_model::Batch {
+        use_input(&mmdlrm_model::Inputs {
             dense: &batch.dense,
-            bags: &bags,
+            tables: &bags,
             modalities: &modalities,
         })
     }
 }
 
 /// A row of each sample, `rows`, or of vectors that are given, `given_rows`.
-fn single<'a>(given: Option<&'a [f32]>, rows: &'a [u32], given_rows: &'a [u32]) -> Bags<'a> {
+fn single<'a>(given: Option<&'a [f32]>, rows: &'a [u32], given_rows: &'a [u32]) -> TableInput<'a> {
     match given {
-        None => Bags::Single(rows),
-        Some(vectors) => Bags::Given {
+        None => TableInput::Single(rows),
+        Some(vectors) => TableInput::Given {
             vectors,
             rows: given_rows,
         },

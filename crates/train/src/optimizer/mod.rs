@@ -5,7 +5,7 @@ pub(crate) mod rule;
 mod schedule;
 
 use mmdlrm_kernels::{prefetch, vectorize};
-use mmdlrm_model::{Batch, Dlrm, Gradients, Objective, RowGradients};
+use mmdlrm_model::{Dlrm, Gradients, Inputs, Objective, RowGradients};
 use rayon::prelude::*;
 
 pub use self::config::{Algorithm, OptimizerConfig};
@@ -93,7 +93,7 @@ impl<R: Rule> Optimizer<R> {
     pub fn learn(
         &mut self,
         model: &mut Dlrm,
-        (batch, targets): (&Batch, &[f32]),
+        (batch, targets): (&Inputs, &[f32]),
         loss: impl Objective,
         gradients: &mut Gradients,
         factor: f64,
