@@ -125,7 +125,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A file that was left for later and is not, or no longer, what was written.
-    #[error("cannot use {}: {source}; put a copy of it in its place, or make it anew", path.display())]
+    #[error("cannot use {}: {source}; put a copy of it in its place, or go on with the run (--resume), which writes it anew", path.display())]
     Kept {
         /// The file.
         path: PathBuf,

@@ -118,7 +118,7 @@ pub use movielens::{
 pub use split::{
     Candidates, DropReason, Dropped, RandomSplit, Split, SplitPart, StreamedSplit, UserCandidates,
 };
-pub use text::read_exact_at;
+pub use text::{read_exact_at, write_all_at};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -56,39 +56,34 @@ impl Dataset {
     /// # Errors
     /// A split of other ratings, or a rating of a movie that the table of movies lacks.
     pub fn new(movielens: &MovieLens, split: Split, modalities: Vec<Modality>) -> Result<Self> {
-        let ratings = &movielens.ratings;
-        split.check_ratings(ratings)?;
-        let users = IdMap::from_ids(ratings.user_ids().iter().copied());
-        let movies = movielens.movies.index();
-        let mut rated = Vec::with_capacity(ratings.len());
-        let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
-        let given = ratings.stars().iter().zip(ratings.timestamps());
-        for ((&user, &movie_id), (&stars, &timestamp)) in pairs.zip(given) {
-            // A row that was passed over would give all after it another number.
-            let (Some(user), Some(movie)) = (users.row(user), movies.row(movie_id)) else {
-                let rule = "the table of movies must have it";
-                return Err(Error::setting("movie of a rating", movie_id, rule));
-            };
-            rated.push(Rated {
-                user,
-                movie,
-                stars,
-                timestamp,
-            });
-        }
+        let users = IdMap::from_ids(movielens.ratings.user_ids().iter().copied());
+        let rated = numbered(movielens, &split, &users, &movielens.movies.index())?;
         let features = Features::fit(users, &movielens.movies, modalities, |take| {
             for rows in split.train().chunks(ROWS_AT_A_TIME) {
                 take(&gather(&rated, rows));
             }
             Ok(())
         })?;
-        Ok(Self {
+        Ok(Self::of(features, rated, split))
+    }
+
+    /// The same ratings with features that were made of them before: nothing is fitted.
+    ///
+    /// # Errors
+    /// A split of other ratings, or a rating of a user or movie that the features lack.
+    pub fn with_features(movielens: &MovieLens, split: Split, features: Features) -> Result<Self> {
+        let rated = numbered(movielens, &split, features.users(), features.movies())?;
+        Ok(Self::of(features, rated, split))
+    }
+
+    fn of(features: Features, rated: Vec<Rated>, split: Split) -> Self {
+        Self {
             features: Arc::new(features),
             rated: Arc::new(rated),
             split: Arc::new(split),
             user_histories: OnceLock::new(),
             movie_audiences: OnceLock::new(),
-        })
+        }
     }
 
     /// Gives batches a context: biases, the ratings that stand near, and the bags
@@ -159,6 +154,37 @@ impl Dataset {
         let rows = self.split.train().iter();
         rows.map(|&row| self.rated[row as usize])
     }
+}
+
+/// All ratings by dense rows.
+fn numbered(
+    movielens: &MovieLens,
+    split: &Split,
+    users: &IdMap,
+    movies: &IdMap,
+) -> Result<Vec<Rated>> {
+    let ratings = &movielens.ratings;
+    split.check_ratings(ratings)?;
+    let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
+    let given = ratings.stars().iter().zip(ratings.timestamps());
+    let row = |((&user_id, &movie_id), (&stars, &timestamp))| {
+        // A row that was passed over would give all after it another number.
+        let movie = movies.row(movie_id).ok_or_else(|| {
+            let rule = "the table of movies must have it";
+            Error::setting("movie of a rating", movie_id, rule)
+        })?;
+        let user = users.row(user_id).ok_or_else(|| {
+            let rule = "the features must know it";
+            Error::setting("user of a rating", user_id, rule)
+        })?;
+        Ok(Rated {
+            user,
+            movie,
+            stars,
+            timestamp,
+        })
+    };
+    pairs.zip(given).map(row).collect()
 }
 
 /// Rows that are gathered at a time, where not by the batch.

@@ -2,6 +2,7 @@
 
 use mmdlrm_data::{DataPart, PartHasher, Rated, Result};
 
+use crate::known::problem;
 use crate::known::tensors::{Columns, Source, Stored};
 
 /// Names of the dense features, in the order of the columns of
@@ -37,6 +38,9 @@ const USER_COUNT: usize = 1;
 /// The first of the time-of-rating features, which are the last.
 const TIME: usize = 5;
 const TIME_FEATURES: usize = WIDTH - TIME;
+
+/// Ratings of one user, or of one movie.
+const MOST_RATINGS: std::ops::RangeInclusive<f64> = 0.0..=(u32::MAX >> 4) as f64;
 
 const SECONDS_AN_HOUR: u32 = 3600;
 const SECONDS_A_DAY: u32 = 86_400;
@@ -236,7 +240,15 @@ impl Statistics {
             let pairs = stored.get::<f64>(name, 2 * count)?;
             let pairs = pairs.as_chunks().0.iter();
             let all = pairs.map(|&[sum, count]| Deviation { sum, count });
-            Ok::<_, Source>(all.collect())
+            let all: Vec<Deviation> = all.collect();
+            // A number is made room for of each.
+            match all
+                .iter()
+                .all(|it| it.sum.is_finite() && MOST_RATINGS.contains(&it.count))
+            {
+                true => Ok(all),
+                false => Err(problem(format!("{name} are not sums and counts"))),
+            }
         };
         let ratings = stored.get::<f64>("statistics.ratings", 2)?;
         let scale = stored.get::<f64>("statistics.scale", 2 * WIDTH)?;

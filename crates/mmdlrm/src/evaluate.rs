@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use mmdlrm_features::TrainingData;
+use mmdlrm_features::{Dataset, TrainingData};
 use mmdlrm_train::RunFolder;
 
 use crate::kinds::Kinds;
@@ -12,7 +12,7 @@ use crate::measure::measure;
 use crate::page;
 use crate::report::{Inputs, LeftOutRatings, MissingModality, Report, Seconds};
 use crate::saved::{ConfigFile, Evaluation, MadeOf, SavedConfig, SavedRun};
-use crate::sources::{dataset, split_of};
+use crate::sources::split_of;
 use crate::{Catalogue, Error, Experiment, Observer, Result, SplitConfig};
 
 impl Experiment {
@@ -58,23 +58,24 @@ impl Kinds {
             movielens,
             split: own,
             modalities,
+            posters,
             encoder,
         } = saved.made_of(observer)?;
         let SavedRun {
             config,
             movies,
-            posters,
             model,
+            known,
             ..
         } = saved;
         let wanted = match split {
             None => own.test().to_vec(),
             Some(split) => split_of(&movielens, split)?.test().to_vec(),
         };
-        let known = own.train().iter().chain(own.validation());
-        let known: HashSet<u32> = known.copied().collect();
-        let (known, test): (Vec<u32>, Vec<u32>) =
-            wanted.iter().partition(|row| known.contains(row));
+        let learned = own.train().iter().chain(own.validation());
+        let learned: HashSet<u32> = learned.copied().collect();
+        let (learned, test): (Vec<u32>, Vec<u32>) =
+            wanted.iter().partition(|row| learned.contains(row));
         if test.is_empty() {
             return Err(Error::Setting {
                 setting: "split",
@@ -84,11 +85,12 @@ impl Kinds {
         }
         let catalogue = Catalogue::new(&movies, posters);
         let left_out = LeftOutRatings {
-            by_split: known.len(),
+            by_split: learned.len(),
             ..LeftOutRatings::of(&movielens.left_out)
         };
         let own = own.with_test(test)?;
-        let data = dataset(&config.experiment, movielens, own, modalities.list)?;
+        let data = Dataset::with_features(&movielens, own, known.features().clone())?;
+        drop(movielens);
         let inputs = Inputs {
             train_ratings: data.training_rows(),
             users: data.features().users().len(),

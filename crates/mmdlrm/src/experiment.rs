@@ -19,7 +19,7 @@ use crate::made_from::{Learned, MadeFrom, Opened};
 use crate::measure::measure;
 use crate::page;
 use crate::report::{Inputs, MissingModality, Report, Seconds};
-use crate::saved::{ConfigFile, SavedConfig};
+use crate::saved::{ConfigFile, SavedConfig, posters_of};
 use crate::sources::{Release, Sources, dataset};
 use crate::{
     Best, Catalogue, Error, ExperimentConfig, Observer, Preset, Result, Silent, Stage, Task,
@@ -155,14 +155,14 @@ impl Run {
 }
 
 impl Running {
-    /// Writes what the model will need of the data, as the run's, unless that was done before
-    /// it stopped.
+    /// Writes what the model will need of the data, as the run's, unless it is there
+    /// since before the run stopped.
     fn write_known(&self, data: &dyn TrainingData, catalogue: &Catalogue) -> Result<()> {
-        if self.resumed && self.folder.has_known() {
+        let run = &self.made_from.run;
+        if self.resumed && RunFolder::known_of(self.folder.path(), run).is_ok() {
             return Ok(());
         }
         let (movies, posters) = (catalogue.table(), catalogue.posters());
-        let run = &self.made_from.run;
         Ok(self.folder.write_known(data, movies, posters, run)?)
     }
 
@@ -430,8 +430,7 @@ impl Experiment {
             posters,
             made_from,
         } = sources;
-        let posters = posters.into_iter().map(|it| (it.movie_id, it.path));
-        let catalogue = Catalogue::new(release.movies(), posters.collect());
+        let catalogue = Catalogue::new(release.movies(), posters_of(posters));
         seconds.encode = start.elapsed().as_secs_f64();
         let inputs = Inputs {
             encoder: encoder.and_then(|encoder| encoder.name()),

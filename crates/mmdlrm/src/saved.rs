@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mmdlrm_data::{MovieLens, Movies, Split};
+use mmdlrm_data::{MovieLens, Movies, Poster, Split};
 use mmdlrm_features::Known;
 use mmdlrm_train::{Posters, Ranker, RunFolder};
 use serde::de::IgnoredAny;
@@ -164,8 +164,15 @@ pub(crate) struct MadeOf {
     pub movielens: MovieLens,
     pub split: Split,
     pub modalities: Modalities,
+    pub posters: Posters,
     /// What the encoders are called.
     pub encoder: Option<String>,
+}
+
+/// Where each movie's poster lies.
+pub(crate) fn posters_of(posters: Vec<Poster>) -> Posters {
+    let posters = posters.into_iter();
+    posters.map(|it| (it.movie_id, it.path)).collect()
 }
 
 impl SavedRun {
@@ -224,6 +231,7 @@ impl SavedRun {
             movielens,
             split,
             modalities,
+            posters: posters_of(sources.posters),
             encoder: sources.encoder.and_then(|encoder| encoder.name()),
         })
     }

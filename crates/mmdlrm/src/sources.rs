@@ -112,9 +112,10 @@ impl Sources {
     }
 }
 
-/// Loads the encoders of a run once more: of posters and of plots, where they are wanted.
+/// Loads the encoders of a run once more: of posters and of plots, where they are wanted. Only
+/// an untrained one needs the plots that it was made for.
 pub(crate) fn load_again(config: &ExperimentConfig, wanted: (bool, bool)) -> Result<Encoders> {
-    load::load(config, wanted, || match locate(config)?.2 {
+    load::load(config, wanted, || match places(config).2 {
         Some(summaries) => Ok(read_summaries(&summaries, None)?),
         None => Ok(Vec::new()),
     })
@@ -295,23 +296,31 @@ pub(crate) fn split_of(movielens: &MovieLens, config: &SplitConfig) -> Result<Sp
     Ok(split?)
 }
 
-/// Paths of the MovieLens folder, the posters and the plots; the sample is written where it
-/// is not there yet. Each has a folder of its own: another run may be reading it.
-fn locate(config: &ExperimentConfig) -> Result<(PathBuf, Option<PathBuf>, Option<PathBuf>)> {
+/// Paths of the MovieLens folder, the posters and the plots, the sample's too. Each sample has
+/// a folder of its own: another run may be reading it.
+fn places(config: &ExperimentConfig) -> (PathBuf, Option<PathBuf>, Option<PathBuf>) {
     match &config.source {
         Source::Folder {
             data,
             posters,
             summaries,
-        } => Ok((data.clone(), posters.clone(), summaries.clone())),
+        } => (data.clone(), posters.clone(), summaries.clone()),
         Source::Sample(sample) => {
             let dir = beside(&config.out).join(sample.folder_name());
-            generate::write(&dir, sample, |_| {})?;
             let contents = |name| sample.contents.then(|| dir.join(name));
             let (posters, summaries) = (contents("posters.csv"), contents("summaries.csv"));
-            Ok((dir, posters, summaries))
+            (dir, posters, summaries)
         }
     }
+}
+
+/// The same; the sample is written where it is not there yet.
+fn locate(config: &ExperimentConfig) -> Result<(PathBuf, Option<PathBuf>, Option<PathBuf>)> {
+    let places = places(config);
+    if let Source::Sample(sample) = &config.source {
+        generate::write(&places.0, sample, |_| {})?;
+    }
+    Ok(places)
 }
 
 /// The folder that the run's folder is in.

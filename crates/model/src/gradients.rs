@@ -53,7 +53,7 @@ pub struct Gradients {
     pub step: u64,
     /// Seed of what dropout drops; 42 by default.
     pub seed: u64,
-    /// Which of the step's samples the batch has; all of them by default.
+    /// Which of its step's samples the next batch has, which takes it; all of them by default.
     pub part: Option<StepPart>,
     buffers: Buffers,
 }
@@ -118,7 +118,8 @@ pub(crate) struct Scratch {
 
 impl Dlrm {
     /// Computes the gradients of the mean loss over `batch`, with the penalties
-    /// that the configuration asks for, and returns that loss without them.
+    /// that the configuration asks for, and returns that loss without them; over a whole step
+    /// where the batch is a [part](Gradients::part) of one.
     /// `targets` are in the unit of the predictions, `[batch]`.
     ///
     /// # Errors
@@ -153,7 +154,7 @@ impl Dlrm {
             part,
             buffers,
         } = gradients;
-        let part = StepPart::of(*part, samples)?;
+        let part = StepPart::of(part.take(), samples)?;
         if loss.is_of_pairs() && part.first % 2 == 1 {
             return Err(part.refuse("it begins within a pair; begin it at an even sample"));
         }

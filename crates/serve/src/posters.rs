@@ -1,4 +1,5 @@
-//! Posters, by the number of their movie: no name of a file ever comes from outside.
+//! Posters, by the number of their movie: no name of a file ever comes with a request. They lie
+//! where the run's folder says.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,5 +1,7 @@
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::Rated;
 use crate::{Error, Result};
 
@@ -74,10 +76,16 @@ impl RatedBags {
             entries[next[bag]] = (id, rated.timestamp, rated.stars);
             next[bag] += 1;
         }
+        let mut rest = entries.as_mut_slice();
+        let mut unsorted = Vec::with_capacity(bags);
         for bag in 0..bags {
-            entries[offsets[bag]..offsets[bag + 1]]
-                .sort_unstable_by(|a, b| (a.1, a.0).cmp(&(b.1, b.0)).then(a.2.total_cmp(&b.2)));
+            let own;
+            (own, rest) = rest.split_at_mut(offsets[bag + 1] - offsets[bag]);
+            unsorted.push(own);
         }
+        unsorted.into_par_iter().for_each(|bag| {
+            bag.sort_unstable_by(|a, b| (a.1, a.0).cmp(&(b.1, b.0)).then(a.2.total_cmp(&b.2)));
+        });
         Self {
             ids: entries.iter().map(|entry| entry.0).collect(),
             stars: entries.iter().map(|entry| entry.2).collect(),

@@ -179,6 +179,33 @@ pub fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> std
     Ok(())
 }
 
+/// Writes to a place in a file, without a cursor that others might move.
+///
+/// # Errors
+/// What the operating system says.
+#[cfg(unix)]
+pub fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+/// Writes to a place in a file, without a cursor that others might move.
+///
+/// # Errors
+/// What the operating system says.
+#[cfg(windows)]
+pub fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_write(file, bytes, offset)? {
+            0 => return Err(std::io::ErrorKind::WriteZero.into()),
+            written => {
+                bytes = &bytes[written..];
+                offset += written as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Bytes of the header with its line end, if it names just these columns; a
 /// byte order mark may precede it and quotes may stand around the names.
 fn skip_header(file: &File, columns: &[&str]) -> Option<u64> {

@@ -14,8 +14,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-pub use blocks::read_exact_at;
 pub(crate) use blocks::{Blocks, decimal, digits, line_end};
+pub use blocks::{read_exact_at, write_all_at};
 pub(crate) use rows::{Row, TableFile, shorten};
 pub(crate) use texts::{FULL, Texts};
 

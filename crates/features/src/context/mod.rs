@@ -155,7 +155,7 @@ impl Context {
         years: &[f32],
     ) -> Result<Self, Source> {
         let rows = histories.trained_rows()?;
-        let rows = rows.into_iter().map(|rated| config.seen(rated));
+        let rows = rows.iter().map(|&rated| config.seen(rated));
         let users = RatedBags::of_users(histories.users(), rows.clone());
         let movies = RatedBags::of_movies(years.len(), rows);
         let neighbours = Neighbours::get(stored, users, movies, years.to_vec(), config.timestamps)?;

@@ -4,7 +4,7 @@ use mmdlrm_data::{DataFingerprint, IdMap, Modality, ModalityParts, Movies, Resul
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-use super::{Features, genre_bags};
+use super::{Features, check_modalities, genre_bags};
 use crate::ContextConfig;
 use crate::context::Context;
 use crate::known::tensors::{Columns, Source, Stored};
@@ -13,7 +13,7 @@ use crate::statistics::Statistics;
 use mmdlrm_data::Error;
 
 /// The one setting of the file.
-const ABOUT: &str = "mmdlrm_features";
+const ABOUT: &str = "features";
 const USERS: &str = "users";
 
 /// What the tensors do not say.
@@ -43,7 +43,7 @@ impl Features {
     /// None that anybody can cause.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         self.columns()
-            .and_then(|columns| columns.to_safetensors())
+            .and_then(Columns::into_safetensors)
             .map_err(Error::External)
     }
 
@@ -115,6 +115,12 @@ impl Features {
         let movies = catalogue.index();
         let (genre_names, genres) = genre_bags(catalogue, &movies);
         let statistics = Statistics::get(&stored, users.len(), movies.len())?;
+        if (0..)
+            .zip(statistics.user_counts())
+            .any(|(user, count)| histories.trained_of(user) != count as usize)
+        {
+            return Err(problem("the histories are not those that it was made of"));
+        }
         let modality = |about: AboutModality| {
             let [all, rows, means] = names(&about.name);
             let parts = ModalityParts {
@@ -137,6 +143,7 @@ impl Features {
             movies,
             context: None,
         };
+        check_modalities(&features.modalities, &features.movies)?;
         if let Some(config) = context {
             config.validate()?;
             let years = features.statistics.years.as_slice();

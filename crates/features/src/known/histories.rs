@@ -1,19 +1,20 @@
 //! What each user rated, in a file of which the rows of one user are read at a time.
 //!
-//! A safetensors file of four tensors: `movies` (`U32`, dense rows), `timestamps` (`U32`) and
-//! `stars` (`F32`), `[ratings]`, and `offsets` (`U64`), `[3·users + 1]`: the ratings of user `u`
+//! A safetensors file of five tensors: `movies` (`U32`, dense rows), `timestamps` (`U32`) and
+//! `stars` (`F32`), `[ratings]`; `offsets` (`U64`), `[3·users + 1]`: the ratings of user `u`
 //! in part `p` (0 training, 1 validation, 2 held out) are those from `offsets[3u + p]` to
-//! `offsets[3u + p + 1]`, the oldest first.
+//! `offsets[3u + p + 1]`, the oldest first; and `hashes` (`U64`), `[users]`, XXH3 of what each
+//! user rated, which is compared whenever it is read.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
-use std::ops::Range;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use mmdlrm_data::{Error, Rated, RatedBags, Result, read_exact_at};
+use mmdlrm_data::{Error, Rated, RatedBags, Result, read_exact_at, write_all_at};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::problem;
 use super::tensors::{Number, Source};
@@ -28,6 +29,9 @@ const COLUMNS: [(&str, Dtype); 3] = [
     ("stars", Dtype::F32),
 ];
 const OFFSETS: &str = "offsets";
+const HASHES: &str = "hashes";
+/// Bytes of a column that are written at a time.
+const AT_A_TIME: usize = 1 << 20;
 const RUN_KEY: &str = "mmdlrm_run";
 /// The header's length stands before it, in so many bytes.
 const LENGTH_BYTES: usize = 8;
@@ -36,7 +40,7 @@ const LONGEST_HEADER: u64 = 1 << 16;
 
 /// What each user rated, in each part of a split.
 ///
-/// Of a file, the bounds of each user's ratings are in memory, 24 bytes a user, and the
+/// Of a file, the bounds of each user's ratings are in memory, 32 bytes a user, and the
 /// ratings are read when somebody asks for them: any number of threads may.
 pub struct Histories {
     ratings: Ratings,
@@ -51,6 +55,8 @@ enum Ratings {
         path: PathBuf,
         /// Where each of the columns begins.
         columns: [u64; COLUMNS.len()],
+        /// Of what each user rated.
+        hashes: Vec<u64>,
         /// How many there are; a rating of another is none.
         movies: usize,
     },
@@ -117,26 +123,48 @@ impl Histories {
         })
     }
 
-    /// Writes all of `data`'s into a file beside `path`, which is renamed then; it says that
-    /// they are those of `run`. Memory is that of the users.
+    /// Writes all of `data`'s into an empty file, as those of `run`. Memory is that of the
+    /// users.
     ///
     /// # Errors
-    /// As [`TrainingData::users`]; a file that cannot be written.
-    pub fn write(data: &dyn TrainingData, run: &str, path: &Path) -> Result<()> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let beside = path.with_file_name(format!(".{name}.partial"));
-        let written = write_to(data, run, &beside);
-        let renamed = written.and_then(|()| {
-            std::fs::rename(&beside, path).map_err(|source| Error::Write {
-                path: path.to_owned(),
-                source,
-            })
-        });
-        if renamed.is_err() {
-            // What is there of it is in the way of the next.
-            let _ = std::fs::remove_file(&beside);
+    /// As [`TrainingData::users`]; users that do not come in the order of their rows; a file
+    /// that cannot be written, which `path` names.
+    pub fn write(data: &dyn TrainingData, run: &str, file: &File, path: &Path) -> Result<()> {
+        let write_error = |source| Error::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let users = data.features().users().len();
+        let ratings = data.training_rows() + data.validation_rows() + data.test_rows();
+        let (header, starts) = header(run, users, ratings).map_err(Error::External)?;
+        write_all_at(file, &header, 0).map_err(write_error)?;
+        let column = |number: usize| Column::new(file, starts[number]);
+        let [mut movies, mut timestamps, mut stars] = [column(0), column(1), column(2)];
+        let mut hashes = vec![hash(&[0; PARTS + 1], &[], &[], &[]); users];
+        let offsets = go_through(data, |rows| {
+            let parts = parts(&rows);
+            let mut bounds = [0; PARTS + 1];
+            let mut of_user: [Vec<u8>; 3] = Default::default();
+            for (number, part) in parts.iter().enumerate() {
+                bounds[number + 1] = bounds[number] + part.len();
+                put(&mut of_user[0], part.ids);
+                put(&mut of_user[1], part.timestamps);
+                put(&mut of_user[2], part.stars);
+            }
+            let [ids, times, given] = &of_user;
+            hashes[rows.user as usize] = hash(&bounds, ids, times, given);
+            movies.write(ids).map_err(write_error)?;
+            timestamps.write(times).map_err(write_error)?;
+            stars.write(given).map_err(write_error)
+        })?;
+        for column in [movies, timestamps, stars] {
+            column.finish().map_err(write_error)?;
         }
-        renamed
+        let offsets: Vec<u64> = offsets.iter().map(|&offset| offset as u64).collect();
+        let mut bytes = Vec::new();
+        put(&mut bytes, &offsets);
+        put(&mut bytes, &hashes);
+        write_all_at(file, &bytes, header.len() as u64).map_err(write_error)
     }
 
     /// Those that were written for `run`, about a catalogue of so many movies.
@@ -144,19 +172,24 @@ impl Histories {
     /// # Errors
     /// A file that cannot be read, that is another one, or of another run.
     pub fn open(path: &Path, run: &str, movies: usize) -> Result<Self> {
-        let file = File::open(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let (columns, offsets) = read_header(&file, run).map_err(Error::kept(path))?;
+        // What is no file may never end.
+        let open = || -> Result<_, Source> {
+            match std::fs::metadata(path)?.is_file() {
+                true => Ok(File::open(path)?),
+                false => Err(problem("it is no file")),
+            }
+        };
+        let file = open().map_err(Error::kept(path))?;
+        let head = read_head(&file, run).map_err(|error| cut_short(error, path))?;
         Ok(Self {
             ratings: Ratings::File {
                 file,
                 path: path.to_owned(),
-                columns,
+                columns: head.columns,
+                hashes: head.hashes,
                 movies,
             },
-            offsets,
+            offsets: head.offsets,
         })
     }
 
@@ -170,6 +203,12 @@ impl Histories {
         self.offsets.last().copied().unwrap_or(0)
     }
 
+    /// How many ratings of a user are in the training set.
+    pub(crate) fn trained_of(&self, user: usize) -> usize {
+        let first = user * PARTS;
+        self.offsets[first + 1] - self.offsets[first]
+    }
+
     /// What the user of a dense row rated; nothing where there is no such row.
     ///
     /// # Errors
@@ -180,7 +219,7 @@ impl Histories {
             let parts = RatedBags::from_columns(vec![0; PARTS + 1], vec![], vec![], vec![])?;
             return Ok(UserRatings { user, parts });
         };
-        let parts = self.read(offsets)?;
+        let parts = self.read(user as usize, offsets)?;
         Ok(UserRatings { user, parts })
     }
 
@@ -190,12 +229,12 @@ impl Histories {
     /// As [`Self::user`].
     pub fn trained(&self) -> Result<RatedBags> {
         let rows = self.trained_rows()?;
-        Ok(RatedBags::of_users(self.users(), rows.into_iter()))
+        Ok(RatedBags::of_users(self.users(), rows.iter().copied()))
     }
 
     /// The ratings of the training set, by user.
     pub(crate) fn trained_rows(&self) -> Result<Vec<Rated>> {
-        let all = self.read(&self.offsets)?;
+        let all = self.read(0, &self.offsets)?;
         let users = 0..self.users() as u32;
         let rows = users.flat_map(|user| {
             let bag = all.row(user * PARTS as u32);
@@ -210,40 +249,40 @@ impl Histories {
         Ok(rows.collect())
     }
 
-    /// Bags from each of some offsets to the next.
-    fn read(&self, offsets: &[usize]) -> Result<RatedBags> {
+    /// Bags from each of some offsets to the next, those of the users from `first` on.
+    fn read(&self, first: usize, offsets: &[usize]) -> Result<RatedBags> {
         let start = offsets.first().copied().unwrap_or(0);
         let end = offsets.last().copied().unwrap_or(0);
-        let own = offsets.iter().map(|offset| offset - start).collect();
+        let own: Vec<usize> = offsets.iter().map(|offset| offset - start).collect();
         match &self.ratings {
             Ratings::Memory(bags) => {
                 let all = bags.columns(start..end);
-                RatedBags::from_columns(
-                    own,
-                    all.ids.to_vec(),
-                    all.stars.to_vec(),
-                    all.timestamps.to_vec(),
-                )
+                let (ids, stars) = (all.ids.to_vec(), all.stars.to_vec());
+                RatedBags::from_columns(own, ids, stars, all.timestamps.to_vec())
             }
             Ratings::File {
                 file,
                 path,
-                columns: [ids, timestamps, stars],
+                columns,
+                hashes,
                 movies,
             } => {
-                let read = || {
-                    let ids: Vec<u32> = column(file, *ids, start..end)?;
-                    let stars: Vec<f32> = column(file, *stars, start..end)?;
+                let read = || -> Result<_, Source> {
+                    let column = |number: usize| {
+                        let mut bytes = vec![0; 4 * (end - start)];
+                        read_exact_at(file, &mut bytes, columns[number] + 4 * start as u64)?;
+                        Ok::<_, std::io::Error>(bytes)
+                    };
+                    let (ids, times, stars) = (column(0)?, column(1)?, column(2)?);
+                    check_hashes(&hashes[first..], &own, [&ids, &times, &stars])?;
+                    let ids = u32::read(&ids);
                     if ids.iter().any(|&id| id as usize >= *movies) {
                         return Err(problem("it has a rating of a movie that there is not"));
                     }
-                    if !stars.iter().all(|stars| stars.is_finite()) {
-                        return Err(problem("it has a rating that is no number"));
-                    }
-                    let timestamps = column(file, *timestamps, start..end)?;
-                    Ok(RatedBags::from_columns(own, ids, stars, timestamps)?)
+                    let (times, stars) = (u32::read(&times), f32::read(&stars));
+                    Ok(RatedBags::from_columns(own, ids, stars, times)?)
                 };
-                read().map_err(Error::kept::<Source>(path))
+                read().map_err(|error| cut_short(error, path))
             }
         }
     }
@@ -273,6 +312,11 @@ fn go_through(
     let mut end = 0;
     offsets.push(end);
     data.for_each_user(|rows| {
+        let user = rows.user as usize;
+        if user >= users || PARTS * user + 1 < offsets.len() {
+            let rule = "they come in the order of their rows, each once";
+            return Err(Error::setting("user of the training data", user, rule));
+        }
         // Those who were passed over have rated nothing.
         offsets.resize(PARTS * rows.user as usize + 1, end);
         for part in parts(&rows) {
@@ -287,56 +331,89 @@ fn go_through(
     Ok(offsets)
 }
 
-fn write_to(data: &dyn TrainingData, run: &str, path: &Path) -> Result<()> {
-    let write_error = |source| Error::Write {
-        path: path.to_owned(),
-        source,
-    };
-    let ratings = data.training_rows() + data.validation_rows() + data.test_rows();
-    let offsets = PARTS * data.features().users().len() + 1;
-    let header = header(run, ratings, offsets).map_err(Error::External)?;
-    let mut file = File::create(path).map_err(write_error)?;
-    file.write_all(&header).map_err(write_error)?;
-    let start = header.len() as u64;
-    let of_column = |number: usize| {
-        let mut file = File::options().write(true).open(path)?;
-        file.seek(SeekFrom::Start(
-            start + size_of::<u64>() as u64 * offsets as u64 + 4 * (number * ratings) as u64,
-        ))?;
-        Ok(BufWriter::new(file))
-    };
-    let columns = [of_column(0), of_column(1), of_column(2)];
-    let [movies, timestamps, stars] = columns;
-    let (mut movies, mut timestamps, mut stars) = (
-        movies.map_err(write_error)?,
-        timestamps.map_err(write_error)?,
-        stars.map_err(write_error)?,
-    );
-    let offsets = go_through(data, |rows| {
-        for part in parts(&rows) {
-            write_numbers(&mut movies, part.ids).map_err(write_error)?;
-            write_numbers(&mut timestamps, part.timestamps).map_err(write_error)?;
-            write_numbers(&mut stars, part.stars).map_err(write_error)?;
+/// Numbers of a column on their way to their place, some at a time.
+struct Column<'a> {
+    file: &'a File,
+    place: u64,
+    waiting: Vec<u8>,
+}
+
+impl<'a> Column<'a> {
+    fn new(file: &'a File, place: u64) -> Self {
+        Self {
+            file,
+            place,
+            waiting: Vec::new(),
         }
-        Ok(())
-    })?;
-    let offsets: Vec<u64> = offsets.iter().map(|&offset| offset as u64).collect();
-    write_numbers(&mut file, &offsets).map_err(write_error)?;
-    for column in [movies, timestamps, stars] {
-        let file = column.into_inner().map_err(|error| error.into_error());
-        file.and_then(|file| file.sync_all()).map_err(write_error)?;
     }
-    file.sync_all().map_err(write_error)
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.waiting.extend_from_slice(bytes);
+        match self.waiting.len() < AT_A_TIME {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        write_all_at(self.file, &self.waiting, self.place)?;
+        self.place += self.waiting.len() as u64;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> std::io::Result<()> {
+        self.flush()
+    }
 }
 
-fn write_numbers<T: Number>(out: &mut impl Write, numbers: &[T]) -> std::io::Result<()> {
-    let mut bytes = Vec::with_capacity(size_of_val(numbers));
-    numbers.iter().for_each(|number| number.write(&mut bytes));
-    out.write_all(&bytes)
+fn put<T: Number>(out: &mut Vec<u8>, numbers: &[T]) {
+    numbers.iter().for_each(|number| number.write(out));
 }
 
-/// What stands before the tensors, the length included.
-fn header(run: &str, ratings: usize, offsets: usize) -> Result<Vec<u8>, Source> {
+/// Of what one user rated: the bounds of the parts, and each of the columns.
+fn hash(bounds: &[usize], ids: &[u8], timestamps: &[u8], stars: &[u8]) -> u64 {
+    let mut hasher = Xxh3::new();
+    for bound in bounds {
+        hasher.update(&(*bound as u64).to_le_bytes());
+    }
+    [ids, timestamps, stars]
+        .iter()
+        .for_each(|bytes| hasher.update(bytes));
+    hasher.digest()
+}
+
+/// Refuses what some users rated where it does not have the hash that it was written with.
+fn check_hashes(hashes: &[u64], offsets: &[usize], columns: [&[u8]; 3]) -> Result<(), Source> {
+    for (user, expected) in hashes.iter().take(offsets.len() / PARTS).enumerate() {
+        let offsets = &offsets[user * PARTS..][..PARTS + 1];
+        let bounds: [usize; PARTS + 1] = std::array::from_fn(|part| offsets[part] - offsets[0]);
+        let of_user = 4 * offsets[0]..4 * offsets[PARTS];
+        let [ids, timestamps, stars] = columns.map(|bytes| &bytes[of_user.clone()]);
+        if hash(&bounds, ids, timestamps, stars) != *expected {
+            return Err(problem(
+                "it does not have the hash that it was written with",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A file that ends where something should stand is cut short.
+fn cut_short(error: Source, path: &Path) -> Error {
+    let ended = error.downcast_ref::<std::io::Error>();
+    match ended.is_some_and(|error| error.kind() == ErrorKind::UnexpectedEof) {
+        true => Error::kept(path)("it is cut short"),
+        false => Error::kept(path)(error),
+    }
+}
+
+/// What stands before the tensors, the length included, and where each of the columns begins.
+fn header(
+    run: &str,
+    users: usize,
+    ratings: usize,
+) -> Result<(Vec<u8>, [u64; COLUMNS.len()]), Source> {
     let mut end = 0;
     let mut tensor = |name: &str, dtype: Dtype, length: usize| {
         let start = end;
@@ -348,17 +425,30 @@ fn header(run: &str, ratings: usize, offsets: usize) -> Result<Vec<u8>, Source> 
         };
         (name.to_owned(), info)
     };
-    let mut tensors = vec![tensor(OFFSETS, Dtype::U64, offsets)];
+    let mut tensors = vec![
+        tensor(OFFSETS, Dtype::U64, PARTS * users + 1),
+        tensor(HASHES, Dtype::U64, users),
+    ];
     tensors.extend(COLUMNS.map(|(name, dtype)| tensor(name, dtype, ratings)));
+    let starts: [usize; COLUMNS.len()] = std::array::from_fn(|it| tensors[2 + it].1.data_offsets.0);
     let about = HashMap::from([(RUN_KEY.to_owned(), run.to_owned())]);
     let mut json = serde_json::to_vec(&Metadata::new(Some(about), tensors)?)?;
     json.resize(json.len().next_multiple_of(LENGTH_BYTES), b' ');
     let length = (json.len() as u64).to_le_bytes();
-    Ok([length.as_slice(), &json].concat())
+    let header = [length.as_slice(), &json].concat();
+    let starts = starts.map(|start| (header.len() + start) as u64);
+    Ok((header, starts))
 }
 
-/// Where each of the columns begins, and the offsets.
-fn read_header(file: &File, run: &str) -> Result<([u64; COLUMNS.len()], Vec<usize>), Source> {
+/// What stands before the ratings.
+struct Head {
+    /// Where each of the columns begins.
+    columns: [u64; COLUMNS.len()],
+    offsets: Vec<usize>,
+    hashes: Vec<u64>,
+}
+
+fn read_head(file: &File, run: &str) -> Result<Head, Source> {
     let mut length = [0; LENGTH_BYTES];
     read_exact_at(file, &mut length, 0)?;
     let length = u64::from_le_bytes(length);
@@ -376,47 +466,37 @@ fn read_header(file: &File, run: &str) -> Result<([u64; COLUMNS.len()], Vec<usiz
     {
         return Err(problem("it was written for another run"));
     }
-    let start = LENGTH_BYTES as u64 + length;
-    let find = |name: &str, dtype: Dtype| {
-        let info = metadata.info(name).filter(|info| info.dtype == dtype);
-        let info = info.ok_or_else(|| problem(format!("it has no {name} of {dtype:?}")))?;
-        let length = info.shape.iter().product::<usize>();
-        Ok::<_, Source>((start + info.data_offsets.0 as u64, length))
+    let lengths = |name: &str| {
+        let info = metadata.info(name);
+        let info = info.ok_or_else(|| problem(format!("it has no {name}")))?;
+        Ok::<_, Source>(info.shape.iter().product::<usize>())
     };
-    let ratings = find(COLUMNS[0].0, COLUMNS[0].1)?.1;
-    let mut columns = [0; COLUMNS.len()];
-    let mut end = 0;
-    for (place, (name, dtype)) in columns.iter_mut().zip(COLUMNS) {
-        let (begin, length) = find(name, dtype)?;
-        if length != ratings {
-            return Err(problem(format!(
-                "it has {length} {name} of {ratings} ratings"
-            )));
-        }
-        *place = begin;
-        end = end.max(begin + 4 * length as u64);
+    // Nothing else is written, and so nothing else is read.
+    let (users, ratings) = (lengths(HASHES)?, lengths(COLUMNS[0].0)?);
+    let size = |bytes: usize, count: usize| (bytes as u64).checked_mul(count as u64);
+    let expected = size(8 * (PARTS + 1), users).zip(size(12, ratings));
+    let expected = expected.and_then(|(a, b)| a.checked_add(b)?.checked_add(16 + length));
+    let found = file.metadata()?.len();
+    if expected != Some(found) {
+        return Err(problem(format!(
+            "it has {found} bytes, which are not those of {ratings} ratings of {users} users"
+        )));
     }
-    let (begin, length) = find(OFFSETS, Dtype::U64)?;
-    end = end.max(begin + 8 * length as u64);
-    if file.metadata()?.len() < end {
-        return Err(problem("it is cut short"));
+    let (written, columns) = header(run, users, ratings)?;
+    if written[LENGTH_BYTES..] != json {
+        return Err(problem("it does not begin as it should"));
     }
-    let offsets: Vec<u64> = column(file, begin, 0..length)?;
+    let mut bytes = vec![0; 8 * ((PARTS + 1) * users + 1)];
+    read_exact_at(file, &mut bytes, written.len() as u64)?;
+    let mut offsets = u64::read(&bytes);
+    let hashes = offsets.split_off(PARTS * users + 1);
     let bounds = (offsets.first().copied(), offsets.last().copied());
-    let is_sound = length % PARTS == 1 && offsets.is_sorted();
-    if !is_sound || bounds != (Some(0), Some(ratings as u64)) {
+    if !offsets.is_sorted() || bounds != (Some(0), Some(ratings as u64)) {
         return Err(problem("its offsets do not go through its ratings"));
     }
-    Ok((columns, offsets.into_iter().map(|it| it as usize).collect()))
-}
-
-/// Some numbers of a column that begins at `start`.
-fn column<T: Number>(file: &File, start: u64, rows: Range<usize>) -> std::io::Result<Vec<T>> {
-    let mut bytes = vec![0; size_of::<T>() * rows.len()];
-    read_exact_at(
-        file,
-        &mut bytes,
-        start + (size_of::<T>() * rows.start) as u64,
-    )?;
-    Ok(T::read(&bytes))
+    Ok(Head {
+        columns,
+        offsets: offsets.into_iter().map(|it| it as usize).collect(),
+        hashes,
+    })
 }

@@ -29,7 +29,7 @@ use mmdlrm_data::Result;
 ///
 /// // In files, which need neither the ratings nor what encoded anything.
 /// let path = folder.join("histories.safetensors");
-/// Histories::write(&dataset, "a run", &path)?;
+/// Histories::write(&dataset, "a run", &std::fs::File::create(&path)?, &path)?;
 /// let histories = Histories::open(&path, "a run", movielens.movies.len())?;
 /// let file = dataset.features().to_safetensors()?;
 /// let features = Features::from_safetensors(&file, &movielens.movies, &histories)?;

@@ -1,13 +1,18 @@
 //! Named numbers of several types in a safetensors file, and its metadata.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::problem;
+
+/// Of the metadata.
+const KEY: &str = "mmdlrm_features";
 
 /// What is wrong with a file.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -44,7 +49,7 @@ number!(f16, F16; f32, F32; f64, F64; u32, U32; u64, U64);
 /// Tensors on their way into a file.
 #[derive(Default)]
 pub(crate) struct Columns {
-    metadata: HashMap<String, String>,
+    settings: Settings,
     tensors: Vec<(String, Dtype, usize, Vec<u8>)>,
 }
 
@@ -59,41 +64,84 @@ impl Columns {
 
     /// Adds a setting.
     pub fn set(&mut self, name: &str, value: &impl Serialize) -> Result<(), Source> {
-        let json = serde_json::to_string(value)?;
-        self.metadata.insert(name.to_owned(), json);
+        let value = serde_json::to_value(value)?;
+        self.settings.insert(name.to_owned(), value);
         Ok(())
     }
 
-    /// The file.
-    pub fn to_safetensors(&self) -> Result<Vec<u8>, Source> {
+    /// The file. Its metadata have a hash of all else.
+    pub fn into_safetensors(self) -> Result<Vec<u8>, Source> {
+        let tensors = self.tensors.iter();
+        let tensors = tensors.map(|(name, .., bytes)| (name.as_str(), bytes.as_slice()));
+        let head = Head {
+            xxh3: hash(&self.settings, tensors)?,
+            settings: self.settings,
+        };
+        let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&head)?)]);
         let views = self.tensors.iter().map(|(name, dtype, length, bytes)| {
             Ok((name, TensorView::new(*dtype, vec![*length], bytes)?))
         });
         let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
-        Ok(safetensors::serialize(views, Some(self.metadata.clone()))?)
+        Ok(safetensors::serialize(views, Some(metadata))?)
     }
+}
+
+/// By name.
+type Settings = BTreeMap<String, Value>;
+
+/// What stands in the file's metadata.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    /// Of the settings and the tensors.
+    xxh3: String,
+    settings: Settings,
+}
+
+/// Of the settings and of all tensors, in the order of their names.
+fn hash<'a>(
+    settings: &Settings,
+    tensors: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> Result<String, Source> {
+    let mut hasher = Xxh3::new();
+    let mut add = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    add(&serde_json::to_vec(settings)?);
+    for (name, bytes) in tensors.collect::<BTreeMap<_, _>>() {
+        add(name.as_bytes());
+        add(bytes);
+    }
+    Ok(format!("{:032x}", hasher.digest128()))
 }
 
 /// Tensors of a file.
 pub(crate) struct Stored<'a> {
-    metadata: HashMap<String, String>,
+    settings: Settings,
     tensors: SafeTensors<'a>,
 }
 
 impl<'a> Stored<'a> {
     pub fn new(file: &'a [u8]) -> Result<Self, Source> {
         let (_, metadata) = SafeTensors::read_metadata(file)?;
-        Ok(Self {
-            metadata: metadata.metadata().clone().unwrap_or_default(),
-            tensors: SafeTensors::deserialize(file)?,
-        })
+        let head = metadata.metadata().as_ref().and_then(|all| all.get(KEY));
+        let head = head.ok_or_else(|| problem(format!("its metadata have no {KEY}")))?;
+        let Head { xxh3, settings } = serde_json::from_str(head)?;
+        let tensors = SafeTensors::deserialize(file)?;
+        let all = tensors.iter().map(|(name, tensor)| (name, tensor.data()));
+        match hash(&settings, all)? == xxh3 {
+            true => Ok(Self { settings, tensors }),
+            false => Err(problem(
+                "it does not have the hash that it was written with",
+            )),
+        }
     }
 
     /// A setting.
     pub fn setting<T: DeserializeOwned>(&self, name: &str) -> Result<T, Source> {
-        let json = self.metadata.get(name);
-        let json = json.ok_or_else(|| problem(format!("its metadata have no {name}")))?;
-        Ok(serde_json::from_str(json)?)
+        let value = self.settings.get(name);
+        let value = value.ok_or_else(|| problem(format!("it has no setting {name}")))?;
+        Ok(serde_json::from_value(value.clone())?)
     }
 
     /// The numbers called `name`, however many they are.

@@ -31,7 +31,7 @@ const WAVE: usize = 8;
 pub struct NextItemGradients {
     /// One number a parameter.
     pub values: Vec<f32>,
-    /// Which of the step's examples are given; all of them by default.
+    /// Which of their step's examples the next are, which take it; all of them by default.
     pub part: Option<StepPart>,
 }
 
@@ -52,7 +52,7 @@ impl NextItem {
         gradients: &mut NextItemGradients,
     ) -> Result<f64> {
         input::check(&self.config, inputs, examples)?;
-        let part = StepPart::of(gradients.part, examples.len())?;
+        let part = StepPart::of(gradients.part.take(), examples.len())?;
         let step = Step::new(self, inputs, pairs, step, part);
         let values = &mut gradients.values;
         values.clear();

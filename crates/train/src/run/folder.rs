@@ -250,16 +250,13 @@ impl RunFolder {
     /// # Errors
     /// Bytes of no safetensors file, or a folder that can no longer be written.
     pub fn write_model(&self, safetensors: &[u8], run: &str) -> Result<()> {
-        self.write_tensors(MODEL, safetensors, run)
-    }
-
-    /// Writes a safetensors file, given its bytes, as that of `run`.
-    pub(super) fn write_tensors(&self, name: &str, safetensors: &[u8], run: &str) -> Result<()> {
-        let Some((head, tensors)) = model_file::named(safetensors, run) else {
-            let source = std::io::Error::other("what is to be written is no safetensors file");
-            return Err(write_error(&self.path.join(name))(source));
-        };
-        self.write_all(name, &[&head, tensors])
+        match model_file::named(safetensors, run) {
+            Some((head, tensors)) => self.write_all(MODEL, &[&head, tensors]),
+            None => {
+                let source = std::io::Error::other("the model is no safetensors file");
+                Err(write_error(&self.path.join(MODEL))(source))
+            }
+        }
     }
 
     /// Writes `predictions.parquet`: `userId` and `movieId` (`Int64`), `rating`
@@ -313,11 +310,11 @@ impl RunFolder {
         })
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         self.write_all(name, &[bytes])
     }
 
-    fn write_all(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
+    pub(super) fn write_all(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
         let path = self.path.join(name);
         write_whole(&path, |mut file| {
             let mut parts = parts.iter();
@@ -391,7 +388,7 @@ fn check_kind(path: &Path) -> Result<()> {
     }
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| Error::Read {
         path: path.to_owned(),
         source,

@@ -2,7 +2,6 @@
 //! ratings, nor posters and plots, nor what encoded them.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,15 +9,17 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{Field, Schema};
 use arrow_select::concat::concat_batches;
+use bytes::Bytes;
 use mmdlrm_data::{Error as DataError, Movies};
 use mmdlrm_features::{Features, Histories, Known, TrainingData};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::KeyValue;
+use xxhash_rust::xxh3::xxh3_128;
 
+use super::RunFolder;
 use super::files::write_whole;
-use super::folder::read;
-use super::{RunFolder, model_file};
+use super::model_file::{self, RUN_KEY};
 use crate::{Error, Result};
 
 pub(super) const MOVIES: &str = "movies.parquet";
@@ -26,7 +27,8 @@ pub(super) const FEATURES: &str = "features.safetensors";
 pub(super) const HISTORIES: &str = "histories.safetensors";
 /// Column of the movies' table that the release does not have.
 const POSTER: &str = "poster";
-const RUN_KEY: &str = "mmdlrm_run";
+/// Under which the features keep a hash of the movies' file.
+const MOVIES_KEY: &str = "mmdlrm_movies";
 
 /// Where the poster of a movie lies, by its raw id.
 pub type Posters = HashMap<u32, PathBuf>;
@@ -38,7 +40,8 @@ impl RunFolder {
     /// rating).
     ///
     /// # Errors
-    /// As [`TrainingData::users`]; a folder that can no longer be written.
+    /// As [`TrainingData::users`]; a poster's path that is no UTF-8; a folder that can no longer
+    /// be written.
     pub fn write_known(
         &self,
         data: &dyn TrainingData,
@@ -46,16 +49,23 @@ impl RunFolder {
         posters: &Posters,
         run: &str,
     ) -> Result<()> {
-        self.write_movies(movies, posters, run)?;
+        let table = with_posters(movies, posters)?;
+        let table = parquet_of(&table, run).map_err(|source| Error::Parquet {
+            path: self.path().join(MOVIES),
+            source,
+        })?;
         let features = data.features().to_safetensors()?;
-        self.write_tensors(FEATURES, &features, run)?;
-        Ok(Histories::write(data, run, &self.path().join(HISTORIES))?)
-    }
-
-    /// Whether [`Self::write_known`] came to its end.
-    pub fn has_known(&self) -> bool {
-        // The last that it writes.
-        self.path().join(HISTORIES).exists()
+        let hash = hash_of(&table);
+        let entries = [(RUN_KEY, run), (MOVIES_KEY, hash.as_str())];
+        let Some((head, tensors)) = model_file::with(&features, &entries) else {
+            return Err(Error::Mismatch(
+                "features make no safetensors file".to_owned(),
+            ));
+        };
+        self.write(MOVIES, &table)?;
+        self.write_all(FEATURES, &[&head, tensors])?;
+        let path = self.path().join(HISTORIES);
+        write_whole(&path, |file| Ok(Histories::write(data, run, file, &path)?))
     }
 
     /// Reads what [`Self::write_known`] wrote for `run` into `folder`: movies, posters, and
@@ -65,51 +75,54 @@ impl RunFolder {
     /// # Errors
     /// Files that cannot be read, that are damaged, or another run's.
     pub fn known_of(folder: &Path, run: &str) -> Result<(Movies, Posters, Known)> {
-        let (movies, posters) = read_movies(&folder.join(MOVIES), run)?;
-        let histories = Histories::open(&folder.join(HISTORIES), run, movies.len())?;
         let path = folder.join(FEATURES);
-        let file = read(&path)?;
-        if !model_file::is_of(&file, run) {
+        let features = std::fs::read(&path).map_err(DataError::kept(&path))?;
+        if !model_file::is_of(&features, run) {
             return Err(DataError::kept(&path)("it was written for another run").into());
         }
-        let features = Features::from_safetensors(&file, &movies, &histories);
+        let of_movies = model_file::entry(&features, MOVIES_KEY);
+        let of_movies = of_movies.ok_or_else(|| DataError::kept(&path)("its header is damaged"))?;
+        let (movies, posters) = read_movies(&folder.join(MOVIES), &of_movies)?;
+        let histories = Histories::open(&folder.join(HISTORIES), run, movies.len())?;
+        let features = Features::from_safetensors(&features, &movies, &histories);
         let features = features.map_err(|error| match error {
             DataError::External(source) => DataError::kept(&path)(source),
             other => other,
         })?;
         Ok((movies, posters, Known::new(features, histories)))
     }
+}
 
-    /// `movieId`, `title`, `year`, `genres` as [`Movies`] have them, and `poster` (`Utf8`, a
-    /// path; null where there is none).
-    fn write_movies(&self, movies: &Movies, posters: &Posters, run: &str) -> Result<()> {
-        let path = self.path().join(MOVIES);
-        let parquet_error = |source| Error::Parquet {
-            path: path.clone(),
-            source,
-        };
-        let table = with_posters(movies, posters);
-        write_whole(&path, |file| {
-            let table = table.map_err(|error| parquet_error(error.into()))?;
-            let mut writer =
-                ArrowWriter::try_new(file, table.schema(), None).map_err(parquet_error)?;
-            writer.append_key_value_metadata(KeyValue::new(RUN_KEY.to_owned(), run.to_owned()));
-            writer.write(&table).map_err(parquet_error)?;
-            writer.close().map_err(parquet_error)?;
-            Ok(())
-        })
-    }
+/// `movieId`, `title`, `year`, `genres` as [`Movies`] have them, and `poster` (`Utf8`, a path;
+/// null where there is none), as those of `run`.
+fn parquet_of(table: &RecordBatch, run: &str) -> parquet::errors::Result<Vec<u8>> {
+    let mut writer = ArrowWriter::try_new(Vec::new(), table.schema(), None)?;
+    writer.append_key_value_metadata(KeyValue::new(RUN_KEY.to_owned(), run.to_owned()));
+    writer.write(table)?;
+    writer.into_inner()
+}
+
+fn hash_of(bytes: &[u8]) -> String {
+    format!("{:032x}", xxh3_128(bytes))
 }
 
 /// Paths hold wherever the run is opened from.
-fn with_posters(
-    movies: &Movies,
-    posters: &Posters,
-) -> std::result::Result<RecordBatch, arrow_schema::ArrowError> {
-    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-    let paths = movies.ids().iter().map(|id| posters.get(id).map(absolute));
-    let paths = paths.map(|path| path.and_then(|path| path.into_os_string().into_string().ok()));
-    let paths: ArrayRef = Arc::new(paths.collect::<StringArray>());
+fn with_posters(movies: &Movies, posters: &Posters) -> Result<RecordBatch> {
+    let paths = movies.ids().iter().map(|id| {
+        let Some(path) = posters.get(id) else {
+            return Ok(None);
+        };
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        match path.to_str() {
+            Some(path) => Ok(Some(path.to_owned())),
+            None => {
+                let rule = "a run keeps paths as UTF-8; rename what is not";
+                Err(DataError::setting("poster", path.display(), rule))
+            }
+        }
+    });
+    let paths: Vec<Option<String>> = paths.collect::<std::result::Result<_, _>>()?;
+    let paths: ArrayRef = Arc::new(StringArray::from(paths));
     let table = movies.table();
     let mut fields: Vec<Arc<Field>> = table.schema().fields().iter().cloned().collect();
     fields.push(Arc::new(Field::new(
@@ -118,20 +131,21 @@ fn with_posters(
         true,
     )));
     let columns = [table.columns(), &[paths]].concat();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+    let table = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
+    Ok(table.map_err(|source| DataError::Table {
+        table: "movies",
+        source,
+    })?)
 }
 
-fn read_movies(path: &Path, run: &str) -> Result<(Movies, Posters)> {
-    let file = File::open(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(DataError::kept(path))?;
-    let metadata = builder.metadata().file_metadata().key_value_metadata();
-    let own = metadata.and_then(|all| all.iter().find(|it| it.key == RUN_KEY));
-    if own.and_then(|own| own.value.as_deref()) != Some(run) {
-        return Err(DataError::kept(path)("it was written for another run").into());
+/// The hash is looked at first: what decodes Parquet panics on some files.
+fn read_movies(path: &Path, hash: &str) -> Result<(Movies, Posters)> {
+    let bytes = Bytes::from(std::fs::read(path).map_err(DataError::kept(path))?);
+    if hash_of(&bytes) != hash {
+        let problem = "it is damaged, or was written for another run";
+        return Err(DataError::kept(path)(problem).into());
     }
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(DataError::kept(path))?;
     let schema = builder.schema().clone();
     let reader = builder.build().map_err(DataError::kept(path))?;
     let batches: Vec<RecordBatch> = reader

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// Where a safetensors header keeps what is no tensor, and our key there.
 const METADATA: &str = "__metadata__";
-const RUN_KEY: &str = "mmdlrm_run";
+pub(super) const RUN_KEY: &str = "mmdlrm_run";
 /// The header's length stands before it, in so many bytes; it ends at a multiple of them.
 const LENGTH_BYTES: usize = 8;
 
@@ -22,19 +22,34 @@ fn parts(file: &[u8]) -> Option<Parts<'_>> {
     Some(Parts { header, tensors })
 }
 
-/// The header of the file with the name of its run in it, keys in order so that the same
-/// model has the same bytes, and the tensors. `None` of what is no safetensors file.
+/// The header of the file with the name of its run in it, and the tensors. `None` of what is
+/// no safetensors file.
 pub(crate) fn named<'a>(file: &'a [u8], run: &str) -> Option<(Vec<u8>, &'a [u8])> {
+    with(file, &[(RUN_KEY, run)])
+}
+
+/// The same with more in its metadata, keys in order so that the same tensors have the same
+/// bytes.
+pub(super) fn with<'a>(file: &'a [u8], entries: &[(&str, &str)]) -> Option<(Vec<u8>, &'a [u8])> {
     let Parts {
         mut header,
         tensors,
     } = parts(file)?;
     let metadata = header.entry(METADATA).or_insert_with(|| Map::new().into());
-    metadata.as_object_mut()?.insert(RUN_KEY.into(), run.into());
+    let metadata = metadata.as_object_mut()?;
+    for &(key, value) in entries {
+        metadata.insert(key.to_owned(), value.into());
+    }
     let mut json = serde_json::to_vec(&header).ok()?;
     json.resize(json.len().next_multiple_of(LENGTH_BYTES), b' ');
     let length = (json.len() as u64).to_le_bytes();
     Some(([length.as_slice(), &json].concat(), tensors))
+}
+
+/// What stands under a key of the metadata.
+pub(super) fn entry(file: &[u8], key: &str) -> Option<String> {
+    let header = parts(file)?.header;
+    Some(header.get(METADATA)?.get(key)?.as_str()?.to_owned())
 }
 
 /// Whether the file was written for `run`. What is no safetensors file passes: whoever reads
