@@ -11,6 +11,9 @@
 //! user and movie, ratings that stand near in time, and the bags of what the user rated and who
 //! rated the movie.
 //!
+//! [`Known`] is what is left of the data where a trained model is asked: features, and
+//! [`Histories`], each in a file.
+//!
 //! For what comes next there are [`Sequences`], the ratings of each user in their order, and
 //! [`Nearness`], which says how near each movie is to the last of them.
 //!

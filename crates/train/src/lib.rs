@@ -12,8 +12,8 @@
 //! [`Stepper`]. All that measures or recommends knows one as a [`Ranker`], and as a [`Rater`]
 //! where it predicts stars: [`predict_test`] and [`rank_catalogue`] measure on the held-out
 //! rows. A [`Scorer`] is a `Dlrm` with its features as such a model. [`Fit`] is how a model is
-//! learned, and [`Persist`] how a [`RunFolder`], which has all that a run leaves behind, keeps
-//! it.
+//! learned, and [`Persist`] how a [`RunFolder`] keeps it, which has all that a run leaves behind,
+//! what is [known](mmdlrm_features::Known) of its data included.
 //!
 //! ```
 //! use mmdlrm_data::{MovieLens, Split, generate};
