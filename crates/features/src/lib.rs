@@ -73,7 +73,7 @@ pub use features::{Features, NewMovie};
 pub use known::{Histories, Known, UserRatings};
 // What fails is, nearly always, what was read.
 pub use mmdlrm_data::{Error, Result};
-pub use sequences::{ItemFeatures, Nearness, Sequence, Sequences};
+pub use sequences::{ItemFeatures, Nearness, Sequences};
 pub use statistics::{DENSE_FEATURES, MOVIE_FEATURES};
 pub use streamed_dataset::StreamedDataset;
 pub use training_data::{TrainingData, UserRows};

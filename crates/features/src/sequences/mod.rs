@@ -5,35 +5,21 @@ mod nearness;
 use std::collections::{BTreeSet, HashMap};
 
 use mmdlrm_data::{
-    Bags, DataFingerprint, DataPart, IdMap, MovieLens, RatingsHasher, Result, Shuffle, Split,
+    Bags, DataFingerprint, DataPart, IdMap, MovieLens, Rated, RatedBag, RatedBags, RatingsHasher,
+    Result, Shuffle, Split,
 };
 
 pub use nearness::Nearness;
 
-/// Training ratings of a catalogue's movies, user by user, the oldest first; those
-/// of one moment by movie id.
+/// Training ratings of a catalogue's movies, a bag for each user.
 ///
-/// Items are the places of movies in the catalogue, users those of the raw ids in
-/// [`Self::users`].
+/// Items, the ids of the bags, are the places of movies in the catalogue, users those of the
+/// raw ids in [`Self::users`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sequences {
     users: IdMap,
     catalogue: IdMap,
-    offsets: Vec<usize>,
-    items: Vec<u32>,
-    stars: Vec<f32>,
-    timestamps: Vec<u32>,
-}
-
-/// The ratings of one user, the oldest first.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sequence<'a> {
-    /// What was rated.
-    pub items: &'a [u32],
-    /// In stars.
-    pub stars: &'a [f32],
-    /// Seconds since 1970.
-    pub timestamps: &'a [u32],
+    histories: RatedBags,
 }
 
 /// What is known of a catalogue's items beside their ratings.
@@ -60,27 +46,23 @@ impl Sequences {
     pub fn new(movielens: &MovieLens, split: &Split, catalogue: &IdMap) -> Result<Self> {
         let ratings = &movielens.ratings;
         split.check_ratings(ratings)?;
-        let mut entries: Vec<(u32, u32, u32, f32)> = Vec::new();
-        for &row in split.train() {
-            let row = row as usize;
-            if let Some(item) = catalogue.row(ratings.movie_ids()[row]) {
-                let user = ratings.user_ids()[row];
-                entries.push((user, ratings.timestamps()[row], item, ratings.stars()[row]));
-            }
-        }
-        entries.sort_by_key(|&(user, timestamp, item, _)| (user, timestamp, item));
-        let users = IdMap::from_ids(entries.iter().map(|entry| entry.0));
-        let mut offsets = vec![0];
-        for user in entries.chunk_by(|a, b| a.0 == b.0) {
-            offsets.push(offsets[offsets.len() - 1] + user.len());
-        }
+        let rows = split.train().iter().map(|&row| row as usize);
+        let rows = rows.filter_map(|row| Some((row, catalogue.row(ratings.movie_ids()[row])?)));
+        let rows: Vec<(usize, u32)> = rows.collect();
+        let users = rows.iter().map(|&(row, _)| ratings.user_ids()[row]);
+        let users = IdMap::from_ids(users);
+        let rated = rows.iter().filter_map(|&(row, movie)| {
+            Some(Rated {
+                user: users.row(ratings.user_ids()[row])?,
+                movie,
+                stars: ratings.stars()[row],
+                timestamp: ratings.timestamps()[row],
+            })
+        });
         Ok(Self {
-            users,
+            histories: RatedBags::of_users(users.len(), rated),
             catalogue: catalogue.clone(),
-            offsets,
-            items: entries.iter().map(|entry| entry.2).collect(),
-            stars: entries.iter().map(|entry| entry.3).collect(),
-            timestamps: entries.iter().map(|entry| entry.1).collect(),
+            users,
         })
     }
 
@@ -94,46 +76,42 @@ impl Sequences {
         &self.catalogue
     }
 
-    /// The sequence of a user.
-    ///
-    /// # Panics
-    /// Where there is no such user.
-    pub fn of(&self, user: u32) -> Sequence<'_> {
-        let user = user as usize;
-        let span = self.offsets[user]..self.offsets[user + 1];
-        Sequence {
-            items: &self.items[span.clone()],
-            stars: &self.stars[span.clone()],
-            timestamps: &self.timestamps[span],
-        }
+    /// What a user rated, the oldest first; nothing where there is no such user.
+    pub fn of(&self, user: u32) -> RatedBag<'_> {
+        self.histories.row(user)
     }
 
     /// Ratings in all sequences together.
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.histories.ratings()
     }
 
     /// Whether there is no rating.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.len() == 0
     }
 
     /// Each user and place in the sequence but the first, in an order drawn by
     /// `seed`: what can be learned from.
     pub fn places(&self, seed: u64) -> Vec<(u32, u32)> {
-        let users = self.offsets.windows(2).zip(0..);
-        let places = users.flat_map(|(span, user)| {
-            let places = 1..(span[1] - span[0]) as u32;
+        let users = 0..self.users.len() as u32;
+        let places = users.flat_map(|user| {
+            let places = 1..self.of(user).len() as u32;
             places.map(move |place| (user, place))
         });
         let places: Vec<(u32, u32)> = places.collect();
         Shuffle::new(places.len(), seed).apply(&places)
     }
 
+    /// One user after another.
+    fn all(&self) -> RatedBag<'_> {
+        self.histories.columns(0..self.len())
+    }
+
     /// Ratings of each item.
     pub fn counts(&self) -> Vec<u32> {
         let mut counts = vec![0; self.catalogue.len()];
-        for &item in &self.items {
+        for &item in self.all().ids {
             counts[item as usize] += 1;
         }
         counts
@@ -142,7 +120,7 @@ impl Sequences {
     /// The times at which equal shares of all ratings have passed, `parts − 1` of
     /// them, ascending.
     pub fn quantiles(&self, parts: usize) -> Vec<u32> {
-        let mut times = self.timestamps.clone();
+        let mut times = self.all().timestamps.to_vec();
         times.sort_unstable();
         let of = |part: usize| times.get(part * times.len() / parts).copied();
         (1..parts).filter_map(of).collect()
@@ -155,7 +133,7 @@ impl Sequences {
         for (user, &id) in (0..).zip(self.users().ids()) {
             let sequence = self.of(user);
             let given = sequence.stars.iter().zip(sequence.timestamps);
-            let rated = sequence.items.iter().zip(given);
+            let rated = sequence.ids.iter().zip(given);
             ratings
                 .add(rated.map(|(&item, (&stars, &time))| (id, items[item as usize], stars, time)));
         }

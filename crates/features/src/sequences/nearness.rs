@@ -1,10 +1,10 @@
 //! How near a user, at a place in the sequence of ratings, is to each item.
 
-use mmdlrm_data::{Error, Result};
+use mmdlrm_data::{Error, RatedBag, Result};
 use mmdlrm_kernels::{InstructionSet, ln, vectorize};
 use rayon::prelude::*;
 
-use super::{Sequence, Sequences};
+use super::Sequences;
 
 /// Kernels that pairs of items are summed with.
 const PAIR_KERNELS: [PairKernel; 4] = [
@@ -128,7 +128,7 @@ impl PairKernel {
         let weights = self.weights();
         let mut near = vec![0.0; items * items];
         for user in 0..sequences.users().len() as u32 {
-            let rated = sequences.of(user).items;
+            let rated = sequences.of(user).ids;
             for (place, &item) in rated.iter().enumerate() {
                 for (&later, weight) in rated[place + 1..].iter().zip(&weights) {
                     near[item as usize * items + later as usize] += weight;
@@ -228,7 +228,7 @@ impl Nearness {
     /// between.
     fn fill_near(
         &self,
-        sequence: Sequence<'_>,
+        sequence: RatedBag<'_>,
         place: usize,
         near: &[f32],
         (weights, recency): (&[f32], f32),
@@ -237,7 +237,7 @@ impl Nearness {
         let items = self.damping.len();
         let looked_at = ((recency * BEFORE) as usize + 1).min(LONGEST).min(place);
         let before = || {
-            sequence.items[place - looked_at..place]
+            sequence.ids[place - looked_at..place]
                 .iter()
                 .rev()
                 .enumerate()
@@ -258,7 +258,7 @@ impl Nearness {
         );
         for (age, &item) in before() {
             let scale = weight(age) * self.damping[item as usize];
-            let own = sequence.items[place..].iter().zip(weights.iter().skip(age));
+            let own = sequence.ids[place..].iter().zip(weights.iter().skip(age));
             for (&later, weight) in own {
                 out[later as usize] -= scale * weight;
             }
@@ -271,7 +271,7 @@ impl Nearness {
     /// `ln(sum + LEAST_SEASON)` of each season, at the moment nearest behind the last rating.
     fn fill_seasons<'o>(
         &self,
-        sequence: &Sequence<'_>,
+        sequence: &RatedBag<'_>,
         place: usize,
         features: impl Iterator<Item = &'o mut [f32]>,
     ) {
@@ -281,7 +281,7 @@ impl Nearness {
         let moment = moment.min(self.moments.len().saturating_sub(1));
         let later = || {
             let times = &sequence.timestamps[place..];
-            sequence.items[place..].iter().zip(times)
+            sequence.ids[place..].iter().zip(times)
         };
         for ((number, days), out) in SEASONS.into_iter().enumerate().zip(features) {
             let start = (moment * SEASONS.len() + number) * items;
@@ -298,15 +298,15 @@ impl Nearness {
     /// and how old it is, in decades.
     fn fill_years<'o>(
         &self,
-        sequence: &Sequence<'_>,
+        sequence: &RatedBag<'_>,
         place: usize,
         features: impl Iterator<Item = &'o mut [f32]>,
     ) {
         const DECADE: f32 = 10.0;
         const SECONDS_A_YEAR: f32 = 31_557_600.0;
         let year = |item: u32| self.years[item as usize];
-        let last = year(sequence.items[place - 1]);
-        let recent = &sequence.items[place.saturating_sub(10)..place];
+        let last = year(sequence.ids[place - 1]);
+        let recent = &sequence.ids[place.saturating_sub(10)..place];
         let recent = recent.iter().map(|&item| year(item)).sum::<f32>() / recent.len() as f32;
         let now = 1970.0 + sequence.timestamps[place - 1] as f32 / SECONDS_A_YEAR;
         let by_year = [
@@ -359,7 +359,7 @@ fn seasons(sequences: &Sequences, moments: &[u32]) -> Vec<f32> {
     for user in 0..sequences.users().len() as u32 {
         let sequence = sequences.of(user);
         let times = sequence.timestamps.iter().copied();
-        ratings.extend(times.zip(sequence.items.iter().copied()));
+        ratings.extend(times.zip(sequence.ids.iter().copied()));
     }
     ratings.sort_unstable();
     let mut out = vec![0.0; moments.len() * SEASONS.len() * items];
@@ -467,10 +467,10 @@ mod tests {
     #[test]
     fn what_the_user_rates_later_is_taken_out() {
         let (all, _, movielens) = sequences(|_| false);
-        let user = (0..all.users().len() as u32).max_by_key(|&user| all.of(user).items.len());
+        let user = (0..all.users().len() as u32).max_by_key(|&user| all.of(user).ids.len());
         let user = user.unwrap();
-        let place = all.of(user).items.len() / 2;
-        let later: Vec<u32> = all.of(user).items[place..].to_vec();
+        let place = all.of(user).ids.len() / 2;
+        let later: Vec<u32> = all.of(user).ids[place..].to_vec();
         let user_id = all.users().ids()[user as usize];
         let ratings = &movielens.ratings;
         let dropped: Vec<bool> = (0..500)
@@ -514,7 +514,7 @@ mod tests {
                 let mut expected = vec![0f32; items];
                 for user in 0..all.users().len() as u32 {
                     let sequence = all.of(user);
-                    for (&item, &time) in sequence.items.iter().zip(sequence.timestamps) {
+                    for (&item, &time) in sequence.ids.iter().zip(sequence.timestamps) {
                         expected[item as usize] += season_weight(moment, time, days);
                     }
                 }

@@ -134,11 +134,7 @@ impl NextItemData {
         let doublings = 2.0 * ((place + 1) as f32).log2();
         Example {
             user,
-            history: sequence.items[recent.clone()]
-                .iter()
-                .rev()
-                .copied()
-                .collect(),
+            history: sequence.ids[recent.clone()].iter().rev().copied().collect(),
             deviations: sequence.stars[recent]
                 .iter()
                 .rev()
@@ -203,7 +199,7 @@ impl Examples<'_> {
             deviations: &example.deviations,
             moment: example.moment,
             length: example.length,
-            seen: &self.data.sequences().of(example.user).items[..example.place],
+            seen: &self.data.sequences().of(example.user).ids[..example.place],
             next: next(example),
         });
         views.collect()

@@ -44,7 +44,7 @@ pub fn score_candidates(
         let examples = Examples {
             data,
             examples: known
-                .map(|user| data.example(user, sequences.of(user).items.len()))
+                .map(|user| data.example(user, sequences.of(user).len()))
                 .collect(),
         };
         let scores = model.scores(&data.inputs(), &examples.views(|_| 0), &examples)?;

@@ -163,7 +163,7 @@ fn next_item_gradients(
         data,
         examples: examples.collect(),
     };
-    let next = |example: &Example| data.sequences().of(example.user).items[example.place];
+    let next = |example: &Example| data.sequences().of(example.user).ids[example.place];
     let views = examples.views(next);
     Ok(model.gradients(&data.inputs(), &views, &examples, draw, gradients)?)
 }
