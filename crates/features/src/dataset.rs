@@ -111,12 +111,6 @@ impl Dataset {
         &self.split
     }
 
-    /// All that each user rated, held out or not, by dense row. Collected at each call.
-    pub fn all_rated(&self) -> RatedBags {
-        let users = self.features.users().len();
-        RatedBags::of_users(users, self.rated.iter().copied())
-    }
-
     /// A row of the ratings.
     ///
     /// # Panics

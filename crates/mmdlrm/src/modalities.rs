@@ -147,11 +147,6 @@ impl ModalityEncoder {
         })
     }
 
-    /// The encoders.
-    pub fn into_encoders(self) -> Encoders {
-        self.encoders
-    }
-
     /// What the encoders are called; `None` where nothing is to be encoded.
     pub fn name(&self) -> Option<String> {
         self.encoders.name()
