@@ -32,7 +32,6 @@
 #![forbid(unsafe_code)]
 
 mod blend;
-mod bounds;
 mod gaussian_process;
 mod training_ratings;
 

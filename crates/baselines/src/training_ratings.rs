@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use mmdlrm_data::{Rated, RatedBags};
-use mmdlrm_features::{Biases, Known, TrainingData};
+use mmdlrm_features::{Biases, Context, Features, Known, TrainingData};
 use mmdlrm_train::Result;
 
 /// What each user rated and who rated each movie, by dense row, and what biases of user and
@@ -23,9 +23,7 @@ impl<'a> TrainingRatings<'a> {
     /// Ratings on disk that can no longer be read.
     pub fn of(data: &'a dyn TrainingData, timestamps: bool) -> Result<Self> {
         let features = data.features();
-        if let Some(context) = features.context()
-            && context.config().timestamps == timestamps
-        {
+        if let Some(context) = context(features, timestamps) {
             return Ok(Self {
                 histories: Arc::clone(context.histories()),
                 audiences: Arc::clone(context.audiences()),
@@ -49,43 +47,41 @@ impl<'a> TrainingRatings<'a> {
 /// # Errors
 /// Ratings on disk that can no longer be read.
 pub(crate) fn histories(known: &Known, timestamps: bool) -> Result<Arc<RatedBags>> {
-    if let Some(context) = known.features().context()
-        && context.config().timestamps == timestamps
-    {
+    if let Some(context) = context(known.features(), timestamps) {
         return Ok(Arc::clone(context.histories()));
     }
     let bags = known.histories().trained()?;
     if timestamps {
         return Ok(Arc::new(bags));
     }
-    let rows = (0..bags.len() as u32).flat_map(|user| {
-        let rated = bags.row(user).stars_by_id();
-        rated.map(move |(movie, stars)| Rated {
-            user,
-            movie,
-            stars,
-            timestamp: 0,
-        })
-    });
+    let rows = (0..bags.len() as u32).flat_map(|user| bags.row(user).rows_of(user));
+    let rows = rows.map(|rated| seen(rated, timestamps));
     Ok(Arc::new(RatedBags::of_users(bags.len(), rows)))
 }
 
-/// All training ratings, their times 0 where these are not to be looked at.
+/// The features' context, where it looks at times as it is asked.
+fn context(features: &Features, timestamps: bool) -> Option<&Context> {
+    let context = features.context();
+    context.filter(|context| context.config().timestamps == timestamps)
+}
+
+/// A rating, its time 0 where times are not to be looked at.
+fn seen(rated: Rated, timestamps: bool) -> Rated {
+    match timestamps {
+        true => rated,
+        false => Rated {
+            timestamp: 0,
+            ..rated
+        },
+    }
+}
+
+/// All training ratings, as far as they are looked at.
 fn rows(data: &dyn TrainingData, timestamps: bool) -> Result<Vec<Rated>> {
     let mut rows = Vec::with_capacity(data.training_rows());
     data.for_each_user(|user| {
-        let bag = user.trained;
-        let times = bag.timestamps.iter();
-        let of_user = bag
-            .stars_by_id()
-            .zip(times)
-            .map(|((movie, stars), &time)| Rated {
-                user: user.user,
-                movie,
-                stars,
-                timestamp: if timestamps { time } else { 0 },
-            });
-        rows.extend(of_user);
+        let own = user.trained.rows_of(user.user);
+        rows.extend(own.map(|rated| seen(rated, timestamps)));
         Ok::<_, mmdlrm_data::Error>(())
     })?;
     Ok(rows)

@@ -80,7 +80,9 @@ pub use optimizer::{
     Algorithm, Decay, LearningRate, Optimizer, OptimizerConfig, Rule, Schedule, StepSize,
 };
 pub use persist::Persist;
-pub use ranker::{Ranker, RateNewcomer, Rater, Share, Visitor, Who, check_numbers, score_all};
+pub use ranker::{
+    Ranker, RateNewcomer, Rater, Share, Visitor, Who, check_numbers, keep_within_bounds, score_all,
+};
 pub use run::{
     Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Posters, Progress, Replacement,
     RunFolder, RunIdentity, Tensors,

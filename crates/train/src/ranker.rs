@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 
-use mmdlrm_data::{Batch, Rated};
+use mmdlrm_data::{Batch, HIGHEST_RATING, LOWEST_RATING, Rated};
 use mmdlrm_features::NewMovie;
 
 use crate::{Error, Result};
@@ -134,6 +134,14 @@ pub trait Rater: Ranker {
     /// As [`Ranker::score`].
     fn rate_items_unbounded(&self, who: Who, items: &[u32], stars: &mut Vec<f32>) -> Result<()> {
         self.rate_items(who, items, stars)
+    }
+}
+
+/// Keeps predictions from the fewest stars to the most: what makes
+/// [`Rater::rate`] of [`Rater::rate_unbounded`].
+pub fn keep_within_bounds(stars: &mut [f32]) {
+    for stars in stars {
+        *stars = stars.clamp(LOWEST_RATING, HIGHEST_RATING);
     }
 }
 

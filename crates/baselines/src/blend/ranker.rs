@@ -5,10 +5,11 @@ use std::sync::atomic::AtomicBool;
 
 use mmdlrm_data::{Batch, Rated};
 use mmdlrm_features::NewMovie;
-use mmdlrm_train::{Error, Ranker, RateNewcomer, Rater, Result, Share, Visitor, Who};
+use mmdlrm_train::{
+    Error, Ranker, RateNewcomer, Rater, Result, Share, Visitor, Who, keep_within_bounds,
+};
 
 use super::{Blend, mix};
-use crate::bounds::keep_within_bounds;
 
 /// Who is asked about, as one part knows them.
 fn as_part_knows(who: Who<'_>, part: usize) -> Result<Who<'_>> {

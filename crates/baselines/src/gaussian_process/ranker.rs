@@ -5,13 +5,14 @@ use std::sync::atomic::AtomicBool;
 
 use mmdlrm_data::{Batch, Rated, RatedBags};
 use mmdlrm_features::NewMovie;
-use mmdlrm_train::{Error, Ranker, RateNewcomer, Rater, Result, Share, Visitor, Who};
+use mmdlrm_train::{
+    Error, Ranker, RateNewcomer, Rater, Result, Share, Visitor, Who, keep_within_bounds,
+};
 use rayon::prelude::*;
 
 use super::GaussianProcess;
 use super::points::Traits;
 use super::process::UserSide;
-use crate::bounds::keep_within_bounds;
 
 /// Movies that stand for the average one: so many tell the mean well.
 const BACKGROUND: usize = 256;

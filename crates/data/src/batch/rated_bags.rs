@@ -191,6 +191,18 @@ impl<'a> RatedBag<'a> {
         ids.zip(self.stars.iter().copied())
     }
 
+    /// The ratings as rows of `user`, whose history the bag is.
+    pub fn rows_of(self, user: u32) -> impl Iterator<Item = Rated> + Clone + use<'a> {
+        let times = self.timestamps.iter();
+        let rated = self.stars_by_id().zip(times);
+        rated.map(move |((movie, stars), &timestamp)| Rated {
+            user,
+            movie,
+            stars,
+            timestamp,
+        })
+    }
+
     /// Where in the bag a rating stands: the place to leave out when it is the
     /// one to be predicted. Takes as many steps as the logarithm of the bag's
     /// length.

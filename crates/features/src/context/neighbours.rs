@@ -339,16 +339,9 @@ impl Neighbours {
 
     fn fit_scale(&self) -> Vec<(f32, f32)> {
         let stride = self.histories.ratings().div_ceil(SCALE_ROWS).max(1);
-        let users = (0..self.histories.len() as u32).flat_map(|user| {
-            let bag = self.histories.row(user);
-            (0..bag.len()).map(move |at| Rated {
-                user,
-                movie: bag.ids[at],
-                stars: bag.stars[at],
-                timestamp: bag.timestamps[at],
-            })
-        });
-        let sampled: Vec<Rated> = users.step_by(stride).collect();
+        let users = 0..self.histories.len() as u32;
+        let rows = users.flat_map(|user| self.histories.row(user).rows_of(user));
+        let sampled: Vec<Rated> = rows.step_by(stride).collect();
         let features: Vec<Vec<f32>> = sampled
             .par_iter()
             .map_init(Moment::default, |moment, rated| {

@@ -12,12 +12,12 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use mmdlrm_data::{Error, Rated, RatedBags, Result, read_exact_at, write_all_at};
+use mmdlrm_data::{Error, Rated, RatedBag, RatedBags, Result, read_exact_at, write_all_at};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::problem;
-use super::tensors::{Number, Source};
+use super::tensors::{Number, Source, put};
 use crate::{TrainingData, UserRows};
 
 /// Parts of a split.
@@ -83,17 +83,10 @@ impl UserRatings {
 
     /// Movie and stars of all of them, held out or not, the oldest first.
     pub fn all(&self) -> Vec<(u32, f32)> {
-        let rows = self.rows();
-        let parts = [rows.trained, rows.validated, rows.held_out];
-        let parts = parts.iter().flat_map(|part| {
-            let rated = part.timestamps.iter().zip(part.stars_by_id());
-            rated.map(|(&timestamp, (movie, stars))| (timestamp, movie, stars))
-        });
-        let mut all: Vec<(u32, u32, f32)> = parts.collect();
-        all.sort_by_key(|&(timestamp, movie, _)| (timestamp, movie));
-        all.into_iter()
-            .map(|(_, movie, stars)| (movie, stars))
-            .collect()
+        let parts = parts(&self.rows()).into_iter();
+        let mut all: Vec<Rated> = parts.flat_map(|part| part.rows_of(self.user)).collect();
+        all.sort_by_key(|rated| (rated.timestamp, rated.movie));
+        all.iter().map(|rated| (rated.movie, rated.stars)).collect()
     }
 }
 
@@ -236,16 +229,7 @@ impl Histories {
     pub(crate) fn trained_rows(&self) -> Result<Vec<Rated>> {
         let all = self.read(0, &self.offsets)?;
         let users = 0..self.users() as u32;
-        let rows = users.flat_map(|user| {
-            let bag = all.row(user * PARTS as u32);
-            let rated = bag.timestamps.iter().zip(bag.stars_by_id());
-            rated.map(move |(&timestamp, (movie, stars))| Rated {
-                user,
-                movie,
-                stars,
-                timestamp,
-            })
-        });
+        let rows = users.flat_map(|user| all.row(user * PARTS as u32).rows_of(user));
         Ok(rows.collect())
     }
 
@@ -298,7 +282,7 @@ impl fmt::Debug for Histories {
 }
 
 /// The parts of a user's rows, in the order of the file.
-fn parts<'a>(rows: &UserRows<'a>) -> [mmdlrm_data::RatedBag<'a>; PARTS] {
+fn parts<'a>(rows: &UserRows<'a>) -> [RatedBag<'a>; PARTS] {
     [rows.trained, rows.validated, rows.held_out]
 }
 
@@ -318,7 +302,7 @@ fn go_through(
             return Err(Error::setting("user of the training data", user, rule));
         }
         // Those who were passed over have rated nothing.
-        offsets.resize(PARTS * rows.user as usize + 1, end);
+        offsets.resize(PARTS * user + 1, end);
         for part in parts(&rows) {
             end += part.len();
             offsets.push(end);
@@ -365,10 +349,6 @@ impl<'a> Column<'a> {
     fn finish(mut self) -> std::io::Result<()> {
         self.flush()
     }
-}
-
-fn put<T: Number>(out: &mut Vec<u8>, numbers: &[T]) {
-    numbers.iter().for_each(|number| number.write(out));
 }
 
 /// Of what one user rated: the bounds of the parts, and each of the columns.

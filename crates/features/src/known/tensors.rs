@@ -46,6 +46,11 @@ macro_rules! number {
 
 number!(f16, F16; f32, F32; f64, F64; u32, U32; u64, U64);
 
+/// Adds the bytes of some numbers.
+pub(crate) fn put<T: Number>(out: &mut Vec<u8>, numbers: &[T]) {
+    numbers.iter().for_each(|number| number.write(out));
+}
+
 /// Tensors on their way into a file.
 #[derive(Default)]
 pub(crate) struct Columns {
@@ -57,7 +62,7 @@ impl Columns {
     /// Adds the numbers called `name`. Names are each used once.
     pub fn put<T: Number>(&mut self, name: impl Into<String>, numbers: &[T]) {
         let mut bytes = Vec::with_capacity(size_of_val(numbers));
-        numbers.iter().for_each(|number| number.write(&mut bytes));
+        put(&mut bytes, numbers);
         self.tensors
             .push((name.into(), T::DTYPE, numbers.len(), bytes));
     }

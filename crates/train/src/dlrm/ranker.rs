@@ -7,7 +7,7 @@ use mmdlrm_data::{Batch, Rated};
 use mmdlrm_features::{Known, NewMovie};
 use mmdlrm_model::Dlrm;
 
-use super::scorer::keep_within_bounds;
+use crate::ranker::keep_within_bounds;
 use crate::{
     Error, NewUser, Persist, Ranker, RateNewcomer, Rater, Result, Scorer, Share, Visitor, Who,
 };

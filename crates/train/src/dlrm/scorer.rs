@@ -3,13 +3,14 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use mmdlrm_data::{Batch, HIGHEST_RATING, LOWEST_RATING, Rated};
+use mmdlrm_data::{Batch, Rated};
 use mmdlrm_features::Features;
 use mmdlrm_model::{Dlrm, Items, Loss, Part, Predictor, Side};
 
 use super::input::{Given, USER_TABLE, Wiring};
 use super::trainer::beyond_base;
 use crate::optimizer::DenseAdam;
+use crate::ranker::keep_within_bounds;
 use crate::{Error, Result};
 
 /// Of [`Scorer::fold_in`], chosen on users that ml-latest-small's model had not seen;
@@ -351,13 +352,6 @@ pub(crate) fn unsound(prediction: f32, (parameter, value): (String, f32)) -> Err
         prediction,
         parameter,
         value,
-    }
-}
-
-/// From the fewest stars to the most.
-pub(super) fn keep_within_bounds(predictions: &mut [f32]) {
-    for prediction in predictions {
-        *prediction = prediction.clamp(LOWEST_RATING, HIGHEST_RATING);
     }
 }
 
