@@ -73,9 +73,27 @@ fn vectors(embeddings: &Tensor, first: usize) -> Result<Vec<Vec<f32>>> {
     Ok(vectors)
 }
 
+/// The same for prepared pictures, `[3, side, side]`, each of which has `rows` rows: `encode`
+/// gets the pixels of a group, `[group, 3, side, side]`, in f32.
+pub(crate) fn pictures_side_by_side(
+    device: &Device,
+    pictures: &[Vec<f32>],
+    side: u32,
+    (most, rows): (usize, usize),
+    encode: impl Fn(Tensor) -> candle_core::Result<Tensor> + Send + Sync,
+) -> Result<Vec<Vec<f32>>> {
+    check_pictures(pictures, side)?;
+    let side = side as usize;
+    let of_group = |pictures: &[Vec<f32>]| {
+        let shape = (pictures.len(), 3, side, side);
+        encode(Tensor::from_vec(pictures.concat(), shape, device)?)
+    };
+    side_by_side(device, pictures, most, |_| rows, of_group)
+}
+
 /// Refuses a prepared picture of another size, `[3, side, side]`: side by side two wrong
 /// ones can look right.
-pub(crate) fn check_pictures(pictures: &[Vec<f32>], side: u32) -> Result<()> {
+fn check_pictures(pictures: &[Vec<f32>], side: u32) -> Result<()> {
     let expected = 3 * side as usize * side as usize;
     let wrong = pictures
         .iter()

@@ -1,7 +1,7 @@
 mod config;
 mod towers;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use mmdlrm_kernels::InstructionSet;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::fmt;
 use self::config::{ClipConfig, TextConfig, VisionConfig};
 use self::towers::{TextTower, VisionTower};
 use crate::models::recipe::{PreprocessorConfig, Recipe};
-use crate::models::side_by_side::{ROWS_AT_A_TIME, check_pictures, side_by_side};
+use crate::models::side_by_side::{ROWS_AT_A_TIME, pictures_side_by_side, side_by_side};
 use crate::models::source::{CONFIG, ModelFiles, PREPROCESSOR, SmallFile, TOKENIZER, WEIGHTS};
 use crate::models::tokens::{CLIP_FRAME, Tokens};
 use crate::models::untrained::SeededWeights;
@@ -241,20 +241,10 @@ impl ImageEncoder for ClipEncoder {
     }
 
     fn encode_images(&self, pictures: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
-        let side = self.recipe.crop;
-        check_pictures(pictures, side)?;
-        let side = side as usize;
-        side_by_side(
-            &self.device,
-            pictures,
-            ROWS_AT_A_TIME,
-            |_| self.positions,
-            |pictures| {
-                let shape = (pictures.len(), 3, side, side);
-                let pixels = Tensor::from_vec(pictures.concat(), shape, &self.device)?;
-                self.towers.vision.forward(&pixels.to_dtype(self.dtype)?)
-            },
-        )
+        let (side, rows) = (self.recipe.crop, (ROWS_AT_A_TIME, self.positions));
+        pictures_side_by_side(&self.device, pictures, side, rows, |pixels| {
+            self.towers.vision.forward(&pixels.to_dtype(self.dtype)?)
+        })
     }
 }
 

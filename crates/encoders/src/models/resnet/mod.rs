@@ -10,7 +10,7 @@ use self::layers::ResNet;
 use crate::models::cpu::{Convolution, FeatureMap};
 use crate::models::layers::on_cpu;
 use crate::models::recipe::{PreprocessorConfig, Recipe};
-use crate::models::side_by_side::{check_pictures, side_by_side};
+use crate::models::side_by_side::pictures_side_by_side;
 use crate::models::source::{CONFIG, ModelFiles, PREPROCESSOR, WEIGHTS};
 use crate::models::weights::ModelHash;
 use crate::{Error, Identity, ImageEncoder, LoadOptions, Result};
@@ -132,40 +132,32 @@ impl ImageEncoder for ResNetEncoder {
     }
 
     fn encode_images(&self, pictures: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
-        let side = self.recipe.crop;
-        check_pictures(pictures, side)?;
-        let side = side as usize;
+        let side = self.recipe.crop as usize;
         // On a CPU one at a time, on as many threads as there are.
-        side_by_side(
-            &self.device,
-            pictures,
-            1,
-            |_| 1,
-            |pictures| {
-                let shape = (pictures.len(), 3, side, side);
-                let pixels = Tensor::from_vec(pictures.concat(), shape, &self.device)?;
-                match &self.network {
-                    Network::Device(network) => {
-                        let last = network.forward(&pixels.to_dtype(self.dtype)?)?;
-                        last.flatten_from(2)?.mean(2)
-                    }
-                    Network::Cpu(network) => {
-                        let pixels = pixels.permute((0, 2, 3, 1))?.flatten_all()?.to_vec1()?;
-                        let means = pixels.chunks_exact(3 * side * side).map(|picture| {
-                            let picture = FeatureMap {
-                                height: side,
-                                width: side,
-                                channels: 3,
-                                data: picture.to_vec(),
-                            };
-                            Ok(network.forward(&picture)?.mean())
-                        });
-                        let means = means.collect::<candle_core::Result<Vec<_>>>()?;
-                        Tensor::from_vec(means.concat(), (pictures.len(), self.width), &self.device)
-                    }
+        let rows = (1, 1);
+        pictures_side_by_side(&self.device, pictures, self.recipe.crop, rows, |pixels| {
+            let group = pixels.dim(0)?;
+            match &self.network {
+                Network::Device(network) => {
+                    let last = network.forward(&pixels.to_dtype(self.dtype)?)?;
+                    last.flatten_from(2)?.mean(2)
                 }
-            },
-        )
+                Network::Cpu(network) => {
+                    let pixels = pixels.permute((0, 2, 3, 1))?.flatten_all()?.to_vec1()?;
+                    let means = pixels.chunks_exact(3 * side * side).map(|picture| {
+                        let picture = FeatureMap {
+                            height: side,
+                            width: side,
+                            channels: 3,
+                            data: picture.to_vec(),
+                        };
+                        Ok(network.forward(&picture)?.mean())
+                    });
+                    let means = means.collect::<candle_core::Result<Vec<_>>>()?;
+                    Tensor::from_vec(means.concat(), (group, self.width), &self.device)
+                }
+            }
+        })
     }
 }
 
