@@ -317,7 +317,7 @@ fn shapes_that_make_no_sense_are_refused() {
         let mut config = config();
         spoil(&mut config);
         match NextItem::new(config, &[1; ITEMS], 1) {
-            Err(Error::Config { setting, .. }) => assert_eq!(setting, name),
+            Err(Error::Setting { setting, .. }) => assert_eq!(setting, name),
             other => panic!("{name}: {other:?}"),
         }
     }

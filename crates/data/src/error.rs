@@ -183,10 +183,10 @@ pub enum Error {
         problem: String,
     },
     /// A number among the settings that makes no sense.
-    #[error("{name} is {value}, but {rule}")]
+    #[error("{setting} is {value}, but {rule}")]
     Setting {
         /// Name of the setting.
-        name: &'static str,
+        setting: &'static str,
         /// Its value.
         value: String,
         /// The rule it breaks.
@@ -264,9 +264,9 @@ impl Error {
     }
 
     /// A setting and the rule it breaks.
-    pub fn setting(name: &'static str, value: impl ToString, rule: &'static str) -> Self {
+    pub fn setting(setting: &'static str, value: impl ToString, rule: &'static str) -> Self {
         Self::Setting {
-            name,
+            setting,
             value: value.to_string(),
             rule,
         }

@@ -120,7 +120,7 @@ impl TrainingData for StreamedDataset {
                 current.hand_out(take)?;
                 if rated.user < current.user {
                     return Err(Stop::Failed(Error::Setting {
-                        name: "order of the ratings",
+                        setting: "order of the ratings",
                         value: "not that of the users".to_owned(),
                         rule: "users' ratings on disk must stand together to be ranked; \
                                sort the file by user, or load it whole",

@@ -50,7 +50,7 @@ impl Dlrm {
     /// them.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for a setting that makes no
+    /// [`Error::Setting`](crate::Error::Setting) for a setting that makes no
     /// sense.
     pub fn new(config: DlrmConfig, seed: u64) -> Result<Self> {
         config.validate()?;
@@ -88,7 +88,7 @@ impl Dlrm {
     /// and zeros behind them. For users or items that it was not trained with.
     ///
     /// # Errors
-    /// [`Error::Config`] where there is no such table, or one that is compressed or has
+    /// [`Error::Setting`] where there is no such table, or one that is compressed or has
     /// learned weights.
     pub fn with_rows(mut self, table: &str, rows: usize) -> Result<Self> {
         let (number, stored) = self.plain_table(table)?;
@@ -103,7 +103,7 @@ impl Dlrm {
     /// Numbers of a table in the configuration and among those that are stored, where
     /// its rows are stored as they are.
     fn plain_table(&self, name: &str) -> Result<(usize, usize)> {
-        let config_error = |rule: &str| Error::Config {
+        let config_error = |rule: &str| Error::Setting {
             setting: "table".to_owned(),
             value: name.to_owned(),
             rule: rule.to_owned(),

@@ -7,7 +7,7 @@ pub enum Error {
     Instructions(#[from] mmdlrm_kernels::InstructionsError),
     /// A setting that makes no sense.
     #[error("model setting {setting} is {value}, but {rule}")]
-    Config {
+    Setting {
         /// Path of the setting, `tables[0].rows`.
         setting: String,
         /// Its value.

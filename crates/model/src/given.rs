@@ -63,7 +63,7 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
             TableInput::Given { vectors, rows } => Some((number, vectors, rows)),
             _ => None,
         });
-        let (number, vectors, rows) = given.ok_or_else(|| Error::Config {
+        let (number, vectors, rows) = given.ok_or_else(|| Error::Setting {
             setting: "table".to_owned(),
             value: table.to_owned(),
             rule: "no vectors are given for it".to_owned(),

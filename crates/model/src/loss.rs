@@ -239,7 +239,7 @@ fn check_weights(negative: f32, positive: f32) -> Result<()> {
     if is_weight(negative) && is_weight(positive) && negative + positive > 0.0 {
         return Ok(());
     }
-    Err(Error::Config {
+    Err(Error::Setting {
         setting: "loss weights (negative, positive)".to_owned(),
         value: format!("({negative}, {positive})"),
         rule: "both must be finite and 0 or more, and one above 0".to_owned(),

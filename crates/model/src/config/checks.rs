@@ -16,7 +16,7 @@ impl DlrmConfig {
     /// Checks every setting.
     ///
     /// # Errors
-    /// [`Error::Config`] for the first value that makes no sense.
+    /// [`Error::Setting`] for the first value that makes no sense.
     pub fn validate(&self) -> Result<()> {
         at_least_one("dim", self.dim)?;
         self.check_bottoms()?;
@@ -298,7 +298,7 @@ fn at_least_one(setting: &str, value: usize) -> Result<()> {
 }
 
 fn bad(setting: &str, value: impl ToString, rule: impl Into<String>) -> Error {
-    Error::Config {
+    Error::Setting {
         setting: setting.to_owned(),
         value: value.to_string(),
         rule: rule.into(),
@@ -405,7 +405,7 @@ mod tests {
             let mut config = DlrmConfig::default();
             spoil(&mut config);
             match config.validate() {
-                Err(Error::Config { setting, .. }) => assert_eq!(setting, name),
+                Err(Error::Setting { setting, .. }) => assert_eq!(setting, name),
                 other => panic!("{name}: {other:?}"),
             }
         }

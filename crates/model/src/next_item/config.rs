@@ -133,7 +133,7 @@ impl NextItemConfig {
 }
 
 fn bad(setting: &str, value: impl ToString, rule: &str) -> Error {
-    Error::Config {
+    Error::Setting {
         setting: setting.to_owned(),
         value: value.to_string(),
         rule: rule.to_owned(),
