@@ -116,7 +116,7 @@ fn parts(criterion: &mut Criterion) {
         };
         let mut optimizer = Optimizer::new(config, &model).unwrap();
         group.bench_function(BenchmarkId::new(name, "update"), |bencher| {
-            bencher.iter(|| optimizer.step(&mut model, &gradients, 1e-3));
+            bencher.iter(|| optimizer.step(&mut model, &gradients, 1e-3).unwrap());
         });
     }
     group.finish();

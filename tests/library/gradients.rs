@@ -158,7 +158,7 @@ fn check_with(input: Input, config: DlrmConfig, loss: Loss) {
         .iter()
         .zip(&model.parameters().tables)
         .map(|(rows, table)| {
-            let mut all = vec![0.0; table.values.len()];
+            let mut all = vec![0.0; table.store().len()];
             for (&row, values) in rows.rows().iter().zip(rows.values.chunks(table.dim)) {
                 all[row as usize * table.dim..][..table.dim].copy_from_slice(values);
             }
@@ -168,7 +168,10 @@ fn check_with(input: Input, config: DlrmConfig, loss: Loss) {
 
     type Place = fn(&mut Dlrm, usize, usize) -> &mut f32;
     let dense: Place = |model, _, i| &mut model.parameters_mut().dense[i];
-    let table: Place = |model, t, i| &mut model.parameters_mut().tables[t].values[i];
+    let table: Place = |model, t, i| {
+        let table = &mut model.parameters_mut().tables[t];
+        &mut table.store_mut().as_mut_slice().unwrap()[i]
+    };
     let lists = [(dense, 0, &analytic_dense)].into_iter().chain(
         analytic_tables
             .iter()
@@ -356,7 +359,7 @@ fn the_penalty_on_rows_is_taken_once_for_each_that_is_touched() {
     for (place, &row) in plain.rows().iter().enumerate() {
         for i in 0..WIDTH {
             let difference = held_back.values[place * WIDTH + i] - plain.values[place * WIDTH + i];
-            let e = model.parameters().tables[0].values[row as usize * WIDTH + i];
+            let e = model.parameters().tables[0].values().unwrap()[row as usize * WIDTH + i];
             assert!(
                 (difference - 2.0 * 0.25 * e).abs() < 1e-6,
                 "{difference} {e}"
@@ -386,7 +389,7 @@ fn the_penalty_on_embeddings_grows_with_their_use() {
         let uses = input.users.iter().filter(|&&user| user == row).count() as f32;
         for i in 0..WIDTH {
             let difference = held_back.values[place * WIDTH + i] - plain.values[place * WIDTH + i];
-            let e = model.parameters().tables[0].values[row as usize * WIDTH + i];
+            let e = model.parameters().tables[0].values().unwrap()[row as usize * WIDTH + i];
             let expected = 2.0 * 0.25 * uses / SAMPLES as f32 * e;
             assert!(
                 (difference - expected).abs() < 1e-6,

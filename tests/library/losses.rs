@@ -111,7 +111,7 @@ fn hashed_tables_are_drawn_by_the_rows_that_are_stored() {
         ..DlrmConfig::default()
     };
     let model = Dlrm::new(config, 1).unwrap();
-    let values = &model.parameters().tables[0].values;
+    let values = model.parameters().tables[0].values().unwrap();
     let most = values.iter().fold(0f32, |most, x| most.max(x.abs()));
     assert!((0.24..=0.25).contains(&most), "{most}");
 }

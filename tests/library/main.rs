@@ -23,6 +23,7 @@ mod shared_bags;
 mod splits;
 mod streamed;
 mod survive;
+mod table_stores;
 mod training;
 
 /// A model, ready to be measured on `data`.

@@ -204,7 +204,8 @@ fn a_model_with_a_parameter_that_is_no_number_is_not_kept() {
     let mut config = Preset::Dlrm.config(dataset.features(), 8);
     config.tables[0].rows += 1;
     let mut model = Dlrm::new(config, 42).unwrap();
-    *model.parameters_mut().tables[0].values.last_mut().unwrap() = f32::NAN;
+    let users = model.parameters_mut().tables[0].store_mut();
+    *users.as_mut_slice().unwrap().last_mut().unwrap() = f32::NAN;
     let folder = tempfile::tempdir().unwrap();
     let every_step = CheckpointConfig {
         every_steps: 1,

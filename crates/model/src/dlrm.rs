@@ -1,7 +1,7 @@
 use mmdlrm_kernels::InstructionSet;
 
 use crate::layout::Layout;
-use crate::parameters::extreme;
+use crate::parameters::{furthest, furthest_of};
 use crate::{Compression, DlrmConfig, Error, Parameters, Result, Segment, Table};
 
 /// The deep learning recommendation model (Naumov et al., 2019) with towers
@@ -95,8 +95,10 @@ impl Dlrm {
         self.config.tables[number].rows = rows;
         self.config.validate()?;
         self.layout = Layout::new(&self.config);
-        let Table { dim, values, .. } = &mut self.parameters.tables[stored];
-        values.resize(rows * *dim, 0.0);
+        let table = &mut self.parameters.tables[stored];
+        let mut values = table.values()?.into_owned();
+        values.resize(rows * table.dim, 0.0);
+        *table = Table::new(table.name.clone(), table.dim, values);
         Ok(self)
     }
 
@@ -124,13 +126,19 @@ impl Dlrm {
 
     /// Name and value of the parameter furthest from 0; NaN is further than any
     /// other. Whether a model is still sound shows here.
-    pub fn extreme_parameter(&self) -> (String, f32) {
+    ///
+    /// # Errors
+    /// A [store](crate::TableStore) that fails.
+    pub fn extreme_parameter(&self) -> Result<(String, f32)> {
         let dense = self.segments().into_iter().map(|segment| {
-            let values = &self.parameters.dense[segment.range()];
-            (segment.name, values)
+            let value = furthest(&self.parameters.dense[segment.range()]);
+            Ok((segment.name, value))
         });
         let tables = self.parameters.tables.iter();
-        extreme(dense.chain(tables.map(|table| (table.name.clone(), &*table.values))))
+        let tables = tables.map(|table| Ok((table.name.clone(), furthest(&table.values()?))));
+        Ok(furthest_of(
+            dense.chain(tables).collect::<Result<Vec<_>>>()?,
+        ))
     }
 }
 
@@ -143,11 +151,11 @@ mod tests {
         let mut model = Dlrm::new(DlrmConfig::default(), 1).unwrap();
         model.parameters.dense[7] = -50.0;
         assert_eq!(
-            model.extreme_parameter(),
+            model.extreme_parameter().unwrap(),
             ("bot_l.0.weight".to_owned(), -50.0)
         );
         *model.parameters.dense.last_mut().unwrap() = f32::NAN;
-        let (name, value) = model.extreme_parameter();
+        let (name, value) = model.extreme_parameter().unwrap();
         assert_eq!(name, "top_l.2.bias");
         assert!(value.is_nan());
     }

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use crate::config::Pooling;
 use crate::grouped::Grouped;
 use crate::lookup::{Lookup, TableShape};
-use crate::shared_bags::{SharedGradients, SharedSums};
+use crate::shared_bags::SharedGradients;
+use crate::table_rows::{Fetched, TableRows};
 use crate::{SharedBags, Table, TableInput};
 
 /// Rows that a thread sums without asking for help.
@@ -31,83 +32,108 @@ impl RowGradients {
     pub fn rows(&self) -> &[u32] {
         &self.grouped.rows
     }
+
+    /// The batch's ids by row.
+    pub(crate) fn grouped(&self) -> &Grouped {
+        &self.grouped
+    }
 }
 
-/// A bag of a batch and how to read it.
+/// The bags of a lookup and how to read them.
 #[derive(Clone, Copy)]
 pub(crate) struct BagReader<'a> {
-    pub bags: &'a TableInput<'a>,
-    pub lookup: &'a Lookup,
-    pub tables: &'a [Table],
-    /// Sums over shared bags, one a table.
-    pub sums: &'a [SharedSums],
+    bags: &'a TableInput<'a>,
+    lookup: &'a Lookup,
+    /// All stored tables, and what was fetched of them.
+    tables: &'a [Table],
+    fetched: &'a [Fetched],
+    /// Learned weights of ids.
+    weights: Option<TableRows<'a>>,
 }
 
-impl BagReader<'_> {
+impl<'a> BagReader<'a> {
+    pub fn new(
+        bags: &'a TableInput<'a>,
+        lookup: &'a Lookup,
+        shapes: &[TableShape],
+        tables: &'a [Table],
+        fetched: &'a [Fetched],
+    ) -> Self {
+        let reader = Self {
+            bags,
+            lookup,
+            tables,
+            fetched,
+            weights: None,
+        };
+        let weights = lookup
+            .weights
+            .map(|table| reader.rows(table, &shapes[table]));
+        Self { weights, ..reader }
+    }
+
+    /// The rows of a stored table.
+    pub fn rows(&self, table: usize, shape: &TableShape) -> TableRows<'a> {
+        let (stored, fetched) = (&self.tables[table], &self.fetched[table]);
+        TableRows::new(stored, shape, self.bags.ids(), fetched)
+    }
+
     /// What the vector of id number `position`, in a bag of `length` ids, is
     /// multiplied by.
     #[inline]
     fn weight(&self, position: usize, length: usize) -> f32 {
         let given = self.bags.weights().map_or(1.0, |weights| weights[position]);
-        let learned = self.lookup.weights.map_or(1.0, |table| {
-            self.tables[table].values[self.bags.ids()[position] as usize]
-        });
+        let learned = self.weights.map_or(1.0, |weights| weights.row(position)[0]);
         given * learned * self.lookup.pooling.share(length)
     }
 
     #[inline]
     fn is_weighted(&self) -> bool {
-        self.bags.weights().is_some() || self.lookup.weights.is_some()
+        self.bags.weights().is_some() || self.weights.is_some()
     }
 
     /// Asks for the first row of a sample that will be pooled soon.
     #[inline]
-    pub fn prefetch(&self, table: usize, shape: &TableShape, sample: usize) {
+    pub fn prefetch(&self, rows: TableRows, sample: usize) {
         let first = match self.bags {
             TableInput::Shared(bags) => bags.left_out(sample),
             _ => Some(self.bags.span(sample).start),
         };
-        if let Some(&id) = first.and_then(|position| self.bags.ids().get(position)) {
-            let start = shape.row_of.row(id) as usize * shape.dim;
-            prefetch(&self.tables[table].values[start..start + shape.dim]);
+        if let Some(first) = first.filter(|&first| first < self.bags.ids().len()) {
+            prefetch(rows.row(first));
         }
     }
 
-    /// Writes the pooled vector of a sample; an empty bag gives zeros.
+    /// Writes the pooled vector of a sample, of the stored table of number `table` with these
+    /// `rows`; an empty bag gives zeros.
     #[inline]
-    pub fn pool(&self, table: usize, shape: &TableShape, sample: usize, out: &mut [f32]) {
-        let (values, dim) = (&self.tables[table].values, out.len());
+    pub fn pool(&self, table: usize, rows: TableRows, sample: usize, out: &mut [f32]) {
         if let TableInput::Shared(bags) = self.bags {
             let pooling = self.lookup.pooling;
-            return self.sums[table].read(bags, pooling, (shape, values), sample, out);
+            return self.fetched[table]
+                .sums
+                .read(bags, pooling, rows, sample, out);
         }
         let span = self.bags.span(sample);
         let length = span.len();
-        let ids = &self.bags.ids()[span.clone()];
-        let row = |id: u32| {
-            let start = shape.row_of.row(id) as usize * dim;
-            &values[start..start + dim]
-        };
         if self.is_weighted() {
             out.fill(0.0);
-            for (position, &id) in span.zip(ids) {
-                add_scaled(out, row(id), self.weight(position, length));
+            for position in span {
+                add_scaled(out, rows.row(position), self.weight(position, length));
             }
             return;
         }
-        match ids {
-            [] => out.fill(0.0),
-            [id] => out.copy_from_slice(row(*id)),
-            [first, rest @ ..] => {
-                out.copy_from_slice(row(*first));
-                for &id in rest {
-                    out.iter_mut().zip(row(id)).for_each(|(sum, x)| *sum += x);
-                }
-                if self.lookup.pooling != Pooling::Sum {
-                    let share = self.lookup.pooling.share(length);
-                    out.iter_mut().for_each(|x| *x *= share);
-                }
-            }
+        if length == 0 {
+            return out.fill(0.0);
+        }
+        out.copy_from_slice(rows.row(span.start));
+        for position in span.skip(1) {
+            let row = rows.row(position);
+            out.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        }
+        if length > 1 && self.lookup.pooling != Pooling::Sum {
+            let share = self.lookup.pooling.share(length);
+            out.iter_mut().for_each(|x| *x *= share);
         }
     }
 }
@@ -186,8 +212,8 @@ impl RowGradients {
 }
 
 impl RowGradients {
-    /// Adds the touched rows of a table, times `factor`.
-    pub(crate) fn add_rows(&mut self, table: &Table, factor: f32) {
+    /// Adds the touched rows of the table, times `factor`.
+    pub(crate) fn add_rows(&mut self, rows: TableRows, factor: f32) {
         let Self {
             dim,
             values,
@@ -198,9 +224,8 @@ impl RowGradients {
             #[inline(always)]
             || {
                 let values = values.chunks_exact_mut(*dim);
-                for (out, &row) in values.zip(&grouped.rows) {
-                    let start = row as usize * *dim;
-                    add_scaled(out, &table.values[start..start + *dim], factor);
+                for (place, (out, &row)) in values.zip(&grouped.rows).enumerate() {
+                    add_scaled(out, rows.distinct(place, row), factor);
                 }
             },
         );
@@ -272,12 +297,10 @@ impl BagReader<'_> {
         shapes: &[TableShape],
         gradient: &[f32],
     ) -> f32 {
-        let id = self.bags.ids()[position];
         let given = self.bags.weights().map_or(1.0, |weights| weights[position]);
         let products = self.lookup.tables.clone().map(|table| {
             let shape = &shapes[table];
-            let start = shape.row_of.row(id) as usize * shape.dim;
-            let row = &self.tables[table].values[start..start + shape.dim];
+            let row = self.rows(table, shape).row(position);
             dot(row, &gradient[shape.columns.clone()])
         });
         given * self.lookup.pooling.share(length) * products.sum::<f32>()

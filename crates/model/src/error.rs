@@ -138,6 +138,14 @@ pub enum Error {
     /// A file of weights that is damaged.
     #[error("the weights are not a whole safetensors file: {0}; save or copy the model again")]
     SafeTensors(#[from] safetensors::SafeTensorError),
+    /// A [store](crate::TableStore) of a table's rows that failed.
+    #[error("table {table}: its rows cannot be had: {source}")]
+    Store {
+        /// Name of the stored table.
+        table: String,
+        /// What went wrong.
+        source: crate::StoreError,
+    },
     /// A file of weights that is of something else.
     #[error("the weights do not fit: {0}")]
     Weights(String),
@@ -157,6 +165,16 @@ pub enum Error {
     /// A configuration that cannot be written or read as JSON.
     #[error("the model's configuration is not readable: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    /// Of the stored table called `table`.
+    pub(crate) fn store(table: &str, source: crate::StoreError) -> Self {
+        Self::Store {
+            table: table.to_owned(),
+            source,
+        }
+    }
 }
 
 #[cfg(feature = "candle")]

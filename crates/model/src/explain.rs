@@ -189,9 +189,9 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
         mut with: impl FnMut(&Pass, Range<usize>, &mut PieceBuffers),
     ) -> Result<()> {
         let samples = self.check(batch)?;
-        let mut sums = Vec::new();
-        self.model().pool_shared(batch, None, &mut sums);
-        let pass = self.pass(batch, &sums);
+        let mut fetched = Vec::new();
+        self.model().fetch_rows(batch, None, None, &mut fetched)?;
+        let pass = self.pass(batch, &fetched);
         let mut piece = PieceBuffers::default();
         for start in (0..samples).step_by(PIECE) {
             with(&pass, start..samples.min(start + PIECE), &mut piece);

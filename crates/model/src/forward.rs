@@ -12,9 +12,9 @@ use crate::layout::Layout;
 use crate::lookup::Lookup;
 use crate::mlp::{Layer, MlpBuffers, MlpPass, PackedLayer, PackedMlp};
 use crate::per_thread::PerThread;
-use crate::shared_bags::SharedSums;
+use crate::table_rows::Fetched;
 use crate::towers::{TowerPass, Towered};
-use crate::{Dlrm, Inputs, TableInput, Vectors};
+use crate::{Dlrm, Inputs, Result, TableInput, Vectors};
 
 /// Samples that one thread takes through the model at a time: small enough
 /// that a piece's vectors and activations stay in its second-level cache, a
@@ -77,8 +77,8 @@ pub(crate) struct Prepared {
     pub packed: Packed,
     /// One a modality.
     pub towered: Vec<Towered>,
-    /// Sums over shared bags, one a stored table.
-    pub sums: Vec<SharedSums>,
+    /// One a stored table.
+    pub fetched: Vec<Fetched>,
 }
 
 /// A pass over a batch, forwards or backwards, a piece after another: all that it reads.
@@ -89,8 +89,8 @@ pub(crate) struct Pass<'a> {
     pub batch: &'a Inputs<'a>,
     /// One a modality.
     pub towered: &'a [Towered],
-    /// Sums over shared bags, one a stored table.
-    pub sums: &'a [SharedSums],
+    /// One a stored table.
+    pub fetched: &'a [Fetched],
     pub dropout: Option<Dropout>,
     /// Number of the batch's first sample among those of the step.
     pub first: usize,
@@ -112,7 +112,7 @@ impl Prepared {
             packed: &self.packed,
             batch,
             towered: &self.towered,
-            sums: &self.sums,
+            fetched: &self.fetched,
             dropout: None,
             first: 0,
             only,
@@ -140,41 +140,20 @@ impl Rows for DenseColumns<'_> {
 }
 
 impl Dlrm {
-    /// Packs the weights, runs the towers and pools shared bags, for one pass
+    /// Packs the weights, runs the towers and fetches rows of tables, for one pass
     /// over a batch.
-    pub(crate) fn prepare(&self, batch: &Inputs, only: Option<Side>) -> Prepared {
+    pub(crate) fn prepare(&self, batch: &Inputs, only: Option<Side>) -> Result<Prepared> {
         let mut prepared = Prepared::default();
         let Prepared {
             packed,
             towered,
-            sums,
+            fetched,
         } = &mut prepared;
         packed.pack(&self.layout, &self.parameters.dense);
         self.find_distinct(batch, only, towered);
         self.run_towers(batch, packed, towered, &PerThread::new());
-        self.pool_shared(batch, only, sums);
-        prepared
-    }
-
-    /// Pools the shared bags.
-    pub(crate) fn pool_shared(
-        &self,
-        batch: &Inputs,
-        only: Option<Side>,
-        sums: &mut Vec<SharedSums>,
-    ) {
-        let shapes = &self.layout.tables;
-        sums.resize_with(shapes.len(), SharedSums::default);
-        let tables = sums.par_iter_mut().zip(shapes);
-        let tables = tables.zip(&self.parameters.tables);
-        tables.for_each(|((sums, shape), table)| {
-            let side = self.config.tables[shape.lookup].side;
-            if let TableInput::Shared(bags) = &batch.tables[shape.lookup]
-                && only.is_none_or(|only| only == side)
-            {
-                sums.pool(bags, shape, &table.values);
-            }
-        });
+        self.fetch_rows(batch, only, None, fetched)?;
+        Ok(prepared)
     }
 
     /// Finds the distinct vectors of each modality of a batch.
@@ -416,15 +395,16 @@ impl Pass<'_> {
     fn pool(&self, number: usize, range: Range<usize>, rows: &mut [f32]) {
         let layout = &self.model.layout;
         let (lookup, reader) = (&layout.lookups[number], self.reader(number));
-        let rows = rows.chunks_exact_mut(layout.row_width);
-        for (row, sample) in rows.zip(range.clone()) {
-            let ahead = sample + PREFETCH;
-            for table in lookup.tables.clone() {
-                let shape = &layout.tables[table];
+        for table in lookup.tables.clone() {
+            let shape = &layout.tables[table];
+            let of_table = reader.rows(table, shape);
+            let rows = rows.chunks_exact_mut(layout.row_width);
+            for (row, sample) in rows.zip(range.clone()) {
+                let ahead = sample + PREFETCH;
                 if ahead < range.end {
-                    reader.prefetch(table, shape, ahead);
+                    reader.prefetch(of_table, ahead);
                 }
-                reader.pool(table, shape, sample, &mut row[shape.columns.clone()]);
+                reader.pool(table, of_table, sample, &mut row[shape.columns.clone()]);
             }
         }
     }
@@ -448,12 +428,16 @@ impl Pass<'_> {
     }
 
     pub fn reader(&self, table: usize) -> BagReader<'_> {
-        BagReader {
-            bags: &self.batch.tables[table],
-            lookup: &self.model.layout.lookups[table],
-            tables: &self.model.parameters.tables,
-            sums: self.sums,
-        }
+        let Dlrm {
+            layout, parameters, ..
+        } = self.model;
+        BagReader::new(
+            &self.batch.tables[table],
+            &layout.lookups[table],
+            &layout.tables,
+            &parameters.tables,
+            self.fetched,
+        )
     }
 
     fn fill_modalities(&self, range: Range<usize>, piece: &mut PieceBuffers) {

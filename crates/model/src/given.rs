@@ -68,9 +68,9 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
             value: table.to_owned(),
             rule: "no vectors are given for it".to_owned(),
         })?;
-        let mut sums = Vec::new();
-        model.pool_shared(batch, None, &mut sums);
-        let pass = self.pass(batch, &sums);
+        let mut fetched = Vec::new();
+        model.fetch_rows(batch, None, None, &mut fetched)?;
+        let pass = self.pass(batch, &fetched);
         let scratch = PerThread::new();
         let pieces = (0..samples).into_par_iter().step_by(PIECE);
         let pieces: Vec<(f64, Vec<f32>)> = pieces
@@ -266,7 +266,8 @@ mod tests {
     fn gradients_of_given_vectors_are_those_of_the_rows_they_stand_for() {
         let tables = vec![table("movie", |_| {}), table("user", |_| {})];
         let mut model = model(tables, |_| {});
-        model.parameters.tables[1].values[..12].copy_from_slice(&vectors());
+        let users = model.parameters.tables[1].store_mut();
+        users.write(0, 6, &vectors()).unwrap();
         let (dense, movies, rows) = (dense(), ids(9), ids(2));
         let bags = [TableInput::Single(&movies), TableInput::Single(&rows)];
         let batch = Inputs {

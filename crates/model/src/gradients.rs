@@ -1,7 +1,7 @@
 //! One training step's gradients, by explicit backward passes, in three stages.
 //!
 //! 1. [`prepare_step`](Dlrm::prepare_step): weights are packed, ids sorted by row, towers run on
-//!    the distinct vectors of each modality, shared bags pooled.
+//!    the distinct vectors of each modality, rows of tables gathered, shared bags pooled.
 //! 2. [`run_parts`](Pass::run_parts): samples go forwards and backwards through everything but
 //!    towers and tables. What comes of it is `∂L/∂row` of each sample, `row` being its vectors
 //!    side by side, and the gradients of all parameters but the towers'.
@@ -175,7 +175,7 @@ impl Dlrm {
         } = buffers;
         scratch.fit();
         tower_buffers.fit();
-        self.prepare_step(batch, tables, prepared, tower_buffers);
+        self.prepare_step(batch, tables, prepared, tower_buffers)?;
         let pass = Pass {
             dropout: Dropout::new(self.config.dropout, *seed, *step),
             first: part.first,
@@ -210,11 +210,11 @@ impl Dlrm {
         tables: &mut Vec<RowGradients>,
         prepared: &mut Prepared,
         tower_buffers: &PerThread<MlpBuffers>,
-    ) {
+    ) -> Result<()> {
         let Prepared {
             packed,
             towered,
-            sums,
+            fetched,
         } = prepared;
         tables.resize_with(self.layout.tables.len(), RowGradients::default);
         rayon::join(
@@ -226,10 +226,11 @@ impl Dlrm {
                 )
             },
         );
-        rayon::join(
+        let ((), fetched) = rayon::join(
             || self.run_towers(batch, packed, towered, tower_buffers),
-            || self.pool_shared(batch, None, sums),
+            || self.fetch_rows(batch, None, Some(tables), fetched),
         );
+        fetched
     }
 
     /// Finds the rows of each stored table that the batch touches.
@@ -541,7 +542,7 @@ impl Pass<'_> {
             });
             let penalty = 2.0 * self.model.config.table_l2;
             if penalty > 0.0 && !shape.is_weights {
-                gradients.add_rows(&self.model.parameters.tables[table], penalty);
+                gradients.add_rows(reader.rows(table, shape), penalty);
             }
         });
     }

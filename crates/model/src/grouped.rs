@@ -57,13 +57,11 @@ impl Grouped {
     }
 
     /// Number of entries.
-    #[cfg(feature = "candle")]
     pub fn entry_count(&self) -> usize {
         self.keys.len()
     }
 
     /// Writes for each entry the place of its row.
-    #[cfg(feature = "candle")]
     pub fn write_places(&self, places: &mut [u32]) {
         for place in 0..self.rows.len() {
             for entry in self.entries(place) {

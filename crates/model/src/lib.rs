@@ -68,6 +68,8 @@ mod pytorch;
 mod ranking;
 mod shared_bags;
 mod step_part;
+mod table_rows;
+mod table_store;
 mod towers;
 mod waves;
 mod weights;
@@ -94,6 +96,7 @@ pub use predict::Predictor;
 pub use ranking::{Items, top_k};
 pub use shared_bags::SharedBags;
 pub use step_part::StepPart;
+pub use table_store::{RowStep, RowUpdate, StoreError, TableStore};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,9 +1,12 @@
+use std::borrow::Cow;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
 
+use crate::input::same;
 use crate::layout::Layout;
-use crate::{DlrmConfig, Error, Result};
+use crate::{DlrmConfig, Error, Result, RowStep, RowUpdate, TableStore};
 
 /// Every number that a model learns.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,16 +19,111 @@ pub struct Parameters {
     pub tables: Vec<Table>,
 }
 
-/// An embedding table as it is stored.
-#[derive(Debug, Clone, PartialEq)]
+/// An embedding table as it is stored, `[rows, dim]`.
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Table {
     /// Name in a file of weights: `emb_l.0.weight`, ….
     pub name: String,
     /// Length of a row.
     pub dim: usize,
-    /// `[rows, dim]`.
-    pub values: Vec<f32>,
+    store: Box<dyn TableStore>,
+}
+
+impl Table {
+    /// A table whose rows lie in memory, `[rows, dim]`.
+    pub(crate) fn new(name: String, dim: usize, values: Vec<f32>) -> Self {
+        Self {
+            name,
+            dim,
+            store: Box::new(values),
+        }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.store.len() / self.dim
+    }
+
+    /// Where the rows lie.
+    pub fn store(&self) -> &dyn TableStore {
+        &*self.store
+    }
+
+    /// As [`Self::store`], for optimizers and whoever loads a model.
+    pub fn store_mut(&mut self) -> &mut dyn TableStore {
+        &mut *self.store
+    }
+
+    /// Keeps the rows in another store, which has them already.
+    ///
+    /// # Errors
+    /// [`Error::Length`] of a store that is not as long as the one before.
+    pub fn set_store(&mut self, store: Box<dyn TableStore>) -> Result<()> {
+        same(&self.name, store.len(), self.store.len())?;
+        self.store = store;
+        Ok(())
+    }
+
+    /// All numbers, `[rows, dim]`; copied only where they do not lie in memory as they are.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn values(&self) -> Result<Cow<'_, [f32]>> {
+        if let Some(values) = self.store.as_slice() {
+            return Ok(Cow::Borrowed(values));
+        }
+        let mut values = vec![0.0; self.store.len()];
+        let rows: Vec<u32> = (0..self.rows() as u32).collect();
+        self.gather(&rows, &mut values)?;
+        Ok(Cow::Owned(values))
+    }
+
+    /// Replaces all numbers, `[rows, dim]`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where they are not as many; a store that fails.
+    pub fn set_values(&mut self, values: &[f32]) -> Result<()> {
+        same(&self.name, values.len(), self.store.len())?;
+        let written = self.store.write(0, self.dim, values);
+        written.map_err(|source| Error::store(&self.name, source))
+    }
+
+    /// Moves rows by their gradients.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn apply(&mut self, step: RowStep, update: &dyn RowUpdate) -> Result<()> {
+        let moved = self.store.apply(step, update);
+        moved.map_err(|source| Error::store(&self.name, source))
+    }
+
+    /// Writes the rows of the numbers `rows`, which ascend, `[rows, dim]`.
+    pub(crate) fn gather(&self, rows: &[u32], out: &mut [f32]) -> Result<()> {
+        let gathered = self.store.gather(rows, out);
+        gathered.map_err(|source| Error::store(&self.name, source))
+    }
+}
+
+impl Clone for Table {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            dim: self.dim,
+            store: self.store.boxed_clone(),
+        }
+    }
+}
+
+/// Those that have the same numbers, whatever they are kept in.
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.dim) == (&other.name, other.dim)
+            && match (self.values(), other.values()) {
+                (Ok(own), Ok(others)) => own == others,
+                _ => false,
+            }
+    }
 }
 
 /// A named piece of [`Parameters::dense`].
@@ -47,15 +145,28 @@ impl Segment {
     }
 }
 
-/// Name and value of the number furthest from 0 of some parameters with names; NaN is
-/// further than any other.
-pub(crate) fn extreme<'a>(parameters: impl Iterator<Item = (String, &'a [f32])>) -> (String, f32) {
-    let key = |x: f32| if x.is_nan() { f32::INFINITY } else { x.abs() };
-    let further = |a: f32, &b: &f32| if a.is_nan() || key(a) >= key(b) { a } else { b };
-    let extremes = parameters.map(|(name, values)| (name, values.iter().fold(0.0, further)));
-    extremes
-        .max_by(|(_, a), (_, b)| key(*a).total_cmp(&key(*b)))
+/// The number furthest from 0; NaN is further than any other.
+pub(crate) fn furthest(values: &[f32]) -> f32 {
+    let further = |a: f32, &b: &f32| {
+        if a.is_nan() || distance(a) >= distance(b) {
+            a
+        } else {
+            b
+        }
+    };
+    values.iter().fold(0.0, further)
+}
+
+/// The name and value that is furthest from 0.
+pub(crate) fn furthest_of(values: impl IntoIterator<Item = (String, f32)>) -> (String, f32) {
+    let values = values.into_iter();
+    values
+        .max_by(|(_, a), (_, b)| distance(*a).total_cmp(&distance(*b)))
         .unwrap_or_default()
+}
+
+fn distance(x: f32) -> f32 {
+    if x.is_nan() { f32::INFINITY } else { x.abs() }
 }
 
 impl Parameters {
@@ -101,11 +212,7 @@ impl Parameters {
                         .map_err(|error| Error::Weights(format!("{}: {error}", shape.name)))?;
                     (0..length).map(|_| uniform.sample(&mut random)).collect()
                 };
-                Ok(Table {
-                    name: shape.name.clone(),
-                    dim: shape.dim,
-                    values,
-                })
+                Ok(Table::new(shape.name.clone(), shape.dim, values))
             })
             .collect::<Result<_>>()?;
         Ok(Self { dense, tables })
@@ -113,13 +220,11 @@ impl Parameters {
 
     /// All 0, to be read from a file.
     pub(crate) fn zeros(layout: &Layout) -> Self {
-        let tables = layout.tables.iter().map(|shape| Table {
-            name: shape.name.clone(),
-            dim: shape.dim,
-            values: vec![0.0; shape.rows * shape.dim],
-        });
+        let zeros = |length| vec![0.0; length];
+        let tables = layout.tables.iter();
+        let tables = tables.map(|it| Table::new(it.name.clone(), it.dim, zeros(it.rows * it.dim)));
         Self {
-            dense: vec![0.0; layout.dense_length],
+            dense: zeros(layout.dense_length),
             tables: tables.collect(),
         }
     }
@@ -130,7 +235,7 @@ impl Parameters {
             + self
                 .tables
                 .iter()
-                .map(|table| table.values.len())
+                .map(|table| table.store.len())
                 .sum::<usize>()
     }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::forward::{PIECE, Packed, Pass, PieceBuffers};
 use crate::input::same;
 use crate::per_thread::PerThread;
-use crate::shared_bags::SharedSums;
+use crate::table_rows::Fetched;
 use crate::towers::Towered;
 use crate::{Dlrm, Inputs, Result, Vectors};
 
@@ -92,14 +92,15 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
     /// those that the predictor was made with.
     ///
     /// # Errors
-    /// A batch that does not fit the configuration, or vectors of another
-    /// number.
+    /// A batch that does not fit the configuration, vectors of another number, or a
+    /// [store](crate::TableStore) that fails.
     pub fn predict(&self, batch: &Inputs, predictions: &mut Vec<f32>) -> Result<()> {
         let samples = self.check(batch)?;
-        let mut sums = Vec::new();
-        self.model().pool_shared(batch, None, &mut sums);
+        let mut fetched = Vec::new();
+        self.model().fetch_rows(batch, None, None, &mut fetched)?;
         predictions.resize(samples, 0.0);
-        self.pass(batch, &sums).predict(predictions, &self.pieces);
+        self.pass(batch, &fetched)
+            .predict(predictions, &self.pieces);
         Ok(())
     }
 
@@ -127,13 +128,13 @@ impl<M: Borrow<Dlrm>> Predictor<M> {
         Ok(samples)
     }
 
-    pub(crate) fn pass<'r>(&'r self, batch: &'r Inputs<'r>, sums: &'r [SharedSums]) -> Pass<'r> {
+    pub(crate) fn pass<'r>(&'r self, batch: &'r Inputs<'r>, fetched: &'r [Fetched]) -> Pass<'r> {
         Pass {
             model: self.model(),
             packed: &self.packed,
             batch,
             towered: &self.towered,
-            sums,
+            fetched,
             dropout: None,
             first: 0,
             only: None,
@@ -147,10 +148,11 @@ impl Dlrm {
     /// parameters, a [`Predictor`] is quicker.
     ///
     /// # Errors
-    /// A batch that does not fit the configuration.
+    /// A batch that does not fit the configuration, or a [store](crate::TableStore) that
+    /// fails.
     pub fn predict(&self, batch: &Inputs, predictions: &mut Vec<f32>) -> Result<()> {
         let samples = batch.check(&self.config)?;
-        let prepared = self.prepare(batch, None);
+        let prepared = self.prepare(batch, None)?;
         predictions.resize(samples, 0.0);
         let pass = prepared.pass(self, batch, None);
         pass.predict(predictions, &PerThread::new());

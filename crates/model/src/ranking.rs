@@ -189,7 +189,7 @@ impl Dlrm {
             return Err(Error::PairInputs { inputs });
         }
         let samples = batch.check_sides(&self.config, |of| of == side)?;
-        let prepared = self.prepare(batch, Some(side));
+        let prepared = self.prepare(batch, Some(side))?;
         let pass = prepared.pass(self, batch, Some(side));
         let slots = self.product_slots(side);
         let outputs = self.layout.top.layers[0].outputs;

@@ -28,6 +28,7 @@ use crate::config::{Pooling, TableConfig};
 use crate::grouped::Grouped;
 use crate::input::{check_offsets, check_range, finite, same};
 use crate::lookup::TableShape;
+use crate::table_rows::TableRows;
 use crate::{Error, Result};
 
 /// Bags that samples share, each less one id of its own.
@@ -161,16 +162,12 @@ pub(crate) struct SharedSums {
 }
 
 impl SharedSums {
-    /// Sums each bag, `W` and `V`; `values` is the table.
-    pub fn pool(&mut self, bags: &SharedBags, shape: &TableShape, values: &[f32]) {
-        let (dim, length) = (shape.dim, bags.bags() * shape.dim);
+    /// Sums each bag, `W` and `V`.
+    pub fn pool(&mut self, bags: &SharedBags, rows: TableRows) {
+        let (dim, length) = (rows.dim, bags.bags() * rows.dim);
         self.weighted.resize(length, 0.0);
         let plain_length = if bags.shifts.is_some() { length } else { 0 };
         self.plain.resize(plain_length, 0.0);
-        let row = |id: u32| {
-            let start = shape.row_of.row(id) as usize * dim;
-            &values[start..start + dim]
-        };
         let weighted = self.weighted.par_chunks_mut(dim).enumerate();
         if bags.shifts.is_none() {
             weighted.for_each(|(bag, out)| {
@@ -179,7 +176,7 @@ impl SharedSums {
                     || {
                         out.fill(0.0);
                         for position in bags.span_of(bag) {
-                            add_scaled(out, row(bags.ids[position]), bags.weight(position));
+                            add_scaled(out, rows.row(position), bags.weight(position));
                         }
                     },
                 );
@@ -195,7 +192,7 @@ impl SharedSums {
                     plain.fill(0.0);
                     for position in bags.span_of(bag) {
                         // Each row is fetched once for both sums.
-                        let (row, weight) = (row(bags.ids[position]), bags.weight(position));
+                        let (row, weight) = (rows.row(position), bags.weight(position));
                         let sums = out.iter_mut().zip(plain.iter_mut());
                         for ((out, plain), x) in sums.zip(row) {
                             *out += weight * x;
@@ -207,17 +204,17 @@ impl SharedSums {
         });
     }
 
-    /// Writes the vector of a sample, `x`; `values` is the table.
+    /// Writes the vector of a sample, `x`.
     #[inline]
     pub fn read(
         &self,
         bags: &SharedBags,
         pooling: Pooling,
-        (shape, values): (&TableShape, &[f32]),
+        rows: TableRows,
         sample: usize,
         out: &mut [f32],
     ) {
-        let dim = shape.dim;
+        let dim = rows.dim;
         let start = bags.bag_of[sample] as usize * dim;
         let shift = bags.shift(sample);
         out.copy_from_slice(&self.weighted[start..start + dim]);
@@ -225,9 +222,7 @@ impl SharedSums {
             add_scaled(out, &self.plain[start..start + dim], shift);
         }
         if let Some(position) = bags.left_out(sample) {
-            let start = shape.row_of.row(bags.ids[position]) as usize * dim;
-            let row = &values[start..start + dim];
-            add_scaled(out, row, -bags.weight_left_out(sample));
+            add_scaled(out, rows.row(position), -bags.weight_left_out(sample));
         }
         let share = bags.share(pooling, sample);
         if share != 1.0 {

@@ -7,7 +7,7 @@ use mmdlrm_kernels::InstructionSet;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::layout::Layout;
-use crate::{Dlrm, DlrmConfig, Error, Parameters, Result};
+use crate::{Dlrm, DlrmConfig, Error, Parameters, Result, Table};
 
 /// Key of the file's metadata under which the configuration stands as JSON.
 const CONFIG_KEY: &str = "mmdlrm_config";
@@ -19,7 +19,8 @@ impl Dlrm {
     /// bottom MLPs by side `bot_user_l.0.weight`. All are `f32`.
     ///
     /// # Errors
-    /// Only where the configuration cannot be written as JSON.
+    /// A configuration that cannot be written as JSON, or a [store](crate::TableStore) that
+    /// fails.
     ///
     /// ```
     /// use mmdlrm_model::{Dlrm, DlrmConfig};
@@ -31,13 +32,12 @@ impl Dlrm {
     /// ```
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         let config = serde_json::to_string(&self.config)?;
-        let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = self
-            .named()
-            .map(|(name, shape, values)| {
-                let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-                (name, shape, bytes)
-            })
-            .collect();
+        let shapes = self.layout.shapes(&self.config).into_iter();
+        let bytes = shapes.zip(self.values()).map(|((name, shape), values)| {
+            let bytes = values?.iter().flat_map(|x| x.to_le_bytes()).collect();
+            Ok((name, shape, bytes))
+        });
+        let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = bytes.collect::<Result<_>>()?;
         let views = bytes
             .iter()
             .map(|(name, shape, bytes)| {
@@ -100,7 +100,7 @@ impl Dlrm {
             layout,
             config,
         };
-        model.read_stored(&tensors);
+        model.read_stored(&tensors)?;
         Ok(model)
     }
 
@@ -113,32 +113,30 @@ impl Dlrm {
         let tensors = self
             .layout
             .check_stored(&self.config, stored, differences)?;
-        self.read_stored(&tensors);
-        Ok(())
+        self.read_stored(&tensors)
     }
 
     /// Reads tensors that were checked, in their order.
-    fn read_stored(&mut self, tensors: &[Cow<[u8]>]) {
+    fn read_stored(&mut self, tensors: &[Cow<[u8]>]) -> Result<()> {
         let segments = self.segments();
         let (dense, tables) = tensors.split_at(segments.len());
         for (segment, data) in segments.iter().zip(dense) {
             read_le(data, &mut self.parameters.dense[segment.range()]);
         }
         for (table, data) in self.parameters.tables.iter_mut().zip(tables) {
-            read_le(data, &mut table.values);
+            match table.store_mut().as_mut_slice() {
+                Some(values) => read_le(data, values),
+                None => table.set_values(&numbers(data).collect::<Vec<f32>>())?,
+            }
         }
+        Ok(())
     }
 
-    /// Name, shape and values of every parameter: the dense segments, then the
-    /// tables.
-    fn named(&self) -> impl Iterator<Item = (String, Vec<usize>, &[f32])> {
+    /// The numbers of every parameter: the dense segments, then the tables.
+    fn values(&self) -> impl Iterator<Item = Result<Cow<'_, [f32]>>> {
         let dense = self.segments().into_iter();
-        let dense = dense.map(|segment| &self.parameters.dense[segment.range()]);
-        let tables = self.parameters.tables.iter();
-        let values = dense.chain(tables.map(|table| table.values.as_slice()));
-        let shapes = self.layout.shapes(&self.config).into_iter();
-        let named = shapes.zip(values);
-        named.map(|((name, shape), values)| (name, shape, values))
+        let dense = dense.map(|it| Ok(Cow::Borrowed(&self.parameters.dense[it.range()])));
+        dense.chain(self.parameters.tables.iter().map(Table::values))
     }
 }
 

@@ -206,7 +206,10 @@ fn a_hundred_thousand_tables_without_numbers_are_refused_at_once() {
 fn parameters_that_are_no_numbers_are_refused() {
     for value in [f32::NAN, f32::INFINITY] {
         let mut model = dlrm();
-        model.parameters_mut().tables[2].values[7] = value;
+        model.parameters_mut().tables[2]
+            .store_mut()
+            .as_mut_slice()
+            .unwrap()[7] = value;
         let error = Dlrm::from_safetensors(&model.to_safetensors().unwrap());
         let error = error.unwrap_err().to_string();
         assert!(

@@ -73,8 +73,8 @@ impl DeviceDlrm {
         same("the list of modalities", vectors.len(), modalities.len())?;
         let dense = Tensor::new(model.parameters.dense.as_slice(), device)?;
         let tables = model.parameters.tables.iter().map(|table| {
-            let shape = (table.values.len() / table.dim, table.dim);
-            Ok(Tensor::from_slice(&table.values, shape, device)?)
+            let shape = (table.rows(), table.dim);
+            Ok(Tensor::from_slice(&table.values()?, shape, device)?)
         });
         let vectors = vectors.iter().zip(modalities).map(|(vectors, modality)| {
             let shape = (vectors.len() / modality.width, modality.width);
@@ -118,8 +118,7 @@ impl DeviceDlrm {
         same("dense", parameters.dense.len(), self.dense.elem_count())?;
         same("tables", parameters.tables.len(), self.tables.len())?;
         for (table, values) in parameters.tables.iter_mut().zip(&self.tables) {
-            same(&table.name, table.values.len(), values.elem_count())?;
-            table.values = values.flatten_all()?.to_vec1()?;
+            table.set_values(&values.flatten_all()?.to_vec1::<f32>()?)?;
         }
         parameters.dense = self.dense.to_vec1()?;
         Ok(())

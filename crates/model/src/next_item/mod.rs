@@ -19,7 +19,7 @@ pub use gradients::NextItemGradients;
 pub use input::{ItemInputs, NextItemExample, NoPairFeatures, PairFeatures};
 use layout::NextItemLayout;
 
-use crate::parameters::extreme;
+use crate::parameters::{furthest, furthest_of};
 use crate::{Error, Result};
 
 /// Examples that are worked on together.
@@ -127,7 +127,9 @@ impl NextItem {
     /// [`Dlrm::extreme_parameter`](crate::Dlrm::extreme_parameter).
     pub fn extreme_parameter(&self) -> (String, f32) {
         let tensors = self.layout.tensors(&self.config).into_iter();
-        extreme(tensors.map(|(name, span, _)| (name.to_owned(), &self.parameters[span])))
+        furthest_of(
+            tensors.map(|(name, span, _)| (name.to_owned(), furthest(&self.parameters[span]))),
+        )
     }
 
     /// Scores of all items, `[examples, items]`; what was seen is scored too.

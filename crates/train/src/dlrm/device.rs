@@ -323,16 +323,16 @@ impl Stepper for DeviceStepper<'_> {
     }
 
     fn extreme_parameter(&mut self) -> Result<(String, f32)> {
-        Ok(self.host()?.extreme_parameter())
+        Ok(self.host()?.extreme_parameter()?)
     }
 
     fn parameters(&mut self) -> Result<Tensors<'_>> {
-        Ok(parameter_tensors(self.host()?.parameters()))
+        parameter_tensors(self.host()?.parameters())
     }
 
     fn state(&mut self) -> Result<Tensors<'_>> {
         self.host()?;
-        let mut tensors = parameter_tensors(self.host.parameters());
+        let mut tensors = parameter_tensors(self.host.parameters())?;
         for (name, tensor) in self.optimizer.named() {
             tensors.put(name, tensor.flatten_all()?.to_vec1()?);
         }

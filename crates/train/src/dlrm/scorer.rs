@@ -209,7 +209,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
             .find(|prediction| !prediction.is_finite())
         {
             None => Ok(()),
-            Some(&prediction) => Err(unsound(prediction, self.model().extreme_parameter())),
+            Some(&prediction) => Err(unsound(prediction, self.model().extreme_parameter()?)),
         }
     }
 

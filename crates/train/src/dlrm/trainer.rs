@@ -324,15 +324,15 @@ impl<R: Rule> Stepper for CpuStepper<'_, R> {
     }
 
     fn extreme_parameter(&mut self) -> Result<(String, f32)> {
-        Ok(self.model.extreme_parameter())
+        Ok(self.model.extreme_parameter()?)
     }
 
     fn parameters(&mut self) -> Result<Tensors<'_>> {
-        Ok(parameter_tensors(self.model.parameters()))
+        parameter_tensors(self.model.parameters())
     }
 
     fn state(&mut self) -> Result<Tensors<'_>> {
-        let mut tensors = parameter_tensors(self.model.parameters());
+        let mut tensors = parameter_tensors(self.model.parameters())?;
         self.optimizer.save(&mut tensors);
         Ok(tensors)
     }
@@ -364,19 +364,19 @@ pub(crate) fn batches(
     Box::new(batches.map(|batch| Ok(batch?)))
 }
 
-pub(crate) fn parameter_tensors(parameters: &Parameters) -> Tensors<'_> {
+pub(crate) fn parameter_tensors(parameters: &Parameters) -> Result<Tensors<'_>> {
     let mut tensors = Tensors::default();
     tensors.put("parameters.dense", &*parameters.dense);
     for table in &parameters.tables {
-        tensors.put(table_name(&table.name), &*table.values);
+        tensors.put(table_name(&table.name), table.values()?);
     }
-    tensors
+    Ok(tensors)
 }
 
 pub(crate) fn load_parameters(kept: &Kept, parameters: &mut Parameters) -> Result<()> {
     kept.load("parameters.dense", &mut parameters.dense)?;
     for table in &mut parameters.tables {
-        kept.load(&table_name(&table.name), &mut table.values)?;
+        table.set_values(kept.get(&table_name(&table.name))?)?;
     }
     Ok(())
 }

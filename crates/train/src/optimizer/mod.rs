@@ -5,7 +5,7 @@ pub(crate) mod rule;
 mod schedule;
 
 use mmdlrm_kernels::{prefetch, vectorize};
-use mmdlrm_model::{Dlrm, Gradients, Inputs, Objective, RowGradients};
+use mmdlrm_model::{Dlrm, Gradients, Inputs, Objective, RowStep, RowUpdate};
 use rayon::prelude::*;
 
 pub use self::config::{Algorithm, OptimizerConfig};
@@ -13,8 +13,6 @@ pub use self::rule::{Rule, StepSize};
 pub use self::schedule::{Decay, LearningRate, Schedule};
 use crate::{Kept, Result, Tensors};
 
-/// Rows that one thread updates without asking for help.
-const ROWS_PER_TASK: usize = 512;
 /// Rows that are asked for ahead of the one that is updated.
 const PREFETCH: usize = 8;
 
@@ -53,8 +51,8 @@ impl<R: Rule> Optimizer<R> {
             .tables
             .iter()
             .map(|table| {
-                let row_state = rule.row_state_width(table.dim);
-                vec![0.0; table.values.len() / table.dim * row_state]
+                let rows = table.store().state_rows(table.rows());
+                vec![0.0; rows * rule.row_state_width(table.dim)]
             })
             .collect();
         Ok(Self {
@@ -89,7 +87,7 @@ impl<R: Rule> Optimizer<R> {
     /// rates.
     ///
     /// # Errors
-    /// A batch that does not fit the model.
+    /// A batch that does not fit the model, or as [`Self::step`].
     pub fn learn(
         &mut self,
         model: &mut Dlrm,
@@ -105,14 +103,17 @@ impl<R: Rule> Optimizer<R> {
             let loss = model.gradients(batch, targets, loss, gradients)?;
             // A model that diverges is left as it was.
             if loss.is_finite() {
-                self.step(model, gradients, factor);
+                self.step(model, gradients, factor)?;
             }
             Ok(loss)
         })
     }
 
     /// Moves the model by one step; `factor` scales both learning rates.
-    pub fn step(&mut self, model: &mut Dlrm, gradients: &Gradients, factor: f64) {
+    ///
+    /// # Errors
+    /// A [store](mmdlrm_model::TableStore) that fails.
+    pub fn step(&mut self, model: &mut Dlrm, gradients: &Gradients, factor: f64) -> Result<()> {
         self.step += 1;
         let config = &self.config;
         let parameters = model.parameters_mut();
@@ -132,11 +133,19 @@ impl<R: Rule> Optimizer<R> {
         let update = Update::new(self.rule, rate, config.table_weight_decay, scale, self.step);
         let tables = parameters.tables.par_iter_mut().zip(&mut self.tables);
         let tables = tables.zip(&gradients.tables);
-        rayon::join(dense, || {
-            tables.for_each(|((table, state), gradients)| {
-                update.rows(&mut table.values, state, gradients);
-            });
+        let ((), moved) = rayon::join(dense, || {
+            tables.try_for_each(|((table, state), gradients)| {
+                let step = RowStep {
+                    rows: gradients.rows(),
+                    gradients: &gradients.values,
+                    state,
+                    first: 0,
+                    number: self.step,
+                };
+                table.apply(step, &update)
+            })
         });
+        Ok(moved?)
     }
 }
 
@@ -224,64 +233,46 @@ impl<R: Rule> Update<R> {
         }
     }
 
-    /// Updates the touched rows of a table.
-    fn rows(&self, table: &mut [f32], state: &mut [f32], gradients: &RowGradients) {
-        let (rows, dim) = (gradients.rows(), gradients.dim);
-        self.rows_from(0, table, state, rows, &gradients.values, dim);
+    /// Moves each row of a step; `place(number, row)` is where the `number`-th of them, `row`
+    /// rows behind the first, stands in `values`, `[.., dim]`.
+    #[inline(always)]
+    fn rows(&self, step: &mut RowStep, values: &mut [f32], place: impl Fn(usize, usize) -> usize) {
+        let (dim, first) = (step.dim(), step.first);
+        let width = self.rule.row_state_width(dim);
+        let range = |place: usize, width: usize| place * width..(place + 1) * width;
+        let gradients = step.gradients.chunks_exact(dim.max(1));
+        for (number, (&row, gradient)) in step.rows.iter().zip(gradients).enumerate() {
+            if let Some(&ahead) = step.rows.get(number + PREFETCH) {
+                let ahead = ahead as usize - first;
+                prefetch(&values[range(place(number + PREFETCH, ahead), dim)]);
+                prefetch(&step.state[range(ahead, width)]);
+            }
+            let row = row as usize - first;
+            self.row(
+                &mut values[range(place(number, row), dim)],
+                &mut step.state[range(row, width)],
+                gradient,
+            );
+        }
+    }
+}
+
+impl<R: Rule> RowUpdate for Update<R> {
+    fn state_width(&self, dim: usize) -> usize {
+        self.rule.row_state_width(dim)
     }
 
-    /// Updates rows of a table that begins at row `first`. Rows ascend, so
-    /// halves of the list touch separate halves of the table, which is how
-    /// threads share them without a race.
-    fn rows_from(
-        &self,
-        first: usize,
-        table: &mut [f32],
-        state: &mut [f32],
-        rows: &[u32],
-        gradients: &[f32],
-        dim: usize,
-    ) {
-        let width = self.rule.row_state_width(dim);
-        if rows.len() <= ROWS_PER_TASK {
-            vectorize(
-                #[inline(always)]
-                || {
-                    let rows_and_gradients = rows.iter().zip(gradients.chunks_exact(dim));
-                    for (number, (&row, gradient)) in rows_and_gradients.enumerate() {
-                        if let Some(&ahead) = rows.get(number + PREFETCH) {
-                            let at = ahead as usize - first;
-                            prefetch(&table[at * dim..(at + 1) * dim]);
-                            prefetch(&state[at * width..(at + 1) * width]);
-                        }
-                        let at = row as usize - first;
-                        self.row(
-                            &mut table[at * dim..(at + 1) * dim],
-                            &mut state[at * width..(at + 1) * width],
-                            gradient,
-                        );
-                    }
-                },
-            );
-            return;
-        }
-        let (low, high) = rows.split_at(rows.len() / 2);
-        let cut = high[0] as usize - first;
-        let (low_table, high_table) = table.split_at_mut(cut * dim);
-        let (low_state, high_state) = state.split_at_mut(cut * width);
-        let (low_gradients, high_gradients) = gradients.split_at(low.len() * dim);
-        rayon::join(
-            || self.rows_from(first, low_table, low_state, low, low_gradients, dim),
-            || {
-                self.rows_from(
-                    first + cut,
-                    high_table,
-                    high_state,
-                    high,
-                    high_gradients,
-                    dim,
-                )
-            },
+    fn in_place(&self, mut step: RowStep, table: &mut [f32]) {
+        vectorize(
+            #[inline(always)]
+            || self.rows(&mut step, table, |_, row| row),
+        );
+    }
+
+    fn of_gathered(&self, mut step: RowStep, rows: &mut [f32]) {
+        vectorize(
+            #[inline(always)]
+            || self.rows(&mut step, rows, |number, _| number),
         );
     }
 }
