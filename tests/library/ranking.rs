@@ -1,7 +1,7 @@
 //! Ranking a catalogue against brute force.
 
 use mmdlrm::Preset;
-use mmdlrm::data::{Modality, MovieLens, Split, generate};
+use mmdlrm::data::{Batch, ColumnView, Modality, MovieLens, Split, generate};
 use mmdlrm::features::{ContextConfig, Dataset, TrainingData};
 use mmdlrm::metrics::ndcg_at_k;
 use mmdlrm::model::{Dlrm, DlrmConfig, Inputs, Interaction, ModalityInput, Output, TableInput};
@@ -33,27 +33,28 @@ fn dataset() -> Dataset {
 }
 
 /// Calls `use_input` with a data batch as the model takes it.
-fn with_input<T>(
-    dataset: &Dataset,
-    batch: &mmdlrm::data::Batch,
-    use_input: impl FnOnce(&Inputs) -> T,
-) -> T {
-    let genres = TableInput::Lists {
-        offsets: &batch.genre_offsets,
-        ids: &batch.genre_ids,
+fn with_input<T>(dataset: &Dataset, batch: &Batch, use_input: impl FnOnce(&Inputs) -> T) -> T {
+    let columns = ["genre", "dense", "image"].map(|name| batch.column(name).unwrap());
+    let [
+        ColumnView::Bags { offsets, ids },
+        ColumnView::Dense { values: dense, .. },
+        ColumnView::Vectors(rows),
+    ] = columns
+    else {
+        panic!("columns of other kinds: {columns:?}");
     };
     let bags = [
         TableInput::Single(&batch.users),
         TableInput::Single(&batch.movies),
-        genres,
+        TableInput::Lists { offsets, ids },
     ];
     let vectors = dataset.features().modalities()[0].values();
     let modalities = [ModalityInput {
         vectors: vectors.into(),
-        rows: &batch.modality_rows[0],
+        rows,
     }];
     use_input(&Inputs {
-        dense: &batch.dense,
+        dense,
         tables: &bags,
         modalities: &modalities,
     })
@@ -138,7 +139,7 @@ fn scores_of_all_items_equal_plain_predictions() {
         by_side(Preset::DlrmClip.config(features, 8)),
     ] {
         let model = Dlrm::new(config, 1).unwrap();
-        let wide = |batch: &mmdlrm::data::Batch, use_input: &mut dyn FnMut(&Inputs)| {
+        let wide = |batch: &Batch, use_input: &mut dyn FnMut(&Inputs)| {
             with_input(&dataset, batch, |input| {
                 // A model without tables or modalities takes none.
                 let (bags, modalities) =

@@ -6,10 +6,12 @@
 //! are held out, and [`Candidates`] which movies compete with them.
 //!
 //! A rating becomes a row, [`Rated`], once users and movies are numbered by an [`IdMap`].
-//! Rows become [`Batch`]es, columns that any model can take: [`Batches`] builds them ahead,
-//! of any source of rows and by any function, such as those of the crate `mmdlrm-features`,
-//! which computes what the rows tell of each other. What another crate computes for the
-//! movies (picture and text vectors) joins as a [`Modality`], and so does the [`Genome`].
+//! Rows become [`Batch`]es, named columns that any model can take: [`Batches`] builds them
+//! ahead, of any source of rows and by any function, such as those of the crate
+//! `mmdlrm-features`, which computes what the rows tell of each other. A [`BatchSchema`] says
+//! which columns they have, so that the data behind them may be anybody's. What another crate
+//! computes for the movies (picture and text vectors) joins as a [`Modality`], and so does the
+//! [`Genome`].
 //!
 //! Where ratings do not fit in memory, [`OpenOptions::open_streamed`] leaves them on disk,
 //! and a [`StreamedSplit`] gives the rows of the same batches.
@@ -104,7 +106,8 @@ mod text;
 pub use arrow_array;
 pub use arrow_schema;
 pub use batch::{
-    Bags, Batch, BatchBags, Batches, Modality, ModalityParts, Rated, RatedBag, RatedBags, Shuffle,
+    Bags, Batch, BatchBags, BatchSchema, Batches, Column, ColumnField, ColumnKind, ColumnView,
+    Modality, ModalityParts, Rated, RatedBag, RatedBags, Shuffle,
 };
 pub use cache::{RatingsBatches, RatingsStream};
 pub use error::{Error, Result};

@@ -14,8 +14,8 @@ use crate::{ContextConfig, Features, TrainingData, UserRows};
 /// Ratings in memory with a split, and the [`Features`] of its training rows.
 ///
 /// ```
-/// use mmdlrm_data::{MovieLens, Split, generate};
-/// use mmdlrm_features::{Dataset, TrainingData};
+/// use mmdlrm_data::{ColumnView, MovieLens, Split, generate};
+/// use mmdlrm_features::{Dataset, Features, TrainingData};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path().join("sample");
@@ -26,7 +26,11 @@ use crate::{ContextConfig, Features, TrainingData, UserRows};
 /// for batch in dataset.training_batches(16, 7) {
 ///     let batch = batch?;
 ///     assert_eq!(batch.len(), 16);
-///     assert_eq!(batch.dense.len(), 16 * mmdlrm_features::DENSE_FEATURES.len());
+///     let Some(ColumnView::Dense { width, values }) = batch.column(Features::DENSE) else {
+///         unreachable!("all batches of features have it");
+///     };
+///     assert_eq!(width, mmdlrm_features::DENSE_FEATURES.len());
+///     assert_eq!(values.len(), 16 * width);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -91,7 +95,8 @@ impl Dataset {
     /// 24 bytes a training rating.
     ///
     /// # Errors
-    /// A configuration that makes no sense.
+    /// A configuration that makes no sense, or a modality called `history` or `audience`, as
+    /// the columns of those bags.
     pub fn with_context(mut self, config: ContextConfig) -> Result<Self> {
         config.validate()?;
         InstructionSet::in_use().map_err(|error| Error::External(error.into()))?;
@@ -101,7 +106,7 @@ impl Dataset {
         let audiences = RatedBags::of_movies(movies, rows);
         // Batches of before may still look at the features of before.
         let mut features = Arc::unwrap_or_clone(self.features);
-        features.set_context(config, histories, audiences);
+        features.set_context(config, histories, audiences)?;
         self.features = Arc::new(features);
         Ok(self)
     }
@@ -272,8 +277,8 @@ fn hand_out(rated: &[Rated], rows: &[u32], size: usize, take: &mut dyn FnMut(Vec
 
 #[cfg(test)]
 mod tests {
-    use mmdlrm_data::Batch;
     use mmdlrm_data::generate::{self, GeneratorConfig};
+    use mmdlrm_data::{Batch, ColumnView};
 
     use super::*;
     use crate::NewMovie;
@@ -284,6 +289,13 @@ mod tests {
         match purpose {
             Purpose::Train { seed, .. } => dataset.features.training_batch(&rows, seed),
             Purpose::Held => dataset.features.test_batch(&rows),
+        }
+    }
+
+    fn dense(batch: &Batch) -> &[f32] {
+        match batch.column(Features::DENSE) {
+            Some(ColumnView::Dense { values, .. }) => values,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -310,12 +322,12 @@ mod tests {
         let ratings = "1,9,5,100\n2,4,0.5,100\n3,5,3,50\n4,5,2,70\n3,6,1,60\n4,6,4,80\n";
         let dataset = dataset(ratings, (0..6).collect(), vec![]);
         let batch = batch_of(&dataset, Purpose::Train { seed: 1, first: 0 }, &[0, 1]);
-        let (high, low) = batch.dense.split_at(WIDTH);
+        let (high, low) = dense(&batch).split_at(WIDTH);
         assert_eq!(high, low);
         assert_eq!(batch.stars, [5.0, 0.5]);
         // Seen as held-out rows, their ratings count.
         let batch = batch_of(&dataset, Purpose::Held, &[0, 1]);
-        let (high, low) = batch.dense.split_at(WIDTH);
+        let (high, low) = dense(&batch).split_at(WIDTH);
         assert!(high[0] > low[0] && high[2] > low[2]);
     }
 
@@ -327,8 +339,9 @@ mod tests {
         let batch = batch_of(&dataset, Purpose::Held, &[1, 2, 0]);
         assert_eq!(batch.users, [1, 0, 1]);
         assert_eq!(batch.movies, [0, 1, 3]);
-        assert_eq!(batch.genre_offsets, [0, 2, 2, 3]);
-        assert_eq!(batch.genre_ids, [0, 1, 1]);
+        let (offsets, ids) = (&[0, 2, 2, 3][..], &[0, 1, 1][..]);
+        let genres = ColumnView::Bags { offsets, ids };
+        assert_eq!(batch.column(Features::GENRE), Some(genres));
         assert_eq!(dataset.user_histories().row(1).ids, [3]);
         assert_eq!(dataset.movie_audiences().row(3).ids, [1]);
         assert_eq!(dataset.features.movie_counts(), [0, 1, 0, 1]);
@@ -405,6 +418,11 @@ mod tests {
             vec![sound.clone(), sound.clone()],
             "another one has that name",
         );
+        refused(vec![of("genre", &movies)], "another one has that name");
+        let of_context = data(vec![of("history", &movies)]).unwrap();
+        let error = of_context.with_context(ContextConfig::default());
+        let error = error.err().unwrap().to_string();
+        assert!(error.contains("another one has that name"), "{error}");
         let data = data(vec![sound, of("price", &movies)]).unwrap();
         let new = |names: &[&str]| {
             let vectors = names.iter().map(|name| (name.to_string(), vec![1.0]));

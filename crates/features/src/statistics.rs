@@ -5,8 +5,8 @@ use mmdlrm_data::{DataPart, PartHasher, Rated, Result};
 use crate::known::problem;
 use crate::known::tensors::{Columns, Source, Stored};
 
-/// Names of the dense features, in the order of the columns of
-/// [`Batch::dense`](mmdlrm_data::Batch::dense).
+/// Names of the dense features, in the order of the column
+/// [`Features::DENSE`](crate::Features::DENSE).
 ///
 /// `time` is when the rating was given; `user_days` the logarithm of the days
 /// since the user's first training rating; hour and weekday, in UTC, are points

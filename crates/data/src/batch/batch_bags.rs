@@ -1,5 +1,5 @@
-/// Bags of ratings that samples share: a user's history once for all samples of
-/// that user, or a movie's audience, each sample's less its own rating.
+/// Bags that samples share, such as a user's history once for all samples of that user, or a
+/// movie's audience, each sample's less its own rating.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct BatchBags {
@@ -7,14 +7,16 @@ pub struct BatchBags {
     pub bag_of: Vec<u32>,
     /// `[bags + 1]`: bag `b` has `ids[offsets[b]..offsets[b + 1]]`.
     pub offsets: Vec<u32>,
-    /// Movies of a history, users of an audience, by dense row.
+    /// Ids of all bags: movies of a history, users of an audience, by dense row.
     pub ids: Vec<u32>,
-    /// Each rating less the mean and the bias of the id, in stars.
+    /// Each rating less the mean and the bias of the id, in stars; empty of bags without
+    /// ratings.
     pub deviations: Vec<f32>,
     /// The bias of each sample's user (movie), negative: with it, deviations
-    /// become residuals. Without the sample's own rating, `[batch]`.
+    /// become residuals. Without the sample's own rating, `[batch]`; empty of bags without
+    /// ratings.
     pub shifts: Vec<f32>,
-    /// Where in [`Self::ids`] the own rating of each sample stands, `[batch]`;
+    /// Where in [`Self::ids`] the sample's own stands, which it leaves out, `[batch]`;
     /// [`Self::WHOLE`] where it is not there.
     pub left_out: Vec<u32>,
 }

@@ -3,28 +3,52 @@
 mod bags;
 mod batch_bags;
 mod batches;
+mod column;
 mod modality;
 mod rated;
 mod rated_bags;
 mod scattered;
+mod schema;
 mod shuffle;
 
 pub use bags::Bags;
 pub use batch_bags::BatchBags;
 pub use batches::Batches;
+pub use column::{Column, ColumnView};
 pub use modality::{Modality, ModalityParts};
 pub use rated::Rated;
 #[cfg(test)]
 pub(crate) use rated::rated;
 pub use rated_bags::{RatedBag, RatedBags};
 pub(crate) use scattered::{Cut, Scattered};
+pub use schema::{BatchSchema, ColumnField, ColumnKind};
 pub(crate) use shuffle::CHUNK;
 pub use shuffle::Shuffle;
 
-/// Columns of some ratings, ready for a model.
+/// Some ratings, ready for a model: what a row is, and named columns of whatever else there is.
 ///
-/// Ids are dense rows, not raw ids. Bags are compressed sparse rows: sample
-/// `s` has `genre_ids[genre_offsets[s]..genre_offsets[s + 1]]`.
+/// Ids are dense rows, not raw ids. What columns there are, their [`BatchSchema`] says, which
+/// all batches of a producer share; a model's inputs find theirs by name.
+///
+/// ```
+/// use mmdlrm_data::{Batch, BatchSchema, Column, ColumnField, ColumnKind, ColumnView, Rated};
+///
+/// let actor = ColumnField::new("actor", ColumnKind::Bags { ids: 7 });
+/// let schema = BatchSchema::new(100, 20, [actor])?;
+///
+/// let rows = [(4, 9, 3.5), (0, 2, 5.0)];
+/// let rows = rows.map(|(user, movie, stars)| Rated { user, movie, stars, timestamp: 0 });
+/// let actors = Column::Bags { offsets: vec![0, 2, 3], ids: vec![6, 1, 0] };
+/// let batch = Batch::of(&rows).with_columns(&schema, vec![actors]);
+///
+/// assert_eq!(batch.column("movie"), Some(ColumnView::Ids(&[9, 2])));
+/// let Some(ColumnView::Bags { offsets, ids }) = batch.column("actor") else {
+///     unreachable!("it is of bags");
+/// };
+/// assert_eq!((offsets, ids), (&[0, 2, 3][..], &[6, 1, 0][..]));
+/// assert_eq!(batch.column("genre"), None);
+/// # Ok::<(), mmdlrm_data::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Batch {
@@ -34,28 +58,22 @@ pub struct Batch {
     pub movies: Vec<u32>,
     /// When each sample was rated, seconds since 1970, `[batch]`.
     pub timestamps: Vec<u32>,
-    /// Start of each sample's genres, `[batch + 1]`.
-    pub genre_offsets: Vec<u32>,
-    /// Genres of the samples' movies.
-    pub genre_ids: Vec<u32>,
-    /// Standardized dense features, `[batch, features]`.
-    pub dense: Vec<f32>,
-    /// For each modality the row of each sample's vector, `[batch]`, or
-    /// [`Modality::MISSING`].
-    pub modality_rows: Vec<Vec<u32>>,
     /// Rating of each sample in stars, `[batch]`; empty where there is none to
     /// learn from.
     pub stars: Vec<f32>,
-    /// What the biases of user and movie say of each sample, in stars, `[batch]`;
-    /// empty where the batch has no context of other ratings, as what follows.
+    /// What is said of each sample beforehand, in stars, `[batch]`, such as by biases of user
+    /// and movie: a model learns what it leaves. Empty where nothing is.
     pub base: Vec<f32>,
-    /// What the samples' users rated.
-    pub histories: BatchBags,
-    /// Who rated the samples' movies.
-    pub audiences: BatchBags,
+    pub(crate) schema: BatchSchema,
+    pub(crate) columns: Vec<Column>,
 }
 
 impl Batch {
+    /// The name of the column of users, …
+    pub const USER: &str = "user";
+    /// … and of movies, which every batch has.
+    pub const MOVIE: &str = "movie";
+
     /// What rows have by themselves: users, movies, times and stars.
     pub fn of(rows: &[Rated]) -> Self {
         Self {
@@ -67,6 +85,41 @@ impl Batch {
         }
     }
 
+    /// The same rows with these columns, one for each of the schema, in its order. What does
+    /// not fit is refused where it is looked at: by a model, and as a table is made.
+    pub fn with_columns(self, schema: &BatchSchema, columns: Vec<Column>) -> Self {
+        Self {
+            schema: schema.clone(),
+            columns,
+            ..self
+        }
+    }
+
+    /// Names and kinds of [`Self::columns`].
+    pub fn schema(&self) -> &BatchSchema {
+        &self.schema
+    }
+
+    /// All columns beside users and movies, in the order of the schema.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The column of this name, [users](Self::USER) and [movies](Self::MOVIE) among them.
+    pub fn column(&self, name: &str) -> Option<ColumnView<'_>> {
+        match name {
+            Self::USER => Some(ColumnView::Ids(&self.users)),
+            Self::MOVIE => Some(ColumnView::Ids(&self.movies)),
+            _ => Some(self.columns.get(self.schema.place(name)?)?.view()),
+        }
+    }
+
+    /// The column of this name, to be written anew; none of users and movies, which are
+    /// fields.
+    pub fn column_mut(&mut self, name: &str) -> Option<&mut Column> {
+        self.columns.get_mut(self.schema.place(name)?)
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.users.len()
@@ -75,12 +128,5 @@ impl Batch {
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
-    }
-
-    /// Whether each sample's movie lacks the modality numbered `modality`,
-    /// `[batch]`; `None` where there is no such modality.
-    pub fn missing(&self, modality: usize) -> Option<Vec<bool>> {
-        let rows = self.modality_rows.get(modality)?.iter();
-        Some(rows.map(|&row| row == Modality::MISSING).collect())
     }
 }

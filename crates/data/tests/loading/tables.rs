@@ -8,14 +8,15 @@ use mmdlrm_data::arrow_array::builder::{
 };
 use mmdlrm_data::arrow_array::types::{Float16Type, Float32Type, Float64Type};
 use mmdlrm_data::arrow_array::{
-    ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int16Array, Int64Array,
+    Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int16Array, Int64Array,
     LargeListArray, LargeStringArray, ListArray, RecordBatch, RecordBatchReader, StringArray,
     TimestampMillisecondArray, UInt32Array, UInt64Array,
 };
 use mmdlrm_data::arrow_schema::ArrowError;
 use mmdlrm_data::{
-    Batch, Error, IdMap, Modality, MovieLens, MovieTags, Movies, OpenOptions, Poster, Rated,
-    Ratings, Split, Summary, UnknownMovies,
+    Batch, BatchBags, BatchSchema, Column, ColumnField, ColumnKind, ColumnView, Error, IdMap,
+    Modality, MovieLens, MovieTags, Movies, OpenOptions, Poster, Rated, Ratings, Split, Summary,
+    UnknownMovies,
 };
 
 use crate::good;
@@ -470,29 +471,89 @@ fn a_batch_is_a_table_of_what_it_has() {
     assert_eq!(bare.column(1).as_ref(), &UInt32Array::from(vec![2, 0]));
     assert_eq!(bare.column(3).as_ref(), &Float32Array::from(vec![4.0, 0.5]));
 
-    let mut batch = Batch::of(&rows);
-    batch.genre_offsets = vec![0, 2, 2];
-    batch.genre_ids = vec![5, 1];
-    batch.dense = vec![0.1, 0.2, 0.3, 0.4];
-    batch.modality_rows = vec![vec![7, Modality::MISSING]];
+    let schema = [
+        ("actor", ColumnKind::Bags { ids: 6 }),
+        ("director", ColumnKind::Ids { ids: 3 }),
+        ("friends", ColumnKind::Shared { ids: 9 }),
+        ("weather", ColumnKind::dense(["rain", "wind"])),
+        ("image", ColumnKind::Vectors { width: 8 }),
+    ];
+    let schema = schema.map(|(name, kind)| ColumnField::new(name, kind));
+    let schema = BatchSchema::new(2, 3, schema).unwrap();
+    let bags = |offsets| Column::Bags {
+        offsets,
+        ids: vec![5, 1],
+    };
+    let columns = vec![
+        bags(vec![0, 2, 2]),
+        Column::Ids(vec![2, 0]),
+        Column::Shared(BatchBags::default()),
+        Column::Dense {
+            width: 2,
+            values: vec![0.1, 0.2, 0.3, 0.4],
+        },
+        Column::Vectors(vec![7, Modality::MISSING]),
+    ];
+    let batch = Batch::of(&rows).with_columns(&schema, columns.clone());
     let table = RecordBatch::try_from(&batch).unwrap();
     assert_eq!(table, RecordBatch::try_from(batch.clone()).unwrap());
     assert_eq!(
         names(&table)[3..],
-        ["genres", "dense", "modality0Row", "stars"]
+        ["actor", "director", "weather", "imageRow", "stars"]
+    );
+    let column = |name: &str| table.column_by_name(name).unwrap();
+    assert_eq!(
+        column("director").as_ref(),
+        &UInt32Array::from(vec![2, 0]) as &dyn Array
     );
     let missing = UInt32Array::from(vec![Some(7), None]);
-    assert_eq!(
-        table.column_by_name("modality0Row").unwrap().as_ref(),
-        &missing
-    );
+    assert_eq!(column("imageRow").as_ref(), &missing as &dyn Array);
+    let weather = table.schema().field_with_name("weather").unwrap().clone();
+    assert_eq!(weather.metadata()["names"], "rain,wind");
 
+    let spoiled = |place: usize, column: Column, part: &str| {
+        let mut columns = columns.clone();
+        columns[place] = column;
+        let batch = Batch::of(&rows).with_columns(&schema, columns);
+        says(RecordBatch::try_from(&batch), &[part]);
+    };
     for (offsets, part) in [
         (vec![0, 2], "no table of samples can be made"),
-        (vec![0, 2, 1], "column 'genres', row 1"),
+        (vec![0, 2, 1], "column 'actor', row 1"),
         (vec![0, 2, 3], "no table of samples can be made"),
+        (vec![], "column 'actor': has no offsets"),
     ] {
-        batch.genre_offsets = offsets;
-        says(RecordBatch::try_from(&batch), &[part]);
+        spoiled(0, bags(offsets), part);
     }
+    spoiled(1, Column::Vectors(vec![0, 0]), "column 'director': holds");
+    for (width, numbers) in [(2, 5), (3, 6)] {
+        let values = vec![0.0; numbers];
+        spoiled(
+            3,
+            Column::Dense { width, values },
+            "column 'weather': holds",
+        );
+    }
+    let few = Batch::of(&rows).with_columns(&schema, columns[..4].to_vec());
+    says(RecordBatch::try_from(&few), &["number of columns is 4"]);
+}
+
+#[test]
+fn columns_are_found_by_name_where_they_lie() {
+    let schema = [
+        ColumnField::new("director", ColumnKind::Ids { ids: 3 }),
+        ColumnField::new("writer", ColumnKind::Ids { ids: 3 }),
+    ];
+    let schema = BatchSchema::new(1, 1, schema).unwrap();
+    let columns = vec![Column::Ids(vec![2]), Column::Ids(vec![1])];
+    let mut batch = Batch::of(&[Rated::default()]).with_columns(&schema, columns);
+    let Some(ColumnView::Ids(users)) = batch.column(Batch::USER) else {
+        panic!("no users");
+    };
+    assert!(std::ptr::eq(users, batch.users.as_slice()));
+    assert_eq!(batch.column("writer"), Some(ColumnView::Ids(&[1])));
+    assert_eq!(batch.column("composer"), None);
+    *batch.column_mut("director").unwrap() = Column::Ids(vec![0]);
+    assert_eq!(batch.columns()[0], Column::Ids(vec![0]));
+    assert!(batch.column_mut(Batch::USER).is_none());
 }

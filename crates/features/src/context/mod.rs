@@ -9,10 +9,13 @@ mod sittings;
 use std::fmt;
 use std::sync::Arc;
 
-use mmdlrm_data::{Batch, DataPart, Error, PartHasher, Rated, RatedBag, RatedBags, Result};
+use mmdlrm_data::{
+    Batch, BatchBags, Column, DataPart, Error, PartHasher, Rated, RatedBag, RatedBags, Result,
+};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::Features;
 use crate::known::Histories;
 use crate::known::tensors::{Source, Stored};
 use biases::Bias;
@@ -194,40 +197,52 @@ impl Context {
         }
     }
 
-    /// Fills in what a batch of `rows` has by its context. Rows of the training
-    /// set say by which `draw` ratings are left out of bags.
-    pub(crate) fn fill(&self, rows: &[Rated], draw: Option<u64>, batch: &mut Batch) {
-        let shifts = self.fill_dense(rows, draw.is_some(), batch);
+    /// What a batch of `rows` has by its context: dense features, histories and audiences; its
+    /// bases are written. Rows of the training set say by which `draw` ratings are left out of
+    /// bags.
+    pub(crate) fn columns(
+        &self,
+        rows: &[Rated],
+        draw: Option<u64>,
+        batch: &mut Batch,
+    ) -> (Column, [Column; 2]) {
+        let width = self.neighbours.names().len();
+        let mut values = vec![0.0; rows.len() * width];
+        let (bases, shifts) = self.fill_dense(rows, draw.is_some(), &mut values);
+        batch.base = bases;
         let (users, movies) = shifts.into_iter().unzip();
-        self.fill_histories(rows, users, draw, batch);
-        let neighbours = &self.neighbours;
-        let of_audience = Reader {
-            bags: &neighbours.audiences,
-            pair: |movie, user| (user, movie),
-            deviation: |user, stars| neighbours.biases.of_audience(user, stars),
-            position: |sample: usize, bag: RatedBag| {
-                self.position(rows[sample].user, &rows[sample], draw, bag)
-            },
-        };
-        let draw = self.draw(draw);
-        batch.audiences = gather(&batch.movies, movies, draw, of_audience);
+        let bags = [
+            self.histories_of(rows, &batch.users, users, draw),
+            self.audiences_of(rows, &batch.movies, movies, draw),
+        ];
+        (Column::Dense { width, values }, bags.map(Column::Shared))
     }
 
-    /// Fills in again what depends on users and times, where no row is in the
+    /// Writes again what depends on users and times, where no row is in the
     /// training set and the movies are those of before.
     pub(crate) fn retarget(&self, rows: &[Rated], batch: &mut Batch) {
-        let shifts = self.fill_dense(rows, false, batch);
+        let Some(Column::Dense { values, .. }) = batch.column_mut(Features::DENSE) else {
+            return;
+        };
+        let (bases, shifts) = self.fill_dense(rows, false, values);
+        batch.base = bases;
         let users = shifts.into_iter().map(|(user, _)| user).collect();
-        self.fill_histories(rows, users, None, batch);
+        let histories = self.histories_of(rows, &batch.users, users, None);
+        if let Some(Column::Shared(bags)) = batch.column_mut(Features::HISTORY) {
+            *bags = histories;
+        }
     }
 
-    /// Writes dense features and bases; returns what makes residuals of the
-    /// deviations in each row's history and audience.
-    fn fill_dense(&self, rows: &[Rated], is_training: bool, batch: &mut Batch) -> Vec<(f32, f32)> {
+    /// Writes dense features, `[rows, features]`; returns the bases, and what makes residuals
+    /// of the deviations in each row's history and audience.
+    fn fill_dense(
+        &self,
+        rows: &[Rated],
+        is_training: bool,
+        values: &mut [f32],
+    ) -> (Vec<f32>, Vec<(f32, f32)>) {
         let neighbours = &self.neighbours;
-        let width = neighbours.names().len();
-        batch.dense.resize(rows.len() * width, 0.0);
-        let dense = batch.dense.par_chunks_mut(width);
+        let dense = values.par_chunks_mut(neighbours.names().len());
         let biases: Vec<(Bias, Bias)> = rows
             .par_iter()
             .zip(dense)
@@ -238,20 +253,18 @@ impl Context {
         let mean = neighbours.biases.mean;
         let bases = biases.iter();
         let bases = bases.map(|(user, movie)| (mean + user.bias + movie.bias) as f32);
-        batch.base = bases.collect();
         let shifts = biases.iter();
-        shifts
-            .map(|(user, movie)| (-user.bias as f32, -movie.bias as f32))
-            .collect()
+        let shifts = shifts.map(|(user, movie)| (-user.bias as f32, -movie.bias as f32));
+        (bases.collect(), shifts.collect())
     }
 
-    fn fill_histories(
+    fn histories_of(
         &self,
         rows: &[Rated],
+        users: &[u32],
         shifts: Vec<f32>,
         draw: Option<u64>,
-        batch: &mut Batch,
-    ) {
+    ) -> BatchBags {
         let neighbours = &self.neighbours;
         let of_history = Reader {
             bags: &neighbours.histories,
@@ -261,8 +274,26 @@ impl Context {
                 self.position(rows[sample].movie, &rows[sample], draw, bag)
             },
         };
-        let draw = self.draw(draw);
-        batch.histories = gather(&batch.users, shifts, draw, of_history);
+        gather(users, shifts, self.draw(draw), of_history)
+    }
+
+    fn audiences_of(
+        &self,
+        rows: &[Rated],
+        movies: &[u32],
+        shifts: Vec<f32>,
+        draw: Option<u64>,
+    ) -> BatchBags {
+        let neighbours = &self.neighbours;
+        let of_audience = Reader {
+            bags: &neighbours.audiences,
+            pair: |movie, user| (user, movie),
+            deviation: |user, stars| neighbours.biases.of_audience(user, stars),
+            position: |sample: usize, bag: RatedBag| {
+                self.position(rows[sample].user, &rows[sample], draw, bag)
+            },
+        };
+        gather(movies, shifts, self.draw(draw), of_audience)
     }
 
     /// Where a training row's own rating stands in a bag.

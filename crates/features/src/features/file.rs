@@ -4,7 +4,7 @@ use mmdlrm_data::{DataFingerprint, IdMap, Modality, ModalityParts, Movies, Resul
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-use super::{Features, check_modalities, genre_bags};
+use super::{Features, check_modalities, columns, genre_bags};
 use crate::ContextConfig;
 use crate::context::Context;
 use crate::known::tensors::{Columns, Source, Stored};
@@ -134,21 +134,22 @@ impl Features {
             Ok::<_, Source>(Modality::from_parts(parts, &movies)?)
         };
         let modalities = modalities.into_iter().map(modality);
+        let modalities = modalities.collect::<Result<Vec<_>, _>>()?;
+        check_modalities(&modalities, &movies)?;
         let mut features = Self {
+            schema: columns::schema(&users, &movies, &genre_names, &modalities, None)?,
             users,
             genre_names,
             genres,
             statistics,
-            modalities: Arc::new(modalities.collect::<Result<_, _>>()?),
+            modalities: Arc::new(modalities),
             movies,
             context: None,
         };
-        check_modalities(&features.modalities, &features.movies)?;
         if let Some(config) = context {
             config.validate()?;
             let years = features.statistics.years.as_slice();
-            let context = Context::get(&stored, config, histories, years)?;
-            features.context = Some(context);
+            features.join(Context::get(&stored, config, histories, years)?)?;
         }
         let changes = fingerprint.changes(&features.fingerprint());
         match changes.is_empty() {

@@ -1,3 +1,4 @@
+mod columns;
 mod file;
 
 use std::collections::BTreeSet;
@@ -5,13 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use mmdlrm_data::{
-    Bags, Batch, DataFingerprint, DataPart, Error, IdMap, Modality, Movies, PartHasher, Rated,
-    RatedBags, Result,
+    Bags, Batch, BatchSchema, DataFingerprint, DataPart, Error, IdMap, Modality, Movies,
+    PartHasher, Rated, RatedBags, Result,
 };
 
 use crate::ContextConfig;
 use crate::context::Context;
-use crate::statistics::{DENSE_FEATURES, Statistics, WIDTH};
+use crate::statistics::Statistics;
+use columns::dense_names;
 
 /// What is known of users and movies: their numbers, genres, modalities, and
 /// statistics of the training rows. Turns ratings into [`Batch`]es.
@@ -24,6 +26,8 @@ pub struct Features {
     statistics: Statistics,
     modalities: Arc<Vec<Modality>>,
     context: Option<Context>,
+    /// Shared by all batches, those for somebody new and of a new movie too.
+    schema: BatchSchema,
 }
 
 impl fmt::Debug for Features {
@@ -56,7 +60,8 @@ impl Features {
     /// calls.
     ///
     /// # Errors
-    /// Modalities of another catalogue, two of one name, or what `pass` returns.
+    /// Modalities of another catalogue, one with the name of another column, or what `pass`
+    /// returns.
     pub fn fit(
         users: IdMap,
         catalogue: &Movies,
@@ -66,6 +71,7 @@ impl Features {
         let movies = catalogue.index();
         check_modalities(&modalities, &movies)?;
         let (genre_names, genres) = genre_bags(catalogue, &movies);
+        let schema = columns::schema(&users, &movies, &genre_names, &modalities, None)?;
         let mut years = vec![None; movies.len()];
         for (row, &id) in catalogue.ids().iter().enumerate() {
             if let Some(movie) = movies.row(id) {
@@ -81,6 +87,7 @@ impl Features {
             statistics,
             modalities: Arc::new(modalities),
             context: None,
+            schema,
         })
     }
 
@@ -96,6 +103,7 @@ impl Features {
             genre_names: self.genre_names.clone(),
             genres: self.genres.clone(),
             modalities: Arc::clone(&self.modalities),
+            schema: self.schema.clone(),
         }
     }
 
@@ -160,14 +168,26 @@ impl Features {
     }
 
     /// Gives batches a context from the training rows.
+    ///
+    /// # Errors
+    /// A modality with the name of a column of it.
     pub(crate) fn set_context(
         &mut self,
         config: ContextConfig,
         histories: RatedBags,
         audiences: RatedBags,
-    ) {
+    ) -> Result<()> {
         let years = self.statistics.years.clone();
-        self.context = Some(Context::new(config, histories, audiences, years));
+        self.join(Context::new(config, histories, audiences, years))
+    }
+
+    /// Makes batches have the columns of a context.
+    fn join(&mut self, context: Context) -> Result<()> {
+        let (genres, modalities) = (&self.genre_names, &self.modalities);
+        let (users, movies) = (&self.users, &self.movies);
+        self.schema = columns::schema(users, movies, genres, modalities, Some(&context))?;
+        self.context = Some(context);
+        Ok(())
     }
 
     /// Whether batches have a [context](ContextConfig).
@@ -180,13 +200,10 @@ impl Features {
         self.context.as_ref()
     }
 
-    /// Names of the dense features, in the order of the columns of
-    /// [`Batch::dense`]: [`DENSE_FEATURES`], or those of the context.
+    /// Names of the dense features of the column [`Self::DENSE`], in their order:
+    /// [`DENSE_FEATURES`](crate::DENSE_FEATURES), or those of the context.
     pub fn dense_names(&self) -> &[&'static str] {
-        match &self.context {
-            Some(context) => context.neighbours.names(),
-            None => &DENSE_FEATURES,
-        }
+        dense_names(self.context.as_ref())
     }
 
     /// Users by dense row: everybody who rated anything.
@@ -217,7 +234,7 @@ impl Features {
         self.genres.row(movie)
     }
 
-    /// The modalities, in the order of [`Batch::modality_rows`].
+    /// The modalities: each is a column of its name.
     pub fn modalities(&self) -> &[Modality] {
         &self.modalities
     }
@@ -328,58 +345,31 @@ impl Features {
         let timestamp = self.statistics.last_seen[user as usize];
         catalogue.users.fill(user);
         catalogue.timestamps.fill(timestamp);
-        if let Some(context) = &self.context {
-            let movies = catalogue.movies.iter();
-            let rows: Vec<Rated> = movies.map(|&movie| self.unrated(user, movie)).collect();
-            return context.retarget(&rows, catalogue);
-        }
-        self.statistics
-            .fill_user(user, timestamp, &mut catalogue.dense);
+        let Some(context) = &self.context else {
+            return self.retarget_dense(catalogue, user, timestamp);
+        };
+        let movies = catalogue.movies.iter();
+        let rows: Vec<Rated> = movies.map(|&movie| self.unrated(user, movie)).collect();
+        context.retarget(&rows, catalogue);
     }
 
     fn batch(&self, rows: &[Rated], draw: Option<u64>) -> Batch {
         let mut batch = Batch::of(rows);
-        match &self.context {
-            Some(context) => context.fill(rows, draw, &mut batch),
-            None => {
-                batch.dense.resize(rows.len() * WIDTH, 0.0);
-                for (rated, out) in rows.iter().zip(batch.dense.chunks_exact_mut(WIDTH)) {
-                    let own = draw.is_some().then_some(rated.stars);
-                    self.statistics
-                        .fill(rated.user, rated.movie, rated.timestamp, own, out);
-                }
-            }
-        }
-        batch.genre_offsets.reserve(rows.len() + 1);
-        batch.genre_offsets.push(0);
-        for &movie in &batch.movies {
-            batch.genre_ids.extend_from_slice(self.genres.row(movie));
-            batch.genre_offsets.push(batch.genre_ids.len() as u32);
-        }
-        for modality in self.modalities.iter() {
-            let rows = modality.row_of_movie();
-            let of_movies = batch.movies.iter().map(|&movie| rows[movie as usize]);
-            batch.modality_rows.push(of_movies.collect());
-        }
-        batch
+        let columns = self.columns_of(rows, draw, &mut batch);
+        batch.with_columns(&self.schema, columns)
     }
 }
 
-/// Checks that modalities are of this catalogue, each of another name.
+/// Checks that modalities are of this catalogue.
 fn check_modalities(modalities: &[Modality], movies: &IdMap) -> Result<()> {
-    for (place, modality) in modalities.iter().enumerate() {
-        let name = modality.name();
-        if modality.movies() != movies {
+    match modalities.iter().find(|it| it.movies() != movies) {
+        None => Ok(()),
+        Some(other) => {
             let rule = "its vectors must be those of the movies that are rated, and are those of \
                         another catalogue";
-            return Err(Error::setting("modality", name, rule));
-        }
-        if modalities[..place].iter().any(|other| other.name() == name) {
-            let rule = "another one has that name; give each its own";
-            return Err(Error::setting("modality", name, rule));
+            Err(Error::setting("modality", other.name(), rule))
         }
     }
-    Ok(())
 }
 
 fn genre_bags(table: &Movies, movies: &IdMap) -> (Vec<String>, Bags) {

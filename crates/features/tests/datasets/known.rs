@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mmdlrm_data::generate::{self, GeneratorConfig};
-use mmdlrm_data::{Batch, Modality, MovieLens, OpenOptions, RandomSplit, Rated, Split};
+use mmdlrm_data::{Batch, ColumnView, Modality, MovieLens, OpenOptions, RandomSplit, Rated, Split};
 use mmdlrm_features::{
     ContextConfig, Dataset, Features, Histories, NewMovie, StreamedDataset, TrainingData,
 };
@@ -169,7 +169,10 @@ fn a_part_of_a_training_batch_holds_the_ratings_that_the_whole_holds() {
     let features = data.features();
     // The movies of each sample's history, without its own.
     let histories = |rows: &[Rated]| {
-        let bags = features.training_batch(rows, 7).histories;
+        let batch = features.training_batch(rows, 7);
+        let Some(ColumnView::Shared(bags)) = batch.column(Features::HISTORY) else {
+            panic!("no histories");
+        };
         let of = |sample: usize| {
             let bag = bags.bag_of[sample] as usize;
             let span = bags.offsets[bag]..bags.offsets[bag + 1];

@@ -1,7 +1,7 @@
 //! What is held out must not show in what is learned from.
 
-use mmdlrm_data::{Batch, BatchBags, MovieLens, MovieTags, Split};
-use mmdlrm_features::{ContextConfig, Dataset, TrainingData};
+use mmdlrm_data::{Batch, BatchBags, ColumnView, MovieLens, MovieTags, Split};
+use mmdlrm_features::{ContextConfig, Dataset, Features, TrainingData};
 
 use crate::Folder;
 
@@ -35,6 +35,13 @@ fn dataset_with(ratings: &str, validation: &[u32]) -> (MovieLens, Dataset) {
     }
     let dataset = Dataset::new(&movielens, split, Vec::new()).unwrap();
     (movielens, dataset)
+}
+
+fn shared<'a>(batch: &'a Batch, name: &str) -> &'a BatchBags {
+    match batch.column(name) {
+        Some(ColumnView::Shared(bags)) => bags,
+        other => panic!("{name} is {other:?}"),
+    }
 }
 
 fn batches(dataset: &Dataset) -> (Vec<Batch>, Vec<Batch>) {
@@ -144,8 +151,8 @@ fn a_training_row_leaves_its_own_rating_out_of_both_bags() {
     for batch in train {
         for sample in 0..batch.len() {
             let pairs = [
-                (&batch.histories, batch.movies[sample]),
-                (&batch.audiences, batch.users[sample]),
+                (shared(&batch, Features::HISTORY), batch.movies[sample]),
+                (shared(&batch, Features::AUDIENCE), batch.users[sample]),
             ];
             for (bags, own) in pairs {
                 let left_out = bags.left_out[sample];
@@ -156,13 +163,14 @@ fn a_training_row_leaves_its_own_rating_out_of_both_bags() {
         }
         // Users 1 and 2 rated two movies each, user 3 one.
         for (sample, &user) in batch.users.iter().enumerate() {
-            let bag = batch.histories.bag_of[sample] as usize;
-            let length = batch.histories.offsets[bag + 1] - batch.histories.offsets[bag];
+            let histories = shared(&batch, Features::HISTORY);
+            let bag = histories.bag_of[sample] as usize;
+            let length = histories.offsets[bag + 1] - histories.offsets[bag];
             assert_eq!(length, [2, 2, 1][user as usize]);
         }
     }
     let whole = |batch: &Batch| {
-        let bags = [&batch.histories, &batch.audiences];
+        let bags = [Features::HISTORY, Features::AUDIENCE].map(|name| shared(batch, name));
         bags.into_iter()
             .all(|bags| bags.left_out.iter().all(|&at| at == BatchBags::WHOLE))
     };
@@ -192,7 +200,7 @@ fn bags_hold_about_the_share_that_is_kept_and_no_more_than_the_longest() {
         let data = Dataset::new(&movielens, split, Vec::new()).unwrap();
         let data = data.with_context(config).unwrap();
         let first = data.training_batches(10, seed).next().unwrap();
-        first.unwrap().audiences.ids
+        shared(&first.unwrap(), Features::AUDIENCE).ids.clone()
     };
     assert!((1500..1700).contains(&audience(0.8, u32::MAX, 1).len()));
     assert!((150..250).contains(&audience(0.8, 200, 1).len()));

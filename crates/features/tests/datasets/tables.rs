@@ -7,8 +7,10 @@ use mmdlrm_data::arrow_array::types::{Float32Type, UInt32Type};
 use mmdlrm_data::arrow_array::{
     Array, ArrayRef, FixedSizeListArray, Float64Array, Int64Array, RecordBatch, StringArray,
 };
-use mmdlrm_data::{Batch, Modality, MovieLens, Movies, Ratings, Split};
-use mmdlrm_features::{DENSE_FEATURES, Dataset, TrainingData};
+use mmdlrm_data::{
+    Batch, Column, ColumnKind, ColumnView, Modality, MovieLens, Movies, Ratings, Split,
+};
+use mmdlrm_features::{ContextConfig, DENSE_FEATURES, Dataset, Features, TrainingData};
 
 fn table<const N: usize>(columns: [(&str, ArrayRef); N]) -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
@@ -33,15 +35,20 @@ fn dataset() -> Dataset {
     let movies = table([
         (
             "movieId",
-            Arc::new(Int64Array::from(vec![10, 20, 30])) as ArrayRef,
+            Arc::new(Int64Array::from(vec![10, 20, 30, 40])) as ArrayRef,
         ),
         (
             "title",
-            Arc::new(StringArray::from(vec!["Heat (1995)", "Big (1988)", "Up"])),
+            Arc::new(StringArray::from(vec![
+                "Heat (1995)",
+                "Big (1988)",
+                "Up",
+                "Tron (1982)",
+            ])),
         ),
         (
             "genres",
-            Arc::new(StringArray::from(vec!["Crime|Drama", "Comedy", ""])),
+            Arc::new(StringArray::from(vec!["Crime|Drama", "Comedy", "", ""])),
         ),
     ]);
     let movies = Movies::try_from(movies).unwrap();
@@ -88,7 +95,7 @@ fn a_batch_is_a_table_with_the_names_of_its_features() {
         "user",
         "movie",
         "timestamp",
-        "genres",
+        "genre",
         "dense",
         "soundRow",
         "stars",
@@ -101,21 +108,69 @@ fn a_batch_is_a_table_with_the_names_of_its_features() {
         [3, 20, 2, 1]
     );
     // Comedy is the first of Comedy, Crime and Drama.
-    let genres = column("genres").as_list::<i32>().value(0);
+    let genres = column("genre").as_list::<i32>().value(0);
     assert_eq!(genres.as_primitive::<UInt32Type>().values(), &[0]);
     assert!(column("soundRow").is_null(0));
     let dense = column("dense").as_fixed_size_list().value(0);
-    assert_eq!(
-        dense.as_primitive::<Float32Type>().values(),
-        &batch.dense[..]
-    );
+    let Some(ColumnView::Dense { width, values }) = batch.column(Features::DENSE) else {
+        panic!("no dense features");
+    };
+    assert_eq!(width, DENSE_FEATURES.len());
+    assert_eq!(dense.as_primitive::<Float32Type>().values(), values);
     let field = schema.field_with_name("dense").unwrap();
     assert_eq!(field.metadata()["names"], DENSE_FEATURES.join(","));
 
-    let mut other = batch.clone();
-    other.dense.push(0.0);
-    assert!(features.record_batch(other).is_err());
     let mut other = batch;
-    other.modality_rows.push(vec![0]);
+    let Some(Column::Dense { values, .. }) = other.column_mut(Features::DENSE) else {
+        panic!("no dense features");
+    };
+    values.push(0.0);
     assert!(features.record_batch(other).is_err());
+}
+
+#[test]
+fn features_say_which_columns_their_batches_have() {
+    let plain = dataset();
+    let kinds = |features: &Features| {
+        let columns = features.schema().columns().iter();
+        let columns = columns.map(|column| (column.name.clone(), column.kind.clone()));
+        columns.collect::<Vec<_>>()
+    };
+    let of = |name: &str, kind| (name.to_owned(), kind);
+    let dense = |names: &[&str]| of("dense", ColumnKind::dense(names.iter().copied()));
+    let sound = of("sound", ColumnKind::Vectors { width: 2 });
+    let genre = of("genre", ColumnKind::Bags { ids: 3 });
+    let schema = plain.features().schema();
+    assert_eq!((schema.users(), schema.movies()), (3, 4));
+    assert_eq!(
+        kinds(plain.features()),
+        [genre.clone(), dense(&DENSE_FEATURES), sound.clone()]
+    );
+
+    let data = dataset().with_context(ContextConfig::default()).unwrap();
+    let features = data.features();
+    let (history, audience) = (
+        of("history", ColumnKind::Shared { ids: 4 }),
+        of("audience", ColumnKind::Shared { ids: 3 }),
+    );
+    let expected = [
+        genre,
+        dense(features.dense_names()),
+        sound,
+        history,
+        audience,
+    ];
+    assert_eq!(kinds(features), expected);
+    let new = features.for_new_user(&[]).catalogue_batch(0);
+    for batch in [data.test_batches(8).next().unwrap().unwrap(), new] {
+        assert_eq!(batch.schema(), features.schema());
+        let columns = batch.schema().columns().iter();
+        assert!(columns.zip(batch.columns()).all(|(field, column)| matches!(
+            (&field.kind, column),
+            (ColumnKind::Bags { .. }, Column::Bags { .. })
+                | (ColumnKind::Dense { .. }, Column::Dense { .. })
+                | (ColumnKind::Vectors { .. }, Column::Vectors(_))
+                | (ColumnKind::Shared { .. }, Column::Shared(_))
+        )));
+    }
 }

@@ -1,39 +1,58 @@
-use mmdlrm_data::{Batch, BatchBags, Modality};
+use mmdlrm_data::{Batch, BatchBags, BatchSchema, ColumnField, ColumnKind, ColumnView, Modality};
 use mmdlrm_features::Features;
-use mmdlrm_model::{DlrmConfig, ModalityInput, SharedBags, TableInput, Vectors};
+use mmdlrm_model::{
+    DlrmConfig, Inputs, ModalityConfig, ModalityInput, SharedBags, TableConfig, TableInput, Vectors,
+};
 
 use crate::{Error, Result};
 
 /// The name of a model's table of users, …
-pub const USER_TABLE: &str = "user";
+pub const USER_TABLE: &str = Batch::USER;
 /// … of movies …
-pub const MOVIE_TABLE: &str = "movie";
+pub const MOVIE_TABLE: &str = Batch::MOVIE;
 /// … and of genres, a bag a movie.
-pub const GENRE_TABLE: &str = "genre";
+pub const GENRE_TABLE: &str = Features::GENRE;
 /// The name of a table of movies, of which each user has a bag: those that the user rated; …
-pub const HISTORY_TABLE: &str = "history";
+pub const HISTORY_TABLE: &str = Features::HISTORY;
 /// … the same, times the residuals of the ratings; …
 pub const RATED_HISTORY_TABLE: &str = "rated_history";
 /// … of a table of users, of which each movie has a bag: those who rated it; …
-pub const AUDIENCE_TABLE: &str = "audience";
+pub const AUDIENCE_TABLE: &str = Features::AUDIENCE;
 /// … and the same, times the residuals. All four need data with a
 /// [context](mmdlrm_features::ContextConfig).
 pub const RATED_AUDIENCE_TABLE: &str = "rated_audience";
 
-/// Which column of a data batch feeds which input of a model, checked once.
+/// The tables that need a context.
+const OF_CONTEXT: [&str; 4] = [
+    HISTORY_TABLE,
+    RATED_HISTORY_TABLE,
+    AUDIENCE_TABLE,
+    RATED_AUDIENCE_TABLE,
+];
+/// Before the name of a column of shared bags: the same with deviations as weights.
+const RATED: &str = "rated_";
+
+/// Which column of a data batch feeds which input of a model, found by name and checked once.
+///
+/// A table takes the column of ids or bags of its name, or, as `rated_X`, the shared bags `X`
+/// with their deviations as weights and their shifts; a modality takes the column of vectors
+/// of its name, and the bottom MLPs that of as many dense features as they take.
 pub(crate) struct Wiring<'a> {
-    tables: Vec<Column>,
-    /// For each modality of the model its number in the dataset.
-    modalities: Vec<(usize, &'a Modality)>,
+    schema: BatchSchema,
+    /// Where the dense features stand among the columns.
+    dense: usize,
+    /// For each table of the model.
+    tables: Vec<Source>,
+    /// For each modality of the model the place of its column, and the vectors.
+    modalities: Vec<(usize, Vectors<'a>)>,
 }
 
-#[derive(Clone, Copy)]
-enum Column {
+/// Where the bags of a table come from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Source {
     Users,
     Movies,
-    Genres,
-    History { rated: bool },
-    Audience { rated: bool },
+    Column { place: usize, rated: bool },
 }
 
 /// Vectors, `[dim]`, that stand in place of a row of the table of users, or of movies.
@@ -44,120 +63,245 @@ pub(crate) struct Given<'a> {
 }
 
 impl<'a> Wiring<'a> {
+    /// To the batches of `features`.
     pub fn new(config: &DlrmConfig, features: &'a Features) -> Result<Self> {
-        let found = features.dense_names().len();
-        if config.dense_features() != found {
-            return Err(Error::Mismatch(format!(
-                "the model takes {} dense features, the data has {found}",
-                config.dense_features(),
-            )));
+        let mut tables = config.tables.iter().map(|table| table.name.as_str());
+        match tables.find(|name| !features.has_context() && OF_CONTEXT.contains(name)) {
+            None => Self::of(config, features.schema(), features.modalities()),
+            Some(table) => Err(Error::Mismatch(format!(
+                "table '{table}' needs data with a context, Dataset::with_context"
+            ))),
         }
-        let tables = config
-            .tables
-            .iter()
-            .map(|table| {
-                let (users, movies) = (features.users().len(), features.movies().len());
-                let of_context = |column, rows| match features.has_context() {
-                    true => Ok((column, rows)),
-                    false => Err(Error::Mismatch(format!(
-                        "table '{}' needs data with a context, Dataset::with_context",
-                        table.name
-                    ))),
-                };
-                let (column, rows) = match table.name.as_str() {
-                    USER_TABLE => (Column::Users, users),
-                    MOVIE_TABLE => (Column::Movies, movies),
-                    HISTORY_TABLE => of_context(Column::History { rated: false }, movies)?,
-                    RATED_HISTORY_TABLE => of_context(Column::History { rated: true }, movies)?,
-                    AUDIENCE_TABLE => of_context(Column::Audience { rated: false }, users)?,
-                    RATED_AUDIENCE_TABLE => of_context(Column::Audience { rated: true }, users)?,
-                    GENRE_TABLE => (Column::Genres, features.genre_names().len()),
-                    other => {
-                        return Err(Error::Mismatch(format!(
-                            "the model has a table '{other}', the data only 'user', 'movie', 'genre', \
-                             'history', 'rated_history', 'audience' and 'rated_audience'"
-                        )));
-                    }
-                };
-                if table.rows < rows {
-                    return Err(Error::Mismatch(format!(
-                        "table '{}' has {} rows, the data needs {rows}",
-                        table.name, table.rows
-                    )));
-                }
-                Ok(column)
-            })
-            .collect::<Result<_>>()?;
-        let modalities = config
-            .modalities
-            .iter()
-            .map(|wanted| {
-                let mut numbered = features.modalities().iter().enumerate();
-                numbered
-                    .find(|(_, modality)| {
-                        modality.name() == wanted.name && modality.width() == wanted.width
-                    })
-                    .ok_or_else(|| {
-                        Error::Mismatch(format!(
-                            "the model takes '{}' vectors of {}, which the data lacks",
-                            wanted.name, wanted.width
-                        ))
-                    })
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { tables, modalities })
+    }
+
+    /// To batches of anybody's with this schema, whose columns of vectors refer to
+    /// `modalities`.
+    pub fn of(
+        config: &DlrmConfig,
+        schema: &BatchSchema,
+        modalities: &'a [Modality],
+    ) -> Result<Self> {
+        let tables = config.tables.iter();
+        let of_model = config.modalities.iter();
+        Ok(Self {
+            dense: dense(schema, config.dense_features())?,
+            tables: tables
+                .map(|table| source(schema, table))
+                .collect::<Result<_>>()?,
+            modalities: of_model
+                .map(|wanted| vectors(schema, modalities, wanted))
+                .collect::<Result<_>>()?,
+            schema: schema.clone(),
+        })
     }
 
     /// The vectors of each modality of the model.
     pub fn vectors(&self) -> Vec<Vectors<'a>> {
-        let modalities = self.modalities.iter();
-        modalities
-            .map(|(_, modality)| modality.values().into())
+        self.modalities
+            .iter()
+            .map(|&(_, vectors)| vectors)
             .collect()
     }
 
-    /// Hands `use_input` the batch as the model takes it; nothing is copied.
-    pub fn with<T>(&self, batch: &Batch, use_input: impl FnOnce(&mmdlrm_model::Inputs) -> T) -> T {
-        self.with_given(Given::default(), batch, use_input)
+    /// Hands `use_inputs` the batch as the model takes it; nothing is copied.
+    ///
+    /// # Errors
+    /// A batch with other columns, and what `use_inputs` returns.
+    pub fn with<T, E: Into<Error>>(
+        &self,
+        batch: &Batch,
+        use_inputs: impl FnOnce(&Inputs) -> std::result::Result<T, E>,
+    ) -> Result<T> {
+        self.with_given(Given::default(), batch, use_inputs)
     }
 
     /// The same for the only user or the only movie of a batch, whom the model's table does
     /// not know.
-    pub fn with_given<T>(
+    pub fn with_given<T, E: Into<Error>>(
         &self,
         given: Given,
         batch: &Batch,
-        use_input: impl FnOnce(&mmdlrm_model::Inputs) -> T,
-    ) -> T {
+        use_inputs: impl FnOnce(&Inputs) -> std::result::Result<T, E>,
+    ) -> Result<T> {
+        self.check_names(batch)?;
         // The only user is in row 0; the only movie stands behind all others.
         let first = given.movie.map_or(Vec::new(), |_| vec![0; batch.len()]);
-        let bags: Vec<TableInput> = self
-            .tables
-            .iter()
-            .map(|column| match column {
-                Column::Users => single(given.user, &batch.users, &batch.users),
-                Column::Movies => single(given.movie, &batch.movies, &first),
-                Column::Genres => TableInput::Lists {
-                    offsets: &batch.genre_offsets,
-                    ids: &batch.genre_ids,
-                },
-                &Column::History { rated } => TableInput::Shared(shared(&batch.histories, rated)),
-                &Column::Audience { rated } => TableInput::Shared(shared(&batch.audiences, rated)),
-            })
-            .collect();
-        let modalities: Vec<ModalityInput> = self
-            .modalities
-            .iter()
-            .map(|&(number, modality)| ModalityInput {
-                vectors: modality.values().into(),
-                rows: &batch.modality_rows[number],
-            })
-            .collect();
-        use_input(&mmdlrm_model::Inputs {
-            dense: &batch.dense,
-            tables: &bags,
+        let mut tables = Vec::with_capacity(self.tables.len());
+        for source in &self.tables {
+            tables.push(match *source {
+                Source::Users => single(given.user, &batch.users, &batch.users),
+                Source::Movies => single(given.movie, &batch.movies, &first),
+                Source::Column { place, rated } => self.table(batch, place, rated)?,
+            });
+        }
+        let mut modalities = Vec::with_capacity(self.modalities.len());
+        for &(place, vectors) in &self.modalities {
+            let Some(ColumnView::Vectors(rows)) = column(batch, place) else {
+                return Err(self.other_column(place));
+            };
+            modalities.push(ModalityInput { vectors, rows });
+        }
+        let Some(ColumnView::Dense { values: dense, .. }) = column(batch, self.dense) else {
+            return Err(self.other_column(self.dense));
+        };
+        use_inputs(&Inputs {
+            dense,
+            tables: &tables,
             modalities: &modalities,
         })
+        .map_err(Into::into)
+    }
+
+    /// Places were found by the names of the schema.
+    fn check_names(&self, batch: &Batch) -> Result<()> {
+        let (found, expected) = (names(batch.schema()), names(&self.schema));
+        if found.clone().eq(expected.clone()) {
+            return Ok(());
+        }
+        Err(Error::Mismatch(format!(
+            "the columns of the batch are {}, those of the model's data {}",
+            list(found.map(quoted)),
+            list(expected.map(quoted))
+        )))
+    }
+
+    fn table<'b>(&self, batch: &'b Batch, place: usize, rated: bool) -> Result<TableInput<'b>> {
+        match column(batch, place) {
+            Some(ColumnView::Ids(ids)) => Ok(TableInput::Single(ids)),
+            Some(ColumnView::Bags { offsets, ids }) => Ok(TableInput::Lists { offsets, ids }),
+            Some(ColumnView::Shared(bags)) => Ok(TableInput::Shared(shared(bags, rated))),
+            _ => Err(self.other_column(place)),
+        }
+    }
+
+    fn other_column(&self, place: usize) -> Error {
+        let name = names(&self.schema).nth(place).unwrap_or_default();
+        Error::Mismatch(format!(
+            "column '{name}' of the batch is not what its schema says"
+        ))
+    }
+}
+
+/// Of the columns, in their order.
+fn names(schema: &BatchSchema) -> impl Iterator<Item = &str> + Clone {
+    schema.columns().iter().map(|column| column.name.as_str())
+}
+
+fn column(batch: &Batch, place: usize) -> Option<ColumnView<'_>> {
+    batch.columns().get(place).map(|column| column.view())
+}
+
+/// The only column of so many dense features.
+fn dense(schema: &BatchSchema, width: usize) -> Result<usize> {
+    let columns = schema.columns().iter().enumerate();
+    let dense = columns.filter_map(|(place, column)| match &column.kind {
+        ColumnKind::Dense { names } => Some((place, column, names.len())),
+        _ => None,
+    });
+    let mut fitting = dense.clone().filter(|&(_, _, found)| found == width);
+    match (fitting.next(), fitting.next()) {
+        (Some((place, ..)), None) => Ok(place),
+        _ => {
+            let has = dense.map(|(_, column, width)| format!("{width} in '{}'", column.name));
+            Err(Error::Mismatch(format!(
+                "the model takes {width} dense features, from a column of so many; the data has {}",
+                list(has)
+            )))
+        }
+    }
+}
+
+/// The column that a table takes.
+fn source(schema: &BatchSchema, table: &TableConfig) -> Result<Source> {
+    let column = |name: &str| {
+        let place = schema.place(name)?;
+        Some((place, &schema.columns()[place].kind))
+    };
+    let name = table.name.as_str();
+    let found = match (name, column(name)) {
+        (Batch::USER, _) => Some((Source::Users, schema.users())),
+        (Batch::MOVIE, _) => Some((Source::Movies, schema.movies())),
+        (_, Some((place, kind))) => {
+            let of_column = Source::Column {
+                place,
+                rated: false,
+            };
+            kind.ids().map(|ids| (of_column, ids))
+        }
+        (_, None) => match name.strip_prefix(RATED).and_then(column) {
+            Some((place, &ColumnKind::Shared { ids })) => {
+                Some((Source::Column { place, rated: true }, ids))
+            }
+            _ => None,
+        },
+    };
+    match found {
+        None => Err(Error::Mismatch(format!(
+            "the model has a table '{name}', the data only {}",
+            for_tables(schema)
+        ))),
+        Some((_, rows)) if table.rows < rows => Err(Error::Mismatch(format!(
+            "table '{name}' has {} rows, the data needs {rows}",
+            table.rows
+        ))),
+        Some((source, _)) => Ok(source),
+    }
+}
+
+/// The names that tables of such data may have.
+fn for_tables(schema: &BatchSchema) -> String {
+    let mut names = [USER_TABLE, MOVIE_TABLE].map(quoted).to_vec();
+    for ColumnField { name, kind, .. } in schema.columns() {
+        if kind.ids().is_some() {
+            names.push(quoted(name));
+        }
+        if let ColumnKind::Shared { .. } = kind {
+            names.push(format!("'{RATED}{name}'"));
+        }
+    }
+    list(names.into_iter())
+}
+
+/// The column that a modality of the model takes, and the vectors that it refers to.
+fn vectors<'a>(
+    schema: &BatchSchema,
+    modalities: &'a [Modality],
+    wanted: &ModalityConfig,
+) -> Result<(usize, Vectors<'a>)> {
+    let fits = |column: &ColumnField| {
+        let width = wanted.width;
+        column.name == wanted.name && column.kind == ColumnKind::Vectors { width }
+    };
+    let place = schema.columns().iter().position(fits);
+    let modality = modalities
+        .iter()
+        .find(|it| it.name() == wanted.name && it.width() == wanted.width);
+    if let (Some(place), Some(modality)) = (place, modality) {
+        return Ok((place, modality.values().into()));
+    }
+    let columns = schema.columns().iter();
+    let has = columns.filter_map(|column| match column.kind {
+        ColumnKind::Vectors { width } => Some(format!("'{}' of {width}", column.name)),
+        _ => None,
+    });
+    Err(Error::Mismatch(format!(
+        "the model takes '{}' vectors of {}, which the data lacks; it has {}",
+        wanted.name,
+        wanted.width,
+        list(has)
+    )))
+}
+
+fn quoted(name: &str) -> String {
+    format!("'{name}'")
+}
+
+/// For a message.
+fn list(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    match items.is_empty() {
+        true => "none".to_owned(),
+        false => items.join(", "),
     }
 }
 
@@ -191,3 +335,6 @@ const _: () = assert!(
     Modality::MISSING == ModalityInput::MISSING,
     "both crates mark a missing vector alike"
 );
+
+#[cfg(test)]
+mod tests;

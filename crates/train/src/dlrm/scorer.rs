@@ -137,9 +137,9 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
     pub fn movie_vectors(&self) -> Result<Vec<f32>> {
         let catalogue = self.features.catalogue_batch(0);
         let wiring = self.wiring(&self.features)?;
-        Ok(wiring.with(&catalogue, |input| {
+        wiring.with(&catalogue, |input| {
             self.predictor.vectors(input, Side::Item)
-        })?)
+        })
     }
 
     /// How much of the predictions of `batch` each part of the model makes, in stars,
