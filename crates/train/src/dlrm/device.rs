@@ -5,8 +5,8 @@ use mmdlrm_data::Batch;
 use mmdlrm_features::TrainingData;
 use mmdlrm_model::{DeviceDlrm, DeviceGradients, Dlrm, Loss};
 
-use super::input::Wiring;
-use super::trainer::{TrainingBatches, batches, beyond_base, load_parameters, parameter_tensors};
+use super::input::{TrainingBatches, Wiring, batches, beyond_base};
+use super::tensors::{load_parameters, parameter_tensors};
 use crate::optimizer::rule::{ADAGRAD_EPSILON, ADAM_BETAS, ADAM_EPSILON, adam_corrections};
 use crate::{
     Algorithm, Kept, Measured, Measuring, OptimizerConfig, Persist, Result, Scorer, Stepper,

@@ -1,5 +1,7 @@
+use std::borrow::Cow;
+
 use mmdlrm_data::{Batch, BatchBags, BatchSchema, ColumnField, ColumnKind, ColumnView, Modality};
-use mmdlrm_features::Features;
+use mmdlrm_features::{Features, TrainingData};
 use mmdlrm_model::{
     DlrmConfig, Inputs, ModalityConfig, ModalityInput, SharedBags, TableConfig, TableInput, Vectors,
 };
@@ -325,6 +327,28 @@ fn shared(bags: &BatchBags, rated: bool) -> SharedBags<'_> {
         shifts: rated.then_some(&bags.shifts),
         left_out: &bags.left_out,
     }
+}
+
+/// Batches to learn from.
+pub(super) type TrainingBatches = Box<dyn Iterator<Item = Result<Batch>>>;
+
+pub(super) fn batches(
+    data: &dyn TrainingData,
+    size: usize,
+    order: u64,
+    first: usize,
+) -> TrainingBatches {
+    let batches = data.training_batches_from(size, order, first);
+    Box::new(batches.map(|batch| Ok(batch?)))
+}
+
+/// What the model learns: the stars, or what biases leave of them.
+pub(super) fn beyond_base(batch: &Batch) -> Cow<'_, [f32]> {
+    if batch.base.is_empty() {
+        return Cow::Borrowed(&batch.stars);
+    }
+    let pairs = batch.stars.iter().zip(&batch.base);
+    Cow::Owned(pairs.map(|(stars, base)| stars - base).collect())
 }
 
 const _: () = assert!(

@@ -1,6 +1,7 @@
 //! [`Dlrm`](mmdlrm_model::Dlrm)s: trained, and behind the seam.
 
 mod config;
+mod cpu;
 #[cfg(feature = "candle")]
 mod device;
 mod input;
@@ -8,6 +9,7 @@ mod ranker;
 mod scorer;
 pub mod shapes;
 mod shares;
+mod tensors;
 mod trainer;
 
 pub use config::TrainConfig;

@@ -7,8 +7,7 @@ use mmdlrm_data::{Batch, Rated};
 use mmdlrm_features::Features;
 use mmdlrm_model::{Dlrm, Items, Loss, Part, Predictor, Side};
 
-use super::input::{Given, USER_TABLE, Wiring};
-use super::trainer::beyond_base;
+use super::input::{Given, USER_TABLE, Wiring, beyond_base};
 use crate::optimizer::DenseAdam;
 use crate::ranker::keep_within_bounds;
 use crate::{Error, Result};

@@ -1,18 +1,16 @@
 //! [`Dlrm`]s through the [loop](crate::learn).
 
-use std::borrow::Cow;
 use std::fmt;
 
-use mmdlrm_data::Batch;
 use mmdlrm_features::TrainingData;
-use mmdlrm_model::{Dlrm, DlrmConfig, Gradients, Objective, Parameters};
+use mmdlrm_model::{Dlrm, DlrmConfig, Gradients, Objective};
 use serde::{Deserialize, Serialize};
 
 use super::config::check_loss;
+use super::cpu::CpuStepper;
 use super::input::Wiring;
 use crate::{
-    Error, Kept, LearningRate, Measured, Measuring, Optimizer, Pace, Persist, Result, Rule, Scorer,
-    Session, Stepper, Tensors, TrainConfig, learn,
+    Error, LearningRate, Measuring, Optimizer, Pace, Result, Rule, Session, TrainConfig, learn,
 };
 
 /// Trains `model` on the training rows of `data`; the [`Session`] says whether the run goes
@@ -266,130 +264,4 @@ impl TrainConfig {
             schedule,
         }
     }
-}
-
-/// Steps on the CPU.
-struct CpuStepper<'a, R> {
-    model: &'a mut Dlrm,
-    data: &'a dyn TrainingData,
-    wiring: Wiring<'a>,
-    optimizer: Optimizer<R>,
-    loss: &'a dyn Objective,
-    gradients: Gradients,
-    losses: Vec<f64>,
-    measuring: Measuring<'a>,
-}
-
-impl<R: Rule> Stepper for CpuStepper<'_, R> {
-    type Batch = Batch;
-    type Batches = TrainingBatches;
-
-    fn rows(&self) -> usize {
-        self.data.training_rows()
-    }
-
-    fn batches(&self, size: usize, order: u64, first: usize) -> TrainingBatches {
-        batches(self.data, size, order, first)
-    }
-
-    fn rows_of(&self, batch: &Batch) -> usize {
-        batch.len()
-    }
-
-    fn step(&mut self, batch: &Batch, step: u64, factor: f64) -> Result<()> {
-        let Self {
-            model,
-            optimizer,
-            gradients,
-            loss,
-            ..
-        } = self;
-        // Dropout depends on it.
-        gradients.step = step;
-        let targets = beyond_base(batch);
-        let loss = self.wiring.with(batch, |input| {
-            optimizer.learn(model, (input, &targets), *loss, gradients, factor)
-        })?;
-        self.losses.push(loss);
-        Ok(())
-    }
-
-    fn losses(&mut self, _all: bool) -> Result<Vec<f64>> {
-        Ok(std::mem::take(&mut self.losses))
-    }
-
-    fn measure(&mut self) -> Result<Measured> {
-        let scorer = Scorer::new(&*self.model, self.data.features().clone())?;
-        self.measuring.measure(&scorer, self.data)
-    }
-
-    fn extreme_parameter(&mut self) -> Result<(String, f32)> {
-        Ok(self.model.extreme_parameter()?)
-    }
-
-    fn parameters(&mut self) -> Result<Tensors<'_>> {
-        parameter_tensors(self.model.parameters())
-    }
-
-    fn state(&mut self) -> Result<Tensors<'_>> {
-        let mut tensors = parameter_tensors(self.model.parameters())?;
-        self.optimizer.save(&mut tensors);
-        Ok(tensors)
-    }
-
-    fn load_parameters(&mut self, kept: &Kept) -> Result<()> {
-        load_parameters(kept, self.model.parameters_mut())
-    }
-
-    fn restore(&mut self, kept: &Kept, steps: u64) -> Result<()> {
-        self.load_parameters(kept)?;
-        self.optimizer.restore(kept, steps)
-    }
-
-    fn model(&mut self) -> Result<&dyn Persist> {
-        Ok(self.model)
-    }
-}
-
-/// Batches to learn from.
-pub(crate) type TrainingBatches = Box<dyn Iterator<Item = Result<Batch>>>;
-
-pub(crate) fn batches(
-    data: &dyn TrainingData,
-    size: usize,
-    order: u64,
-    first: usize,
-) -> TrainingBatches {
-    let batches = data.training_batches_from(size, order, first);
-    Box::new(batches.map(|batch| Ok(batch?)))
-}
-
-pub(crate) fn parameter_tensors(parameters: &Parameters) -> Result<Tensors<'_>> {
-    let mut tensors = Tensors::default();
-    tensors.put("parameters.dense", &*parameters.dense);
-    for table in &parameters.tables {
-        tensors.put(table_name(&table.name), table.values()?);
-    }
-    Ok(tensors)
-}
-
-pub(crate) fn load_parameters(kept: &Kept, parameters: &mut Parameters) -> Result<()> {
-    kept.load("parameters.dense", &mut parameters.dense)?;
-    for table in &mut parameters.tables {
-        table.set_values(kept.get(&table_name(&table.name))?)?;
-    }
-    Ok(())
-}
-
-fn table_name(table: &str) -> String {
-    format!("parameters.{table}")
-}
-
-/// What the model learns: the stars, or what biases leave of them.
-pub(crate) fn beyond_base(batch: &Batch) -> Cow<'_, [f32]> {
-    if batch.base.is_empty() {
-        return Cow::Borrowed(&batch.stars);
-    }
-    let pairs = batch.stars.iter().zip(&batch.base);
-    Cow::Owned(pairs.map(|(stars, base)| stars - base).collect())
 }
