@@ -8,7 +8,8 @@
 //! [from](Dlrm::from_safetensors) bytes.
 //!
 //! Gradients of embedding tables are sparse, [`RowGradients`]: a step costs
-//! what the rows it touches cost, whatever the height of the tables.
+//! what the rows it touches cost, whatever the height of the tables. Their rows lie in memory,
+//! or wherever a [`TableStore`] keeps them.
 //!
 //! ```
 //! use mmdlrm_model::{TableInput, Inputs, Dlrm, DlrmConfig, Gradients, Loss, Side, TableConfig};
