@@ -8,7 +8,7 @@ use mmdlrm::Preset;
 use mmdlrm::features::TrainingData;
 use mmdlrm::model::{
     Combine, Compression, Dlrm, DlrmConfig, Gradients, Inputs, Interaction, Loss, Pooling,
-    Predictor, RowStep, RowUpdate, SharedBags, Side, StoreError, TableConfig, TableInput,
+    Predictor, RowStep, RowUpdate, SharedBags, Side, StepPart, StoreError, TableConfig, TableInput,
     TableStore,
 };
 use mmdlrm::train::{
@@ -48,12 +48,12 @@ impl TableStore for Elsewhere {
         self.rows.iter().map(Vec::len).sum()
     }
 
-    fn gather(&self, rows: &[u32], out: &mut [f32]) -> Result<(), StoreError> {
+    fn gather(&self, rows: &[u32], dim: usize, out: &mut [f32]) -> Result<(), StoreError> {
         self.reach()?;
+        assert!(!rows.is_empty());
         assert!(rows.is_sorted_by(|a, b| a < b), "{rows:?}");
         self.asked.fetch_add(rows.len(), Ordering::Relaxed);
-        let dim = out.len() / rows.len().max(1);
-        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(dim.max(1))) {
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(dim)) {
             out.copy_from_slice(&self.rows[row as usize]);
         }
         Ok(())
@@ -62,10 +62,10 @@ impl TableStore for Elsewhere {
     fn apply(&mut self, step: RowStep, update: &dyn RowUpdate) -> Result<(), StoreError> {
         let rows = step.rows;
         let mut values = vec![0.0; step.gradients.len()];
-        self.gather(rows, &mut values)?;
-        let dim = step.dim();
+        let dim = step.dim;
+        self.gather(rows, dim, &mut values)?;
         update.of_gathered(step, &mut values);
-        for (&row, values) in rows.iter().zip(values.chunks_exact(dim.max(1))) {
+        for (&row, values) in rows.iter().zip(values.chunks_exact(dim)) {
             self.rows[row as usize].copy_from_slice(values);
         }
         Ok(())
@@ -308,6 +308,120 @@ fn rows_that_cannot_be_had_are_an_error_with_table_and_cause() {
 }
 
 #[test]
+fn tables_that_no_id_touches_are_left_alone() {
+    let tables = ["word", "given"].map(|name| TableConfig::new(name, 5, Side::User));
+    let config = DlrmConfig {
+        tables: tables.to_vec(),
+        ..DlrmConfig::default()
+    };
+    let vector = vec![0.1; config.dim];
+    let bags = [
+        TableInput::Lists {
+            offsets: &[0, 0, 0],
+            ids: &[],
+        },
+        TableInput::Given {
+            vectors: &vector,
+            rows: &[0, 0],
+        },
+    ];
+    let batch = Inputs {
+        dense: &[0.5, -0.5],
+        tables: &bags,
+        modalities: &[],
+    };
+    let (mut model, told) = elsewhere(&Dlrm::new(config, 3).unwrap());
+    let mut optimizer = Optimizer::new(OptimizerConfig::default(), &model).unwrap();
+    let mut gradients = Gradients::default();
+    let learned = optimizer.learn(
+        &mut model,
+        (&batch, &[1.0, 0.0]),
+        Loss::Mse,
+        &mut gradients,
+        1.0,
+    );
+    learned.unwrap();
+    assert_eq!(told.asked.load(Ordering::Relaxed), 0);
+}
+
+/// More rows than one thread moves.
+#[test]
+fn rows_that_were_gathered_are_moved_by_all_threads() {
+    let rows = 4000;
+    let config = DlrmConfig {
+        tables: vec![TableConfig::new("user", rows, Side::User)],
+        ..DlrmConfig::default()
+    };
+    let users: Vec<u32> = (0..rows as u32).filter(|user| user % 3 != 1).collect();
+    let bags = [TableInput::Single(&users)];
+    let dense = vec![0.5; users.len()];
+    let batch = Inputs {
+        dense: &dense,
+        tables: &bags,
+        modalities: &[],
+    };
+    learns_the_same(config, Algorithm::Adam, |learn| {
+        let targets: Vec<f32> = users.iter().map(|user| (user % 5) as f32).collect();
+        learn(&batch, &targets);
+    });
+}
+
+#[test]
+fn a_batch_that_could_not_be_fetched_is_still_the_part_of_a_step_that_it_was() {
+    let input = Input::new();
+    let plain = Dlrm::new(config(Interaction::default(), vec![WIDTH]), 3).unwrap();
+    let (model, told) = elsewhere(&plain);
+    let mut gradients = Gradients::default();
+    let samples = input.targets.len();
+    let part = Some(StepPart {
+        first: 0,
+        samples: 2 * samples,
+    });
+    gradients.part = part;
+    input.with(|batch| {
+        let learn = |gradients: &mut Gradients| {
+            model.gradients(batch, &input.targets, Loss::Mse, gradients)
+        };
+        told.lost.store(true, Ordering::Relaxed);
+        learn(&mut gradients).unwrap_err();
+        assert_eq!(gradients.part, part);
+        told.lost.store(false, Ordering::Relaxed);
+        learn(&mut gradients).unwrap();
+        assert_eq!(gradients.part, None);
+    });
+}
+
+/// Has fewer numbers than it says.
+#[derive(Debug, Clone)]
+struct Short(Vec<f32>);
+
+impl TableStore for Short {
+    fn len(&self) -> usize {
+        self.0.len() + 1
+    }
+
+    fn as_slice(&self) -> Option<&[f32]> {
+        Some(&self.0)
+    }
+
+    fn gather(&self, _: &[u32], _: usize, _: &mut [f32]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn apply(&mut self, _: RowStep, _: &dyn RowUpdate) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn write(&mut self, _: usize, _: usize, _: &[f32]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn TableStore> {
+        Box::new(self.clone())
+    }
+}
+
+#[test]
 fn a_store_of_another_length_is_refused() {
     let mut model = Dlrm::new(config(Interaction::default(), vec![WIDTH]), 3).unwrap();
     let table = &mut model.parameters_mut().tables[0];
@@ -317,4 +431,6 @@ fn a_store_of_another_length_is_refused() {
         .to_string();
     assert!(error.contains("has 3 values"), "{error}");
     assert!(table.set_values(&[0.0; 4]).is_err());
+    let short = Short(vec![0.0; table.store().len() - 1]);
+    assert!(table.set_store(Box::new(short)).is_err());
 }

@@ -180,6 +180,14 @@ impl RowGradients {
             let of_vector = |sample: usize| &of_sample(sample)[shape.columns.clone()];
             return self.collect_shared(bags, reader.lookup.pooling, of_vector);
         }
+        // Learned weights are moved by the rows that they are multiplied with.
+        let weighed = match shape.is_weights {
+            true => reader.lookup.tables.clone(),
+            false => 0..0,
+        };
+        let weighed: Vec<(&TableShape, TableRows)> = weighed
+            .map(|table| (&shapes[table], reader.rows(table, &shapes[table])))
+            .collect();
         let (grouped, sample_of) = (&self.grouped, &self.sample_of);
         let tasks = self.values.par_chunks_mut(ROWS_PER_TASK * dim).enumerate();
         tasks.for_each(|(task, values)| {
@@ -197,7 +205,7 @@ impl RowGradients {
                             reader.add_gradient(
                                 entry,
                                 sample,
-                                shapes,
+                                &weighed,
                                 shape,
                                 of_sample(sample),
                                 std::mem::take(&mut is_first),
@@ -266,7 +274,7 @@ impl BagReader<'_> {
         &self,
         entry: usize,
         sample: usize,
-        shapes: &[TableShape],
+        weighed: &[(&TableShape, TableRows)],
         shape: &TableShape,
         gradient: &[f32],
         is_first: bool,
@@ -275,7 +283,7 @@ impl BagReader<'_> {
         let length = self.bags.span(sample).len();
         if shape.is_weights {
             let before = if is_first { 0.0 } else { out[0] };
-            out[0] = before + self.weight_gradient(entry, length, shapes, gradient);
+            out[0] = before + self.weight_gradient(entry, length, weighed, gradient);
             return;
         }
         let weight = self.weight(entry, length);
@@ -294,15 +302,13 @@ impl BagReader<'_> {
         &self,
         position: usize,
         length: usize,
-        shapes: &[TableShape],
+        weighed: &[(&TableShape, TableRows)],
         gradient: &[f32],
     ) -> f32 {
         let given = self.bags.weights().map_or(1.0, |weights| weights[position]);
-        let products = self.lookup.tables.clone().map(|table| {
-            let shape = &shapes[table];
-            let row = self.rows(table, shape).row(position);
-            dot(row, &gradient[shape.columns.clone()])
-        });
+        let products = weighed
+            .iter()
+            .map(|(shape, rows)| dot(rows.row(position), &gradient[shape.columns.clone()]));
         given * self.lookup.pooling.share(length) * products.sum::<f32>()
     }
 }

@@ -139,7 +139,7 @@ pub enum Error {
     #[error("the weights are not a whole safetensors file: {0}; save or copy the model again")]
     SafeTensors(#[from] safetensors::SafeTensorError),
     /// A [store](crate::TableStore) of a table's rows that failed.
-    #[error("table {table}: its rows cannot be had: {source}")]
+    #[error("table {table}: the store of its rows failed: {source}")]
     Store {
         /// Name of the stored table.
         table: String,

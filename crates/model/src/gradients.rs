@@ -123,7 +123,8 @@ impl Dlrm {
     /// `targets` are in the unit of the predictions, `[batch]`.
     ///
     /// # Errors
-    /// A batch that does not fit the configuration.
+    /// A batch that does not fit the configuration, or a [store](crate::TableStore) that
+    /// fails.
     pub fn gradients(
         &self,
         batch: &Inputs,
@@ -151,10 +152,10 @@ impl Dlrm {
             tables,
             step,
             seed,
-            part,
+            part: of_step,
             buffers,
         } = gradients;
-        let part = StepPart::of(part.take(), samples)?;
+        let part = StepPart::of(*of_step, samples)?;
         if loss.is_of_pairs() && part.first % 2 == 1 {
             return Err(part.refuse("it begins within a pair; begin it at an even sample"));
         }
@@ -175,7 +176,12 @@ impl Dlrm {
         } = buffers;
         scratch.fit();
         tower_buffers.fit();
-        self.prepare_step(batch, tables, prepared, tower_buffers)?;
+        if let Err(error) = self.prepare_step(batch, tables, prepared, tower_buffers) {
+            // Of a batch that failed there is nothing to be moved by.
+            tables.clear();
+            return Err(error);
+        }
+        *of_step = None;
         let pass = Pass {
             dropout: Dropout::new(self.config.dropout, *seed, *step),
             first: part.first,

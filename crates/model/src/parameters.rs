@@ -58,9 +58,18 @@ impl Table {
     /// Keeps the rows in another store, which has them already.
     ///
     /// # Errors
-    /// [`Error::Length`] of a store that is not as long as the one before.
-    pub fn set_store(&mut self, store: Box<dyn TableStore>) -> Result<()> {
-        same(&self.name, store.len(), self.store.len())?;
+    /// [`Error::Length`] of a store that is not as long as the one before, or not as long as
+    /// it says.
+    pub fn set_store(&mut self, mut store: Box<dyn TableStore>) -> Result<()> {
+        let length = self.store.len();
+        same(&self.name, store.len(), length)?;
+        same(
+            &self.name,
+            store.as_slice().map_or(length, <[f32]>::len),
+            length,
+        )?;
+        let found = store.as_mut_slice().map_or(length, |values| values.len());
+        same(&self.name, found, length)?;
         self.store = store;
         Ok(())
     }
@@ -89,18 +98,24 @@ impl Table {
         written.map_err(|source| Error::store(&self.name, source))
     }
 
-    /// Moves rows by their gradients.
+    /// Moves rows by their gradients; nothing where there are none.
     ///
     /// # Errors
     /// A store that fails.
     pub fn apply(&mut self, step: RowStep, update: &dyn RowUpdate) -> Result<()> {
+        if step.rows.is_empty() {
+            return Ok(());
+        }
         let moved = self.store.apply(step, update);
         moved.map_err(|source| Error::store(&self.name, source))
     }
 
     /// Writes the rows of the numbers `rows`, which ascend, `[rows, dim]`.
     pub(crate) fn gather(&self, rows: &[u32], out: &mut [f32]) -> Result<()> {
-        let gathered = self.store.gather(rows, out);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let gathered = self.store.gather(rows, self.dim, out);
         gathered.map_err(|source| Error::store(&self.name, source))
     }
 }

@@ -23,9 +23,9 @@ pub(crate) struct TableRows<'a> {
 
 impl<'a> TableRows<'a> {
     pub fn new(table: &'a Table, shape: &TableShape, ids: &'a [u32], fetched: &'a Fetched) -> Self {
-        let (values, places) = match table.store().as_slice() {
-            Some(values) => (values, None),
-            None => (&*fetched.values, Some(&*fetched.places)),
+        let (values, places) = match fetched.is_gathered {
+            true => (&*fetched.values, Some(&*fetched.places)),
+            false => (table.store().as_slice().unwrap_or_default(), None),
         };
         Self {
             dim: shape.dim,
@@ -60,7 +60,9 @@ impl<'a> TableRows<'a> {
 /// What a pass has of a stored table before any sample goes through the model.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fetched {
-    /// The distinct rows of a table that cannot be read in place, `[distinct, dim]`.
+    /// Whether the table cannot be read in place.
+    is_gathered: bool,
+    /// The distinct rows, `[distinct, dim]`.
     values: Vec<f32>,
     /// For each id of the batch where its row stands there.
     places: Vec<u32>,
@@ -97,7 +99,8 @@ impl Dlrm {
                 return Ok(());
             }
             let (table, bags) = (&self.parameters.tables[number], &batch.tables[shape.lookup]);
-            if table.store().as_slice().is_none() {
+            fetched.is_gathered = table.store().as_slice().is_none();
+            if fetched.is_gathered {
                 match sorted {
                     Some(sorted) => fetched.gather(table, sorted[number].grouped())?,
                     None => {

@@ -77,7 +77,7 @@ impl Dlrm {
     /// A tensor that is missing, left over, of another shape or type, or with numbers
     /// that are infinite or NaN, or settings that change what the parameters mean and
     /// differ from those in the file; all differences are listed, and nothing is
-    /// loaded.
+    /// loaded. After a [store](crate::TableStore) that fails, the tables before it are.
     pub fn load_parameters(&mut self, bytes: &[u8]) -> Result<()> {
         let (_, metadata) = SafeTensors::read_metadata(bytes)?;
         let entries = metadata.metadata().as_ref();
@@ -120,14 +120,14 @@ impl Dlrm {
     fn read_stored(&mut self, tensors: &[Cow<[u8]>]) -> Result<()> {
         let segments = self.segments();
         let (dense, tables) = tensors.split_at(segments.len());
-        for (segment, data) in segments.iter().zip(dense) {
-            read_le(data, &mut self.parameters.dense[segment.range()]);
-        }
         for (table, data) in self.parameters.tables.iter_mut().zip(tables) {
             match table.store_mut().as_mut_slice() {
                 Some(values) => read_le(data, values),
                 None => table.set_values(&numbers(data).collect::<Vec<f32>>())?,
             }
+        }
+        for (segment, data) in segments.iter().zip(dense) {
+            read_le(data, &mut self.parameters.dense[segment.range()]);
         }
         Ok(())
     }

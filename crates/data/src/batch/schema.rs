@@ -75,15 +75,25 @@ pub enum ColumnKind {
 }
 
 /// What a row has beside its columns.
-const OF_ROWS: [&str; 5] = [Batch::USER, Batch::MOVIE, "timestamp", "stars", "base"];
+const OF_ROWS: [&str; 7] = [
+    Batch::USER,
+    Batch::MOVIE,
+    "timestamp",
+    "stars",
+    "base",
+    // In a table with raw ids.
+    "userId",
+    "movieId",
+];
 
 impl BatchSchema {
     /// Of batches whose users are below `users` and movies below `movies`.
     ///
     /// # Errors
     /// A column without a name or with that of another one, where `user`, `movie`, `timestamp`,
-    /// `stars` and `base` are those of the rows, and vectors are called `imageRow` in a table
-    /// too; dense features or vectors without a number.
+    /// `stars` and `base` are those of the rows, `userId` and `movieId` their raw ids, and vectors
+    /// are called `imageRow` in a table too; dense features or vectors without a number; a
+    /// dense feature with a comma in its name, which parts them in a table.
     pub fn new(
         users: usize,
         movies: usize,
@@ -109,6 +119,12 @@ impl BatchSchema {
             };
             if width == 0 {
                 return bad("it has to have one number a sample or more");
+            }
+            if let ColumnKind::Dense { names } = &column.kind
+                && let Some(name) = names.iter().find(|name| name.contains(','))
+            {
+                let rule = "a comma parts the names of features; leave it out";
+                return Err(Error::setting("name of a dense feature", name, rule));
             }
         }
         Ok(Self {
@@ -198,5 +214,7 @@ mod tests {
         refused(&[("image", none)], "one number a sample or more");
         let none = ColumnKind::dense::<String>([]);
         refused(&[("dense", none)], "one number a sample or more");
+        let comma = ColumnKind::dense(["rain,snow", "wind"]);
+        refused(&[("dense", comma)], "a comma parts the names");
     }
 }

@@ -113,8 +113,12 @@ impl Columns {
             }
             (ColumnKind::Shared { .. }, Column::Shared(_)) => {}
             (ColumnKind::Dense { names }, Column::Dense { width, values })
-                if width == names.len() && values.len() == samples * width =>
+                if width == names.len() =>
             {
+                if values.len() != samples * width {
+                    let problem = "has another number of features than samples times its width";
+                    return Err(bad(name, None, problem));
+                }
                 let dense = vectors(values, width)?;
                 let metadata = HashMap::from([(NAMES.to_owned(), names.join(","))]);
                 let field = Field::new(name, dense.data_type().clone(), false);

@@ -67,6 +67,7 @@ pub(crate) struct Given<'a> {
 impl<'a> Wiring<'a> {
     /// To the batches of `features`.
     pub fn new(config: &DlrmConfig, features: &'a Features) -> Result<Self> {
+        // Whoever asks for them is told where they come from.
         let mut tables = config.tables.iter().map(|table| table.name.as_str());
         match tables.find(|name| !features.has_context() && OF_CONTEXT.contains(name)) {
             None => Self::of(config, features.schema(), features.modalities()),
@@ -125,7 +126,7 @@ impl<'a> Wiring<'a> {
         batch: &Batch,
         use_inputs: impl FnOnce(&Inputs) -> std::result::Result<T, E>,
     ) -> Result<T> {
-        self.check_names(batch)?;
+        self.check_schema(batch)?;
         // The only user is in row 0; the only movie stands behind all others.
         let first = given.movie.map_or(Vec::new(), |_| vec![0; batch.len()]);
         let mut tables = Vec::with_capacity(self.tables.len());
@@ -138,12 +139,12 @@ impl<'a> Wiring<'a> {
         }
         let mut modalities = Vec::with_capacity(self.modalities.len());
         for &(place, vectors) in &self.modalities {
-            let Some(ColumnView::Vectors(rows)) = column(batch, place) else {
+            let ColumnView::Vectors(rows) = self.column(batch, place)? else {
                 return Err(self.other_column(place));
             };
             modalities.push(ModalityInput { vectors, rows });
         }
-        let Some(ColumnView::Dense { values: dense, .. }) = column(batch, self.dense) else {
+        let ColumnView::Dense { values: dense, .. } = self.column(batch, self.dense)? else {
             return Err(self.other_column(self.dense));
         };
         use_inputs(&Inputs {
@@ -154,43 +155,86 @@ impl<'a> Wiring<'a> {
         .map_err(Into::into)
     }
 
-    /// Places were found by the names of the schema.
-    fn check_names(&self, batch: &Batch) -> Result<()> {
-        let (found, expected) = (names(batch.schema()), names(&self.schema));
-        if found.clone().eq(expected.clone()) {
+    /// Places were found in a schema like that of the batch.
+    fn check_schema(&self, batch: &Batch) -> Result<()> {
+        // Mostly it is the same one, which is seen without a look at its names.
+        if *batch.schema() == self.schema {
             return Ok(());
         }
-        Err(Error::Mismatch(format!(
-            "the columns of the batch are {}, those of the model's data {}",
-            list(found.map(quoted)),
-            list(expected.map(quoted))
-        )))
+        let (found, expected) = (batch.schema().columns(), self.schema.columns());
+        if names(batch.schema()).ne(names(&self.schema)) {
+            return Err(Error::Mismatch(format!(
+                "the columns of the batch are {}, those of the model's data {}",
+                list(names(batch.schema()).map(quoted)),
+                list(names(&self.schema).map(quoted))
+            )));
+        }
+        let mut pairs = found.iter().zip(expected);
+        match pairs.position(|(found, expected)| !are_alike(&found.kind, &expected.kind)) {
+            None => Ok(()),
+            Some(place) => Err(Error::Mismatch(format!(
+                "column '{}' of the batch is {:?}, that of the model's data {:?}",
+                found[place].name, found[place].kind, expected[place].kind
+            ))),
+        }
     }
 
     fn table<'b>(&self, batch: &'b Batch, place: usize, rated: bool) -> Result<TableInput<'b>> {
-        match column(batch, place) {
-            Some(ColumnView::Ids(ids)) => Ok(TableInput::Single(ids)),
-            Some(ColumnView::Bags { offsets, ids }) => Ok(TableInput::Lists { offsets, ids }),
-            Some(ColumnView::Shared(bags)) => Ok(TableInput::Shared(shared(bags, rated))),
+        match self.column(batch, place)? {
+            ColumnView::Ids(ids) => Ok(TableInput::Single(ids)),
+            ColumnView::Bags { offsets, ids } => Ok(TableInput::Lists { offsets, ids }),
+            ColumnView::Shared(bags) => Ok(TableInput::Shared(shared(bags, rated))),
+            _ => Err(self.other_column(place)),
+        }
+    }
+
+    /// A column of a batch with this schema, that holds what the schema says.
+    fn column<'b>(&self, batch: &'b Batch, place: usize) -> Result<ColumnView<'b>> {
+        let column = batch.columns().get(place).map(|column| column.view());
+        let kind = &self.schema.columns()[place].kind;
+        match column {
+            Some(column) if holds(kind, &column, batch.len()) => Ok(column),
             _ => Err(self.other_column(place)),
         }
     }
 
     fn other_column(&self, place: usize) -> Error {
-        let name = names(&self.schema).nth(place).unwrap_or_default();
+        let ColumnField { name, kind, .. } = &self.schema.columns()[place];
         Error::Mismatch(format!(
-            "column '{name}' of the batch is not what its schema says"
+            "column '{name}' of the batch is not what the schema says, {kind:?}"
         ))
+    }
+}
+
+/// Whether two columns hold the same, if not of as many ids.
+fn are_alike(a: &ColumnKind, b: &ColumnKind) -> bool {
+    use ColumnKind::{Bags, Ids, Shared};
+    match (a, b) {
+        (Ids { .. }, Ids { .. }) | (Bags { .. }, Bags { .. }) | (Shared { .. }, Shared { .. }) => {
+            true
+        }
+        _ => a == b,
+    }
+}
+
+/// Whether a column is of its kind, and dense features are as many as there should be. All
+/// else the model looks at.
+fn holds(kind: &ColumnKind, column: &ColumnView, samples: usize) -> bool {
+    match (kind, column) {
+        (ColumnKind::Ids { .. }, ColumnView::Ids(_))
+        | (ColumnKind::Bags { .. }, ColumnView::Bags { .. })
+        | (ColumnKind::Shared { .. }, ColumnView::Shared(_))
+        | (ColumnKind::Vectors { .. }, ColumnView::Vectors(_)) => true,
+        (ColumnKind::Dense { names }, ColumnView::Dense { width, values }) => {
+            *width == names.len() && values.len() == width * samples
+        }
+        _ => false,
     }
 }
 
 /// Of the columns, in their order.
 fn names(schema: &BatchSchema) -> impl Iterator<Item = &str> + Clone {
     schema.columns().iter().map(|column| column.name.as_str())
-}
-
-fn column(batch: &Batch, place: usize) -> Option<ColumnView<'_>> {
-    batch.columns().get(place).map(|column| column.view())
 }
 
 /// The only column of so many dense features.

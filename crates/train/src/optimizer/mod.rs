@@ -112,7 +112,8 @@ impl<R: Rule> Optimizer<R> {
     /// Moves the model by one step; `factor` scales both learning rates.
     ///
     /// # Errors
-    /// A [store](mmdlrm_model::TableStore) that fails.
+    /// A [store](mmdlrm_model::TableStore) that fails; the model is not to be used any more
+    /// then, since other parameters have moved.
     pub fn step(&mut self, model: &mut Dlrm, gradients: &Gradients, factor: f64) -> Result<()> {
         self.step += 1;
         let config = &self.config;
@@ -135,13 +136,7 @@ impl<R: Rule> Optimizer<R> {
         let tables = tables.zip(&gradients.tables);
         let ((), moved) = rayon::join(dense, || {
             tables.try_for_each(|((table, state), gradients)| {
-                let step = RowStep {
-                    rows: gradients.rows(),
-                    gradients: &gradients.values,
-                    state,
-                    first: 0,
-                    number: self.step,
-                };
+                let step = RowStep::new(gradients.rows(), &gradients.values, state, self.step);
                 table.apply(step, &update)
             })
         });
@@ -237,10 +232,10 @@ impl<R: Rule> Update<R> {
     /// rows behind the first, stands in `values`, `[.., dim]`.
     #[inline(always)]
     fn rows(&self, step: &mut RowStep, values: &mut [f32], place: impl Fn(usize, usize) -> usize) {
-        let (dim, first) = (step.dim(), step.first);
+        let (dim, first) = (step.dim, step.first);
         let width = self.rule.row_state_width(dim);
         let range = |place: usize, width: usize| place * width..(place + 1) * width;
-        let gradients = step.gradients.chunks_exact(dim.max(1));
+        let gradients = step.gradients.chunks_exact(dim);
         for (number, (&row, gradient)) in step.rows.iter().zip(gradients).enumerate() {
             if let Some(&ahead) = step.rows.get(number + PREFETCH) {
                 let ahead = ahead as usize - first;
@@ -269,10 +264,13 @@ impl<R: Rule> RowUpdate for Update<R> {
         );
     }
 
-    fn of_gathered(&self, mut step: RowStep, rows: &mut [f32]) {
-        vectorize(
-            #[inline(always)]
-            || self.rows(&mut step, rows, |number, _| number),
-        );
+    fn of_gathered(&self, step: RowStep, rows: &mut [f32]) {
+        let width = self.state_width(step.dim);
+        step.divide_gathered(rows, width, &|mut step, rows| {
+            vectorize(
+                #[inline(always)]
+                || self.rows(&mut step, rows, |number, _| number),
+            );
+        });
     }
 }

@@ -218,7 +218,7 @@ fn a_batch_of_other_columns_is_refused() {
     let names: Vec<String> = names(&schema()).map(str::to_owned).collect();
     for (place, name) in names.iter().enumerate() {
         let mut columns = batch.columns().to_vec();
-        let what = format!("column '{name}' of the batch is not what its schema says");
+        let what = format!("column '{name}' of the batch is not what the schema says");
         let few = rows
             .clone()
             .with_columns(&schema(), columns[..place].to_vec());
@@ -231,5 +231,44 @@ fn a_batch_of_other_columns_is_refused() {
             },
         };
         refused(&rows.clone().with_columns(&schema(), columns), &what);
+    }
+}
+
+#[test]
+fn columns_of_the_same_names_that_hold_something_else_are_refused() {
+    let modalities = trailers();
+    let wiring = Wiring::of(&config(&TABLES), &schema(), &modalities).unwrap();
+    let others = [
+        ("friends", ColumnKind::Ids { ids: 3 }),
+        ("weather", ColumnKind::dense(["wind", "rain"])),
+        ("trailer", ColumnKind::Vectors { width: 5 }),
+    ];
+    for (name, kind) in others {
+        let mut columns = schema().columns().to_vec();
+        let column = columns.iter_mut().find(|column| column.name == name);
+        let column = column.unwrap();
+        assert_ne!(column.kind, kind);
+        column.kind = kind;
+        let other = BatchSchema::new(3, 2, columns).unwrap();
+        let batch = Batch::of(&[Rated::default(); SAMPLES]);
+        let batch = batch.with_columns(&other, self::batch().columns().to_vec());
+        let error = wiring.with(&batch, |_| Ok::<_, Error>(())).unwrap_err();
+        let part = format!("column '{name}' of the batch is");
+        assert!(error.to_string().contains(&part), "{error}");
+    }
+}
+
+#[test]
+fn dense_features_of_another_number_are_refused() {
+    let modalities = trailers();
+    let wiring = Wiring::of(&config(&TABLES), &schema(), &modalities).unwrap();
+    for (width, length) in [(2, 2 * SAMPLES - 2), (4, 4 * SAMPLES), (1, 2 * SAMPLES)] {
+        let mut batch = batch();
+        *batch.column_mut("weather").unwrap() = Column::Dense {
+            width,
+            values: vec![0.5; length],
+        };
+        let error = wiring.with(&batch, |_| Ok::<_, Error>(())).unwrap_err();
+        assert!(error.to_string().contains("'weather'"), "{error}");
     }
 }
