@@ -1,20 +1,22 @@
 //! The model that ranks by what comes next: its gradients, its file, and that it
 //! does not see what is held out.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mmdlrm::data::{Candidates, MovieLens, generate};
+use mmdlrm::features::{Dataset, TrainingData};
 use mmdlrm::model::{
     Error, ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients,
     NoPairFeatures, PairFeatures, RecencyBag, StepPart,
 };
-use mmdlrm::train::{NextItemData, NextItemTrainConfig, Session, train_next_item};
+use mmdlrm::train::{NextItemData, NextItemRanker, NextItemTrainConfig, Session, train_next_item};
 use mmdlrm::{
-    Experiment, ExperimentConfig, Observer, Preset, RankingReport, Silent, Source, SplitConfig,
-    Stage, Task,
+    Experiment, ExperimentConfig, Newcomer, Observer, Preset, Query, RankingReport, Recommender,
+    Silent, Source, SplitConfig, Stage, Task,
 };
 
 use crate::support::shared;
@@ -431,9 +433,11 @@ fn a_parameter_that_is_no_number_is_not_kept() {
     let behind = model.config().items + model.config().pair_features;
     let place = model.parameters().len() - behind - 1;
     model.parameters_mut()[place] = f32::NAN;
+    let dataset = Dataset::new(&movielens, split, Vec::new()).unwrap();
+    let mut ranker = NextItemRanker::new(model, data, dataset.features()).unwrap();
     let config = NextItemTrainConfig::default();
     let session = Session::default().on_epoch(|_, _| panic!("it is handed on"));
-    let error = train_next_item(&mut model, &data, &config, session);
+    let error = train_next_item(&mut ranker, &config, session);
     let error = error.unwrap_err().to_string();
     assert!(
         error.contains("when lengths.weight had reached NaN"),
@@ -614,6 +618,56 @@ fn a_ranking_run_that_is_stopped_again_and_again_ends_with_the_same_bytes() {
     }
     let report = fs::read_to_string(stopped.out.join("report.html")).unwrap();
     assert!(report.contains("Hit rate@10") && report.contains("<svg"));
+}
+
+#[test]
+fn a_ranking_run_answers_by_its_folder_and_says_what_it_cannot_tell() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = made_up(folder.path(), |stars, moment| (stars.into(), moment.into()));
+    rank(config.clone());
+    // The seam measures it over all movies.
+    let evaluation = folder.path().join("evaluation");
+    let report = Experiment::evaluate(&config.out, None, evaluation, &mut Silent).unwrap();
+    assert!(report.errors.is_none() && report.test_users == 40);
+    assert!(report.ndcg_at_10 > 0.0, "{}", report.ndcg_at_10);
+
+    let sample = folder.path().join("sample");
+    let competing = fs::read_to_string(sample.join("candidates.csv")).unwrap();
+    fs::remove_dir_all(sample).unwrap();
+    let recommender = Recommender::load(&config.out, &mut Silent).unwrap();
+    recommender.warm_up().unwrap();
+    assert_eq!(recommender.model(), "next-item");
+    let found = recommender.recommend(7, &Query::default()).unwrap();
+    assert_eq!(found.len(), 10);
+    assert!(found.is_sorted_by(|a, b| a.score >= b.score));
+    assert!(found.iter().all(|it| it.stars.is_none()));
+    let rated = recommender.rated_by(7).unwrap();
+    let seen = |movie| rated.iter().any(|&(id, _)| id == movie);
+    assert!(!found.iter().any(|it| seen(it.movie_id)));
+    let best = found[0].movie_id;
+    let visitor = recommender.recommend_to_visitor(&[(best, 5.0)], &Query::default());
+    assert_eq!(visitor.unwrap().len(), 10);
+    // Outside the catalogue no movie is like any.
+    let competing = competing.lines().skip(1);
+    let competing = competing.flat_map(|line| line.split(',').skip(1));
+    let competing: HashSet<u32> = competing.map(|id| id.parse().unwrap()).collect();
+    let similar = recommender.similar(best, 100).unwrap();
+    assert_eq!(similar.len(), competing.len() - 1);
+    assert!(similar.iter().all(|it| competing.contains(&it.movie_id)));
+    let mut movies = recommender.catalogue().ids().iter();
+    let other = movies.find(|&id| !competing.contains(id)).unwrap();
+    let error = recommender.similar(*other, 5).unwrap_err().to_string();
+    assert!(error.contains("that it does not know"), "{error}");
+    let newcomer = Newcomer::default();
+    for error in [
+        recommender.predict(7, best).unwrap_err(),
+        recommender.fans(&newcomer, 3).unwrap_err(),
+    ] {
+        assert!(
+            error.to_string().contains("the model cannot tell"),
+            "{error}"
+        );
+    }
 }
 
 /// The best peer there has a hit rate of 0.620 and an nDCG of 0.389, and half of the

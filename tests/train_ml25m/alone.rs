@@ -4,8 +4,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
+use crate::runs::candidates;
 use crate::support::{self, server::Server};
 use crate::{Folder, run_in, text};
+
+/// Trains a model of what comes next.
+const RANK: [&str; 4] = ["--task", "rank", "--candidates", "candidates.csv"];
 
 /// What a run knows of its data.
 const NAMES: [&str; 3] = [
@@ -17,6 +21,7 @@ const NAMES: [&str; 3] = [
 /// A folder with a run in it, and a folder of its own for a copy of the run.
 fn trained(more: &[&str]) -> (Folder, tempfile::TempDir) {
     let folder = Folder::new();
+    folder.write("candidates.csv", &candidates(&folder));
     let output = folder.run(more);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let elsewhere = tempfile::tempdir().unwrap();
@@ -56,6 +61,7 @@ fn a_copy_of_the_folder_answers_the_same_when_all_else_is_gone() {
         &[][..],
         &["--preset", "best"],
         &["--stream", "--preset", "dlrm"],
+        &RANK,
     ] {
         let (folder, elsewhere) = trained(preset);
         let first = |name: &str| folder.read(name).lines().nth(1).unwrap().to_owned();
@@ -65,6 +71,7 @@ fn a_copy_of_the_folder_answers_the_same_when_all_else_is_gone() {
         let questions = questions(&user, &movie, &visitor);
         let here = |question: &Vec<&str>| ask(folder.dir.path(), "runs/test", question);
         let before: Vec<_> = questions.iter().map(here).collect();
+        std::fs::remove_file(folder.path("candidates.csv")).unwrap();
         for name in ["data", "clip"] {
             std::fs::rename(folder.path(name), folder.path("away")).unwrap();
             std::fs::remove_dir_all(folder.path("away")).unwrap();
@@ -116,18 +123,20 @@ fn get(server: &Server, path: &str) -> String {
 
 #[test]
 fn a_copy_is_served_without_the_data() {
-    let (folder, elsewhere) = trained(&[]);
-    let ratings = folder.read("data/ratings.csv");
-    let user = ratings.lines().nth(1).unwrap().split(',').next().unwrap();
-    drop(folder);
-    let server = Server::start(elsewhere.path());
-    let answer = get(&server, &format!("/api/users/{user}/recommendations"));
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    // Posters are named, and are where they were or nowhere.
-    let poster = answer.split("/posters/").nth(1).unwrap();
-    let poster = poster.split('"').next().unwrap();
-    let answer = get(&server, &format!("/posters/{poster}"));
-    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    for preset in [&[][..], &RANK] {
+        let (folder, elsewhere) = trained(preset);
+        let ratings = folder.read("data/ratings.csv");
+        let user = ratings.lines().nth(1).unwrap().split(',').next().unwrap();
+        drop(folder);
+        let server = Server::start(elsewhere.path());
+        let answer = get(&server, &format!("/api/users/{user}/recommendations"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        // Posters are named, and are where they were or nowhere.
+        let poster = answer.split("/posters/").nth(1).unwrap();
+        let poster = poster.split('"').next().unwrap();
+        let answer = get(&server, &format!("/posters/{poster}"));
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    }
 }
 
 #[test]

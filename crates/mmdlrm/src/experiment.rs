@@ -157,7 +157,7 @@ impl Run {
 impl Running {
     /// Writes what the model will need of the data, as the run's, unless it is there
     /// since before the run stopped.
-    fn write_known(&self, data: &dyn TrainingData, catalogue: &Catalogue) -> Result<()> {
+    pub fn write_known(&self, data: &dyn TrainingData, catalogue: &Catalogue) -> Result<()> {
         let run = &self.made_from.run;
         if self.resumed && RunFolder::known_of(self.folder.path(), run).is_ok() {
             return Ok(());

@@ -6,7 +6,7 @@ use std::fmt;
 use mmdlrm_baselines::GaussianProcess;
 use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
-use mmdlrm_train::{Persist, Ranker, Scorer};
+use mmdlrm_train::{NextItemRanker, Persist, Ranker, Scorer};
 
 use crate::BestModel;
 
@@ -14,7 +14,7 @@ use crate::BestModel;
 pub(crate) type Load = fn(&[u8], &Known) -> mmdlrm_train::Result<Box<dyn Ranker>>;
 
 /// Kinds of models that a saved run can be opened with: [`Dlrm`], [`Best`](crate::Best)'s,
-/// [`GaussianProcess`], and whatever else [joins](Self::with).
+/// [`GaussianProcess`], [`NextItemRanker`], and whatever else [joins](Self::with).
 #[derive(Clone)]
 pub struct Kinds(BTreeMap<&'static str, Load>);
 
@@ -24,6 +24,7 @@ impl Default for Kinds {
             .with::<Scorer<Dlrm>>()
             .with::<BestModel>()
             .with::<GaussianProcess>()
+            .with::<NextItemRanker>()
     }
 }
 

@@ -3,10 +3,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use mmdlrm_data::MovieLens;
+use mmdlrm_data::{Candidates, MovieLens};
+use mmdlrm_features::{Dataset, TrainingData};
 use mmdlrm_metrics::{PerUser, Protocol, TopK, ndcg_at_k};
-use mmdlrm_model::NextItem;
-use mmdlrm_train::{CandidateScore, EpochMetrics, NextItemData, score_candidates, train_next_item};
+use mmdlrm_train::{
+    CandidateScore, EpochMetrics, NextItemData, NextItemRanker, RunFolder, score_candidates,
+    train_next_item,
+};
 use serde::Serialize;
 
 use crate::experiment::Prepared;
@@ -83,24 +86,26 @@ impl Ranked {
 }
 
 impl Experiment {
-    /// Trains a [`NextItem`] on everything but what the candidates' file holds out,
-    /// and ranks each user's candidates; the configuration's task must be [`Task::Rank`] and
-    /// its split [`SplitConfig::Candidates`](crate::SplitConfig::Candidates). The scores are
-    /// left in `candidates.parquet`.
+    /// Trains a [`NextItem`](mmdlrm_model::NextItem) on everything but what the candidates' file
+    /// holds out, and ranks each user's candidates; the configuration's task must be
+    /// [`Task::Rank`] and its split
+    /// [`SplitConfig::Candidates`](crate::SplitConfig::Candidates). The scores are left in
+    /// `candidates.parquet`, and a [`Recommender`](crate::Recommender) opens the folder as that
+    /// of any other run.
     ///
     /// # Errors
     /// Another task, a loss that diverges, or a folder that can no longer be written.
     pub fn rank(self, observer: &mut dyn Observer) -> Result<RankingReport> {
-        let learned = Learned::of_config::<NextItem>();
+        let learned = Learned::of_config::<NextItemRanker>();
         let Prepared {
             config,
             release,
+            catalogue,
             modalities,
             inputs,
             made_from,
             run,
             mut seconds,
-            ..
         } = self.prepare(Task::Rank, &learned, observer)?;
         let Release::Whole {
             movielens,
@@ -112,44 +117,33 @@ impl Experiment {
         };
         let start = Instant::now();
         let data = NextItemData::new(&movielens, &split, &candidates, &modalities)?;
-        let mut model = data.model(config.dim, config.seed)?;
+        let model = data.model(config.dim, config.seed)?;
         let shape = serde_json::to_value(model.config())?;
+        let whole = Dataset::new(&movielens, split.clone(), modalities)?;
+        let mut ranker = NextItemRanker::new(model, data, whole.features())?;
         let run = run.begin(&config, made_from, &learned, &shape)?;
-        let sequences = data.sequences();
+        run.write_known(&whole, &catalogue)?;
+        // All ratings once more, which nobody looks at while the model learns.
+        drop(whole);
+        let sequences = ranker.data().sequences();
         let inputs = Inputs {
             train_ratings: sequences.len(),
             users: sequences.users().len(),
             movies: sequences.catalogue().len(),
-            parameters: model.parameters().len(),
+            parameters: ranker.model().parameters().len(),
             ..inputs
         };
         let train = &config.next_item;
         let rows = sequences.places(0).len() * train.epochs;
         ((), seconds.train) = run.train(&config, rows, observer, |session| {
-            train_next_item(&mut model, &data, train, session)
+            train_next_item(&mut ranker, train, session)
         })?;
-        run.write_model(&model)?;
+        run.write_model(&ranker)?;
         let folder = &run.folder;
         seconds.train += start.elapsed().as_secs_f64();
 
         let start = Instant::now();
-        let (mut ranked, mut popularity) = (Ranked::default(), Ranked::default());
-        let counts = sequences.counts();
-        let count = |scored: &CandidateScore| {
-            let item = sequences.catalogue().row(scored.movie_id);
-            item.map_or(0.0, |item| f64::from(counts[item as usize]))
-        };
-        let mut scored_users: Vec<CandidateScore> = Vec::new();
-        folder.write_candidates(|write| {
-            score_candidates(&model, &data, &candidates, |scored| {
-                scored_users.extend_from_slice(scored);
-                write(scored)
-            })
-        })?;
-        for scored in scored_users.chunk_by(|a, b| a.user_id == b.user_id) {
-            ranked.add(scored, |scored| scored.score)?;
-            popularity.add(scored, count)?;
-        }
+        let (ranked, popularity) = rank_candidates(&ranker, &candidates, folder)?;
         seconds.rank = start.elapsed().as_secs_f64();
 
         let interval = |of: &PerUser| of.interval(CONFIDENCE, RESAMPLES, 0);
@@ -180,6 +174,34 @@ impl Experiment {
         page::write_for_ranking(folder, &config, &report, &epochs)?;
         Ok(report)
     }
+}
+
+/// Leaves the scores of all candidates in the run's folder. Returns the figures of the model, and
+/// those of popularity.
+fn rank_candidates(
+    ranker: &NextItemRanker,
+    candidates: &Candidates,
+    folder: &RunFolder,
+) -> Result<(Ranked, Ranked)> {
+    let (mut ranked, mut popularity) = (Ranked::default(), Ranked::default());
+    let sequences = ranker.data().sequences();
+    let counts = sequences.counts();
+    let count = |scored: &CandidateScore| {
+        let item = sequences.catalogue().row(scored.movie_id);
+        item.map_or(0.0, |item| f64::from(counts[item as usize]))
+    };
+    let mut scored_users: Vec<CandidateScore> = Vec::new();
+    folder.write_candidates(|write| {
+        score_candidates(ranker.model(), ranker.data(), candidates, |scored| {
+            scored_users.extend_from_slice(scored);
+            write(scored)
+        })
+    })?;
+    for scored in scored_users.chunk_by(|a, b| a.user_id == b.user_id) {
+        ranked.add(scored, |scored| scored.score)?;
+        popularity.add(scored, count)?;
+    }
+    Ok((ranked, popularity))
 }
 
 /// Share of the rows `held_out` that come within a minute after the latest row of

@@ -176,16 +176,9 @@ pub(crate) fn posters_of(posters: Vec<Poster>) -> Posters {
 }
 
 impl SavedRun {
-    /// Opens a run over the whole catalogue by its folder alone.
+    /// Opens a run by its folder alone.
     pub fn open(folder: &Path, kinds: &Kinds, observer: &mut dyn Observer) -> Result<Self> {
         let mut config = SavedConfig::read(folder)?;
-        if config.experiment.task != Task::Rate {
-            return Err(Error::Setting {
-                setting: "task of the run",
-                value: format!("{:?}", config.experiment.task),
-                rule: "only a model of ratings can be asked",
-            });
-        }
         let kind = &config.learned.kind;
         let load = kinds.get(kind).ok_or_else(|| Error::UnknownKind {
             run: folder.to_owned(),

@@ -11,7 +11,8 @@
 //! All that learns by steps goes through one loop, [`learn`], which knows a model as a
 //! [`Stepper`]. All that measures or recommends knows one as a [`Ranker`], and as a [`Rater`]
 //! where it predicts stars: [`predict_test`] and [`rank_catalogue`] measure on the held-out
-//! rows. A [`Scorer`] is a `Dlrm` with its features as such a model. [`Fit`] is how a model is
+//! rows. A [`Scorer`] is a `Dlrm` with its features as such a model, a [`NextItemRanker`] one of
+//! what comes next with its sequences. [`Fit`] is how a model is
 //! learned, and [`Persist`] how a [`RunFolder`] keeps it, which has all that a run leaves behind,
 //! what is [known](mmdlrm_features::Known) of its data included.
 //!
@@ -74,7 +75,8 @@ pub use evaluate::{RatedPrediction, measure, predict_test, predict_validation, r
 pub use fit::Fit;
 pub use learn::{Pace, learn};
 pub use next_item::{
-    CandidateScore, NextItemData, NextItemTrainConfig, score_candidates, train_next_item,
+    CandidateScore, NextItemData, NextItemRanker, NextItemTrainConfig, score_candidates,
+    train_next_item,
 };
 pub use optimizer::{
     Algorithm, Decay, LearningRate, Optimizer, OptimizerConfig, Rule, Schedule, StepSize,

@@ -1,5 +1,5 @@
 use mmdlrm_features::Known;
-use mmdlrm_model::{Dlrm, NextItem};
+use mmdlrm_model::Dlrm;
 
 use crate::Result;
 
@@ -31,20 +31,6 @@ pub trait Persist {
 impl Persist for Dlrm {
     fn kind() -> &'static str {
         "dlrm"
-    }
-
-    fn to_safetensors(&self) -> Result<Vec<u8>> {
-        Ok(Self::to_safetensors(self)?)
-    }
-
-    fn load(file: &[u8], _known: &Known) -> Result<Self> {
-        Ok(Self::from_safetensors(file)?)
-    }
-}
-
-impl Persist for NextItem {
-    fn kind() -> &'static str {
-        "next-item"
     }
 
     fn to_safetensors(&self) -> Result<Vec<u8>> {

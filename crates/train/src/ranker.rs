@@ -81,8 +81,8 @@ pub trait Ranker: Send + Sync {
         Ok(None)
     }
 
-    /// A vector of each item, `[items, width]`, by whose directions items are alike; `None`
-    /// where the model has none.
+    /// A vector of each item, `[items, width]`, by whose directions items are alike, zeros of
+    /// one that the model knows nothing of; `None` where it has none.
     ///
     /// # Errors
     /// A model that does not fit its features.

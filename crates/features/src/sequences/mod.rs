@@ -11,6 +11,8 @@ use mmdlrm_data::{
 
 pub use nearness::Nearness;
 
+use crate::Known;
+
 /// Training ratings of a catalogue's movies, a bag for each user.
 ///
 /// Items, the ids of the bags, are the places of movies in the catalogue, users those of the
@@ -58,6 +60,35 @@ impl Sequences {
                 stars: ratings.stars()[row],
                 timestamp: ratings.timestamps()[row],
             })
+        });
+        Ok(Self {
+            histories: RatedBags::of_users(users.len(), rated),
+            catalogue: catalogue.clone(),
+            users,
+        })
+    }
+
+    /// The same sequences, to the bit, out of what is known of the data that they were made of.
+    ///
+    /// # Errors
+    /// Histories that cannot be read, or that are damaged.
+    pub fn of_known(known: &Known, catalogue: &IdMap) -> Result<Self> {
+        let features = known.features();
+        let movies = features.movies().ids().iter();
+        let items: Vec<Option<u32>> = movies.map(|&id| catalogue.row(id)).collect();
+        let item = |movie: u32| items.get(movie as usize).copied().flatten();
+        let trained = known.histories().trained()?;
+        // Users by raw id, until it is known who has a sequence.
+        let ids = (0..).zip(features.users().ids());
+        let rows = ids.flat_map(|(user, &id)| trained.row(user).rows_of(id));
+        let rows = rows.filter_map(|row| {
+            let movie = item(row.movie)?;
+            Some(Rated { movie, ..row })
+        });
+        let users = IdMap::from_ids(rows.clone().map(|row| row.user));
+        let rated = rows.filter_map(|row| {
+            let user = users.row(row.user)?;
+            Some(Rated { user, ..row })
         });
         Ok(Self {
             histories: RatedBags::of_users(users.len(), rated),

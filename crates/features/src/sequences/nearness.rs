@@ -197,14 +197,13 @@ impl Nearness {
         &self.sequences
     }
 
-    /// Writes the features, `[features, items]`, of a user with the first `place`
-    /// ratings of the sequence given; zeros where that is none. What stands from
-    /// there on is looked at in order to take it out.
+    /// Writes the features, `[features, items]`, of a user with the first `place` ratings of
+    /// `sequence` given; zeros where that is none. What stands from there on is looked at in
+    /// order to take it out: it must be in the sums. Of somebody who is new all is given.
     ///
     /// # Panics
-    /// Where there is no such user or place, or the length of `out` does not fit.
-    pub fn fill(&self, user: u32, place: usize, out: &mut [f32]) {
-        let sequence = self.sequences.of(user);
+    /// Where the sequence is of other items or shorter, or the length of `out` does not fit.
+    pub fn fill(&self, sequence: RatedBag<'_>, place: usize, out: &mut [f32]) {
         let items = self.damping.len();
         assert_eq!(out.len(), NAMES.len() * items, "length of the features");
         if place == 0 {
@@ -458,7 +457,7 @@ mod tests {
 
     fn features(nearness: &Nearness, user: u32, place: usize) -> Vec<f32> {
         let mut out = vec![0.0; NAMES.len() * nearness.damping.len()];
-        nearness.fill(user, place, &mut out);
+        nearness.fill(nearness.sequences.of(user), place, &mut out);
         out
     }
 

@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use mmdlrm_data::generate::{self, GeneratorConfig};
-use mmdlrm_data::{Batch, ColumnView, Modality, MovieLens, OpenOptions, RandomSplit, Rated, Split};
+use mmdlrm_data::{
+    Batch, ColumnView, IdMap, Modality, MovieLens, OpenOptions, RandomSplit, Rated, Split,
+};
 use mmdlrm_features::{
-    ContextConfig, Dataset, Features, Histories, NewMovie, StreamedDataset, TrainingData,
+    ContextConfig, Dataset, Features, Histories, Known, NewMovie, Sequences, StreamedDataset,
+    TrainingData,
 };
 
 const SPLIT: RandomSplit = RandomSplit {
@@ -183,4 +186,36 @@ fn a_part_of_a_training_batch_holds_the_ratings_that_the_whole_holds() {
     };
     let whole = histories(&rows);
     assert_eq!(histories(&rows[20..50]), whole[20..50]);
+}
+
+/// Of a part of the movies; so many ratings have one time that order within it shows.
+#[test]
+fn sequences_out_of_files_are_those_of_the_ratings() {
+    let folder = tempfile::tempdir().unwrap();
+    sample(folder.path());
+    let path = folder.path().join("data/ratings.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines = text.lines().enumerate().map(|(number, line)| {
+        let (rest, time) = line.rsplit_once(',').unwrap();
+        match time.parse::<u32>() {
+            Ok(_) => format!("{rest},{}", 1_000_000 + number % 3),
+            Err(_) => line.to_owned(),
+        }
+    });
+    std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let movielens = MovieLens::open(folder.path().join("data")).unwrap();
+    let data = dataset(&movielens);
+    let catalogue = IdMap::from_ids(movielens.movies.ids().iter().copied().step_by(10));
+    let expected = Sequences::new(&movielens, data.split(), &catalogue).unwrap();
+    // Somebody has rated none of it, and somebody several.
+    let (users, all) = (expected.users().len(), data.features().users().len());
+    assert!(users < all && users < expected.len(), "{users} of {all}");
+
+    let path = folder.path().join("histories.safetensors");
+    Histories::write(&data, "a", &std::fs::File::create(&path).unwrap(), &path).unwrap();
+    let histories = Histories::open(&path, "a", movielens.movies.len()).unwrap();
+    let of_file = Known::new(data.features().clone(), histories);
+    for known in [Known::of(&data).unwrap(), of_file] {
+        assert_eq!(Sequences::of_known(&known, &catalogue).unwrap(), expected);
+    }
 }

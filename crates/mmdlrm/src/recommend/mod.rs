@@ -87,9 +87,8 @@ impl Recommender {
     /// when somebody comes with one.
     ///
     /// # Errors
-    /// A folder without a run over the whole catalogue, or whose training has not ended an
-    /// epoch; files of another run, or that are damaged; a model of a kind that only
-    /// [`Kinds`] with it knows.
+    /// A folder without a run, or whose training has not ended an epoch; files of another run,
+    /// or that are damaged; a model of a kind that only [`Kinds`] with it knows.
     pub fn load(folder: impl AsRef<Path>, observer: &mut dyn Observer) -> Result<Self> {
         Kinds::default().load(folder, observer)
     }

@@ -54,6 +54,7 @@ const SPREAD: f32 = 0.05;
 /// };
 /// let scores = model.scores(&inputs, &[example], &NoPairFeatures)?;
 /// assert_eq!(scores.len(), 3);
+/// assert_eq!(model.target_vectors(&inputs)?.len(), 3 * model.config().dim);
 /// # Ok::<(), mmdlrm_model::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -130,6 +131,15 @@ impl NextItem {
         furthest_of(
             tensors.map(|(name, span, _)| (name.to_owned(), furthest(&self.parameters[span]))),
         )
+    }
+
+    /// The items' vectors as targets, `E`, `[items, dim]`, each of all that the item is made of.
+    ///
+    /// # Errors
+    /// Inputs that do not fit the model.
+    pub fn target_vectors(&self, inputs: &ItemInputs<'_>) -> Result<Vec<f32>> {
+        input::check(&self.config, inputs, &[])?;
+        Ok(Composed::new(self, inputs).targets)
     }
 
     /// Scores of all items, `[examples, items]`; what was seen is scored too.

@@ -1,7 +1,9 @@
 use std::collections::HashSet;
 
-use mmdlrm_data::{Candidates, DataFingerprint, DataPart, IdMap, Modality, MovieLens, Split};
-use mmdlrm_features::{ItemFeatures, Nearness, Sequences};
+use mmdlrm_data::{
+    Candidates, DataFingerprint, DataPart, IdMap, Modality, MovieLens, RatedBag, Split,
+};
+use mmdlrm_features::{ItemFeatures, Known, Nearness, Sequences};
 use mmdlrm_model::{ItemInputs, NextItem, NextItemConfig, NextItemExample, PairFeatures};
 
 use crate::{Error, Result};
@@ -59,10 +61,25 @@ impl NextItemData {
         modalities: &[Modality],
     ) -> Result<Self> {
         let sequences = Sequences::new(movielens, split, candidates.movies())?;
+        let features = sequences.item_features(movielens);
+        Self::of(sequences, features, modalities)
+    }
+
+    /// The same, to the bit, out of what is known of the data that it was made of; `features`
+    /// are those of the items of `catalogue`.
+    pub(super) fn of_known(
+        known: &Known,
+        catalogue: &IdMap,
+        features: ItemFeatures,
+    ) -> Result<Self> {
+        let sequences = Sequences::of_known(known, catalogue)?;
+        Self::of(sequences, features, known.features().modalities())
+    }
+
+    fn of(sequences: Sequences, features: ItemFeatures, modalities: &[Modality]) -> Result<Self> {
         if sequences.places(0).is_empty() {
             return Err(too_few(sequences.len()));
         }
-        let features = sequences.item_features(movielens);
         let items = sequences.catalogue().len();
         let bags = (0..items as u32).map(|item| features.bags.row(item));
         let mut offsets = vec![0];
@@ -88,6 +105,12 @@ impl NextItemData {
     /// # Errors
     /// A `dim` that makes no sense.
     pub fn model(&self, dim: usize, seed: u64) -> Result<NextItem> {
+        let config = self.shape(dim);
+        Ok(NextItem::new(config, &self.sequences().counts(), seed)?)
+    }
+
+    /// The shape that the data need.
+    fn shape(&self, dim: usize) -> NextItemConfig {
         let mut config = NextItemConfig::default();
         config.dim = dim;
         config.items = self.sequences().catalogue().len();
@@ -96,7 +119,36 @@ impl NextItemData {
         config.moments = MOMENTS;
         config.lengths = LENGTHS;
         config.pair_features = Nearness::names().len();
-        Ok(NextItem::new(config, &self.sequences().counts(), seed)?)
+        config
+    }
+
+    /// Refuses a model of another shape than the data need.
+    pub(super) fn check_model(&self, model: &NextItem) -> Result<()> {
+        let found = model.config();
+        let needed = self.shape(found.dim);
+        let sizes = [
+            ("items", found.items, needed.items),
+            ("features of items", found.features, needed.features),
+            ("numbers of an item's contents", found.vector, needed.vector),
+            ("moments", found.moments, needed.moments),
+            ("lengths of a history", found.lengths, needed.lengths),
+            (
+                "features of pairs",
+                found.pair_features,
+                needed.pair_features,
+            ),
+        ];
+        match sizes.into_iter().find(|(_, found, needed)| found != needed) {
+            None => Ok(()),
+            Some((what, found, needed)) => Err(Error::Mismatch(format!(
+                "what comes next is ranked with {found} {what}, and the data have {needed}"
+            ))),
+        }
+    }
+
+    /// What the table of movies says of the items.
+    pub(super) fn features(&self) -> &ItemFeatures {
+        &self.features
     }
 
     /// What is learned from.
@@ -122,9 +174,8 @@ impl NextItemData {
         }
     }
 
-    /// The user with the first `place` ratings given.
-    pub(super) fn example(&self, user: u32, place: usize) -> Example {
-        let sequence = self.sequences().of(user);
+    /// Whoever rated `sequence` with the first `place` ratings given.
+    pub(super) fn example<'a>(&self, sequence: RatedBag<'a>, place: usize) -> Example<'a> {
         let stars = &sequence.stars[..place];
         let mean = stars.iter().sum::<f32>() / place.max(1) as f32;
         let recent = place.saturating_sub(LONGEST)..place;
@@ -133,7 +184,7 @@ impl NextItemData {
             .map_or(0, |last| sequence.timestamps[last]);
         let doublings = 2.0 * ((place + 1) as f32).log2();
         Example {
-            user,
+            sequence,
             history: sequence.ids[recent.clone()].iter().rev().copied().collect(),
             deviations: sequence.stars[recent]
                 .iter()
@@ -176,8 +227,8 @@ fn vectors(catalogue: &IdMap, modalities: &[Modality]) -> (Vec<f32>, usize) {
     (out, width)
 }
 
-pub(super) struct Example {
-    pub user: u32,
+pub(super) struct Example<'a> {
+    pub sequence: RatedBag<'a>,
     history: Vec<u32>,
     deviations: Vec<f32>,
     moment: u32,
@@ -188,18 +239,18 @@ pub(super) struct Example {
 /// Examples of a batch, and their features of pairs.
 pub(super) struct Examples<'a> {
     pub data: &'a NextItemData,
-    pub examples: Vec<Example>,
+    pub examples: Vec<Example<'a>>,
 }
 
 impl Examples<'_> {
     /// As the model takes them.
-    pub fn views(&self, next: impl Fn(&Example) -> u32) -> Vec<NextItemExample<'_>> {
+    pub fn views(&self, next: impl Fn(&Example<'_>) -> u32) -> Vec<NextItemExample<'_>> {
         let views = self.examples.iter().map(|example| NextItemExample {
             history: &example.history,
             deviations: &example.deviations,
             moment: example.moment,
             length: example.length,
-            seen: &self.data.sequences().of(example.user).ids[..example.place],
+            seen: &example.sequence.ids[..example.place],
             next: next(example),
         });
         views.collect()
@@ -208,7 +259,9 @@ impl Examples<'_> {
 
 impl PairFeatures for Examples<'_> {
     fn fill(&self, example: usize, out: &mut [f32]) {
-        let example = &self.examples[example];
-        self.data.nearness.fill(example.user, example.place, out);
+        let Example {
+            sequence, place, ..
+        } = self.examples[example];
+        self.data.nearness.fill(sequence, place, out);
     }
 }

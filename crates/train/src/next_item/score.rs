@@ -1,4 +1,4 @@
-use mmdlrm_data::Candidates;
+use mmdlrm_data::{Candidates, RatedBag};
 use mmdlrm_model::NextItem;
 
 use super::NextItemData;
@@ -41,16 +41,8 @@ pub fn score_candidates(
         let known = rows
             .iter()
             .filter_map(|row| sequences.users().row(row.user_id));
-        let examples = Examples {
-            data,
-            examples: known
-                .map(|user| data.example(user, sequences.of(user).len()))
-                .collect(),
-        };
-        let scores = model.scores(&data.inputs(), &examples.views(|_| 0), &examples)?;
-        if let Some(&score) = scores.iter().find(|score| !score.is_finite()) {
-            return Err(unsound(score, model.extreme_parameter()));
-        }
+        let known: Vec<RatedBag> = known.map(|user| sequences.of(user)).collect();
+        let scores = scores_after(model, data, &known)?;
         let mut scores = scores.chunks_exact(items);
         for row in rows {
             let known = sequences
@@ -75,4 +67,24 @@ pub fn score_candidates(
         }
     }
     Ok(())
+}
+
+/// Scores of the catalogue after all of each sequence, `[sequences, items]`.
+pub(super) fn scores_after(
+    model: &NextItem,
+    data: &NextItemData,
+    sequences: &[RatedBag<'_>],
+) -> Result<Vec<f32>> {
+    let examples = sequences.iter();
+    let examples = Examples {
+        data,
+        examples: examples
+            .map(|&sequence| data.example(sequence, sequence.len()))
+            .collect(),
+    };
+    let scores = model.scores(&data.inputs(), &examples.views(|_| 0), &examples)?;
+    match scores.iter().find(|score| !score.is_finite()) {
+        None => Ok(scores),
+        Some(&score) => Err(unsound(score, model.extreme_parameter())),
+    }
 }

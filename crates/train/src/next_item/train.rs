@@ -2,7 +2,7 @@ use mmdlrm_model::{NextItem, NextItemConfig, NextItemGradients};
 use serde::{Deserialize, Serialize};
 
 use super::data::{Example, Examples};
-use super::{NextItemData, NextItemTrainConfig};
+use super::{NextItemData, NextItemRanker, NextItemTrainConfig};
 use crate::optimizer::DenseAdam;
 use crate::{Decay, Kept, Pace, Persist, Result, Schedule, Session, Stepper, Tensors, learn};
 
@@ -16,7 +16,7 @@ struct Settings {
     model: NextItemConfig,
 }
 
-/// Trains `model` to tell what each user rates next, among all movies of the
+/// Trains a model to tell what each user rates next, among all movies of the
 /// catalogue; the [`Session`] says whether the run goes on from a checkpoint and writes
 /// some, and who is told of steps and epochs.
 ///
@@ -24,26 +24,24 @@ struct Settings {
 /// of threads, and however often the run was stopped and resumed.
 ///
 /// # Errors
-/// Settings that make no sense, a model that does not fit the data, a checkpoint of
-/// another run, a loss that diverges, [`Error::Stopped`](crate::Error::Stopped), or whatever the session's
+/// Settings that make no sense, a checkpoint of another run, a loss that diverges, [`Error::Stopped`](crate::Error::Stopped), or whatever the session's
 /// `on_epoch` returns.
 pub fn train_next_item(
-    model: &mut NextItem,
-    data: &NextItemData,
+    ranker: &mut NextItemRanker,
     config: &NextItemTrainConfig,
     session: Session,
 ) -> Result<()> {
     config.validate()?;
     let settings = Settings {
         train: config.clone(),
-        model: model.config().clone(),
+        model: ranker.model.config().clone(),
     };
+    let fingerprint = ranker.data.fingerprint();
     let mut stepper = NextItemStepper {
-        optimizer: DenseAdam::new(model.parameters().len()),
-        rows: data.sequences().places(0).len(),
+        optimizer: DenseAdam::new(ranker.model.parameters().len()),
+        rows: ranker.data.sequences().places(0).len(),
         config,
-        model,
-        data,
+        ranker,
         gradients: NextItemGradients::default(),
         losses: Vec::new(),
     };
@@ -58,12 +56,11 @@ pub fn train_next_item(
             decay: Decay::Cosine,
         },
     };
-    learn(&mut stepper, &pace, &settings, data.fingerprint(), session)
+    learn(&mut stepper, &pace, &settings, fingerprint, session)
 }
 
 struct NextItemStepper<'a> {
-    model: &'a mut NextItem,
-    data: &'a NextItemData,
+    ranker: &'a mut NextItemRanker,
     config: &'a NextItemTrainConfig,
     rows: usize,
     optimizer: DenseAdam,
@@ -81,7 +78,7 @@ impl Stepper for NextItemStepper<'_> {
     }
 
     fn batches(&self, size: usize, order: u64, first: usize) -> Self::Batches {
-        let places = self.data.sequences().places(order);
+        let places = self.ranker.data.sequences().places(order);
         let starts = (first * size..places.len()).step_by(size);
         Box::new(starts.map(move |start| {
             let end = places.len().min(start + size);
@@ -95,12 +92,12 @@ impl Stepper for NextItemStepper<'_> {
 
     fn step(&mut self, batch: &Self::Batch, step: u64, factor: f64) -> Result<()> {
         let Self {
-            model,
-            data,
+            ranker,
             config,
             gradients,
             ..
         } = self;
+        let NextItemRanker { model, data, .. } = &mut **ranker;
         let draw = config.seed.rotate_left(32) ^ step;
         let loss = next_item_gradients(model, data, batch, draw, gradients)?;
         if loss.is_finite() {
@@ -118,24 +115,24 @@ impl Stepper for NextItemStepper<'_> {
     }
 
     fn extreme_parameter(&mut self) -> Result<(String, f32)> {
-        Ok(self.model.extreme_parameter())
+        Ok(self.ranker.model.extreme_parameter())
     }
 
     fn parameters(&mut self) -> Result<Tensors<'_>> {
         let mut tensors = Tensors::default();
-        tensors.put(PARAMETERS, self.model.parameters());
+        tensors.put(PARAMETERS, self.ranker.model.parameters());
         Ok(tensors)
     }
 
     fn state(&mut self) -> Result<Tensors<'_>> {
         let mut tensors = Tensors::default();
-        tensors.put(PARAMETERS, self.model.parameters());
+        tensors.put(PARAMETERS, self.ranker.model.parameters());
         self.optimizer.save(&mut tensors);
         Ok(tensors)
     }
 
     fn load_parameters(&mut self, kept: &Kept) -> Result<()> {
-        kept.load(PARAMETERS, self.model.parameters_mut())
+        kept.load(PARAMETERS, self.ranker.model.parameters_mut())
     }
 
     fn restore(&mut self, kept: &Kept, steps: u64) -> Result<()> {
@@ -144,7 +141,7 @@ impl Stepper for NextItemStepper<'_> {
     }
 
     fn model(&mut self) -> Result<&dyn Persist> {
-        Ok(self.model)
+        Ok(self.ranker)
     }
 }
 
@@ -158,12 +155,12 @@ fn next_item_gradients(
 ) -> Result<f64> {
     let examples = batch
         .iter()
-        .map(|&(user, place)| data.example(user, place as usize));
+        .map(|&(user, place)| data.example(data.sequences().of(user), place as usize));
     let examples = Examples {
         data,
         examples: examples.collect(),
     };
-    let next = |example: &Example| data.sequences().of(example.user).ids[example.place];
+    let next = |example: &Example| example.sequence.ids[example.place];
     let views = examples.views(next);
     Ok(model.gradients(&data.inputs(), &views, &examples, draw, gradients)?)
 }
