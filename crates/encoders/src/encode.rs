@@ -58,7 +58,7 @@ impl std::fmt::Display for Failed {
 }
 
 /// A picture on its way to the model.
-struct Prepared {
+struct PreparedPoster {
     movie_id: u32,
     source: u64,
     pixels: Vec<f32>,
@@ -67,7 +67,7 @@ struct Prepared {
 /// What became of reading one picture.
 enum Loaded {
     InStore(u32, u64),
-    Prepared(Prepared),
+    Poster(PreparedPoster),
     Failed(Failed),
 }
 
@@ -107,12 +107,12 @@ pub fn encode_posters(
         });
         for loaded in ready {
             let done = loaded.len();
-            let mut batch = Batch::new(Kind::Image, &encoder.image_identity().model);
+            let mut batch = Pending::new(Kind::Image, &encoder.image_identity().model);
             let mut pixels = Vec::new();
             for poster in loaded {
                 match poster {
                     Loaded::InStore(movie_id, source) => sources.push((movie_id, source)),
-                    Loaded::Prepared(poster) => {
+                    Loaded::Poster(poster) => {
                         sources.push((poster.movie_id, poster.source));
                         batch.keys.push((poster.movie_id, poster.source));
                         pixels.push(poster.pixels);
@@ -151,7 +151,7 @@ pub fn encode_summaries(
     let mut encoded = Encoded::default();
     let mut sources = Vec::with_capacity(summaries.len());
     for summaries in summaries.chunks(at_a_time()) {
-        let mut batch = Batch::new(Kind::Text, &encoder.text_identity().model);
+        let mut batch = Pending::new(Kind::Text, &encoder.text_identity().model);
         let mut texts = Vec::new();
         for &(movie_id, text) in summaries {
             if text.trim().is_empty() {
@@ -179,7 +179,7 @@ pub fn encode_summaries(
 }
 
 /// What goes through an encoder together.
-struct Batch<'a> {
+struct Pending<'a> {
     kind: Kind,
     /// What the encoder is called.
     encoder: &'a str,
@@ -187,7 +187,7 @@ struct Batch<'a> {
     keys: Vec<(u32, u64)>,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> Pending<'a> {
     fn new(kind: Kind, encoder: &'a str) -> Self {
         let keys = Vec::new();
         Self {
@@ -279,7 +279,7 @@ fn load_poster(
         return Loaded::InStore(movie_id, source);
     }
     match encoder.prepare_image(&bytes) {
-        Ok(pixels) => Loaded::Prepared(Prepared {
+        Ok(pixels) => Loaded::Poster(PreparedPoster {
             movie_id,
             source,
             pixels,

@@ -73,7 +73,7 @@ pub(crate) struct Running {
 }
 
 /// Everything read and encoded.
-pub(crate) struct Prepared {
+pub(crate) struct Ready {
     pub config: ExperimentConfig,
     pub release: Release,
     pub catalogue: Catalogue,
@@ -363,7 +363,7 @@ impl Experiment {
         learned: &Learned,
         observer: &mut dyn Observer,
     ) -> Result<Report> {
-        let Prepared {
+        let Ready {
             config,
             release,
             catalogue,
@@ -403,7 +403,7 @@ impl Experiment {
         task: Task,
         learned: &Learned,
         observer: &mut dyn Observer,
-    ) -> Result<Prepared> {
+    ) -> Result<Ready> {
         let Self {
             config,
             mut sources,
@@ -440,7 +440,7 @@ impl Experiment {
             left_out: release.left_out(),
             ..Inputs::default()
         };
-        Ok(Prepared {
+        Ok(Ready {
             config,
             release,
             catalogue,

@@ -12,7 +12,7 @@ use mmdlrm_train::{
 };
 use serde::Serialize;
 
-use crate::experiment::Prepared;
+use crate::experiment::Ready;
 use crate::made_from::Learned;
 use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES, figure};
 use crate::page;
@@ -97,7 +97,7 @@ impl Experiment {
     /// Another task, a loss that diverges, or a folder that can no longer be written.
     pub fn rank(self, observer: &mut dyn Observer) -> Result<RankingReport> {
         let learned = Learned::of_config::<NextItemRanker>();
-        let Prepared {
+        let Ready {
             config,
             release,
             catalogue,

@@ -73,7 +73,7 @@ struct SideTerms {
 }
 
 /// The model as ranking reads it.
-struct Scorer<'a> {
+struct PairScorer<'a> {
     model: &'a Dlrm,
     /// Number of the users' vectors that are multiplied with the items'.
     user_slots: usize,
@@ -156,7 +156,7 @@ impl Dlrm {
     /// ```
     pub fn score_items(&self, items: &Items, users: &Inputs, scores: &mut Vec<f32>) -> Result<()> {
         let side = self.side_terms(users, Side::User)?;
-        let scorer = Scorer::new(self);
+        let scorer = PairScorer::new(self);
         let count = side.terms.len() / self.layout.top.layers[0].outputs;
         scores.resize(count * items.count, 0.0);
         if scores.is_empty() {
@@ -278,7 +278,7 @@ struct Buffers {
     scratch: Vec<f32>,
 }
 
-impl<'a> Scorer<'a> {
+impl<'a> PairScorer<'a> {
     fn new(model: &'a Dlrm) -> Self {
         let (users, items) = (model.side_slots(Side::User), model.side_slots(Side::Item));
         let itself = model.config.interaction == Interaction::Dot { itself: true };
@@ -337,7 +337,7 @@ impl<'a> Scorer<'a> {
 
 /// The layers of the top MLP, items side by side in the registers.
 struct Layers<'a, 'o> {
-    scorer: &'a Scorer<'a>,
+    scorer: &'a PairScorer<'a>,
     users: &'a SideTerms,
     block: &'a Block,
     outs: &'a mut [&'o mut [f32]],
@@ -349,7 +349,7 @@ impl WithSimd for Layers<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Scorer {
+        let PairScorer {
             model,
             user_slots,
             item_slots,

@@ -91,7 +91,7 @@ pub fn learn<S: Serialize + DeserializeOwned>(
     session: Session,
 ) -> Result<()> {
     pace.check(stepper.rows())?;
-    let mut run = Run {
+    let mut run = Loop {
         progress: session.begin(settings, data)?,
         stepper,
         pace,
@@ -113,7 +113,7 @@ pub fn learn<S: Serialize + DeserializeOwned>(
 }
 
 /// A run of the loop.
-struct Run<'a, T> {
+struct Loop<'a, T> {
     stepper: &'a mut T,
     pace: &'a Pace<'a>,
     session: Session<'a>,
@@ -126,7 +126,7 @@ struct Run<'a, T> {
     since: Instant,
 }
 
-impl<T: Stepper> Run<'_, T> {
+impl<T: Stepper> Loop<'_, T> {
     /// Goes back to the moment of a checkpoint.
     fn resume<S: Serialize + DeserializeOwned>(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let progress = &self.progress;

@@ -58,11 +58,11 @@ pub use file::BlendFile;
 /// ```
 #[derive(Clone)]
 pub struct Blend<P = Arc<dyn Ranker>> {
-    parts: Vec<Part<P>>,
+    parts: Vec<Member<P>>,
 }
 
 #[derive(Clone)]
-struct Part<P> {
+struct Member<P> {
     model: P,
     /// Of the whole, `w_k / Σ w`.
     weight: f32,
@@ -95,7 +95,7 @@ impl<P: Deref<Target: Ranker>> Blend<P> {
         let mut so_far = 0.0;
         let parts = parts.into_iter().map(|(weight, model)| {
             so_far += weight;
-            Part {
+            Member {
                 model,
                 weight: (weight / total) as f32,
                 // Of nothing so far, none.
@@ -119,7 +119,7 @@ impl<P: Deref<Target: Ranker>> Blend<P> {
         mut write: impl FnMut(usize, &P::Target, &mut Vec<f32>) -> Result<()>,
     ) -> Result<()> {
         let mut of_part = Vec::new();
-        for (number, Part { model, share, .. }) in self.parts.iter().enumerate() {
+        for (number, Member { model, share, .. }) in self.parts.iter().enumerate() {
             if number == 0 {
                 write(number, model, out)?;
                 continue;

@@ -24,7 +24,7 @@ use mmdlrm::train::{Fit, Ranker, RunFolder, Scorer, Session, measure, predict_te
 use mmdlrm::{BestContext, ExperimentConfig, Modalities, ModalityEncoder};
 use serde_json::json;
 
-use self::results::{Outcome, Results, Run};
+use self::results::{Outcome, Results, VariantRun};
 use self::variants::Variant;
 use crate::options::{LongTexts, Models};
 use crate::progress::Progress;
@@ -253,7 +253,7 @@ fn train_one(
     variant: Variant,
     (data, process): (&Dataset, Option<&GaussianProcess>),
     args: &Args,
-) -> Result<Run> {
+) -> Result<VariantRun> {
     let mut config = ExperimentConfig::of(variant.preset()).train;
     config.seed = seed;
     let (split, name) = (held_out.name(), variant.name());
@@ -289,7 +289,7 @@ fn train_one(
     let (Some(rmse), Some(mae)) = (errors.rmse(), errors.mae()) else {
         return Err(Error::NothingHeldOut { split });
     };
-    let run = Run {
+    let run = VariantRun {
         split,
         variant: name,
         seed,

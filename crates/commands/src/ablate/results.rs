@@ -9,7 +9,7 @@ use super::variants::Variant;
 
 /// One trained model.
 #[derive(Debug, Clone, Serialize)]
-pub struct Run {
+pub struct VariantRun {
     pub split: &'static str,
     pub variant: String,
     pub seed: u64,
@@ -23,7 +23,7 @@ pub struct Run {
 /// The runs of a variant on a split, a seed each.
 pub struct Outcome {
     pub variant: Variant,
-    pub runs: Vec<Run>,
+    pub runs: Vec<VariantRun>,
 }
 
 /// All variants on one split.
@@ -75,7 +75,7 @@ impl Outcome {
         self.mean_of(|run| run.rmse)
     }
 
-    fn mean_of(&self, of: impl Fn(&Run) -> f64) -> Estimate {
+    fn mean_of(&self, of: impl Fn(&VariantRun) -> f64) -> Estimate {
         let values: Vec<f64> = self.runs.iter().map(of).collect();
         Estimate::of(&values)
     }

@@ -23,7 +23,7 @@ use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 
 use super::digest::Digest;
-use super::verified_file::{Piece, VerifiedFile};
+use super::verified_file::{Stretch, VerifiedFile};
 use crate::movielens::{RatingColumns, RatingSlices};
 use crate::{Error, Ratings, Result};
 
@@ -205,7 +205,7 @@ impl RatingsReader {
     /// A file that can no longer be read, or that was changed.
     pub(crate) fn batches(&self, group: usize) -> Result<GroupBatches> {
         let RowGroup { rows, bytes } = &self.groups[group];
-        let piece = self.file.piece(bytes.clone())?;
+        let piece = self.file.stretch(bytes.clone())?;
         let batches =
             ParquetRecordBatchReaderBuilder::new_with_metadata(piece, self.metadata.clone())
                 .with_row_groups(vec![group])
@@ -262,14 +262,14 @@ impl RatingsReader {
 }
 
 /// The footer, read as anything else of the file.
-fn footer(file: &VerifiedFile) -> Result<Piece> {
-    let tail = file.piece(file.len().saturating_sub(FOOTER_TAIL)..file.len())?;
+fn footer(file: &VerifiedFile) -> Result<Stretch> {
+    let tail = file.stretch(file.len().saturating_sub(FOOTER_TAIL)..file.len())?;
     let tail = tail.bytes().first_chunk().copied();
     let tail = tail.ok_or_else(|| file.problem("it is too short"))?;
     let length = FooterTail::try_from(tail)
         .map_err(Error::cache(file.path()))?
         .metadata_length() as u64;
-    file.piece(file.len().saturating_sub(FOOTER_TAIL + length)..file.len())
+    file.stretch(file.len().saturating_sub(FOOTER_TAIL + length)..file.len())
 }
 
 impl RowGroup {

@@ -84,7 +84,7 @@ impl VerifiedFile {
     ///
     /// # Errors
     /// Bytes that the file does not have, cannot be read, or that have changed.
-    pub(crate) fn piece(&self, range: Range<u64>) -> Result<Piece> {
+    pub(crate) fn stretch(&self, range: Range<u64>) -> Result<Stretch> {
         if range.start > range.end || range.end > self.length {
             return Err(self.problem("it lacks what its footer speaks of"));
         }
@@ -103,7 +103,7 @@ impl VerifiedFile {
             return Err(self.problem("it was changed while it was in use"));
         }
         let within = (range.start - start) as usize..(range.end - start) as usize;
-        Ok(Piece {
+        Ok(Stretch {
             start: range.start,
             bytes: Bytes::from(bytes).slice(within),
         })
@@ -116,12 +116,12 @@ impl VerifiedFile {
 }
 
 /// A stretch of a file in memory, which Parquet's reader asks by places in the file.
-pub(crate) struct Piece {
+pub(crate) struct Stretch {
     start: u64,
     bytes: Bytes,
 }
 
-impl Piece {
+impl Stretch {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -132,13 +132,13 @@ impl Piece {
     }
 }
 
-impl Length for Piece {
+impl Length for Stretch {
     fn len(&self) -> u64 {
         self.start + self.bytes.len() as u64
     }
 }
 
-impl ChunkReader for Piece {
+impl ChunkReader for Stretch {
     type T = <Bytes as ChunkReader>::T;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {

@@ -44,14 +44,14 @@ pub(crate) struct Wiring<'a> {
     /// Where the dense features stand among the columns.
     dense: usize,
     /// For each table of the model.
-    tables: Vec<Source>,
+    tables: Vec<TableSource>,
     /// For each modality of the model the place of its column, and the vectors.
     modalities: Vec<(usize, Vectors<'a>)>,
 }
 
 /// Where the bags of a table come from.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Source {
+enum TableSource {
     Users,
     Movies,
     Column { place: usize, rated: bool },
@@ -132,9 +132,9 @@ impl<'a> Wiring<'a> {
         let mut tables = Vec::with_capacity(self.tables.len());
         for source in &self.tables {
             tables.push(match *source {
-                Source::Users => single(given.user, &batch.users, &batch.users),
-                Source::Movies => single(given.movie, &batch.movies, &first),
-                Source::Column { place, rated } => self.table(batch, place, rated)?,
+                TableSource::Users => single(given.user, &batch.users, &batch.users),
+                TableSource::Movies => single(given.movie, &batch.movies, &first),
+                TableSource::Column { place, rated } => self.table(batch, place, rated)?,
             });
         }
         let mut modalities = Vec::with_capacity(self.modalities.len());
@@ -258,17 +258,17 @@ fn dense(schema: &BatchSchema, width: usize) -> Result<usize> {
 }
 
 /// The column that a table takes.
-fn source(schema: &BatchSchema, table: &TableConfig) -> Result<Source> {
+fn source(schema: &BatchSchema, table: &TableConfig) -> Result<TableSource> {
     let column = |name: &str| {
         let place = schema.place(name)?;
         Some((place, &schema.columns()[place].kind))
     };
     let name = table.name.as_str();
     let found = match (name, column(name)) {
-        (Batch::USER, _) => Some((Source::Users, schema.users())),
-        (Batch::MOVIE, _) => Some((Source::Movies, schema.movies())),
+        (Batch::USER, _) => Some((TableSource::Users, schema.users())),
+        (Batch::MOVIE, _) => Some((TableSource::Movies, schema.movies())),
         (_, Some((place, kind))) => {
-            let of_column = Source::Column {
+            let of_column = TableSource::Column {
                 place,
                 rated: false,
             };
@@ -276,7 +276,7 @@ fn source(schema: &BatchSchema, table: &TableConfig) -> Result<Source> {
         }
         (_, None) => match name.strip_prefix(RATED).and_then(column) {
             Some((place, &ColumnKind::Shared { ids })) => {
-                Some((Source::Column { place, rated: true }, ids))
+                Some((TableSource::Column { place, rated: true }, ids))
             }
             _ => None,
         },

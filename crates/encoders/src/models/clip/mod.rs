@@ -8,7 +8,7 @@ use std::fmt;
 
 use self::config::{ClipConfig, TextConfig, VisionConfig};
 use self::towers::{TextTower, VisionTower};
-use crate::models::recipe::{PreprocessorConfig, Recipe};
+use crate::models::recipe::{PictureRecipe, PreprocessorConfig};
 use crate::models::side_by_side::{ROWS_AT_A_TIME, pictures_side_by_side, side_by_side};
 use crate::models::source::{CONFIG, ModelFiles, PREPROCESSOR, SmallFile, TOKENIZER, WEIGHTS};
 use crate::models::tokens::{CLIP_FRAME, Tokens};
@@ -44,7 +44,7 @@ pub struct ClipEncoder {
     text_identity: Identity,
     width: usize,
     positions: usize,
-    recipe: Recipe,
+    recipe: PictureRecipe,
     tokens: Tokens,
     long_texts: LongTexts,
     towers: Towers,
@@ -66,7 +66,7 @@ impl fmt::Debug for ClipEncoder {
 
 /// What a model is put together from.
 struct Parts {
-    recipe: Recipe,
+    recipe: PictureRecipe,
     tokens: Tokens,
     identity: Identity,
     towers: Towers,
@@ -265,13 +265,13 @@ impl TextEncoder for ClipEncoder {
 }
 
 /// CLIP's own where the file is missing.
-fn recipe(config: &ClipConfig, preprocessor: Option<&SmallFile>) -> Result<Recipe> {
+fn recipe(config: &ClipConfig, preprocessor: Option<&SmallFile>) -> Result<PictureRecipe> {
     // Within the limits of a configuration that was checked.
     let side = config.vision_config.image_size as u32;
     let Some(file) = preprocessor else {
-        return Ok(Recipe::clip(side));
+        return Ok(PictureRecipe::clip(side));
     };
-    let recipe = PreprocessorConfig::read(file, Recipe::clip(side))?;
+    let recipe = PreprocessorConfig::read(file, PictureRecipe::clip(side))?;
     if recipe.crop != side {
         return Err(Error::Config {
             path: file.path.clone(),

@@ -8,9 +8,9 @@ use crate::models::source::SmallFile;
 use crate::picture::LONGEST_SIDE;
 use crate::{Error, Result};
 
-/// What happens to a picture before a model sees it: checked by [`Recipe::checked`].
+/// What happens to a picture before a model sees it: checked by [`PictureRecipe::checked`].
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Recipe {
+pub(crate) struct PictureRecipe {
     pub resize: Resize,
     pub resample: Resample,
     /// Side of the square that is cut out of the middle.
@@ -34,7 +34,7 @@ pub(crate) enum Resample {
     Bicubic,
 }
 
-impl Recipe {
+impl PictureRecipe {
     /// CLIP's, for pictures of `side`.
     pub fn clip(side: u32) -> Self {
         Self {
@@ -139,7 +139,7 @@ enum Side {
 
 impl PreprocessorConfig {
     /// Parses and checks the file; what it leaves out is as in `default`.
-    pub fn read(file: &SmallFile, default: Recipe) -> Result<Recipe> {
+    pub fn read(file: &SmallFile, default: PictureRecipe) -> Result<PictureRecipe> {
         let config: Self = parse(file)?;
         config.recipe(default).map_err(|problem| Error::Config {
             path: file.path.clone(),
@@ -147,7 +147,7 @@ impl PreprocessorConfig {
         })
     }
 
-    fn recipe(&self, default: Recipe) -> std::result::Result<Recipe, String> {
+    fn recipe(&self, default: PictureRecipe) -> std::result::Result<PictureRecipe, String> {
         let resample = match self.resample {
             None => default.resample,
             // `PIL.Image.Resampling`.
@@ -187,7 +187,7 @@ impl PreprocessorConfig {
                 (resize, crop)
             }
         };
-        let recipe = Recipe {
+        let recipe = PictureRecipe {
             resize,
             resample,
             crop,
@@ -226,9 +226,9 @@ impl Side {
 mod tests {
     use super::*;
 
-    fn recipe(json: &str) -> std::result::Result<Recipe, String> {
+    fn recipe(json: &str) -> std::result::Result<PictureRecipe, String> {
         let config: PreprocessorConfig = serde_json::from_str(json).unwrap();
-        config.recipe(Recipe::clip(224))
+        config.recipe(PictureRecipe::clip(224))
     }
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
             r#"{"size": 224, "crop_size": 224}"#,
             r#"{"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}}"#,
         ] {
-            assert_eq!(recipe(json), Ok(Recipe::clip(224)));
+            assert_eq!(recipe(json), Ok(PictureRecipe::clip(224)));
         }
     }
 

@@ -7,13 +7,13 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
-pub(crate) use config::{PreprocessorConfig, Recipe, Resample, Resize};
+pub(crate) use config::{PictureRecipe, PreprocessorConfig, Resample, Resize};
 
 use crate::error::Cause;
 use crate::picture::{LONGEST_SIDE, decode};
 use crate::{Error, Result};
 
-impl Recipe {
+impl PictureRecipe {
     /// `[3, crop, crop]` from the bytes of a JPEG or PNG file.
     pub fn prepare(&self, bytes: &[u8]) -> Result<Vec<f32>> {
         let picture = decode(bytes)?;

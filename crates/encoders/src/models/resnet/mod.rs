@@ -9,7 +9,7 @@ use self::config::ResNetConfig;
 use self::layers::ResNet;
 use crate::models::cpu::{Convolution, FeatureMap};
 use crate::models::layers::on_cpu;
-use crate::models::recipe::{PreprocessorConfig, Recipe};
+use crate::models::recipe::{PictureRecipe, PreprocessorConfig};
 use crate::models::side_by_side::pictures_side_by_side;
 use crate::models::source::{CONFIG, ModelFiles, PREPROCESSOR, WEIGHTS};
 use crate::models::weights::ModelHash;
@@ -37,7 +37,7 @@ pub struct ResNetEncoder {
     identity: Identity,
     network: Network,
     width: usize,
-    recipe: Recipe,
+    recipe: PictureRecipe,
     device: Device,
     dtype: DType,
 }
@@ -78,9 +78,9 @@ impl ResNetEncoder {
             problem: problem.into(),
         };
         let recipe = match (image_size, &preprocessor) {
-            (Some(side), _) => Recipe::square(side).map_err(unusable)?,
-            (None, Some(file)) => PreprocessorConfig::read(file, Recipe::imagenet())?,
-            (None, None) => Recipe::imagenet(),
+            (Some(side), _) => PictureRecipe::square(side).map_err(unusable)?,
+            (None, Some(file)) => PreprocessorConfig::read(file, PictureRecipe::imagenet())?,
+            (None, None) => PictureRecipe::imagenet(),
         };
         let side = recipe.crop;
         if side < SMALLEST_SIDE {
