@@ -214,16 +214,8 @@ impl<'a> RowStep<'a> {
         state_width: usize,
         each: &(impl Fn(RowStep, &mut [T]) + Sync),
     ) {
-        if self.rows.len() <= ROWS_PER_TASK {
-            return each(self, table);
-        }
-        let (dim, first) = (self.dim, self.first);
-        let (low, high) = self.halves(state_width);
-        let (low_table, high_table) = table.split_at_mut((high.first - first) * dim);
-        rayon::join(
-            || low.divide(low_table, state_width, each),
-            || high.divide(high_table, state_width, each),
-        );
+        let cut = |low: &RowStep, high: &RowStep| (high.first - low.first) * low.dim;
+        self.divide_by(&cut, table, state_width, each);
     }
 
     /// The same with rows that were gathered, `[rows, dim]`.
@@ -233,14 +225,26 @@ impl<'a> RowStep<'a> {
         state_width: usize,
         each: &(impl Fn(RowStep, &mut [f32]) + Sync),
     ) {
+        let cut = |low: &RowStep, _: &RowStep| low.gradients.len();
+        self.divide_by(&cut, rows, state_width, each);
+    }
+
+    /// `cut` is where the numbers of the higher of two halves begin among `values`.
+    fn divide_by<T: Send>(
+        self,
+        cut: &(impl Fn(&RowStep, &RowStep) -> usize + Sync),
+        values: &mut [T],
+        state_width: usize,
+        each: &(impl Fn(RowStep, &mut [T]) + Sync),
+    ) {
         if self.rows.len() <= ROWS_PER_TASK {
-            return each(self, rows);
+            return each(self, values);
         }
         let (low, high) = self.halves(state_width);
-        let (low_rows, high_rows) = rows.split_at_mut(low.gradients.len());
+        let (low_values, high_values) = values.split_at_mut(cut(&low, &high));
         rayon::join(
-            || low.divide_gathered(low_rows, state_width, each),
-            || high.divide_gathered(high_rows, state_width, each),
+            || low.divide_by(cut, low_values, state_width, each),
+            || high.divide_by(cut, high_values, state_width, each),
         );
     }
 
