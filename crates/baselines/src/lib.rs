@@ -4,6 +4,8 @@
 //! | settings, a [`Fit`] | model, a [`Ranker`] that a run's folder keeps | what it is |
 //! | --- | --- | --- |
 //! | [`GaussianProcessConfig`] | [`GaussianProcess`] | a user's ratings as a smooth function of movie and moment |
+//! | [`EaseConfig`] | [`Ease`] | a linear model of what is rated together, in closed form |
+//! | [`PopularityConfig`] | [`Popularity`] | what most rated |
 //!
 //! A [`Blend`] is several models' weighted mean, of these and of any others, and [`BlendFile`]
 //! keeps them in one file.
@@ -32,11 +34,16 @@
 #![forbid(unsafe_code)]
 
 mod blend;
+mod ease;
 mod gaussian_process;
+mod popularity;
+mod rows;
 mod training_ratings;
 
 pub use blend::{Blend, BlendFile};
+pub use ease::{Ease, EaseConfig};
 pub use gaussian_process::{GaussianProcess, GaussianProcessConfig};
+pub use popularity::{Popularity, PopularityConfig};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -9,7 +9,7 @@ use mmdlrm_data::{Batch, Rated};
 use mmdlrm_features::{ContextConfig, Features, Known, NewMovie, TrainingData};
 use mmdlrm_model::{BottomConfig, Dlrm, DlrmConfig, Pooling, Side, TableConfig};
 use mmdlrm_train::{
-    AUDIENCE_TABLE, Error, Fit, GENRE_TABLE, HISTORY_TABLE, OptimizerConfig, Persist,
+    AUDIENCE_TABLE, Cause, Error, Fit, GENRE_TABLE, HISTORY_TABLE, OptimizerConfig, Persist,
     RATED_AUDIENCE_TABLE, RATED_HISTORY_TABLE, Ranker, RateNewcomer, Rater, Result, Scorer,
     Session, Share, TrainConfig, Visitor, Who, shapes, train,
 };
@@ -399,6 +399,10 @@ impl Ranker for BestModel {
 
     fn explain(&self, who: Who, items: &[u32]) -> Result<Option<Vec<Vec<Share>>>> {
         self.blend.explain(who, items)
+    }
+
+    fn because(&self, who: Who, items: &[u32], count: usize) -> Result<Option<Vec<Vec<Cause>>>> {
+        self.blend.because(who, items, count)
     }
 
     fn item_vectors(&self) -> Result<Option<Vec<f32>>> {

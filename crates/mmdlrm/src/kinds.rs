@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mmdlrm_baselines::GaussianProcess;
+use mmdlrm_baselines::{Ease, GaussianProcess, Popularity};
 use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{NextItemRanker, Persist, Ranker, Scorer};
@@ -14,7 +14,31 @@ use crate::BestModel;
 pub(crate) type Load = fn(&[u8], &Known) -> mmdlrm_train::Result<Box<dyn Ranker>>;
 
 /// Kinds of models that a saved run can be opened with: [`Dlrm`], [`Best`](crate::Best)'s,
-/// [`GaussianProcess`], [`NextItemRanker`], and whatever else [joins](Self::with).
+/// [`GaussianProcess`], [`Ease`], [`Popularity`], [`NextItemRanker`], and whatever else
+/// [joins](Self::with).
+///
+/// ```
+/// use mmdlrm::baselines::EaseConfig;
+/// use mmdlrm::data::generate::GeneratorConfig;
+/// use mmdlrm::{
+///     Experiment, ExperimentConfig, Kinds, Preset, Query, Recommender, Silent, Source,
+/// };
+///
+/// # let folder = tempfile::tempdir()?;
+/// let config = ExperimentConfig {
+///     source: Source::Sample(GeneratorConfig::tiny()),
+///     preset: Preset::Dlrm,
+///     out: folder.path().join("run"),
+///     ..ExperimentConfig::default()
+/// };
+/// Experiment::new(config.clone())?.fit(&EaseConfig::default(), &mut Silent)?;
+///
+/// assert!(Kinds::default().names().any(|name| name == "ease"));
+/// let recommender = Recommender::load(&config.out, &mut Silent)?;
+/// let user = recommender.user_ids()[0];
+/// assert_eq!(recommender.recommend(user, &Query::default())?.len(), 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Kinds(BTreeMap<&'static str, Load>);
 
@@ -24,6 +48,8 @@ impl Default for Kinds {
             .with::<Scorer<Dlrm>>()
             .with::<BestModel>()
             .with::<GaussianProcess>()
+            .with::<Ease>()
+            .with::<Popularity>()
             .with::<NextItemRanker>()
     }
 }

@@ -83,7 +83,8 @@ pub use optimizer::{
 };
 pub use persist::Persist;
 pub use ranker::{
-    Ranker, RateNewcomer, Rater, Share, Visitor, Who, check_numbers, keep_within_bounds, score_all,
+    Cause, Ranker, RateNewcomer, Rater, Share, Visitor, Who, check_numbers, keep_within_bounds,
+    score_all,
 };
 pub use run::{
     Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Posters, Progress, Replacement,

@@ -81,6 +81,17 @@ pub trait Ranker: Send + Sync {
         Ok(None)
     }
 
+    /// What each of the ratings of one user or visitor adds to the score of each of `items`: at
+    /// most `count` an item, what adds most first, nothing that adds nothing or takes away;
+    /// `None` where the model cannot tell.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    fn because(&self, who: Who, items: &[u32], count: usize) -> Result<Option<Vec<Vec<Cause>>>> {
+        let _ = (who, items, count);
+        Ok(None)
+    }
+
     /// A vector of each item, `[items, width]`, by whose directions items are alike, zeros of
     /// one that the model knows nothing of; `None` where it has none.
     ///
@@ -255,6 +266,35 @@ pub struct Share {
     /// How much more it makes than for an average item, for the same user, in the unit of
     /// the scores.
     pub amount: f32,
+}
+
+/// What one rating of a user or visitor adds to the score of an item.
+///
+/// ```
+/// use mmdlrm_train::Cause;
+///
+/// let causes = [(4, 0.25), (7, -0.5), (2, 0.5), (9, 0.0)];
+/// let causes = causes.map(|(item, amount)| Cause { item, amount });
+/// let strongest = Cause::strongest(causes.to_vec(), 5);
+/// assert_eq!(strongest.iter().map(|it| it.item).collect::<Vec<_>>(), [2, 4]);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cause {
+    /// The item that was rated, by dense row.
+    pub item: u32,
+    /// How much it adds, in the unit of the scores.
+    pub amount: f32,
+}
+
+impl Cause {
+    /// The `count` that add most, in the order in which [`Ranker::because`] has them: those of
+    /// one amount by item.
+    pub fn strongest(mut causes: Vec<Self>, count: usize) -> Vec<Self> {
+        causes.retain(|cause| cause.amount > 0.0);
+        causes.sort_unstable_by(|a, b| b.amount.total_cmp(&a.amount).then(a.item.cmp(&b.item)));
+        causes.truncate(count);
+        causes
+    }
 }
 
 #[cfg(test)]

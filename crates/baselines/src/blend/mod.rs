@@ -24,7 +24,9 @@ pub use file::BlendFile;
 /// Stars are blended as they go on past the ends of their scale, and kept within it after;
 /// those for a new movie within it already. Scores should be of one unit. Somebody new is met
 /// by each part. Reasons are the parts' own, scaled by their weights, those of one name added
-/// up. Vectors of items are those of the first part that has any. What one part cannot tell
+/// up. What ratings [add](Ranker::because) is what they add by those parts that can tell, scaled by
+/// the parts' weights; what a rating takes away by one part is not taken off what it adds by
+/// another. Vectors of items are those of the first part that has any. What one part cannot tell
 /// (stars, reasons, newcomers) the blend cannot.
 ///
 /// `P` points to the parts: `Arc<dyn Ranker>`, `&dyn Ranker`, a `Box`.

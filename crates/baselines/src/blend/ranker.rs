@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use mmdlrm_data::{Batch, Rated};
 use mmdlrm_features::NewMovie;
 use mmdlrm_train::{
-    Error, Ranker, RateNewcomer, Rater, Result, Share, Visitor, Who, keep_within_bounds,
+    Cause, Error, Ranker, RateNewcomer, Rater, Result, Share, Visitor, Who, keep_within_bounds,
 };
 
 use super::{Blend, mix};
@@ -66,6 +66,30 @@ impl<P: Deref<Target: Ranker> + Send + Sync> Ranker for Blend<P> {
         Ok(Some(blended))
     }
 
+    fn because(&self, who: Who, items: &[u32], count: usize) -> Result<Option<Vec<Vec<Cause>>>> {
+        let mut blended: Option<Vec<Vec<Cause>>> = None;
+        for (part, (weight, model)) in self.parts().enumerate() {
+            // All that a part has: what two parts know of adds up.
+            let who = as_part_knows(who, part)?;
+            let Some(of_part) = model.because(who, items, usize::MAX)? else {
+                continue;
+            };
+            mmdlrm_data::Error::unless_all("reasons", of_part.len(), items.len())?;
+            let blended = blended.get_or_insert_with(|| vec![Vec::new(); items.len()]);
+            for (blended, causes) in blended.iter_mut().zip(of_part) {
+                let causes = causes.into_iter().map(|Cause { item, amount }| Cause {
+                    item,
+                    amount: weight * amount,
+                });
+                blended.extend(causes);
+            }
+        }
+        Ok(blended.map(|blended| {
+            let of_item = |causes| Cause::strongest(added_up(causes), count);
+            blended.into_iter().map(of_item).collect()
+        }))
+    }
+
     fn item_vectors(&self) -> Result<Option<Vec<f32>>> {
         for (_, model) in self.parts() {
             if let Some(vectors) = model.item_vectors()? {
@@ -96,6 +120,19 @@ impl<P: Deref<Target: Ranker> + Send + Sync> Ranker for Blend<P> {
             Ok(())
         })))
     }
+}
+
+/// Causes of one rating as one.
+fn added_up(mut causes: Vec<Cause>) -> Vec<Cause> {
+    causes.sort_by_key(|cause| cause.item);
+    causes.dedup_by(|next, kept| {
+        let same = next.item == kept.item;
+        if same {
+            kept.amount += next.amount;
+        }
+        same
+    });
+    causes
 }
 
 /// Adds a share, scaled, to that of the same part.

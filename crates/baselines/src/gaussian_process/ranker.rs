@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::GaussianProcess;
 use super::points::Traits;
 use super::process::UserSide;
+use crate::rows::check_rows;
 
 /// Movies that stand for the average one: so many tell the mean well.
 const BACKGROUND: usize = 256;
@@ -54,13 +55,11 @@ impl GaussianProcess {
     fn asked<'a>(&'a self, who: Who<'a>) -> Result<Asked<'a>> {
         match who {
             Who::Users(users) => {
-                let at = |&user: &u32| {
-                    self.check("user", user, self.features.users().len())?;
-                    Ok((user, self.features.unrated(user, 0).timestamp))
-                };
+                self.check_users(users)?;
+                let at = |&user: &u32| (user, self.features.unrated(user, 0).timestamp);
                 Ok(Asked {
                     users: &self.users,
-                    rows: users.iter().map(at).collect::<Result<_>>()?,
+                    rows: users.iter().map(at).collect(),
                 })
             }
             Who::Visitor(visitor) => {
@@ -73,21 +72,12 @@ impl GaussianProcess {
         }
     }
 
-    /// Refuses rows that there are not.
-    fn check(&self, what: &str, row: u32, count: usize) -> Result<()> {
-        match (row as usize) < count {
-            true => Ok(()),
-            false => Err(Error::Mismatch(format!(
-                "there is no {what} in row {row}: there are {count}"
-            ))),
-        }
+    fn check_users(&self, users: &[u32]) -> Result<()> {
+        check_rows("user", users.iter().copied(), self.features.users().len())
     }
 
     fn check_movies(&self, movies: &[u32]) -> Result<()> {
-        let count = self.movies.means.len();
-        movies
-            .iter()
-            .try_for_each(|&movie| self.check("movie", movie, count))
+        check_rows("movie", movies.iter().copied(), self.movies.means.len())
     }
 }
 
@@ -191,10 +181,7 @@ impl Rater for GaussianProcess {
     }
 
     fn rate_unbounded(&self, batch: &Batch, stars: &mut Vec<f32>) -> Result<()> {
-        let users = self.features.users().len();
-        for &user in &batch.users {
-            self.check("user", user, users)?;
-        }
+        self.check_users(&batch.users)?;
         self.check_movies(&batch.movies)?;
         let pairs = batch.users.par_iter().zip(&batch.movies);
         let rows = pairs.zip(&batch.timestamps);

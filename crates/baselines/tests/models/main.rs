@@ -6,7 +6,9 @@
 )]
 
 mod blend;
+mod ease;
 mod gaussian_process;
+mod popularity;
 
 use std::fs;
 
@@ -21,11 +23,16 @@ fn dataset() -> Dataset {
 
 /// The same with these stars in place of those that are held out and validated on.
 fn dataset_with(hidden: Option<&str>) -> Dataset {
+    dataset_of((40, 60), hidden)
+}
+
+/// The same of as many users and movies.
+fn dataset_of((users, movies): (u32, u32), hidden: Option<&str>) -> Dataset {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("sample");
     let config = generate::GeneratorConfig {
-        users: 40,
-        movies: 60,
+        users,
+        movies,
         ratings: 900,
         seed: 3,
         contents: false,

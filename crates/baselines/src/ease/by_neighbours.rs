@@ -1,0 +1,165 @@
+//! Many users and many items: each item has a few weights of its own.
+//!
+//! The most rated items are inputs. An item `j` gets those of them for its neighbours `N` that are
+//! rated together with it most often, by the cosine of the columns of `X`, and their weights are
+//! those of EASE for a catalogue of `N` and `j` (with a ridge alone, as SLIM's: Ning and Karypis,
+//! 2011):
+//!
+//! ```text
+//! (G_NN + Λ_N)·b = G_Nj          G = XᵀX
+//! ```
+//!
+//! `G` of the inputs is made once, its lower triangle in `f32`; the equations are solved in `f64`.
+
+use std::cmp::Reverse;
+
+use mmdlrm_data::RatedBags;
+use mmdlrm_train::Result;
+
+use super::inputs::{Inputs, matrix};
+use super::packed::Packed;
+use super::sparse::{Sparse, add_product};
+use super::symmetric::Symmetric;
+use super::{EaseConfig, too_small};
+
+/// Row `i` has the weights of an input in the items, `[items, items]`.
+#[derive(Debug, Clone)]
+pub(super) struct ByNeighbours(Sparse);
+
+/// What a thread keeps from one item to the next.
+#[derive(Default)]
+struct Scratch {
+    /// `G_Nj` of all inputs.
+    together: Vec<f64>,
+    room: Vec<(f64, u32)>,
+    equations: Symmetric,
+}
+
+impl ByNeighbours {
+    pub fn fit(histories: &RatedBags, inputs: &Inputs, config: &EaseConfig) -> Result<Self> {
+        let items = inputs.counts.len();
+        let mut ranked: Vec<u32> = (0..items as u32).collect();
+        ranked.sort_by_key(|&item| Reverse(inputs.counts[item as usize]));
+        let mut ranks = vec![0; items];
+        (0..)
+            .zip(&ranked)
+            .for_each(|(rank, &item)| ranks[item as usize] = rank);
+        let x = matrix(histories, config, |item| ranks[item as usize])?;
+        let transposed = x.transposed(items);
+        let count = config.inputs.min(items);
+        let gram = Packed::of(count, |rank, out| {
+            let mut sums = vec![0.0; rank + 1];
+            add_product(transposed.row(rank), |_| 1.0, &x, &mut sums);
+            out.iter_mut()
+                .zip(sums)
+                .for_each(|(out, sum)| *out = sum as f32);
+        });
+        let norms = (0..count).map(|rank| f64::from(gram.get(rank, rank)).sqrt());
+        let norms: Vec<f64> = norms.collect();
+        let ridge = |rank: u32| inputs.ridges[ranked[rank as usize] as usize];
+        let row = |item: usize, scratch: &mut Scratch| {
+            let rank = ranks[item] as usize;
+            let Scratch {
+                together,
+                room,
+                equations,
+            } = scratch;
+            together.clear();
+            if rank < count {
+                together.extend(gram.row(rank).iter().map(|&x| f64::from(x)));
+                let others = (rank + 1..count).map(|other| f64::from(gram.get(other, rank)));
+                together.extend(others);
+                together[rank] = 0.0;
+            } else {
+                together.resize(count, 0.0);
+                add_product(transposed.row(rank), |_| 1.0, &x, together);
+            }
+            let neighbours = nearest(together, &norms, config.neighbours, room);
+            let solved = equations.solve(neighbours.len(), |row, out| {
+                let Some(&own) = neighbours.get(row) else {
+                    let right = neighbours.iter().map(|&other| together[other as usize]);
+                    out.iter_mut().zip(right).for_each(|(out, x)| *out = x);
+                    return;
+                };
+                let of_own = gram.row(own as usize);
+                let others = neighbours.iter().map(|&other| other as usize);
+                let others = others.map(|other| f64::from(of_own[other]));
+                out.iter_mut().zip(others).for_each(|(out, x)| *out = x);
+                out[row] += ridge(own);
+            });
+            let solved = solved.map_err(|_| too_small(config))?;
+            let weights = neighbours.iter().map(|&rank| ranked[rank as usize]);
+            let mut weights: Vec<(u32, f32)> =
+                weights.zip(solved.iter().map(|&x| x as f32)).collect();
+            weights.sort_unstable_by_key(|&(item, _)| item);
+            Ok(weights)
+        };
+        let by_item = Sparse::of_rows(items, Scratch::default, row)?;
+        drop((x, transposed, gram));
+        Ok(Self(by_item.transposed(items)))
+    }
+
+    /// Of what [`Self::parts`] says; `None` where that does not fit together.
+    pub fn from_parts(lengths: &[f32], ids: &[f32], values: &[f32]) -> Option<Self> {
+        let number = |&x: &f32| (x >= 0.0 && x.fract() == 0.0 && x < LIMIT).then_some(x as u32);
+        let lengths: Vec<u32> = lengths.iter().map(number).collect::<Option<_>>()?;
+        let ids: Vec<u32> = ids.iter().map(number).collect::<Option<_>>()?;
+        let items = lengths.len();
+        let lengths = lengths.into_iter().map(|length| length as usize);
+        Sparse::from_parts(lengths, ids, values.to_vec(), items).map(Self)
+    }
+
+    /// How many items each has a weight in, which, and how much.
+    pub fn parts(&self) -> (Vec<f32>, Vec<f32>, &[f32]) {
+        let (ids, values) = self.0.entries();
+        let lengths = (0..self.0.rows()).map(|row| self.0.row(row).0.len() as f32);
+        let ids = ids.iter().map(|&id| id as f32);
+        (lengths.collect(), ids.collect(), values)
+    }
+
+    pub fn parameters(&self) -> usize {
+        self.0.entries().1.len()
+    }
+
+    /// `xB`, `[items]`.
+    pub fn score(&self, history: &[(u32, f32)], scores: &mut [f32]) {
+        scores.fill(0.0);
+        for &(item, weight) in history {
+            let (ids, values) = self.0.row(item as usize);
+            for (&id, &value) in ids.iter().zip(values) {
+                scores[id as usize] += weight * value;
+            }
+        }
+    }
+
+    /// `B_ij` of each `i` of a history.
+    pub fn column(&self, history: &[(u32, f32)], item: u32) -> Vec<f32> {
+        let history = history.iter();
+        history
+            .map(|&(other, _)| self.0.get(other as usize, item))
+            .collect()
+    }
+}
+
+/// Items from here on are no `f32`, which the file has them as.
+pub(super) const LIMIT: f32 = (1 << 24) as f32;
+
+/// The `count` inputs of the largest cosines above 0, in their order; `room` is kept from one item
+/// to the next.
+fn nearest(together: &[f64], norms: &[f64], count: usize, room: &mut Vec<(f64, u32)>) -> Vec<u32> {
+    room.clear();
+    // The item's own norm is the same for all.
+    let cosines = together.iter().zip(norms).map(|(sum, norm)| sum / norm);
+    room.extend(cosines.zip(0..).filter(|&(cosine, _)| cosine > 0.0));
+    let nearest = match room.len() > count {
+        true => {
+            let order = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+            room.select_nth_unstable_by(count - 1, order);
+            &room[..count]
+        }
+        false => room,
+    };
+    let mut nearest: Vec<u32> = nearest.iter().map(|&(_, input)| input).collect();
+    nearest.sort_unstable();
+    nearest
+}
