@@ -92,6 +92,38 @@ fn without_posters_and_plots_no_model_claims_them_and_one_seed_has_no_interval()
 }
 
 #[test]
+fn vectors_of_a_file_are_measured_as_posters_and_plots_are() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    let known = support::write_vectors(&folder.path().join("sound.parquet"), &data);
+    let sound = "--vectors sound=sound.parquet --splits random --seeds 1 --dim 8";
+    let output = run(folder.path(), sound);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    assert!(
+        table.contains(&format!(", {known} vectors 'sound'; encoder: none")),
+        "{table}"
+    );
+    for row in [
+        "ids, genres, sound",
+        "ids, history, genres, sound",
+        "history, genres, sound",
+    ] {
+        assert!(table.contains(&format!("\n| {row} | ")), "{row} in {table}");
+    }
+    // What histories do beside them is no verdict on them.
+    for against in ["ids, genres", "history, genres"] {
+        let verdict = format!("- random: vectors 'sound' beside {against} make");
+        assert_eq!(table.matches(&verdict).count(), 1, "{table}");
+    }
+    let verdicts = table.lines().filter(|line| line.starts_with("- random: "));
+    assert_eq!(verdicts.count(), 2);
+    let run = "out/random/ids-genres-sound/seed-1/predictions.parquet";
+    let read = |run: &str| std::fs::read(folder.path().join(run)).unwrap();
+    assert_ne!(read(run), read(&run.replace("-sound", "")));
+}
+
+#[test]
 fn what_cannot_be_used_is_named() {
     let folder = folder();
     for (arguments, word) in [
@@ -100,6 +132,11 @@ fn what_cannot_be_used_is_named() {
         ("--test-share 1.5", "1.5"),
         ("--dim 0", "--dim"),
         ("--posters missing.csv", "missing.csv"),
+        ("--vectors sound=missing.parquet", "missing.parquet"),
+        (
+            "--vectors text=data/movies.csv",
+            "name of vectors is 'text'",
+        ),
         (
             "--summaries data/summaries.csv --text bert:nowhere/at/all",
             "nowhere",

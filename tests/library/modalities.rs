@@ -1,12 +1,8 @@
 //! Posters and plots help where ratings are few, and vectors of others join.
 
-use std::fs::File;
-
-use mmdlrm::data::arrow_array::RecordBatch;
 use mmdlrm::data::{ColumnView, Modality, MovieLens, Split};
 use mmdlrm::features::{Dataset, TrainingData};
 use mmdlrm::{Experiment, ExperimentConfig, Preset, Silent};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::support;
 
@@ -46,23 +42,16 @@ fn vectors_in_somebody_elses_parquet_file_become_a_modality() {
     let Some(shared) = support::shared() else {
         return;
     };
-    let file = File::open(shared.join("data/poster_vectors.parquet")).unwrap();
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    let reader = reader.with_batch_size(usize::MAX >> 1).build().unwrap();
-    let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
     let movielens = MovieLens::open(shared.join("data/ml-latest-small")).unwrap();
     let movies = movielens.movies.index();
-    let posters = Modality::from_record_batch("image", &movies, &batches[0]).unwrap();
-    assert_eq!(batches.len(), 1);
+    let file = shared.join("data/poster_vectors.parquet");
+    let posters = Modality::from_parquet("poster", &movies, &file).unwrap();
     assert_eq!(posters.width(), 1280);
-    assert_eq!(
-        posters.present() + posters.left_out(),
-        batches[0].num_rows()
-    );
+    assert_eq!(posters.present() + posters.left_out(), 4888);
     assert!(posters.present() > 0);
     let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
     let dataset = Dataset::new(&movielens, split, vec![posters]).unwrap();
     let batch = dataset.training_batches(64, 1).next().unwrap().unwrap();
-    let rows = batch.column("image");
+    let rows = batch.column("poster");
     assert!(matches!(rows, Some(ColumnView::Vectors(rows)) if rows.len() == 64));
 }

@@ -17,11 +17,14 @@ pub mod server;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::types::{Float32Type, Float64Type, Int64Type};
+use arrow_array::{ArrayRef, FixedSizeListArray, Int64Array, RecordBatch};
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -121,6 +124,38 @@ pub fn metrics(run: &Path) -> Vec<serde_json::Value> {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
+}
+
+/// Writes a Parquet file of vectors of four numbers, of every movie of `data` but each third,
+/// and of one that is not there. Returns how many movies of the data have one.
+pub fn write_vectors(path: &Path, data: &Path) -> usize {
+    let movies = std::fs::read_to_string(data.join("movies.csv")).unwrap();
+    let ids = movies
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once(',').unwrap().0);
+    let ids = ids.map(|id| id.parse::<i64>().unwrap()).enumerate();
+    let mut ids: Vec<i64> = ids
+        .filter(|(row, _)| row % 3 != 2)
+        .map(|(_, id)| id)
+        .collect();
+    let known = ids.len();
+    ids.push(i64::from(u32::MAX));
+    let vectors = ids.iter().map(|&id| {
+        let number = |place| Some(((id + place) as f32).sin());
+        Some([0, 1, 2, 3].map(number))
+    });
+    let vectors = FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(vectors, 4);
+    let batch = RecordBatch::try_from_iter([
+        ("movieId", Arc::new(Int64Array::from(ids)) as ArrayRef),
+        ("sound", Arc::new(vectors)),
+    ]);
+    let batch = batch.unwrap();
+    let file = File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    known
 }
 
 /// Writes a CLIP folder in Hugging Face layout: one layer, vectors of 8,

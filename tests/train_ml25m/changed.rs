@@ -56,7 +56,7 @@ fn ask(folder: &Folder, run: &str) -> Vec<String> {
 
 /// Checks that evaluating and going on, which look at the data, both refuse with `parts`.
 #[track_caller]
-fn refuses(folder: &Folder, parts: &[&str]) {
+pub fn refuses(folder: &Folder, parts: &[&str]) {
     let dir = folder.dir.path();
     for output in [
         run_in(dir, &["--resume", "runs/test"]),
@@ -73,14 +73,14 @@ fn refuses(folder: &Folder, parts: &[&str]) {
 }
 
 /// Another text in place of a file's, until it is dropped.
-struct Changed<'a> {
+pub struct Changed<'a> {
     folder: &'a Folder,
     name: &'a str,
     before: Vec<u8>,
 }
 
 impl<'a> Changed<'a> {
-    fn new(folder: &'a Folder, name: &'a str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Self {
+    pub fn new(folder: &'a Folder, name: &'a str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Self {
         let before = std::fs::read(folder.path(name)).unwrap();
         let after = change(before.clone());
         assert_ne!(before, after, "{name}");

@@ -16,6 +16,7 @@ mod replaced;
 mod runs;
 mod settings;
 mod survive;
+mod vectors;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

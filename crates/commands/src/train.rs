@@ -147,7 +147,7 @@ impl Options {
         ];
         rules.extend(self.source.idle());
         rules.push(rule(
-            &["genome"],
+            &["genome", "vectors"],
             !ranks && self.preset == Preset::Dlrm,
             "with --preset dlrm, which has no modalities",
         ));

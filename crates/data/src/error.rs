@@ -164,6 +164,22 @@ pub enum Error {
         /// What is wrong and what to do, the offending value included.
         problem: String,
     },
+    /// A file that is no Parquet, or none that is read here.
+    #[error("cannot read {} as Parquet: {source}; write it anew, compressed by zstd or not at all", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it: an error of Parquet's, or a text.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file whose table cannot be used.
+    #[error("{}: {source}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the table.
+        source: Box<Self>,
+    },
     /// Columns of which no table can be made.
     #[error("no table of {table} can be made: {source}")]
     Table {
@@ -244,6 +260,25 @@ impl Error {
         move |source| Self::Kept {
             path: path.to_owned(),
             source: source.into(),
+        }
+    }
+
+    /// For `map_err` on anything that reads `path` as Parquet.
+    pub(crate) fn parquet<E>(path: &Path) -> impl Fn(E) -> Self + '_
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        |source| Self::Parquet {
+            path: path.to_owned(),
+            source: source.into(),
+        }
+    }
+
+    /// For `map_err` on anything that looks at the table in `path`.
+    pub(crate) fn in_file(path: &Path) -> impl Fn(Self) -> Self + '_ {
+        |source| Self::InFile {
+            path: path.to_owned(),
+            source: Box::new(source),
         }
     }
 

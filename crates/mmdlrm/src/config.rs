@@ -9,7 +9,7 @@ use mmdlrm_train::{CheckpointConfig, NextItemTrainConfig, OptimizerConfig, Train
 use serde::{Deserialize, Serialize};
 
 use crate::load;
-use crate::{Best, BestContext, Error, Preset, Result};
+use crate::{Best, BestContext, Error, Preset, Result, VectorsFile};
 
 /// Chosen on validation rows of ml-latest-small's training set, with the number
 /// of epochs and the batch size; `docs/accuracy.md` has the figures.
@@ -44,6 +44,8 @@ pub struct ExperimentConfig {
     pub duplicates: Duplicates,
     /// Whether the tag genome, where the release has one, is a modality too.
     pub genome: bool,
+    /// Vectors that were computed elsewhere, each file a modality too.
+    pub vectors: Vec<VectorsFile>,
     /// Whether the ratings stay on disk, as Parquet beside the run's folder: memory
     /// then does not grow with their number, and training reads and writes 16
     /// bytes a rating and epoch. Only the random split can be drawn so.
@@ -198,6 +200,7 @@ impl Default for ExperimentConfig {
             unknown_movies: UnknownMovies::default(),
             duplicates: Duplicates::default(),
             genome: false,
+            vectors: Vec::new(),
             stream: false,
             encoders: EncoderConfig {
                 clip: Clip::Untrained { seed: 42 },
@@ -335,13 +338,22 @@ impl ExperimentConfig {
                 rule: "the preset dlrm has no modalities",
             });
         }
+        if let (Some(first), false) = (self.vectors.first(), self.preset.uses_modalities()) {
+            return Err(Error::Setting {
+                setting: "vectors",
+                value: first.name.clone(),
+                rule: "the preset dlrm has no modalities",
+            });
+        }
+        VectorsFile::check_names(&self.vectors)?;
         self.encoders.validate()?;
         load::check(self)?;
-        if needs_modalities && none && !self.genome {
+        if needs_modalities && none && !self.genome && self.vectors.is_empty() {
             return Err(Error::Setting {
                 setting: "preset",
                 value: format!("{:?}", self.preset),
-                rule: "it needs posters, summaries or the genome; name them, or choose the preset dlrm",
+                rule: "it needs posters, summaries, vectors or the genome; name them, or choose the \
+                       preset dlrm",
             });
         }
         Ok(())

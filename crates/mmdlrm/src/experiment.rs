@@ -429,6 +429,7 @@ impl Experiment {
             encoder,
             posters,
             made_from,
+            ..
         } = sources;
         let catalogue = Catalogue::new(release.movies(), posters_of(posters));
         seconds.encode = start.elapsed().as_secs_f64();

@@ -84,6 +84,7 @@ mod recommend;
 mod report;
 mod saved;
 mod sources;
+mod vectors;
 
 pub use best::{Best, BestContext, BestModel};
 pub use config::{Clip, EncoderConfig, ExperimentConfig, Source, SplitConfig, Task};
@@ -102,6 +103,7 @@ pub use report::{
     Errors, FEW_RATINGS, GroupError, GroupNdcg, Inputs, LeftOutRatings, MissingModality,
     RANKING_CUT_OFF, Report, Seconds,
 };
+pub use vectors::VectorsFile;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

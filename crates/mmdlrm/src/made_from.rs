@@ -20,7 +20,7 @@ pub(crate) struct MadeFrom {
     /// what it learns. It is written once and never computed again, so that a later version
     /// may have other settings.
     pub run: String,
-    /// Ratings, movies, and of posters and plots those that are looked at.
+    /// Ratings, movies, and of posters, plots and other vectors those that are looked at.
     pub data: DataFingerprint,
     /// Which rows are learned from and held out.
     pub split: DataFingerprint,
@@ -47,6 +47,7 @@ impl MadeFrom {
         let settings = ExperimentConfig {
             source: any.source,
             split: any.split,
+            vectors: any.vectors,
             encoders: any.encoders,
             stream: any.stream,
             checkpoints: any.checkpoints,

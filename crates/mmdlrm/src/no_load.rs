@@ -78,6 +78,20 @@ mod tests {
     }
 
     #[test]
+    fn vectors_that_were_computed_elsewhere_need_none() {
+        let config = ExperimentConfig {
+            preset: Preset::DlrmMultimodal,
+            vectors: vec!["sound=sound.parquet".parse().unwrap()],
+            ..of(Source::Folder {
+                data: "data".into(),
+                posters: None,
+                summaries: None,
+            })
+        };
+        config.validate().unwrap();
+    }
+
+    #[test]
     fn ratings_and_genres_are_learned_without_any_feature() {
         let dir = tempfile::tempdir().unwrap();
         let sample = GeneratorConfig {

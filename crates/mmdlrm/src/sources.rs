@@ -1,4 +1,4 @@
-//! What an experiment reads: ratings, posters, plots, and what encodes them.
+//! What an experiment reads: ratings, posters, plots and what encodes them, other vectors.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,10 @@ use crate::load;
 use crate::made_from::{MadeFrom, Opened};
 use crate::modalities::{Encoders, Modalities, ModalityEncoder};
 use crate::report::LeftOutRatings;
-use crate::{ExperimentConfig, Observer, Preset, Result, Source, SplitConfig, Stage, Task};
+use crate::vectors::note_left_out;
+use crate::{
+    ExperimentConfig, Observer, Preset, Result, Source, SplitConfig, Stage, Task, VectorsFile,
+};
 
 /// Read, and not yet encoded.
 pub(crate) struct Sources {
@@ -23,6 +26,8 @@ pub(crate) struct Sources {
     pub encoder: Option<ModalityEncoder>,
     /// All of them, whether the model looks at them or not.
     pub posters: Vec<Poster>,
+    /// Of files, a modality each.
+    pub vectors: Vec<Modality>,
     pub made_from: MadeFrom,
 }
 
@@ -43,6 +48,7 @@ impl Sources {
         let posters = posters.transpose()?.unwrap_or_default();
         let summaries = summaries_csv.map(|path| read_summaries(&path, movies));
         let summaries = summaries.transpose()?.unwrap_or_default();
+        let vectors = VectorsFile::read_all(&config.vectors, &ratings.movies().index())?;
         let looks = config.preset.uses_modalities();
 
         let mut data = ratings.fingerprint();
@@ -52,6 +58,7 @@ impl Sources {
         if looks && !summaries.is_empty() {
             data = data.with(DataFingerprint::of_plots(&summaries));
         }
+        data = data.with(vectors.iter().map(Modality::part).collect());
         if let Some(opened) = opened {
             opened.check_data(&data)?;
         }
@@ -87,11 +94,13 @@ impl Sources {
             release,
             encoder,
             posters,
+            vectors,
             made_from,
         })
     }
 
-    /// Encodes what the store lacks; the genome, where it is used, is a modality more.
+    /// Encodes what the store lacks; the genome, where it is used, is a modality more, and so
+    /// are vectors of files.
     pub fn encode(&mut self, observer: &mut dyn Observer) -> Result<Modalities> {
         let movies = self.release.movies().index();
         let mut modalities = match &mut self.encoder {
@@ -100,13 +109,13 @@ impl Sources {
         };
         if let Some(genome) = self.release.genome() {
             let genome = genome.modality(&movies)?;
-            if genome.left_out() > 0 {
-                let left_out = genome.left_out();
-                observer.note(&format!(
-                    "{left_out} movies of the tag genome are not in the table of movies and are left out"
-                ));
-            }
+            note_left_out("the tag genome", &genome, observer);
             modalities.list.push(genome);
+        }
+        for vectors in self.vectors.drain(..) {
+            let what = format!("the vectors '{}'", vectors.name());
+            note_left_out(&what, &vectors, observer);
+            modalities.list.push(vectors);
         }
         Ok(modalities)
     }

@@ -1,5 +1,5 @@
 //! Does a modality help? Trains models that are given more and more (ids, genres,
-//! plots, posters, histories) on the same ratings, several seeds each, and compares
+//! plots, posters, vectors of files, histories) on the same ratings, several seeds each, and compares
 //! them.
 //!
 //! Without options it makes up a small MovieLens folder; `--data` names a real one.
@@ -21,7 +21,7 @@ use mmdlrm::features::{Dataset, TrainingData};
 use mmdlrm::metrics::Regression;
 use mmdlrm::model::Dlrm;
 use mmdlrm::train::{Fit, Ranker, RunFolder, Scorer, Session, measure, predict_test, train};
-use mmdlrm::{BestContext, ExperimentConfig, Modalities, ModalityEncoder};
+use mmdlrm::{BestContext, ExperimentConfig, Modalities, ModalityEncoder, VectorsFile};
 use serde_json::json;
 
 use self::results::{Outcome, Results, VariantRun};
@@ -42,6 +42,10 @@ pub struct Args {
     /// CSV of movieId,summary [default: no summaries]
     #[arg(long, value_name = "FILE", requires = "data")]
     summaries: Option<PathBuf>,
+    /// Parquet with movieId and one column of lists of floats: vectors that were computed
+    /// elsewhere, a modality of this name. May be given again, for others
+    #[arg(long, value_name = "NAME=FILE")]
+    vectors: Vec<VectorsFile>,
     #[command(flatten)]
     models: Models,
     #[command(flatten)]
@@ -108,9 +112,15 @@ pub fn run(args: Args) -> Result<()> {
     check_out(&args)?;
     std::fs::create_dir_all(&args.out).map_err(file_error(&args.out))?;
     let (movielens, mut encoder) = open(&args)?;
-    let modalities = encoder.encode(&movielens.movies.index(), &mut progress)?;
-    let has = |name| modalities.list.iter().any(|it| it.name() == name);
-    let variants = Variant::all(has("text"), has("image"));
+    let movies = movielens.movies.index();
+    let vectors = VectorsFile::read_all(&args.vectors, &movies)?;
+    let mut modalities = encoder.encode(&movies, &mut progress)?;
+    let counts = vectors
+        .iter()
+        .map(|it| format!(", {} vectors '{}'", it.present(), it.name()));
+    let counts: String = counts.collect();
+    modalities.list.extend(vectors);
+    let variants = Variant::all(&modality_names(&args));
 
     let mut results = Vec::new();
     for split in HeldOut::value_variants() {
@@ -120,7 +130,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let encoder = encoder.name().unwrap_or_else(|| "none".to_owned());
     let mut report = format!(
-        "{} ratings, {} posters, {} plots; encoder: {encoder}. Every model has the \
+        "{} ratings, {} posters, {} plots{counts}; encoder: {encoder}. Every model has the \
          dense features too; intervals are of 95 %, over seeds, by Student's t.\n\n",
         movielens.ratings.len(),
         modalities.posters,
@@ -149,7 +159,7 @@ fn check_out(args: &Args) -> Result<()> {
         return Err(Error::HoldsAblation { path });
     }
     for &split in &args.splits {
-        let variants = Variant::all(true, true);
+        let variants = Variant::all(&modality_names(args));
         let folders = variants
             .iter()
             .map(|variant| folder_of(args, split, variant));
@@ -160,6 +170,21 @@ fn check_out(args: &Args) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What models are given one by one, in this order.
+fn modality_names(args: &Args) -> Vec<String> {
+    let on_sample = args.data.is_none();
+    let contents = [
+        (args.summaries.is_some(), "text"),
+        (args.posters.is_some(), "image"),
+    ];
+    let contents = contents
+        .into_iter()
+        .filter(|(given, _)| on_sample || *given);
+    let contents = contents.map(|(_, name)| name.to_owned());
+    let vectors = args.vectors.iter().map(|it| it.name.clone());
+    contents.chain(vectors).collect()
 }
 
 /// The folder of a variant's runs.
@@ -214,8 +239,8 @@ fn on_split(
     modalities: &Modalities,
     variants: &[Variant],
 ) -> Result<Results> {
-    let outcome = |&variant| Outcome {
-        variant,
+    let outcome = |variant: &Variant| Outcome {
+        variant: variant.clone(),
         runs: Vec::new(),
     };
     let mut outcomes: Vec<Outcome> = variants.iter().map(outcome).collect();
@@ -233,7 +258,7 @@ fn on_split(
                 true => (&with_history, Some(&process)),
                 false => (&plain, None),
             };
-            let run = train_one(split, seed, outcome.variant, (data, process), args)?;
+            let run = train_one(split, seed, &outcome.variant, (data, process), args)?;
             let name = split.name();
             eprintln!("{name}, seed {seed}: {} {:.4}", run.variant, run.rmse);
             outcome.runs.push(run);
@@ -250,14 +275,14 @@ fn on_split(
 fn train_one(
     held_out: HeldOut,
     seed: u64,
-    variant: Variant,
+    variant: &Variant,
     (data, process): (&Dataset, Option<&GaussianProcess>),
     args: &Args,
 ) -> Result<VariantRun> {
     let mut config = ExperimentConfig::of(variant.preset()).train;
     config.seed = seed;
     let (split, name) = (held_out.name(), variant.name());
-    let folder = folder_of(args, held_out, &variant).join(format!("seed-{seed}"));
+    let folder = folder_of(args, held_out, variant).join(format!("seed-{seed}"));
     let folder = match args.overwrite {
         true => RunFolder::replace(folder)?.begin()?,
         false => RunFolder::create(folder)?,

@@ -95,13 +95,18 @@ impl Results {
     pub fn verdicts(&self) -> Vec<String> {
         let mut verdicts = Vec::new();
         for outcome in &self.outcomes {
-            let Variant { text, image, .. } = outcome.variant;
-            let what = match (text, image) {
-                (true, false) => "plots",
-                (false, true) => "posters",
-                _ => continue,
+            let [modality] = &outcome.variant.modalities[..] else {
+                continue;
             };
-            if let Some((against, difference)) = self.difference(outcome) {
+            let what = match modality.as_str() {
+                "text" => "plots".to_owned(),
+                "image" => "posters".to_owned(),
+                name => format!("vectors '{name}'"),
+            };
+            // Beside a variant that has it too, histories are measured.
+            if let Some((against, difference)) = self.difference(outcome)
+                && against.variant.modalities.is_empty()
+            {
                 let verdict = match (difference.is_certain(), difference.mean < 0.0) {
                     (true, true) => "lower the RMSE",
                     (true, false) => "raise the RMSE",

@@ -5,13 +5,13 @@ use mmdlrm::features::Features;
 use mmdlrm::model::DlrmConfig;
 
 /// What a model is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variant {
     /// Ids of user and movie.
     pub ids: bool,
     pub genres: bool,
-    pub text: bool,
-    pub image: bool,
+    /// Names of the modalities.
+    pub modalities: Vec<String>,
     /// What the user rated, who rated the movie: the preset `best` and how it is
     /// trained.
     pub history: bool,
@@ -21,27 +21,26 @@ pub struct Variant {
 
 impl Variant {
     /// Those that can be had of the modalities there are.
-    pub fn all(text: bool, image: bool) -> Vec<Self> {
+    pub fn all(modalities: &[String]) -> Vec<Self> {
         let ids = Self {
             ids: true,
             genres: false,
-            text: false,
-            image: false,
+            modalities: Vec::new(),
             history: false,
             against: None,
         };
         let genres = Self {
             genres: true,
             against: Some(0),
-            ..ids
+            ..ids.clone()
         };
-        let mut all = vec![ids, genres];
-        all.extend(with_modalities(genres, 1, text, image));
-        let both = all.len() - 1;
+        let mut all = vec![ids, genres.clone()];
+        all.extend(with_modalities(&genres, 1, modalities));
+        let everything = all.len() - 1;
         all.push(Self {
             history: true,
-            against: Some(both),
-            ..all[both]
+            against: Some(everything),
+            ..all[everything].clone()
         });
         let no_ids = Self {
             ids: false,
@@ -50,29 +49,24 @@ impl Variant {
             ..genres
         };
         let at = all.len();
-        all.push(no_ids);
-        all.extend(with_modalities(no_ids, at, text, image));
+        all.push(no_ids.clone());
+        all.extend(with_modalities(&no_ids, at, modalities));
         all
     }
 
-    pub fn name(self) -> String {
+    pub fn name(&self) -> String {
         let parts = [
             (self.ids, "ids"),
             (self.history, "history"),
             (self.genres, "genres"),
-            (self.text, "text"),
-            (self.image, "image"),
         ];
-        let parts: Vec<&str> = parts
-            .iter()
-            .filter(|(has, _)| *has)
-            .map(|(_, name)| *name)
-            .collect();
-        parts.join(", ")
+        let parts = parts.iter().filter(|(has, _)| *has).map(|(_, name)| *name);
+        let modalities = self.modalities.iter().map(String::as_str);
+        parts.chain(modalities).collect::<Vec<_>>().join(", ")
     }
 
     /// The preset whose shape and training the variant follows.
-    pub fn preset(self) -> Preset {
+    pub fn preset(&self) -> Preset {
         match self.history {
             true => Preset::Best,
             false => Preset::Mmdlrm,
@@ -80,7 +74,7 @@ impl Variant {
     }
 
     /// The preset's model with what the variant has.
-    pub fn model(self, features: &Features, dim: usize) -> DlrmConfig {
+    pub fn model(&self, features: &Features, dim: usize) -> DlrmConfig {
         let ids = Preset::Mmdlrm.config(features, dim).tables;
         let mut config = self.preset().config(features, dim);
         if self.history && self.ids {
@@ -93,24 +87,19 @@ impl Variant {
             .retain(|table| self.genres || table.name != "genre");
         config
             .modalities
-            .retain(|modality| match modality.name.as_str() {
-                "text" => self.text,
-                _ => self.image,
-            });
+            .retain(|modality| self.modalities.contains(&modality.name));
         config
     }
 }
 
 /// `base`, which is number `at`, and the modalities one by one and together.
-fn with_modalities(base: Variant, at: usize, text: bool, image: bool) -> Vec<Variant> {
-    [(true, false), (false, true), (true, true)]
-        .into_iter()
-        .filter(|&(with_text, with_image)| (text || !with_text) && (image || !with_image))
-        .map(|(text, image)| Variant {
-            text,
-            image,
-            against: Some(at),
-            ..base
-        })
-        .collect()
+fn with_modalities(base: &Variant, at: usize, modalities: &[String]) -> Vec<Variant> {
+    let together = (modalities.len() > 1).then_some(modalities);
+    let sets = modalities.chunks(1).chain(together);
+    let with = sets.map(|modalities| Variant {
+        modalities: modalities.to_vec(),
+        against: Some(at),
+        ..base.clone()
+    });
+    with.collect()
 }

@@ -1,10 +1,10 @@
-//! What a model is trained on: ratings, posters, plots, and what encodes these.
+//! What a model is trained on: ratings, posters, plots and what encodes these, other vectors.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use mmdlrm::data::generate::GeneratorConfig;
-use mmdlrm::{ExperimentConfig, Source};
+use mmdlrm::{ExperimentConfig, Source, VectorsFile};
 
 use super::{Download, Idle, LongTexts, Models, Policies};
 use crate::Result;
@@ -32,6 +32,10 @@ pub struct SourceOptions {
     /// Use the tag genome, where the release has one, as one more modality
     #[arg(long)]
     genome: bool,
+    /// Use vectors that were computed elsewhere as one more modality of this name: Parquet
+    /// with movieId and one column of lists of floats. May be given again, for others
+    #[arg(long, value_name = "NAME=FILE")]
+    vectors: Vec<VectorsFile>,
 }
 
 impl SourceOptions {
@@ -98,5 +102,6 @@ impl SourceOptions {
         config.unknown_movies = self.policies.unknown_movies();
         config.duplicates = self.policies.duplicates();
         config.genome = self.genome;
+        config.vectors = self.vectors;
     }
 }

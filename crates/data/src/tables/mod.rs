@@ -11,6 +11,7 @@ mod ratings;
 mod side_tables;
 mod tags;
 mod vectors;
+mod vectors_file;
 
 use std::sync::Arc;
 

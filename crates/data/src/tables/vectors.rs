@@ -7,6 +7,8 @@ use arrow_schema::DataType;
 use super::{Table, to_f32};
 use crate::{IdMap, Modality, Result};
 
+/// What the table is of, for messages.
+pub(super) const VECTORS: &str = "vectors";
 const LISTS: &str = "lists of numbers, as FixedSizeList of Float16, Float32 or Float64";
 
 /// A column of vectors.
@@ -53,7 +55,7 @@ impl Modality {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_record_batch(name: &str, movies: &IdMap, batch: &RecordBatch) -> Result<Self> {
-        let table = Table::new("vectors", batch);
+        let table = Table::new(VECTORS, batch);
         let ids = table.ids("movieId")?;
         let vectors = table.vectors()?;
         let mut rows = HashMap::new();
@@ -87,18 +89,30 @@ impl Vectors {
 }
 
 impl Table<'_> {
-    /// The one column of lists of numbers.
-    fn vectors(&self) -> Result<Vectors> {
+    /// Name of the one column of lists of numbers.
+    pub(super) fn vector_column(&self) -> Result<&str> {
         let fields = self.batch.schema_ref().fields().iter();
         let lists = fields.filter(|field| is_vectors(field.data_type()));
         let names: Vec<&str> = lists.map(|field| field.name().as_str()).collect();
-        let [column] = names[..] else {
-            let problem = match names.is_empty() {
-                true => format!("there has to be one column of {LISTS}"),
-                false => format!("there has to be one column of {LISTS}; leave one of them"),
-            };
-            return Err(self.bad(&names.join(", "), None, problem));
-        };
+        match names[..] {
+            [column] => Ok(column),
+            [] => {
+                let fields = self.batch.schema_ref().fields().iter();
+                let found = fields.map(|field| format!("{} ({})", field.name(), field.data_type()));
+                let found = found.collect::<Vec<_>>().join(", ");
+                let problem =
+                    format!("there has to be one column of {LISTS}; the columns are: {found}");
+                Err(self.bad("vector", None, problem))
+            }
+            _ => {
+                let problem = format!("there has to be one column of {LISTS}; leave one of them");
+                Err(self.bad(&names.join(", "), None, problem))
+            }
+        }
+    }
+
+    fn vectors(&self) -> Result<Vectors> {
+        let column = self.vector_column()?;
         let array = self.column(column)?;
         self.refuse_nulls(column, array)?;
         let (values, start, width) = match array.data_type() {

@@ -76,6 +76,11 @@ impl<R: Read> Read for RowLimit<R> {
     }
 }
 
+/// Bytes that what is packed into `packed` may unpack to.
+pub(crate) fn most_unpacked(packed: u64) -> u64 {
+    packed.saturating_mul(MOST_UNPACKED).max(FREELY_UNPACKED)
+}
+
 /// What a file unpacks to, as far as a table may.
 pub(super) struct Unpacked<R> {
     bytes: R,
@@ -87,7 +92,7 @@ impl<R: Read> Unpacked<R> {
     pub(super) fn new(bytes: R, packed: u64) -> Self {
         Self {
             bytes,
-            room: packed.saturating_mul(MOST_UNPACKED).max(FREELY_UNPACKED),
+            room: most_unpacked(packed),
         }
     }
 }

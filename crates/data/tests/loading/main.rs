@@ -13,6 +13,7 @@ mod hostile;
 mod made_up;
 mod properties;
 mod tables;
+mod vectors;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

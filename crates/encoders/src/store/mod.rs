@@ -39,7 +39,7 @@ impl Kind {
     pub const ALL: [Self; 2] = [Self::Image, Self::Text];
 
     /// The word in the store's column.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Image => "image",
             Self::Text => "text",
