@@ -47,6 +47,16 @@ pub enum Error {
         /// Bins of the other.
         other: usize,
     },
+    /// Means over other users, which have no difference user by user.
+    #[error(
+        "one mean is over {own} users and the other over {other}; both must be over the same ones, in the same order"
+    )]
+    OtherUsers {
+        /// Users of the one.
+        own: u64,
+        /// Users of the other.
+        other: u64,
+    },
     /// A probability or an outcome outside 0 to 1.
     #[error("{value} is no probability; it must lie between 0 and 1")]
     NotAProbability {

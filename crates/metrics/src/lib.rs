@@ -2,13 +2,14 @@
 //!
 //! - Ratings: [`Regression`] (MSE, RMSE, MAE, R²).
 //! - Ranked lists: [`ndcg_at_k`] and [`Ndcg`]; [`TopK`] (precision, recall, hit
-//!   rate, MRR, MAP); each figure under a [`Protocol`].
+//!   rate, MRR, MAP); [`Standings`], the same of a catalogue of any size by the places of the
+//!   relevant items alone; each figure, a [`RankingMetric`], under a [`Protocol`].
 //! - Yes and no: [`roc_auc`], [`average_precision`], [`GroupedAuc`],
 //!   [`Probabilities`] (log loss, calibration).
 //! - Beyond being right: [`Recommended`] (coverage, novelty),
 //!   [`intra_list_diversity`].
-//! - [`PerUser`] averages over users and gives confidence intervals, [`student_t`]
-//!   those of few values, [`Breakdown`] tells groups apart.
+//! - [`PerUser`] averages over users and gives confidence intervals, those of the difference
+//!   of two models on the same users too, [`student_t`] those of few values, [`Breakdown`] tells groups apart.
 //!
 //! No figure is NaN: what would make it so is refused where it is added.
 //!
@@ -42,7 +43,9 @@ mod error;
 mod ndcg;
 mod per_user;
 mod protocol;
+mod ranking_metric;
 mod regression;
+mod standings;
 mod student;
 mod top_k;
 
@@ -53,7 +56,9 @@ pub use error::{Error, Result};
 pub use ndcg::{Gain, Ndcg, Ties, dcg_at_k, ndcg_at_k};
 pub use per_user::PerUser;
 pub use protocol::Protocol;
+pub use ranking_metric::RankingMetric;
 pub use regression::Regression;
+pub use standings::{Standing, Standings};
 pub use student::student_t;
 pub use top_k::TopK;
 

@@ -76,7 +76,7 @@ pub enum Gain {
 }
 
 impl Gain {
-    fn of(self, relevance: f64) -> f64 {
+    pub(crate) fn of(self, relevance: f64) -> f64 {
         match self {
             Self::Linear => relevance,
             Self::Exponential => relevance.exp2() - 1.0,
@@ -288,7 +288,7 @@ where
 }
 
 /// Sum of `1 / log₂(rank + 2)` over the zero-based ranks `from..to`.
-fn discounts(from: usize, to: usize) -> f64 {
+pub(crate) fn discounts(from: usize, to: usize) -> f64 {
     (from..to)
         .map(|rank| 1.0 / (rank as f64 + 2.0).log2())
         .sum()

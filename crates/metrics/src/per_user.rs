@@ -77,28 +77,123 @@ impl PerUser {
     /// 1993). The same seed gives the same interval. `None` without users,
     /// resamples, or a level between 0 and 1.
     pub fn interval(&self, level: f64, resamples: usize, seed: u64) -> Option<(f64, f64)> {
-        let users = self.sums.len();
-        if users == 0 || resamples == 0 || !(level > 0.0 && level < 1.0) {
-            return None;
+        let drawn = Resampling::new(self.sums.len(), level, resamples, seed)?;
+        drawn.interval(|users| ratio(users.iter().map(|&user| self.sums[user])))
+    }
+
+    /// This mean less that of `other`, which must be of the same users in the same order;
+    /// `None` where one of them is.
+    ///
+    /// # Errors
+    /// [`Error::OtherUsers`].
+    ///
+    /// ```
+    /// use mmdlrm_metrics::PerUser;
+    ///
+    /// let (mut model, mut baseline) = (PerUser::default(), PerUser::default());
+    /// for user in 0..100 {
+    ///     // Some users are hard for both.
+    ///     let hard = f64::from(user % 10) / 10.0;
+    ///     model.add(1.0 - hard)?;
+    ///     baseline.add(0.75 - hard)?;
+    /// }
+    /// assert!((model.difference(&baseline)?.unwrap() - 0.25).abs() < 1e-12);
+    /// let (low, high) = model.difference_interval(&baseline, 0.95, 1000, 42)?.unwrap();
+    /// // That falls out.
+    /// assert!((low - 0.25).abs() < 1e-12 && (high - 0.25).abs() < 1e-12);
+    /// # Ok::<(), mmdlrm_metrics::Error>(())
+    /// ```
+    pub fn difference(&self, other: &Self) -> Result<Option<f64>> {
+        self.check_users(other)?;
+        let means = self.mean().zip(other.mean());
+        Ok(means.map(|(own, other)| own - other))
+    }
+
+    /// Percentile interval of [`Self::difference`], as [`Self::interval`], where each draw of
+    /// users is the same for both: a paired bootstrap.
+    ///
+    /// # Errors
+    /// [`Error::OtherUsers`].
+    pub fn difference_interval(
+        &self,
+        other: &Self,
+        level: f64,
+        resamples: usize,
+        seed: u64,
+    ) -> Result<Option<(f64, f64)>> {
+        self.check_users(other)?;
+        let pairs: Vec<_> = self.sums.iter().zip(&other.sums).collect();
+        let Some(drawn) = Resampling::new(pairs.len(), level, resamples, seed) else {
+            return Ok(None);
+        };
+        Ok(drawn.interval(|users| {
+            let none = ((0.0, 0.0), (0.0, 0.0));
+            let (own, other) = users.iter().fold(none, |sums, &user| {
+                let (own, other) = pairs[user];
+                (plus(sums.0, *own), plus(sums.1, *other))
+            });
+            Some(ratio([own].into_iter())? - ratio([other].into_iter())?)
+        }))
+    }
+
+    fn check_users(&self, other: &Self) -> Result<()> {
+        let (own, other) = (self.users(), other.users());
+        match own == other {
+            true => Ok(()),
+            false => Err(Error::OtherUsers { own, other }),
         }
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut means: Vec<f64> = (0..resamples)
+    }
+}
+
+/// Draws of as many users as there are, with replacement.
+struct Resampling {
+    users: usize,
+    level: f64,
+    resamples: usize,
+    seed: u64,
+}
+
+impl Resampling {
+    /// `None` without users, resamples, or a level between 0 and 1.
+    fn new(users: usize, level: f64, resamples: usize, seed: u64) -> Option<Self> {
+        let is_possible = users > 0 && resamples > 0 && level > 0.0 && level < 1.0;
+        is_possible.then_some(Self {
+            users,
+            level,
+            resamples,
+            seed,
+        })
+    }
+
+    /// Percentile interval of what `of` says of each draw.
+    fn interval(&self, of: impl Fn(&[usize]) -> Option<f64>) -> Option<(f64, f64)> {
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut drawn = vec![0; self.users];
+        let mut values: Vec<f64> = (0..self.resamples)
             .filter_map(|_| {
-                // The high half of a product: as good as even for so few users.
-                let draws = (0..users).map(|_| (random.next_u64() as u128 * users as u128) >> 64);
-                ratio(draws.map(|user| self.sums[user as usize]))
+                for user in &mut drawn {
+                    // The high half of a product: as good as even for so few users.
+                    let draw = random.next_u64() as u128 * self.users as u128;
+                    *user = (draw >> 64) as usize;
+                }
+                of(&drawn)
             })
             .collect();
-        means.sort_unstable_by(f64::total_cmp);
-        let last = means.len().checked_sub(1)?;
-        let quantile = |share: f64| means[(share * last as f64).round() as usize];
+        values.sort_unstable_by(f64::total_cmp);
+        let last = values.len().checked_sub(1)?;
+        let quantile = |share: f64| values[(share * last as f64).round() as usize];
+        let level = self.level;
         Some((quantile((1.0 - level) / 2.0), quantile((1.0 + level) / 2.0)))
     }
 }
 
 fn ratio(sums: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
-    let (sum, weight) = sums.fold((0.0, 0.0), |all, it| (all.0 + it.0, all.1 + it.1));
+    let (sum, weight) = sums.fold((0.0, 0.0), plus);
     (weight > 0.0).then(|| sum / weight)
+}
+
+fn plus(all: (f64, f64), one: (f64, f64)) -> (f64, f64) {
+    (all.0 + one.0, all.1 + one.1)
 }
 
 #[cfg(test)]
@@ -121,6 +216,33 @@ mod tests {
         assert!((0.2..0.5).contains(&(high - low)), "{low} {high}");
         assert_eq!(errors.interval(0.9, 2000, 1), Some((low, high)));
         assert_ne!(errors.interval(0.9, 2000, 2), Some((low, high)));
+    }
+
+    #[test]
+    fn a_difference_is_narrower_than_its_parts_and_needs_the_same_users() {
+        let (mut model, mut baseline) = (PerUser::default(), PerUser::default());
+        for user in 0..400 {
+            let (hard, weight) = (f64::from(user % 13), f64::from(user % 3 + 1));
+            model.add_sum(weight * hard + 0.1, weight).unwrap();
+            let noise = f64::from(user % 2) / 10.0;
+            baseline.add_sum(weight * (hard - noise), weight).unwrap();
+        }
+        let difference = model.difference(&baseline).unwrap().unwrap();
+        assert_eq!(difference, model.mean().unwrap() - baseline.mean().unwrap());
+        let interval = |seed| model.difference_interval(&baseline, 0.95, 1000, seed);
+        let (low, high) = interval(1).unwrap().unwrap();
+        assert!(low < difference && difference < high, "{low} {high}");
+        let of_one = model.interval(0.95, 1000, 1).unwrap();
+        assert!(20.0 * (high - low) < of_one.1 - of_one.0, "{low} {high}");
+        assert_eq!(interval(1).unwrap(), Some((low, high)));
+        assert_ne!(interval(2).unwrap(), Some((low, high)));
+        model.add(1.0).unwrap();
+        let error = model.difference(&baseline).unwrap_err().to_string();
+        assert!(
+            error.contains("over 401 users and the other over 400"),
+            "{error}"
+        );
+        assert!(model.difference_interval(&baseline, 0.95, 1000, 1).is_err());
     }
 
     #[test]
