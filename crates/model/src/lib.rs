@@ -71,6 +71,7 @@ mod shared_bags;
 mod step_part;
 mod table_rows;
 mod table_store;
+mod top_k;
 mod towers;
 mod waves;
 mod weights;
@@ -94,10 +95,11 @@ pub use next_item::{
 };
 pub use parameters::{Parameters, Segment, Table};
 pub use predict::Predictor;
-pub use ranking::{Items, top_k};
+pub use ranking::Items;
 pub use shared_bags::SharedBags;
 pub use step_part::StepPart;
 pub use table_store::{RowStep, RowUpdate, StoreError, TableStore};
+pub use top_k::top_k;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
