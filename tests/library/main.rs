@@ -17,6 +17,7 @@ mod hub;
 mod losses;
 mod modalities;
 mod next_item;
+mod protocols;
 mod ranking;
 mod recommend;
 mod shared_bags;

@@ -57,5 +57,5 @@ fn evaluating_a_run_says_what_the_run_said_with_validation_rows_too() {
     let evaluated = folder.path().join("evaluated");
     let again = Experiment::evaluate(&out, None, evaluated, &mut Silent).unwrap();
     assert_eq!(again.errors, report.errors);
-    assert_eq!(again.ndcg_at_10, report.ndcg_at_10);
+    assert_eq!(again.ndcg_at_10(), report.ndcg_at_10());
 }

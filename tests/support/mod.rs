@@ -74,38 +74,64 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// `(userId, movieId, rating, prediction)` of a run.
-pub fn predictions(run: &Path) -> Vec<(i64, i64, f64, f64)> {
-    let file = File::open(run.join("predictions.parquet")).unwrap();
-    let batches = ParquetRecordBatchReaderBuilder::try_new(file)
-        .unwrap()
-        .build()
-        .unwrap();
+/// Rows of a Parquet file, as `row` reads them.
+fn table<T>(path: &Path, row: impl Fn(&RecordBatch, usize) -> T) -> Vec<T> {
+    let file = File::open(path).unwrap();
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file);
     let mut rows = Vec::new();
-    for batch in batches {
+    for batch in batches.unwrap().build().unwrap() {
         let batch = batch.unwrap();
-        let ids = |name| {
-            batch
-                .column_by_name(name)
-                .unwrap()
-                .as_primitive::<Int64Type>()
-        };
-        let stars = |name| {
-            batch
-                .column_by_name(name)
-                .unwrap()
-                .as_primitive::<Float64Type>()
-        };
-        for row in 0..batch.num_rows() {
-            rows.push((
-                ids("userId").value(row),
-                ids("movieId").value(row),
-                stars("rating").value(row),
-                stars("prediction").value(row),
-            ));
-        }
+        rows.extend((0..batch.num_rows()).map(|number| row(&batch, number)));
     }
     rows
+}
+
+fn id(batch: &RecordBatch, column: &str, row: usize) -> i64 {
+    let column = batch.column_by_name(column).unwrap();
+    column.as_primitive::<Int64Type>().value(row)
+}
+
+fn number(batch: &RecordBatch, column: &str, row: usize) -> f64 {
+    let column = batch.column_by_name(column).unwrap();
+    column.as_primitive::<Float64Type>().value(row)
+}
+
+/// `(userId, movieId, rating, prediction)` of a run.
+pub fn predictions(run: &Path) -> Vec<(i64, i64, f64, f64)> {
+    table(&run.join("predictions.parquet"), |batch, row| {
+        (
+            id(batch, "userId", row),
+            id(batch, "movieId", row),
+            number(batch, "rating", row),
+            number(batch, "prediction", row),
+        )
+    })
+}
+
+/// `(userId, rank, movieId, score)` of a run.
+pub fn rankings(run: &Path) -> Vec<(i64, i64, i64, f32)> {
+    table(&run.join("rankings.parquet"), |batch, row| {
+        let scores = batch.column_by_name("score").unwrap();
+        (
+            id(batch, "userId", row),
+            id(batch, "rank", row),
+            id(batch, "movieId", row),
+            scores.as_primitive::<Float32Type>().value(row),
+        )
+    })
+}
+
+/// `(userId, movieId, score, held_out)` of a run that ranked candidates.
+pub fn candidate_scores(run: &Path) -> Vec<(i64, i64, f64, bool)> {
+    table(&run.join("candidates.parquet"), |batch, row| {
+        let held_out = batch.column_by_name("held_out").unwrap().as_boolean();
+        (
+            id(batch, "userId", row),
+            id(batch, "movieId", row),
+            number(batch, "score", row),
+            held_out.value(row),
+        )
+    })
 }
 
 /// Of [`predictions`].

@@ -1,5 +1,6 @@
 //! `mmdlrm recommend` and `mmdlrm evaluate` on a run, as a person types them.
 
+use crate::runs::candidates;
 use crate::support::{self, metrics};
 use crate::{Folder, text};
 
@@ -116,4 +117,58 @@ fn a_saved_run_is_measured_again_and_on_other_ratings() {
     let (code, _, stderr) = evaluate(&["data"]);
     assert_eq!(code, Some(1));
     assert!(stderr.contains("data holds no run"), "{stderr}");
+}
+
+#[test]
+fn a_saved_run_ranks_for_whom_and_what_one_asks() {
+    let folder = trained();
+    let evaluate = |arguments: &[&str]| {
+        let all = [&["runs/test", "--out", "asked"], arguments].concat();
+        let output = support::run(folder.dir.path(), "evaluate", &all);
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let (code, table, stderr) = evaluate(&["--rank-users", "3"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(table.contains("a sample of 3 of the 18 users"), "{table}");
+    assert_eq!(
+        metrics(&folder.path("asked")).pop().unwrap()["ranked_users"],
+        3
+    );
+    assert!(folder.path("asked/rankings.parquet").exists());
+    let (code, table, _) = evaluate(&["--no-rank"]);
+    assert_eq!(code, Some(0));
+    assert!(table.contains("RMSE") && !table.contains("nDCG"), "{table}");
+    assert!(!folder.path("asked/rankings.parquet").exists());
+
+    let file = candidates(&folder);
+    folder.write("candidates.csv", &file);
+    let of_candidates = ["--candidates", "candidates.csv"];
+    let (code, _, stderr) = evaluate(&of_candidates);
+    assert_eq!(code, Some(1));
+    let part = "held-out movies are training or validation ratings of runs/test, such as movie ";
+    assert!(stderr.contains(part), "{stderr}");
+    let first = file.lines().nth(1).unwrap();
+    folder.write("candidates.csv", &format!("{file}{first}\n"));
+    let (_, _, stderr) = evaluate(&of_candidates);
+    let part = "candidates.csv, line 22, column 'userId': ";
+    assert!(stderr.contains(part), "{stderr}");
+    let mut fields: Vec<&str> = first.split(',').collect();
+    fields[6] = fields[5];
+    let twice = fields.join(",");
+    folder.write("candidates.csv", &file.replacen(first, &twice, 1));
+    let (_, _, stderr) = evaluate(&of_candidates);
+    assert!(
+        stderr.contains("line 2") && stderr.contains("twice"),
+        "{stderr}"
+    );
+    for arguments in [
+        &["--rank-users", "0"][..],
+        &["--rank-users", "2", "--no-rank"],
+    ] {
+        assert_ne!(evaluate(arguments).0, Some(0));
+    }
 }

@@ -1,9 +1,4 @@
 use std::collections::BTreeSet;
-use std::fs::File;
-
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::support::{metrics, predictions, rmse};
 use crate::{Folder, run_in, support, text};
@@ -65,7 +60,11 @@ fn ratings_on_disk_give_the_run_of_ratings_in_memory_to_the_bit() {
     arguments.extend(["--summaries", "data/summaries.csv"]);
     let output = run_in(&folder.path(""), &arguments);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    for file in ["model.safetensors", "predictions.parquet"] {
+    for file in [
+        "model.safetensors",
+        "predictions.parquet",
+        "rankings.parquet",
+    ] {
         let of = |run: &str| std::fs::read(folder.path("runs").join(run).join(file)).unwrap();
         assert!(of("memory") == of("disk"), "{file} differs");
     }
@@ -366,34 +365,15 @@ fn ranking_leaves_the_scores_that_its_figures_are_made_of() {
         assert!(table.contains(word), "{table}");
     }
     let run = folder.path("runs/test");
-    let file = File::open(run.join("candidates.parquet")).unwrap();
-    let batches = ParquetRecordBatchReaderBuilder::try_new(file)
-        .unwrap()
-        .build()
-        .unwrap();
     // Of each user the place of the held-out movie: six candidates, all within ten.
-    let mut reciprocal = Vec::new();
-    for batch in batches {
-        let batch = batch.unwrap();
-        let users = batch
-            .column_by_name("userId")
-            .unwrap()
-            .as_primitive::<Int64Type>()
-            .values();
-        let scores = batch
-            .column_by_name("score")
-            .unwrap()
-            .as_primitive::<Float64Type>()
-            .values();
-        let held_out = batch.column_by_name("held_out").unwrap().as_boolean();
-        for (users, scores) in users.chunks(6).zip(scores.chunks(6)) {
-            let first = reciprocal.len() * 6;
-            assert!(users.iter().all(|user| *user == users[0]));
-            assert!(held_out.value(first) && !held_out.value(first + 1));
-            let above = scores[1..].iter().filter(|score| **score >= scores[0]);
-            reciprocal.push(1.0 / (above.count() + 1) as f64);
-        }
-    }
+    let scores = support::candidate_scores(&run);
+    let reciprocal = scores.chunks(6).map(|of_user| {
+        assert!(of_user.iter().all(|it| it.0 == of_user[0].0));
+        assert!(of_user[0].3 && !of_user[1].3);
+        let above = of_user[1..].iter().filter(|it| it.2 >= of_user[0].2);
+        1.0 / (above.count() + 1) as f64
+    });
+    let reciprocal: Vec<f64> = reciprocal.collect();
     let figures = metrics(&run).pop().unwrap();
     let mean = reciprocal.iter().sum::<f64>() / reciprocal.len() as f64;
     assert_eq!(figures["users"], reciprocal.len());

@@ -161,3 +161,23 @@ fn an_option_that_would_do_nothing_is_refused() {
         refuses(arguments, part);
     }
 }
+
+#[test]
+fn whom_to_rank_for_is_said_once_and_somebody() {
+    refuses(
+        &["--rank-users", "0"],
+        "number of users to rank for is 0, but a sample has 1 or more",
+    );
+    let folder = Folder::new();
+    let output = folder.run(&["--rank-users", "5", "--no-rank"]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = text(&output.stderr);
+    assert!(error.contains("cannot be used with '--no-rank'"), "{error}");
+    let rank = ["--task", "rank", "--candidates", "candidates.csv"];
+    for option in [&["--no-rank"][..], &["--rank-users", "5"]] {
+        refuses(
+            &[&rank, option].concat(),
+            "does nothing with --task rank, which ranks for all that its file names",
+        );
+    }
+}

@@ -22,8 +22,8 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    Train(train::Args),
-    Rank(rank::Args),
+    Train(Box<train::Args>),
+    Rank(Box<rank::Args>),
     Evaluate(evaluate::Args),
     Recommend(recommend::Args),
     Serve(serve::Args),
@@ -36,8 +36,8 @@ enum Command {
 fn main() -> ExitCode {
     let Options { command } = options();
     match command {
-        Command::Train(args) => status(train::run(args)),
-        Command::Rank(args) => status(rank::run(args)),
+        Command::Train(args) => status(train::run(*args)),
+        Command::Rank(args) => status(rank::run(*args)),
         Command::Evaluate(args) => status(evaluate::run(args)),
         Command::Recommend(args) => status(recommend::run(args)),
         Command::Serve(args) => serve::run(&args),

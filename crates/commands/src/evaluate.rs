@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use mmdlrm::metrics::Regression;
-use mmdlrm::{Error, Experiment, Recommender, Report, SplitConfig};
+use mmdlrm::{Error, EvaluationConfig, Experiment, Recommender, Report, SplitConfig};
 
 use crate::Result;
-use crate::options::SplitName;
+use crate::options::{RankingOptions, SplitName};
 use crate::progress::Progress;
 
 /// Measure a saved run.
@@ -31,9 +31,16 @@ pub struct Args {
     /// CSV of userId,movieId: measure on these ratings, less what the run learned from
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
     test_rows: Option<PathBuf>,
+    /// CSV of userId,heldOutMovieId and the movies that it competes with: measure on those
+    /// ratings, of which the run must have learned from none, and rank each movie among its
+    /// candidates too
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "test_rows", "no_rank"])]
+    candidates: Option<PathBuf>,
+    #[command(flatten)]
+    ranking: RankingOptions,
     /// Measure on users that the run has not seen at all (--split cold-users), as somebody
     /// new: by their first so many ratings, on those from the 21st on
-    #[arg(long, value_name = "COUNT", conflicts_with_all = ["split", "test_rows", "out"], value_parser = clap::value_parser!(u64).range(..=20))]
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["split", "test_rows", "candidates", "rank_users", "no_rank", "out"], value_parser = clap::value_parser!(u64).range(..=20))]
     visitors: Option<u64>,
     /// Folder for predictions and figures [default: evaluation, in the run's]
     #[arg(long, value_name = "DIR")]
@@ -43,7 +50,7 @@ pub struct Args {
 /// Measures, and prints what it came to.
 ///
 /// # Errors
-/// As [`Experiment::evaluate`]; with visitors, a run that holds out no user whole.
+/// As [`Experiment::evaluate_on`]; with visitors, a run that holds out no user whole.
 pub fn run(args: Args) -> Result<()> {
     match args.visitors {
         Some(given) => println!("{}", visitors(&args.run, given as usize)?),
@@ -86,16 +93,15 @@ fn visitors(run: &Path, given: usize) -> Result<String> {
 
 fn measure(args: Args) -> Result<Report> {
     let named = args.test_rows.map(SplitConfig::TestRows);
+    let named = named.or(args.candidates.map(SplitConfig::Candidates));
     let drawn = args
         .split
         .map(|split| split.config(args.test_share, args.leave_out, args.seed));
-    let split = named.or(drawn.transpose()?);
+    let config = EvaluationConfig {
+        split: named.or(drawn.transpose()?),
+        ranking: args.ranking.into(),
+    };
     let out = args.out.unwrap_or_else(|| args.run.join("evaluation"));
     let progress = &mut Progress::new();
-    Ok(Experiment::evaluate(
-        &args.run,
-        split.as_ref(),
-        out,
-        progress,
-    )?)
+    Ok(Experiment::evaluate_on(&args.run, &config, out, progress)?)
 }

@@ -10,7 +10,9 @@ use clap::{ArgMatches, Command, FromArgMatches, ValueEnum};
 use mmdlrm::Preset;
 use mmdlrm::{ExperimentConfig, SplitConfig, Task};
 
-use crate::options::{Idle, Rates, RunOptions, SourceOptions, SplitName, idle, rates};
+use crate::options::{
+    Idle, RankingOptions, Rates, RunOptions, SourceOptions, SplitName, idle, rates,
+};
 use crate::{Result, job, warnings};
 
 /// Options of a training: what is learned, of what, and how. Those that would do nothing
@@ -70,6 +72,8 @@ struct Options {
     /// best; fewer are quicker
     #[arg(long, value_name = "COUNT")]
     longest_bag: Option<u32>,
+    #[command(flatten)]
+    ranking: RankingOptions,
     #[command(flatten)]
     run: RunOptions,
 }
@@ -133,6 +137,11 @@ impl Options {
                 ranks,
                 of_rating,
             ),
+            rule(
+                &RankingOptions::NAMES,
+                ranks,
+                "with --task rank, which ranks for all that its file names",
+            ),
             rule(&["candidates"], !ranks, "without --task rank"),
             rule(
                 &rates::OF_TABLES,
@@ -170,6 +179,7 @@ impl Options {
         config.validation = self.validation;
         config.train.patience = self.patience;
         config.stream = self.stream;
+        config.ranking = self.ranking.into();
         config.context.timestamps = !self.no_timestamps;
         config.context.longest = self.longest_bag;
         self.run.apply(self.source, &mut config);

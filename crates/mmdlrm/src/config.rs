@@ -9,7 +9,7 @@ use mmdlrm_train::{CheckpointConfig, NextItemTrainConfig, OptimizerConfig, Train
 use serde::{Deserialize, Serialize};
 
 use crate::load;
-use crate::{Best, BestContext, Error, Preset, Result, VectorsFile};
+use crate::{Best, BestContext, Error, Preset, RankedUsers, Result, VectorsFile};
 
 /// Chosen on validation rows of ml-latest-small's training set, with the number
 /// of epochs and the batch size; `docs/accuracy.md` has the figures.
@@ -74,6 +74,9 @@ pub struct ExperimentConfig {
     pub checkpoints: CheckpointConfig,
     /// How the model of [`Task::Rank`] is trained, in place of `preset` and `train`.
     pub next_item: NextItemTrainConfig,
+    /// Which users with held-out ratings the catalogue is ranked for; [`Task::Rank`] ranks
+    /// what its file names for all.
+    pub ranking: RankedUsers,
     /// Where encoder and model compute: `cpu`, `cuda` or `metal`.
     pub device: String,
     /// What becomes of summaries with more tokens than the encoder takes.
@@ -226,6 +229,7 @@ impl Default for ExperimentConfig {
             },
             checkpoints: CheckpointConfig::default(),
             next_item: NextItemTrainConfig::default(),
+            ranking: RankedUsers::default(),
             device: "cpu".to_owned(),
             long_texts: LongTexts::Truncate,
             out: PathBuf::from("runs/sample"),
@@ -291,6 +295,7 @@ impl ExperimentConfig {
         self.next_item.validate()?;
         self.checkpoints.validate()?;
         self.context.validate()?;
+        self.ranking.validate()?;
         if self.train.patience.is_some() && self.validation.is_none() {
             return Err(Error::Setting {
                 setting: "train.patience",

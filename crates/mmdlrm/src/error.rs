@@ -55,6 +55,22 @@ pub enum Error {
         /// The same now.
         now: String,
     },
+    /// Candidates that a run would be measured on, and learned from.
+    #[error("{}: {learned} of its {held_out} held-out movies are training or validation ratings of {}, such as movie {movie_id} of user {user_id}; evaluate a run that was trained without them (mmdlrm train --test-rows, or --task rank --candidates)", path.display(), run.display())]
+    LearnedCandidates {
+        /// The file.
+        path: PathBuf,
+        /// The run's folder.
+        run: PathBuf,
+        /// How many it learned from.
+        learned: usize,
+        /// Of so many.
+        held_out: usize,
+        /// Raw user id of the first of them.
+        user_id: u32,
+        /// Raw movie id of it.
+        movie_id: u32,
+    },
     /// A run whose model nobody here can read.
     #[error("{} holds a model of the kind '{kind}', and only {known} are known here; open it with the program that made it", run.display())]
     UnknownKind {

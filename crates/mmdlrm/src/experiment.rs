@@ -18,6 +18,7 @@ use crate::device::{Device, device};
 use crate::made_from::{Learned, MadeFrom, Opened};
 use crate::measure::measure;
 use crate::page;
+use crate::rankings::{Asked, held_out};
 use crate::report::{Inputs, MissingModality, Report, Seconds};
 use crate::saved::{ConfigFile, SavedConfig, posters_of};
 use crate::sources::{Release, Sources, dataset};
@@ -509,7 +510,14 @@ impl Learning<'_> {
             ..inputs
         };
         let folder = &run.folder;
-        let report = measure(&model, data, inputs, seconds, folder, observer)?;
+        let asked = Asked {
+            split: &config.split,
+            held_out: held_out(&config.split),
+            candidates: None,
+            users: config.ranking,
+            seed: config.seed,
+        };
+        let report = measure(&model, data, &asked, inputs, seconds, folder, observer)?;
         let epochs: Vec<EpochMetrics> = folder.read_metrics()?;
         let settings = (&config, learned);
         page::write_for_model(folder, settings, &report, &epochs, &model, data, &catalogue)?;

@@ -46,7 +46,7 @@
 //!     ..ExperimentConfig::default()
 //! };
 //! let report = Experiment::new(config)?.run(&mut Silent)?;
-//! assert!(report.rmse() > Some(0.0) && report.ndcg_at_10 > 0.0);
+//! assert!(report.rmse() > Some(0.0) && report.ndcg_at_10() > Some(0.0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -80,6 +80,7 @@ mod observer;
 mod page;
 mod preset;
 mod rank;
+mod rankings;
 mod recommend;
 mod report;
 mod saved;
@@ -90,18 +91,21 @@ pub use best::{Best, BestContext, BestModel};
 pub use config::{Clip, EncoderConfig, ExperimentConfig, Source, SplitConfig, Task};
 pub use density::Density;
 pub use error::{Error, Result};
+pub use evaluate::EvaluationConfig;
 pub use experiment::Experiment;
 pub use kinds::Kinds;
 pub use modalities::{Encoders, Modalities, ModalityEncoder};
 pub use observer::{Observer, Silent, Stage};
 pub use preset::Preset;
 pub use rank::RankingReport;
+pub use rankings::{
+    BaselineFigure, GroupNdcg, RANKING_CUT_OFF, RankedUsers, Ranking, RankingFigure, Rankings,
+};
 pub use recommend::{
     Catalogue, Fan, Movie, Newcomer, Query, Reason, Recommendation, Recommender, Similar,
 };
 pub use report::{
-    Errors, FEW_RATINGS, GroupError, GroupNdcg, Inputs, LeftOutRatings, MissingModality,
-    RANKING_CUT_OFF, Report, Seconds,
+    Errors, FEW_RATINGS, GroupError, Inputs, LeftOutRatings, MissingModality, Report, Seconds,
 };
 pub use vectors::VectorsFile;
 

@@ -42,7 +42,7 @@ impl MadeFrom {
         encoders: EncodersUsed,
     ) -> Result<Self> {
         // Data, split and encoders are there as they are, wherever they lie. Where the run
-        // lies, and when it is kept, decides nothing.
+        // lies, when it is kept, and whom it is measured on, decides nothing.
         let any = ExperimentConfig::default();
         let settings = ExperimentConfig {
             source: any.source,
@@ -51,6 +51,7 @@ impl MadeFrom {
             encoders: any.encoders,
             stream: any.stream,
             checkpoints: any.checkpoints,
+            ranking: any.ranking,
             out: any.out,
             ..config.clone()
         };

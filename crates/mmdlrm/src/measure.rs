@@ -5,14 +5,13 @@ use std::time::Instant;
 
 use mmdlrm_data::Modality;
 use mmdlrm_features::TrainingData;
-use mmdlrm_metrics::{Breakdown, PerUser, Protocol, Regression};
-use mmdlrm_train::{Ranker, RatedPrediction, Rater, RunFolder, predict_test, rank_catalogue};
+use mmdlrm_metrics::{Breakdown, PerUser, Regression};
+use mmdlrm_train::{Ranker, RatedPrediction, Rater, RunFolder, predict_test};
 use serde::Serialize;
 
-use crate::report::{
-    Errors, FEW_RATINGS, GroupError, GroupNdcg, Inputs, RANKING_CUT_OFF, Report, Seconds,
-};
-use crate::{Density, Error, Observer, Result, Stage};
+use crate::rankings::{Asked, Contestants, Ranking, Rankings, rank_candidates, rank_catalogue};
+use crate::report::{Errors, FEW_RATINGS, GroupError, Inputs, Report, Seconds};
+use crate::{Density, Error, Observer, RankedUsers, Result};
 
 /// The last line of `metrics.jsonl`.
 #[derive(Serialize)]
@@ -24,54 +23,40 @@ pub(crate) struct FinalMetrics<'a, R> {
 
 /// Training ratings up to which movies, and users, are told apart in the report.
 const MOVIE_GROUPS: [u64; 4] = [0, 2, 9, 49];
-const USER_GROUPS: [u64; 3] = [0, 49, 199];
+pub(crate) const USER_GROUPS: [u64; 3] = [0, 49, 199];
 /// Of the intervals in the report.
 pub(crate) const CONFIDENCE: f64 = 0.95;
 pub(crate) const RESAMPLES: usize = 1000;
 
-/// Predicts, where the model predicts stars, and ranks; leaves predictions and final figures
-/// in the run folder.
+/// Predicts, where the model predicts stars, and ranks; leaves predictions, rankings and final
+/// figures in the run folder.
 pub(crate) fn measure(
     model: &dyn Ranker,
     data: &dyn TrainingData,
+    asked: &Asked,
     inputs: Inputs,
     mut seconds: Seconds,
     run: &RunFolder,
     observer: &mut dyn Observer,
 ) -> Result<Report> {
-    let (errors, users) = match model.rater() {
-        Some(rater) => {
-            let (errors, users) = predict(rater, data, run)?;
-            (Some(errors), users)
-        }
-        None => (None, test_users(data)?),
-    };
-
+    let errors = model.rater().map(|rater| predict(rater, data, run));
+    let errors = errors.transpose()?;
     let start = Instant::now();
-    let user_counts = data.features().user_counts();
-    observer.begin(Stage::Rank, users);
-    let mut ndcg_by_user: Breakdown<PerUser> = Breakdown::new(&USER_GROUPS);
-    let ranking = rank_catalogue(model, data, RANKING_CUT_OFF, |user, ndcg| {
-        let group = ndcg_by_user.at(user_counts[user as usize].into());
-        group.add(ndcg)?;
-        observer.advance(1);
-        Ok(())
-    })?;
-    observer.end();
+    let test_users = test_users(data)?;
+    let users = test_users.len() as u64;
+    if test_users.is_empty() {
+        return Err(no_held_out());
+    }
+    let ranking = match asked.users {
+        RankedUsers::Off => None,
+        _ => rank(model, data, test_users, asked, run, observer)?,
+    };
     seconds.rank = start.elapsed().as_secs_f64();
-    let ndcg_by_user = ndcg_by_user.groups().map(|(ratings, ndcg)| GroupNdcg {
-        group: format!("user with {ratings} training ratings"),
-        users: ndcg.users(),
-        ndcg: ndcg.mean(),
-    });
     let report = Report {
         errors,
-        ndcg_by_user_ratings: ndcg_by_user.collect(),
-        ranking_protocol: Protocol::FullCatalogue.to_string(),
-        ndcg_interval: ranking.interval(CONFIDENCE, RESAMPLES, 0),
-        test_users: ranking.users(),
+        test_users: users,
         catalogue: data.features().movies().len(),
-        ndcg_at_10: figure(ranking.mean())?,
+        ranking,
         inputs,
         seconds,
         out: run.path().to_owned(),
@@ -83,19 +68,47 @@ pub(crate) fn measure(
     Ok(report)
 }
 
-/// Users with held-out ratings.
-fn test_users(data: &dyn TrainingData) -> Result<u64> {
-    let mut users = 0;
+/// Ranks candidates, where there are any, and the catalogue, with the baselines beside.
+fn rank(
+    model: &dyn Ranker,
+    data: &dyn TrainingData,
+    test_users: Vec<u32>,
+    asked: &Asked,
+    run: &RunFolder,
+    observer: &mut dyn Observer,
+) -> Result<Option<Rankings>> {
+    let contestants = Contestants::new(model, data)?;
+    let of_candidates = asked.candidates.map(|candidates| {
+        rank_candidates(
+            &contestants,
+            data.features(),
+            candidates,
+            &asked.held_out,
+            run,
+        )
+    });
+    let of_candidates: Option<Ranking> = of_candidates.transpose()?;
+    let mut rankings = rank_catalogue(&contestants, data, test_users, asked, run, observer)?;
+    if let (Some(rankings), Some(of_candidates)) = (&mut rankings, of_candidates) {
+        rankings.rankings.insert(0, of_candidates);
+    }
+    Ok(rankings)
+}
+
+/// Users with held-out ratings, by dense row.
+fn test_users(data: &dyn TrainingData) -> Result<Vec<u32>> {
+    let mut users = Vec::new();
     data.for_each_user(|user| {
-        users += u64::from(!user.held_out.is_empty());
+        if !user.held_out.is_empty() {
+            users.push(user.user);
+        }
         Ok::<_, mmdlrm_data::Error>(())
     })?;
     Ok(users)
 }
 
-/// Predicts every held-out rating, writes the predictions, and says how far they are off,
-/// and of how many users they are.
-fn predict(model: &dyn Rater, data: &dyn TrainingData, run: &RunFolder) -> Result<(Errors, u64)> {
+/// Predicts every held-out rating, writes the predictions, and says how far they are off.
+fn predict(model: &dyn Rater, data: &dyn TrainingData, run: &RunFolder) -> Result<Errors> {
     let movie_counts = data.features().movie_counts();
     let user_counts = data.features().user_counts();
     let (mut all, mut few) = (Regression::default(), Regression::default());
@@ -132,7 +145,7 @@ fn predict(model: &dyn Rater, data: &dyn TrainingData, run: &RunFolder) -> Resul
         squared_errors.add_sum(user.squared_error(), user.count() as f64)?;
     }
     let interval = squared_errors.interval(CONFIDENCE, RESAMPLES, 0);
-    let errors = Errors {
+    Ok(Errors {
         test_ratings: all.count(),
         mse: figure(all.mse())?,
         rmse: figure(all.rmse())?,
@@ -145,20 +158,23 @@ fn predict(model: &dyn Rater, data: &dyn TrainingData, run: &RunFolder) -> Resul
         few_ratings: few.count(),
         few_ratings_rmse: few.rmse(),
         density,
-    };
-    Ok((errors, users.len() as u64))
+    })
 }
 
 /// A figure over what is held out.
 ///
 /// # Errors
 /// There is none, since nothing is.
-pub(crate) fn figure(value: Option<f64>) -> Result<f64> {
-    value.ok_or_else(|| Error::Setting {
+fn figure(value: Option<f64>) -> Result<f64> {
+    value.ok_or_else(no_held_out)
+}
+
+pub(crate) fn no_held_out() -> Error {
+    Error::Setting {
         setting: "number of held-out ratings",
         value: "0".to_owned(),
         rule: "there must be some to measure on; choose another split",
-    })
+    }
 }
 
 fn errors(side: &str, breakdown: &Breakdown<Regression>) -> Vec<GroupError> {

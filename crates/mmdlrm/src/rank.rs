@@ -3,20 +3,17 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use mmdlrm_data::{Candidates, MovieLens};
+use mmdlrm_data::MovieLens;
 use mmdlrm_features::{Dataset, TrainingData};
-use mmdlrm_metrics::{PerUser, Protocol, TopK, ndcg_at_k};
-use mmdlrm_train::{
-    CandidateScore, EpochMetrics, NextItemData, NextItemRanker, RunFolder, score_candidates,
-    train_next_item,
-};
+use mmdlrm_train::{EpochMetrics, NextItemData, NextItemRanker, train_next_item};
 use serde::Serialize;
 
 use crate::experiment::Ready;
 use crate::made_from::Learned;
-use crate::measure::{CONFIDENCE, FinalMetrics, RESAMPLES, figure};
+use crate::measure::{FinalMetrics, no_held_out};
 use crate::page;
-use crate::report::{self, Inputs, RANKING_CUT_OFF, Seconds};
+use crate::rankings::{Contestants, Ranking, held_out, rank_candidates, write_table};
+use crate::report::{Inputs, Seconds};
 use crate::sources::Release;
 use crate::{Experiment, Observer, Result, Task};
 
@@ -44,8 +41,8 @@ pub struct RankingReport {
     pub ndcg_interval: Option<(f64, f64)>,
     /// Mean of `1 / place` where the place is 10 or less.
     pub mrr_at_10: f64,
-    /// Hit rate and nDCG of the candidates' numbers of training ratings.
-    pub popularity: (f64, f64),
+    /// The same figures with the simple baselines beside.
+    pub rankings: Vec<Ranking>,
     /// Share of the held-out ratings that were given within a minute of the user's
     /// training rating before: they belong to one sitting.
     pub within_a_minute: f64,
@@ -55,34 +52,6 @@ pub struct RankingReport {
     pub seconds: Seconds,
     /// The run's folder.
     pub out: PathBuf,
-}
-
-/// Figures of one ranking, user by user.
-#[derive(Default)]
-struct Ranked {
-    hits: PerUser,
-    ndcg: PerUser,
-    reciprocal: PerUser,
-}
-
-impl Ranked {
-    fn add(
-        &mut self,
-        scored: &[CandidateScore],
-        score: impl Fn(&CandidateScore) -> f64,
-    ) -> Result<()> {
-        let relevance: Vec<f64> = scored
-            .iter()
-            .map(|it| f64::from(u8::from(it.held_out)))
-            .collect();
-        let scores: Vec<f64> = scored.iter().map(score).collect();
-        let top = TopK::new(&relevance, &scores, RANKING_CUT_OFF)?;
-        self.hits.add(f64::from(u8::from(top.hit())))?;
-        self.reciprocal.add(top.reciprocal_rank())?;
-        self.ndcg
-            .add(ndcg_at_k(&relevance, &scores, RANKING_CUT_OFF)?)?;
-        Ok(())
-    }
 }
 
 impl Experiment {
@@ -143,24 +112,23 @@ impl Experiment {
         seconds.train += start.elapsed().as_secs_f64();
 
         let start = Instant::now();
-        let (ranked, popularity) = rank_candidates(&ranker, &candidates, folder)?;
+        let data = Dataset::new(&movielens, split.clone(), Vec::new())?;
+        let contestants = Contestants::new(&ranker, &data)?;
+        let words = held_out(&config.split);
+        let ranking = rank_candidates(&contestants, data.features(), &candidates, &words, folder)?;
         seconds.rank = start.elapsed().as_secs_f64();
 
-        let interval = |of: &PerUser| of.interval(CONFIDENCE, RESAMPLES, 0);
-        let mean = |of: &PerUser| figure(of.mean());
-        let others = candidates.rows().iter().map(|row| row.movie_ids.len() - 1);
+        let figure = |metric: &str| ranking.figure(metric).ok_or_else(no_held_out);
+        let (hits, ndcg) = (figure("hit rate")?, figure("nDCG")?);
         let report = RankingReport {
-            users: ranked.hits.users(),
-            protocol: Protocol::SampledNegatives {
-                count: others.max().unwrap_or(0),
-            }
-            .to_string(),
-            hit_rate_at_10: mean(&ranked.hits)?,
-            hit_rate_interval: interval(&ranked.hits),
-            ndcg_at_10: mean(&ranked.ndcg)?,
-            ndcg_interval: interval(&ranked.ndcg),
-            mrr_at_10: mean(&ranked.reciprocal)?,
-            popularity: (mean(&popularity.hits)?, mean(&popularity.ndcg)?),
+            users: ranking.users,
+            protocol: ranking.protocol.clone(),
+            hit_rate_at_10: hits.value,
+            hit_rate_interval: hits.interval,
+            ndcg_at_10: ndcg.value,
+            ndcg_interval: ndcg.interval,
+            mrr_at_10: figure("MRR")?.value,
+            rankings: vec![ranking],
             within_a_minute: within_a_minute(&movielens, split.test(), split.train()),
             inputs,
             seconds,
@@ -174,34 +142,6 @@ impl Experiment {
         page::write_for_ranking(folder, &config, &report, &epochs)?;
         Ok(report)
     }
-}
-
-/// Leaves the scores of all candidates in the run's folder. Returns the figures of the model, and
-/// those of popularity.
-fn rank_candidates(
-    ranker: &NextItemRanker,
-    candidates: &Candidates,
-    folder: &RunFolder,
-) -> Result<(Ranked, Ranked)> {
-    let (mut ranked, mut popularity) = (Ranked::default(), Ranked::default());
-    let sequences = ranker.data().sequences();
-    let counts = sequences.counts();
-    let count = |scored: &CandidateScore| {
-        let item = sequences.catalogue().row(scored.movie_id);
-        item.map_or(0.0, |item| f64::from(counts[item as usize]))
-    };
-    let mut scored_users: Vec<CandidateScore> = Vec::new();
-    folder.write_candidates(|write| {
-        score_candidates(ranker.model(), ranker.data(), candidates, |scored| {
-            scored_users.extend_from_slice(scored);
-            write(scored)
-        })
-    })?;
-    for scored in scored_users.chunk_by(|a, b| a.user_id == b.user_id) {
-        ranked.add(scored, |scored| scored.score)?;
-        popularity.add(scored, count)?;
-    }
-    Ok((ranked, popularity))
 }
 
 /// Share of the rows `held_out` that come within a minute after the latest row of
@@ -237,28 +177,7 @@ impl fmt::Display for RankingReport {
             parameters,
             ..
         } = self.inputs;
-        writeln!(
-            f,
-            "| {} (95 % interval over users) | this model | popularity |",
-            self.protocol
-        )?;
-        writeln!(f, "| --- | ---: | ---: |")?;
-        writeln!(
-            f,
-            "| hit rate@{RANKING_CUT_OFF} | {:.4}{} | {:.4} |",
-            self.hit_rate_at_10,
-            report::interval(self.hit_rate_interval),
-            self.popularity.0
-        )?;
-        writeln!(
-            f,
-            "| nDCG@{RANKING_CUT_OFF} | {:.4}{} | {:.4} |",
-            self.ndcg_at_10,
-            report::interval(self.ndcg_interval),
-            self.popularity.1
-        )?;
-        writeln!(f, "| MRR@{RANKING_CUT_OFF} | {:.4} | |", self.mrr_at_10)?;
-        writeln!(f)?;
+        write_table(f, &self.rankings)?;
         writeln!(
             f,
             "{} users; {:.0} % of the held-out ratings follow the one before within a minute",

@@ -7,11 +7,10 @@ use mmdlrm_metrics::Regression;
 use serde::Serialize;
 
 use crate::Density;
+use crate::rankings::{Rankings, write_table};
 
 /// Training ratings up to which a movie counts as rated by few.
 pub const FEW_RATINGS: u32 = 5;
-/// The cut-off of the ranking metric.
-pub const RANKING_CUT_OFF: usize = 10;
 
 /// What an experiment came to, on ratings that the model never saw.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,16 +21,11 @@ pub struct Report {
     pub errors: Option<Errors>,
     /// Users with held-out ratings.
     pub test_users: u64,
-    /// Movies that are ranked for each, those of the training set left out.
+    /// Movies of the catalogue.
     pub catalogue: usize,
-    /// Which items compete in it.
-    pub ranking_protocol: String,
-    /// Mean nDCG@10 over those users, the held-out rating as graded relevance.
-    pub ndcg_at_10: f64,
-    /// 95 % confidence interval of [`Self::ndcg_at_10`], by users drawn with replacement.
-    pub ndcg_interval: Option<(f64, f64)>,
-    /// [`Self::ndcg_at_10`] by the training ratings of the user.
-    pub ndcg_by_user_ratings: Vec<GroupNdcg>,
+    /// Figures of ranking; `None` where nothing was to be ranked.
+    #[serde(flatten)]
+    pub ranking: Option<Rankings>,
     /// The rest: what went in.
     pub inputs: Inputs,
     /// Seconds of each stage.
@@ -44,6 +38,12 @@ impl Report {
     /// Root mean squared error of predicted stars; `None` of a model that predicts none.
     pub fn rmse(&self) -> Option<f64> {
         self.errors.as_ref().map(|errors| errors.rmse)
+    }
+
+    /// Mean nDCG@10 over the catalogue, the held-out rating as graded relevance; `None` where
+    /// nothing was ranked.
+    pub fn ndcg_at_10(&self) -> Option<f64> {
+        self.ranking.as_ref().map(|ranking| ranking.ndcg_at_10)
     }
 }
 
@@ -101,18 +101,6 @@ impl GroupError {
             rmse: errors.rmse(),
         }
     }
-}
-
-/// How well a group of users is ranked for.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct GroupNdcg {
-    /// Which: `user with 50–199 training ratings`.
-    pub group: String,
-    /// Users in it.
-    pub users: u64,
-    /// Mean nDCG@10; `None` of none.
-    pub ndcg: Option<f64>,
 }
 
 /// Movies without a vector of a modality.
@@ -266,21 +254,15 @@ impl fmt::Display for Report {
             movies,
             ..
         } = &self.inputs;
-        writeln!(f, "| test metric | value | over |")?;
-        writeln!(f, "| --- | ---: | --- |")?;
         if let Some(errors) = &self.errors {
-            write!(f, "{errors}")?;
+            writeln!(f, "| test metric | value | over |")?;
+            writeln!(f, "| --- | ---: | --- |")?;
+            writeln!(f, "{errors}")?;
         }
-        writeln!(
-            f,
-            "| nDCG@{RANKING_CUT_OFF}, {} | {:.4}{} | {} users, {} movies |",
-            self.ranking_protocol,
-            self.ndcg_at_10,
-            interval(self.ndcg_interval),
-            self.test_users,
-            self.catalogue
-        )?;
-        writeln!(f)?;
+        if let Some(ranking) = &self.ranking {
+            write_table(f, &ranking.rankings)?;
+            writeln!(f, "ranked for {}", ranking.ranked)?;
+        }
         writeln!(
             f,
             "trained on {train_ratings} ratings of {users} users and {movies} movies; {} parameters",

@@ -11,7 +11,8 @@
 //! All that learns by steps goes through one loop, [`learn`], which knows a model as a
 //! [`Stepper`]. All that measures or recommends knows one as a [`Ranker`], and as a [`Rater`]
 //! where it predicts stars: [`predict_test`] and [`rank_catalogue`] measure on the held-out
-//! rows. A [`Scorer`] is a `Dlrm` with its features as such a model, a [`NextItemRanker`] one of
+//! rows, [`rank_users`] asks several models in one pass, and [`score_candidates`] lets any of
+//! them rank what a file names. A [`Scorer`] is a `Dlrm` with its features as such a model, a [`NextItemRanker`] one of
 //! what comes next with its sequences. [`Fit`] is how a model is
 //! learned, and [`Persist`] how a [`RunFolder`] keeps it, which has all that a run leaves behind,
 //! what is [known](mmdlrm_features::Known) of its data included.
@@ -58,6 +59,7 @@ mod learn;
 mod next_item;
 mod optimizer;
 mod persist;
+mod rank;
 mod ranker;
 mod run;
 mod session;
@@ -71,17 +73,17 @@ pub use dlrm::{
 pub use dlrm::{DeviceOptimizer, train_on};
 pub use epoch_metrics::EpochMetrics;
 pub use error::{Error, Result};
-pub use evaluate::{RatedPrediction, measure, predict_test, predict_validation, rank_catalogue};
+pub use evaluate::{RatedPrediction, measure, predict_test, predict_validation};
 pub use fit::Fit;
 pub use learn::{Pace, learn};
-pub use next_item::{
-    CandidateScore, NextItemData, NextItemRanker, NextItemTrainConfig, score_candidates,
-    train_next_item,
-};
+pub use next_item::{NextItemData, NextItemRanker, NextItemTrainConfig, train_next_item};
 pub use optimizer::{
     Algorithm, Decay, LearningRate, Optimizer, OptimizerConfig, Rule, Schedule, StepSize,
 };
 pub use persist::Persist;
+pub use rank::{
+    CandidateScore, RankedMovie, TopList, UserScores, rank_catalogue, rank_users, score_candidates,
+};
 pub use ranker::{
     Cause, Ranker, RateNewcomer, Rater, Share, Visitor, Who, check_numbers, keep_within_bounds,
     score_all,

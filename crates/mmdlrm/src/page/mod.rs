@@ -3,6 +3,7 @@
 mod charts;
 mod machine;
 mod people;
+mod rankings;
 
 use askama::Template;
 use mmdlrm_features::TrainingData;
@@ -10,10 +11,13 @@ use mmdlrm_train::{EpochMetrics, Ranker, RunFolder};
 
 use charts::Curve;
 use people::{Person, people};
+use rankings::RankingTable;
 
 use crate::made_from::Learned;
-use crate::report::{GroupError, RANKING_CUT_OFF, Report, Seconds};
-use crate::{Catalogue, Error, ExperimentConfig, RankingReport, Result};
+use crate::report::{GroupError, Report, Seconds};
+use crate::{
+    Catalogue, Error, ExperimentConfig, GroupNdcg, RankingFigure, RankingReport, Rankings, Result,
+};
 
 /// Leaves the page of a model over the whole catalogue in the run's folder.
 pub(crate) fn write_for_model(
@@ -47,6 +51,7 @@ pub(crate) fn write_for_ranking(
 struct Page {
     title: String,
     figures: Vec<Figure>,
+    rankings: RankingTable,
     charts: Vec<Chart>,
     bars: Vec<Bars>,
     people: Vec<Person>,
@@ -118,6 +123,20 @@ impl Bars {
             title,
             "RMSE in stars on held-out ratings; less is better.",
             groups,
+        )
+    }
+
+    fn of_ndcg(groups: &[GroupNdcg]) -> Self {
+        let rows = groups.iter().filter_map(|group| {
+            let ndcg = group.ndcg?;
+            let about = format!("{} users", group.users);
+            Some((group.group.clone(), format!("{ndcg:.4}"), ndcg, about))
+        });
+        Self::new(
+            "nDCG@10 by how much the user has rated",
+            "The whole catalogue ranked, less what the user is known to have rated; more is \
+             better.",
+            rows,
         )
     }
 
@@ -194,11 +213,6 @@ impl Page {
                 },
             },
         ];
-        let ndcg = report.ndcg_by_user_ratings.iter().filter_map(|group| {
-            let ndcg = group.ndcg?;
-            let about = format!("{} users", group.users);
-            Some((group.group.clone(), format!("{ndcg:.4}"), ndcg, about))
-        });
         let missing = report.inputs.missing.iter().map(|missing| {
             let share = missing.movies as f64 / report.inputs.movies.max(1) as f64;
             let about = format!("{} of {} movies", missing.movies, report.inputs.movies);
@@ -232,27 +246,22 @@ impl Page {
                 Figure::new("MSE, stars²", errors.mse, ratings),
             ]);
         }
-        figures.push(Figure::new(
-            &format!("nDCG@{RANKING_CUT_OFF}"),
-            report.ndcg_at_10,
-            interval(report.ndcg_interval),
-        ));
-        bars.extend([
-            Bars::new(
-                "nDCG@10 by how much the user has rated",
-                "The whole catalogue ranked, less what the user is known to have rated; more is \
-                 better.",
-                ndcg,
-            ),
-            Bars::new(
-                "Missing modalities",
-                "Movies without a usable vector.",
-                missing,
-            ),
-        ]);
+        if let Some(ranking) = &report.ranking {
+            figures.extend(Figure::of_rankings(ranking));
+            bars.push(Bars::of_ndcg(&ranking.ndcg_by_user_ratings));
+        }
+        bars.extend([Bars::new(
+            "Missing modalities",
+            "Movies without a usable vector.",
+            missing,
+        )]);
         Ok(Self {
             title: report.out.display().to_string(),
             figures,
+            rankings: match &report.ranking {
+                Some(it) => RankingTable::of(&it.rankings).for_users(&it.ranked),
+                None => RankingTable::default(),
+            },
             charts: charts
                 .into_iter()
                 .filter(|chart| !chart.svg.is_empty())
@@ -285,7 +294,6 @@ impl Page {
             name: "training",
             points: points.collect(),
         }];
-        let popularity = |value: f64| format!("by popularity {value:.4}");
         Ok(Self {
             title: report.out.display().to_string(),
             figures: vec![
@@ -300,12 +308,8 @@ impl Page {
                     report.mrr_at_10,
                     format!("{} users", report.users),
                 ),
-                Figure::new(
-                    "Hit rate@10 of popularity",
-                    report.popularity.0,
-                    popularity(report.popularity.1),
-                ),
             ],
+            rankings: RankingTable::of(&report.rankings),
             charts: vec![Chart {
                 title: "Loss",
                 about: "Mean cross-entropy of each epoch, while it was learned from.",
@@ -328,6 +332,22 @@ impl Page {
 }
 
 impl Figure {
+    /// The first figure of the ranking, and that of the best simple baseline.
+    fn of_rankings(rankings: &Rankings) -> Vec<Self> {
+        let name = "nDCG@10";
+        let first = Self::new(name, rankings.ndcg_at_10, interval(rankings.ndcg_interval));
+        let of_catalogue = rankings.rankings.iter();
+        let ndcg = of_catalogue
+            .filter(|ranking| ranking.protocol == rankings.ranking_protocol)
+            .find_map(|ranking| ranking.figure("nDCG"));
+        let best = ndcg.and_then(RankingFigure::best_baseline);
+        let beside = best.map(|best| {
+            let about = "the best simple baseline".to_owned();
+            Self::new(&format!("{name} by {}", best.name), best.value, about)
+        });
+        std::iter::once(first).chain(beside).collect()
+    }
+
     fn new(name: &str, value: f64, about: String) -> Self {
         Self {
             name: name.to_owned(),

@@ -12,5 +12,4 @@ mod train;
 pub use config::NextItemTrainConfig;
 pub use data::NextItemData;
 pub use ranker::NextItemRanker;
-pub use score::{CandidateScore, score_candidates};
 pub use train::train_next_item;

@@ -7,8 +7,8 @@ use mmdlrm_features::{Dataset, Features, Histories, Known, TrainingData};
 use mmdlrm_model::NextItem;
 use safetensors::tensor::{SafeTensors, TensorView};
 
-use super::{NextItemData, NextItemRanker, NextItemTrainConfig, score_candidates, train_next_item};
-use crate::{Persist, Ranker, Result, Session, Who, score_all};
+use super::{NextItemData, NextItemRanker, NextItemTrainConfig, train_next_item};
+use crate::{Persist, Ranker, Result, Session, Who, score_all, score_candidates};
 
 /// Rated one movie, which is held out.
 const UNKNOWN: u32 = 1000;
@@ -150,21 +150,16 @@ fn candidates_are_scored_as_all_movies_are() {
     let (ranker, features) = (&trained.ranker, trained.features());
     let all = trained.scores(ranker);
     let mut compared = 0;
-    score_candidates(
-        ranker.model(),
-        ranker.data(),
-        &trained.candidates,
-        |scored| {
-            for scored in scored {
-                let user = features.users().row(scored.user_id).unwrap() as usize;
-                let movie = features.movies().row(scored.movie_id).unwrap() as usize;
-                let found = all[user * features.movies().len() + movie];
-                assert_eq!(f64::from(found).to_bits(), scored.score.to_bits());
-                compared += 1;
-            }
-            Ok(())
-        },
-    )
+    score_candidates(ranker, features, &trained.candidates, |scored| {
+        for scored in scored {
+            let user = features.users().row(scored.user_id).unwrap() as usize;
+            let movie = features.movies().row(scored.movie_id).unwrap() as usize;
+            let found = all[user * features.movies().len() + movie];
+            assert_eq!(f64::from(found).to_bits(), scored.score.to_bits());
+            compared += 1;
+        }
+        Ok(())
+    })
     .unwrap();
     assert_eq!(compared, 41 * 3);
 }

@@ -1,9 +1,8 @@
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch};
+use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
@@ -11,14 +10,18 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{write_error, write_whole};
 use super::known::{FEATURES, HISTORIES, MOVIES};
+use super::tables::{candidates_table, predictions_table, rankings_table};
 use super::{model_file, tensorboard};
-use crate::{CandidateScore, CheckpointConfig, Checkpoints, Error, RatedPrediction, Result};
+use crate::{
+    CandidateScore, CheckpointConfig, Checkpoints, Error, RankedMovie, RatedPrediction, Result,
+};
 
 const CONFIG: &str = "config.json";
 const METRICS: &str = "metrics.jsonl";
 const MODEL: &str = "model.safetensors";
 const PREDICTIONS: &str = "predictions.parquet";
 const CANDIDATES: &str = "candidates.parquet";
+const RANKINGS: &str = "rankings.parquet";
 /// TensorBoard finds files by the `tfevents` in their names.
 const EVENTS: &str = "events.out.tfevents.mmdlrm";
 const REPORT: &str = "report.html";
@@ -26,13 +29,14 @@ const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = ".lock";
 /// In the order they are removed: as long as one is left, so are the mark of a
 /// run and what says of which kind it is.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     MODEL,
     HISTORIES,
     FEATURES,
     MOVIES,
     PREDICTIONS,
     CANDIDATES,
+    RANKINGS,
     EVENTS,
     REPORT,
     CONFIG,
@@ -40,12 +44,12 @@ const FILES: [&str; 10] = [
 ];
 
 /// What a run would be sorry to lose, beside the figures of its epochs.
-const KEPT: [&str; 4] = [MODEL, PREDICTIONS, CANDIDATES, CHECKPOINTS];
+const KEPT: [&str; 5] = [MODEL, PREDICTIONS, CANDIDATES, RANKINGS, CHECKPOINTS];
 
 /// What a run leaves behind, in one folder: `config.json`, `metrics.jsonl`,
 /// `model.safetensors`, what it needs of the data (`movies.parquet`, `features.safetensors`,
-/// `histories.safetensors`), `predictions.parquet` or `candidates.parquet`, `report.html`,
-/// events for TensorBoard, and `checkpoints`.
+/// `histories.safetensors`), `predictions.parquet`, `rankings.parquet` or `candidates.parquet`,
+/// `report.html`, events for TensorBoard, and `checkpoints`.
 ///
 /// Files are written beside and renamed, so that each is whole or absent;
 /// `metrics.jsonl` grows by whole lines. As long as a `RunFolder` is held, no other,
@@ -285,6 +289,19 @@ impl RunFolder {
         self.write_table(CANDIDATES, candidates_table, fill)
     }
 
+    /// Writes `rankings.parquet`: `userId`, `rank` (from 1) and `movieId` (`Int64`), and
+    /// `score` (`Float32`, higher is better), a row a movie that is recommended to a user.
+    /// `fill` hands over the rows, some at a time.
+    ///
+    /// # Errors
+    /// A folder that can no longer be written, or what `fill` returns.
+    pub fn write_rankings(
+        &self,
+        fill: impl FnOnce(&mut dyn FnMut(&[RankedMovie]) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        self.write_table(RANKINGS, rankings_table, fill)
+    }
+
     /// Writes a Parquet file beside its place and renames it there.
     fn write_table<T>(
         &self,
@@ -448,35 +465,6 @@ fn is_over(metrics: &Path) -> Result<Option<bool>> {
     };
     let last = lines.lines().next_back().map(serde_json::from_str::<Line>);
     Ok(last.map(|line| matches!(line, Ok(Line { r#final: true }))))
-}
-
-fn predictions_table(rated: &[RatedPrediction]) -> parquet::errors::Result<RecordBatch> {
-    let stars = |stars: fn(&RatedPrediction) -> f64| floats(rated.iter().map(stars));
-    Ok(RecordBatch::try_from_iter([
-        ("userId", ids(rated.iter().map(|rated| rated.user_id))),
-        ("movieId", ids(rated.iter().map(|rated| rated.movie_id))),
-        ("rating", stars(|rated| rated.rating)),
-        ("prediction", stars(|rated| rated.prediction)),
-    ])?)
-}
-
-fn candidates_table(scored: &[CandidateScore]) -> parquet::errors::Result<RecordBatch> {
-    let held_out = scored.iter().map(|scored| Some(scored.held_out));
-    let held_out: ArrayRef = Arc::new(held_out.collect::<BooleanArray>());
-    Ok(RecordBatch::try_from_iter([
-        ("userId", ids(scored.iter().map(|scored| scored.user_id))),
-        ("movieId", ids(scored.iter().map(|scored| scored.movie_id))),
-        ("score", floats(scored.iter().map(|scored| scored.score))),
-        ("held_out", held_out),
-    ])?)
-}
-
-fn ids(ids: impl Iterator<Item = u32>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(ids.map(i64::from)))
-}
-
-fn floats(values: impl Iterator<Item = f64>) -> ArrayRef {
-    Arc::new(Float64Array::from_iter_values(values))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod folder;
 mod identity;
 mod known;
 mod model_file;
+mod tables;
 mod tensorboard;
 mod tensors;
 

@@ -1,0 +1,44 @@
+//! The simple models that every ranking figure is held against.
+
+use mmdlrm_features::TrainingData;
+use mmdlrm_train::Ranker;
+
+use super::popularity::Popularity;
+use crate::Result;
+
+/// A simple model and what it is called.
+type Baseline = (&'static str, Box<dyn Ranker>);
+
+/// Those that stand beside every figure, in the order of their columns: each learns from the
+/// training rows of `data` alone.
+fn simple_baselines(data: &dyn TrainingData) -> Result<Vec<Baseline>> {
+    let popularity = Popularity::of(data.features());
+    Ok(vec![("popularity", Box::new(popularity))])
+}
+
+/// A model and the baselines, which go through the same passes over the same users.
+pub(crate) struct Contestants<'a> {
+    model: &'a dyn Ranker,
+    baselines: Vec<Baseline>,
+}
+
+impl<'a> Contestants<'a> {
+    /// `model`, and the baselines on the training rows of `data`.
+    pub fn new(model: &'a dyn Ranker, data: &dyn TrainingData) -> Result<Self> {
+        Ok(Self {
+            model,
+            baselines: simple_baselines(data)?,
+        })
+    }
+
+    /// The model first.
+    pub fn rankers(&self) -> Vec<&dyn Ranker> {
+        let baselines = self.baselines.iter().map(|(_, ranker)| &**ranker);
+        std::iter::once(self.model).chain(baselines).collect()
+    }
+
+    /// What the baselines are called.
+    pub fn baselines(&self) -> impl Iterator<Item = &'static str> + Clone {
+        self.baselines.iter().map(|(name, _)| *name)
+    }
+}

@@ -1,0 +1,212 @@
+use mmdlrm_features::{TrainingData, UserRows};
+use mmdlrm_metrics::{Gain, PerUser};
+use rayon::prelude::*;
+
+use super::TopList;
+use crate::evaluate::all_came;
+use crate::{Error, Ranker, Result, Who, score_all};
+
+/// Users whose scores are computed at a time.
+const USERS_AT_A_TIME: usize = 32;
+
+/// What one ranker says of the whole catalogue for one user, and what the user rated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct UserScores<'a> {
+    /// Dense row of the user.
+    pub user: u32,
+    /// Number of the ranker among those that are asked.
+    pub ranker: usize,
+    /// Of each movie by dense row, `[movies]`: finite numbers.
+    pub scores: &'a [f32],
+    /// Movies of the user's training and validation sets, ascending, each once.
+    pub known: &'a [u32],
+    /// Movies that are held out and their stars, ascending, each once; of a movie that was
+    /// rated twice the later rating.
+    pub held_out: &'a [(u32, f32)],
+    /// Whether the user has a training rating.
+    pub has_history: bool,
+}
+
+/// Asks all `rankers` for each user with held-out ratings, in one pass over the data: `look`
+/// gets the scores of each ranker, on all threads, and `take` what it made of those, a value a
+/// ranker, in the order of the users. `users`, dense rows that ascend, are those to ask about;
+/// `None` for all.
+///
+/// A user without a training rating is asked about as any other: a ranker has to put movies
+/// into some order for them.
+///
+/// Memory is that of a few users' scores, whatever the number of users.
+///
+/// # Errors
+/// A model that does not fit the data, data of which rows are missing, scores that are no
+/// numbers, and what `look` or `take` return.
+///
+/// ```
+/// use mmdlrm_data::{MovieLens, Split, generate};
+/// use mmdlrm_features::{Dataset, TrainingData};
+/// use mmdlrm_model::Dlrm;
+/// use mmdlrm_train::{Scorer, TopList, rank_users, shapes};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path().join("sample");
+/// generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
+/// let movielens = MovieLens::open(&folder)?;
+/// let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
+/// let dataset = Dataset::new(&movielens, split, Vec::new())?;
+/// let model = |seed| -> mmdlrm_train::Result<_> {
+///     let model = Dlrm::new(shapes::dlrm(dataset.features(), 8), seed)?;
+///     Scorer::new(model, dataset.features().clone())
+/// };
+/// let (one, other) = (model(1)?, model(2)?);
+/// let mut alike = 0;
+/// rank_users(
+///     &[&one, &other],
+///     &dataset,
+///     None,
+///     |user| Ok(TopList::new(user.scores, user.known, 1).best()[0].0),
+///     |_user, best| {
+///         alike += usize::from(best[0] == best[1]);
+///         Ok(())
+///     },
+/// )?;
+/// assert!(alike < dataset.features().users().len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn rank_users<T: Send>(
+    rankers: &[&dyn Ranker],
+    data: &dyn TrainingData,
+    users: Option<&[u32]>,
+    look: impl Fn(UserScores) -> Result<T> + Sync,
+    mut take: impl FnMut(u32, Vec<T>) -> Result<()>,
+) -> Result<()> {
+    let features = data.features();
+    if features.users().is_empty() || features.movies().is_empty() {
+        return Ok(());
+    }
+    let block = Block {
+        rankers,
+        movies: features.movies().len(),
+    };
+    let mut waiting: Vec<Waiting> = Vec::with_capacity(USERS_AT_A_TIME);
+    let mut held_out = 0;
+    data.for_each_user(|user| {
+        held_out += user.held_out.len();
+        let is_asked = users.is_none_or(|users| users.binary_search(&user.user).is_ok());
+        if !is_asked || user.held_out.is_empty() {
+            return Ok(());
+        }
+        waiting.push(Waiting::new(&user));
+        if waiting.len() == USERS_AT_A_TIME {
+            block.ask(&waiting, &look, &mut take)?;
+            waiting.clear();
+        }
+        Ok::<_, Error>(())
+    })?;
+    block.ask(&waiting, &look, &mut take)?;
+    all_came("held-out ratings", held_out, data.test_rows())
+}
+
+/// nDCG@`k` over the whole catalogue: for each user with held-out ratings, all
+/// movies outside the user's training and validation sets are ranked by predicted score; the
+/// relevance of a movie is its held-out rating, 0 where there is none; the
+/// mean is over users. `on_user` gets each user, by dense row, and nDCG as they are
+/// computed.
+///
+/// Memory is that of a few users' scores, whatever the number of users.
+///
+/// # Errors
+/// A model that does not fit the data, data of which rows are missing, scores that are
+/// no numbers, `k` of 0, or what `on_user` returns.
+pub fn rank_catalogue(
+    model: &dyn Ranker,
+    data: &dyn TrainingData,
+    k: usize,
+    mut on_user: impl FnMut(u32, f64) -> Result<()>,
+) -> Result<PerUser> {
+    let mut ranking = PerUser::default();
+    let look = |user: UserScores| {
+        let list = TopList::new(user.scores, user.known, k);
+        let standings = list.standings(user.held_out.iter().copied())?;
+        Ok(standings.ndcg(k, Gain::Linear)?)
+    };
+    rank_users(&[model], data, None, look, |user, found| {
+        for ndcg in found {
+            ranking.add(ndcg)?;
+            on_user(user, ndcg)?;
+        }
+        Ok(())
+    })?;
+    Ok(ranking)
+}
+
+/// A user who waits to be ranked for.
+struct Waiting {
+    user: u32,
+    known: Vec<u32>,
+    held_out: Vec<(u32, f32)>,
+    has_history: bool,
+}
+
+impl Waiting {
+    fn new(user: &UserRows) -> Self {
+        let mut known = user.known();
+        known.sort_unstable();
+        known.dedup();
+        // The later of two ratings of a movie stays behind the earlier one, and is taken.
+        let mut held_out: Vec<(u32, f32)> = user.held_out.stars_by_id().collect();
+        held_out.reverse();
+        held_out.sort_by_key(|rated| rated.0);
+        held_out.dedup_by_key(|rated| rated.0);
+        Self {
+            user: user.user,
+            known,
+            held_out,
+            has_history: !user.trained.is_empty(),
+        }
+    }
+}
+
+/// Who is asked about some users at once.
+struct Block<'a> {
+    rankers: &'a [&'a dyn Ranker],
+    movies: usize,
+}
+
+impl Block<'_> {
+    fn ask<T: Send>(
+        &self,
+        waiting: &[Waiting],
+        look: &(impl Fn(UserScores) -> Result<T> + Sync),
+        take: &mut impl FnMut(u32, Vec<T>) -> Result<()>,
+    ) -> Result<()> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let users: Vec<u32> = waiting.iter().map(|user| user.user).collect();
+        let mut found: Vec<Vec<T>> = waiting.iter().map(|_| Vec::new()).collect();
+        let mut scores = Vec::new();
+        for (ranker, model) in self.rankers.iter().enumerate() {
+            score_all(*model, Who::Users(&users), self.movies, &mut scores)?;
+            let of_users = scores.par_chunks_exact(self.movies).zip(waiting);
+            let of_ranker = of_users.map(|(scores, user)| {
+                look(UserScores {
+                    user: user.user,
+                    ranker,
+                    scores,
+                    known: &user.known,
+                    held_out: &user.held_out,
+                    has_history: user.has_history,
+                })
+            });
+            let of_ranker: Vec<T> = of_ranker.collect::<Result<_>>()?;
+            for (found, of_ranker) in found.iter_mut().zip(of_ranker) {
+                found.push(of_ranker);
+            }
+        }
+        for (user, found) in users.into_iter().zip(found) {
+            take(user, found)?;
+        }
+        Ok(())
+    }
+}
