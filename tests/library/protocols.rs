@@ -361,9 +361,17 @@ fn a_model_and_popularity_are_held_against_each_other_on_the_same_users() {
         .unwrap()
         .figure("nDCG")
         .unwrap();
+    let [of_popularity, of_ease] = &all.baselines[..] else {
+        panic!("{:?}", all.baselines);
+    };
+    assert_eq!(
+        [&*of_popularity.name, &*of_ease.name],
+        ["popularity", "EASE"]
+    );
+    assert_near(of_popularity.value, popularity);
     let beside = all.best_baseline().unwrap();
-    assert_near(beside.value, popularity);
-    assert_near(beside.difference, all.value - popularity);
+    assert_eq!(beside.value, of_popularity.value.max(of_ease.value));
+    assert_near(beside.difference, all.value - beside.value);
     let (low, high) = beside.difference_interval.unwrap();
     assert!(
         low < beside.difference && beside.difference < high,
@@ -371,11 +379,12 @@ fn a_model_and_popularity_are_held_against_each_other_on_the_same_users() {
     );
     let line = format!(
         "| nDCG@10, full catalogue less the user's training items | {:.4} ({:.4}–{:.4}) | {:.4} | \
-         {beside} | 40 users, 60 movies |",
+         {:.4} | {beside} | 40 users, 60 movies |",
         all.value,
         all.interval.unwrap().0,
         all.interval.unwrap().1,
-        beside.value
+        of_popularity.value,
+        of_ease.value
     );
     assert!(report.to_string().contains(&line), "{report}");
     let page = fs::read_to_string(folder.path("run/report.html")).unwrap();

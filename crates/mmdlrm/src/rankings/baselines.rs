@@ -1,19 +1,24 @@
 //! The simple models that every ranking figure is held against.
 
+use mmdlrm_baselines::{EaseConfig, PopularityConfig};
 use mmdlrm_features::TrainingData;
-use mmdlrm_train::Ranker;
+use mmdlrm_train::{Fit, Ranker, Session};
 
-use super::popularity::Popularity;
 use crate::Result;
 
 /// A simple model and what it is called.
 type Baseline = (&'static str, Box<dyn Ranker>);
 
-/// Those that stand beside every figure, in the order of their columns: each learns from the
-/// training rows of `data` alone.
+/// Those that stand beside every figure, in the order of their columns: how often a movie is
+/// rated, and the best of the simple ones on every data set that was measured, what is rated
+/// together. Each learns from the training rows of `data` alone.
 fn simple_baselines(data: &dyn TrainingData) -> Result<Vec<Baseline>> {
-    let popularity = Popularity::of(data.features());
-    Ok(vec![("popularity", Box::new(popularity))])
+    let popularity = PopularityConfig::default().fit(data, Session::default())?;
+    let ease = EaseConfig::default().fit(data, Session::default())?;
+    Ok(vec![
+        ("popularity", Box::new(popularity)),
+        ("EASE", Box::new(ease)),
+    ])
 }
 
 /// A model and the baselines, which go through the same passes over the same users.

@@ -4,7 +4,6 @@
 mod baselines;
 mod candidates;
 mod catalogue;
-mod popularity;
 mod protocols;
 mod report;
 mod tally;
