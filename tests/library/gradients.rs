@@ -525,7 +525,7 @@ fn a_part_that_is_no_share_of_a_step_is_refused() {
     refused(part(1, samples), Loss::Mse, 0.0, "ends beyond the step");
     refused(part(usize::MAX, samples), Loss::Mse, 0.0, "ends beyond");
     refused(part(0, samples + 2), Loss::Mse, 0.1, "table_l2");
-    refused(part(1, samples + 1), Loss::Bpr, 0.0, "within a pair");
+    refused(part(1, samples + 1), Loss::Bpr, 0.0, "begins among samples");
 }
 
 #[test]

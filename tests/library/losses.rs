@@ -96,7 +96,7 @@ fn pairs_of_different_users_are_not_trained_on() {
     let session = Session::default();
     let error = train(&mut model, &dataset, &config, session);
     let error = error.unwrap_err().to_string();
-    assert!(error.contains("pairs of one user's samples"), "{error}");
+    assert!(error.contains("compares samples of one user"), "{error}");
 }
 
 /// As facebookresearch/dlrm, which makes the table short first and draws it then.

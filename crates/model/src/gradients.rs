@@ -25,6 +25,7 @@ use crate::embedding_bag::RowGradients;
 use crate::forward::{PIECE, Pass, PieceBuffers, Prepared, copy_columns};
 use crate::input::{finite, same};
 use crate::mlp::{Layer, MlpBuffers, Sums};
+use crate::part_size::{part_size, samples_together};
 use crate::per_thread::PerThread;
 use crate::towers::Towered;
 use crate::waves::{add_in_order, wave};
@@ -156,8 +157,12 @@ impl Dlrm {
             buffers,
         } = gradients;
         let part = StepPart::of(*of_step, samples)?;
-        if loss.is_of_pairs() && part.first % 2 == 1 {
-            return Err(part.refuse("it begins within a pair; begin it at an even sample"));
+        let together = samples_together(loss, samples)?;
+        if !part.first.is_multiple_of(together) {
+            return Err(part.refuse(
+                "it begins among samples that are compared with each other; begin it at the first \
+                 of them",
+            ));
         }
         if self.config.table_l2 > 0.0 && !part.is_whole(samples) {
             return Err(part.refuse(
@@ -274,7 +279,7 @@ impl Pass<'_> {
         scratch: &PerThread<Scratch>,
     ) -> f64 {
         let samples = loss.0.len();
-        let of_part = part_size(samples, PART);
+        let of_part = part_size(samples, PART, loss.1.samples_together());
         let wave = wave(WAVE).min(samples.div_ceil(of_part).max(1));
         parts.resize_with(wave, PartSums::default);
         let of_rows = of_part * self.model.layout.row_width;
@@ -563,20 +568,12 @@ fn keep_columns(rows: &mut Vec<f32>, width: usize, kept: usize) {
     rows.truncate(count * kept);
 }
 
-/// Size of the parts of `count`, at most `most`: an even number of parts of about
-/// one size, so that threads end together, and even themselves, so that pairs
-/// stay together.
-fn part_size(count: usize, most: usize) -> usize {
-    let parts = count.div_ceil(most).next_multiple_of(2).max(1);
-    count.div_ceil(parts).next_multiple_of(2).max(2)
-}
-
 /// Cuts the distinct vectors of all modalities into parts.
 fn cut_towers(towered: &[Towered], parts: &mut Vec<TowerPart>) {
     parts.clear();
     for (modality, towered) in towered.iter().enumerate() {
         let distinct = towered.distinct();
-        let of_part = part_size(distinct, TOWER_PART);
+        let of_part = part_size(distinct, TOWER_PART, 1);
         let starts = (0..distinct).step_by(of_part);
         parts.extend(starts.map(|start| TowerPart {
             modality,

@@ -57,11 +57,13 @@ mod grouped;
 mod input;
 mod interaction;
 mod layout;
+mod list_softmax;
 mod lookup;
 mod loss;
 mod mlp;
 mod next_item;
 mod parameters;
+mod part_size;
 mod per_thread;
 mod predict;
 #[cfg(feature = "candle")]
@@ -88,6 +90,7 @@ pub use error::{Error, Result};
 pub use explain::Part;
 pub use gradients::Gradients;
 pub use input::{Inputs, ModalityInput, TableInput, Vectors};
+pub use list_softmax::ListSoftmax;
 pub use loss::{Loss, Objective};
 pub use next_item::{
     ItemInputs, NextItem, NextItemConfig, NextItemExample, NextItemGradients, NoPairFeatures,

@@ -1,7 +1,7 @@
 use mmdlrm_kernels::vectorize;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Output, OutputActivation, Result};
+use crate::{Error, ListSoftmax, Output, OutputActivation, Result};
 
 /// The longest logarithm that cross-entropy takes of a probability, as
 /// PyTorch's `BCELoss`.
@@ -32,6 +32,13 @@ pub enum Loss {
     /// the higher `z`, `−ln σ(z_high − z_low)`, the mean over the pairs. A pair
     /// with equal targets counts as 0.
     Bpr,
+    /// Softmax over lists of samples: [`ListSoftmax`].
+    Lists {
+        /// Samples of a list; a divisor of 96.
+        length: usize,
+        /// With 1 each list counts the same, with 0 each unit of relevance.
+        power: f32,
+    },
 }
 
 /// What a step brings down, and its slope: [`Loss`], or one of one's own.
@@ -77,16 +84,18 @@ pub trait Objective: Sync {
     /// Targets or an output that make no sense.
     fn check(&self, output: &Output, targets: &[f32]) -> Result<()>;
 
-    /// Whether samples `2k` and `2k + 1` of a batch are a pair, as [`Loss::Bpr`] takes them.
-    fn is_of_pairs(&self) -> bool {
-        false
+    /// How many samples, one after another from the first of a batch on, are compared with each
+    /// other and so come together: 1, or another divisor of 96, by which the number of samples of
+    /// a step has to be divisible. [`Loss::Bpr`] takes pairs, [`ListSoftmax`] lists.
+    fn samples_together(&self) -> usize {
+        1
     }
 
     /// Sum of the losses of some samples, given what the top MLP says of each before the
     /// output's activation, `z`, `[samples]`, and `targets`, `[samples]`, in the unit of the
     /// predictions. Writes the derivative of each loss by its `z`, times `share`, into
     /// `slopes`, `[samples]`. Samples come in groups of an even number, in the order of the
-    /// batch.
+    /// batch, those that are [together](Self::samples_together) in one of them.
     fn of_samples(
         &self,
         z: &[f32],
@@ -102,8 +111,8 @@ impl<O: Objective + ?Sized> Objective for &O {
         (**self).check(output, targets)
     }
 
-    fn is_of_pairs(&self) -> bool {
-        (**self).is_of_pairs()
+    fn samples_together(&self) -> usize {
+        (**self).samples_together()
     }
 
     fn of_samples(
@@ -119,8 +128,12 @@ impl<O: Objective + ?Sized> Objective for &O {
 }
 
 impl Objective for Loss {
-    fn is_of_pairs(&self) -> bool {
-        *self == Self::Bpr
+    fn samples_together(&self) -> usize {
+        match self {
+            Self::Bpr => 2,
+            Self::Lists { length, .. } => *length,
+            _ => 1,
+        }
     }
 
     fn check(&self, output: &Output, targets: &[f32]) -> Result<()> {
@@ -135,6 +148,9 @@ impl Objective for Loss {
                 samples: targets.len(),
             }),
             Self::Bpr => Ok(()),
+            Self::Lists { length, power } => {
+                ListSoftmax::new(length, power)?.check(output, targets)
+            }
         }
     }
 
@@ -146,6 +162,10 @@ impl Objective for Loss {
         share: f32,
         slopes: &mut [f32],
     ) -> f64 {
+        if let Self::Lists { length, power } = *self {
+            let lists = ListSoftmax { length, power };
+            return lists.of_samples(last, targets, output, share, slopes);
+        }
         let mut sum = 0.0;
         if *self == Self::Bpr {
             let pairs = last.chunks_exact(2).zip(targets.chunks_exact(2));
@@ -192,7 +212,9 @@ impl Loss {
             (weight * value, weight * (p - target))
         };
         match self {
-            Self::Mse | Self::Bpr => ((p - target).powi(2), 2.0 * (p - target) * slope),
+            Self::Mse | Self::Bpr | Self::Lists { .. } => {
+                ((p - target).powi(2), 2.0 * (p - target) * slope)
+            }
             Self::Bce => cross_entropy(1.0),
             Self::WeightedBce { negative, positive } => {
                 cross_entropy(positive * target + negative * (1.0 - target))

@@ -66,8 +66,9 @@ mod session;
 mod stepper;
 
 pub use dlrm::{
-    AUDIENCE_TABLE, GENRE_TABLE, HISTORY_TABLE, MOVIE_TABLE, NewUser, RATED_AUDIENCE_TABLE,
-    RATED_HISTORY_TABLE, Recipe, Scorer, TrainConfig, USER_TABLE, shapes, train, train_with,
+    AUDIENCE_TABLE, GENRE_TABLE, HISTORY_TABLE, ListBatches, ListData, ListScorer, MOVIE_TABLE,
+    NewUser, RATED_AUDIENCE_TABLE, RATED_HISTORY_TABLE, Recipe, Scorer, TrainConfig, USER_TABLE,
+    shapes, train, train_lists, train_with,
 };
 #[cfg(feature = "candle")]
 pub use dlrm::{DeviceOptimizer, train_on};
@@ -86,7 +87,7 @@ pub use rank::{
 };
 pub use ranker::{
     Cause, Ranker, RateNewcomer, Rater, Share, Visitor, Who, check_numbers, keep_within_bounds,
-    score_all,
+    score_all, stars_of,
 };
 pub use run::{
     Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Posters, Progress, Replacement,

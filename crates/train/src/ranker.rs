@@ -112,9 +112,9 @@ pub trait Ranker: Send + Sync {
     }
 }
 
-/// A [`Ranker`] that predicts what users give to items, in the unit of the ratings. Its
-/// scores are the same predictions, and go on where a scale ends: of two films beyond five
-/// stars one is still better.
+/// A [`Ranker`] that predicts what users give to items, in the unit of the ratings. Where it
+/// ranks by them, its scores are the same predictions, and go on where a scale ends: of two films
+/// beyond five stars one is still better.
 pub trait Rater: Ranker {
     /// Writes the prediction of each row of a batch of known users; `stars` is resized to
     /// fit.
@@ -226,6 +226,21 @@ impl Share {
     pub const BIAS: &str = "bias";
     /// Stands between two parts that meet.
     pub const MEETS: &str = " × ";
+}
+
+/// What a model predicts that one user or visitor would give to each of `items`; `None` of a model
+/// that predicts no stars.
+///
+/// # Errors
+/// As [`Rater::rate_items`]; [`Error::Mismatch`] of what is no number.
+pub fn stars_of(model: &dyn Ranker, who: Who, items: &[u32]) -> Result<Option<Vec<f32>>> {
+    let Some(rater) = model.rater() else {
+        return Ok(None);
+    };
+    let mut stars = Vec::new();
+    rater.rate_items(who, items, &mut stars)?;
+    check_numbers("predictions", &stars, who.len() * items.len())?;
+    Ok(Some(stars))
 }
 
 /// Scores of all of `items` items, counted and looked at: a model of anybody's may be wrong.

@@ -1,4 +1,4 @@
-use mmdlrm_model::{Loss, Objective};
+use mmdlrm_model::{ListSoftmax, Loss, Objective};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, OptimizerConfig, Result, Schedule};
@@ -14,7 +14,8 @@ pub struct TrainConfig {
     /// Seed of the order of the rows, and of what dropout drops.
     pub seed: u64,
     /// What a step brings down; not [`Loss::Bpr`], whose pairs must be of one user
-    /// each, where a step takes rows of all users.
+    /// each, where a step takes rows of all users. [`Loss::Lists`] is for
+    /// [`train_lists`](crate::train_lists) alone.
     pub loss: Loss,
     /// How.
     pub optimizer: OptimizerConfig,
@@ -63,20 +64,23 @@ impl TrainConfig {
                 });
             }
         }
-        check_loss(&self.loss)?;
+        match self.loss {
+            Loss::Lists { length, power } => drop(ListSoftmax::new(length, power)?),
+            _ => check_loss(&self.loss)?,
+        }
         self.optimizer.validate()
     }
 }
 
-/// Refuses a loss of pairs.
+/// Refuses a loss that compares samples with each other.
 pub(super) fn check_loss(loss: &dyn Objective) -> Result<()> {
-    match loss.is_of_pairs() {
-        false => Ok(()),
-        true => Err(Error::Setting {
+    match loss.samples_together() {
+        1 => Ok(()),
+        _ => Err(Error::Setting {
             setting: "loss",
-            value: "one of pairs, as bpr".to_owned(),
-            rule: "it compares pairs of one user's samples, and a step takes rows of all users; \
-                   pass pairs to Dlrm::gradients yourself",
+            value: "one of pairs, as bpr, or of lists".to_owned(),
+            rule: "it compares samples of one user, and a step takes rows of all users; train on \
+                   lists, or pass pairs to Dlrm::gradients yourself",
         }),
     }
 }

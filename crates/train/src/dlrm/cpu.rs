@@ -10,10 +10,37 @@ use crate::{
     Kept, Measured, Measuring, Optimizer, Persist, Result, Rule, Scorer, Stepper, Tensors,
 };
 
+/// Where batches to learn from come from.
+pub(super) trait Source<'a> {
+    /// Rows of an epoch.
+    fn rows(&self) -> usize;
+
+    /// The batches of an epoch, as [`Stepper::batches`].
+    fn batches(&self, size: usize, order: u64, first: usize) -> TrainingBatches<'a>;
+
+    /// What a model is worth after an epoch.
+    fn measure(&self, model: &Dlrm, measuring: &Measuring) -> Result<Measured>;
+}
+
+impl<'a> Source<'a> for &'a dyn TrainingData {
+    fn rows(&self) -> usize {
+        self.training_rows()
+    }
+
+    fn batches(&self, size: usize, order: u64, first: usize) -> TrainingBatches<'a> {
+        batches(*self, size, order, first)
+    }
+
+    fn measure(&self, model: &Dlrm, measuring: &Measuring) -> Result<Measured> {
+        let scorer = Scorer::new(model, self.features().clone())?;
+        measuring.measure(&scorer, *self)
+    }
+}
+
 /// A model in memory, that learns by this project's own loops.
-pub(super) struct CpuStepper<'a, R> {
+pub(super) struct CpuStepper<'a, R, S> {
     pub model: &'a mut Dlrm,
-    pub data: &'a dyn TrainingData,
+    pub source: S,
     pub wiring: Wiring<'a>,
     pub optimizer: Optimizer<R>,
     pub loss: &'a dyn Objective,
@@ -22,16 +49,16 @@ pub(super) struct CpuStepper<'a, R> {
     pub measuring: Measuring<'a>,
 }
 
-impl<R: Rule> Stepper for CpuStepper<'_, R> {
+impl<'a, R: Rule, S: Source<'a>> Stepper for CpuStepper<'a, R, S> {
     type Batch = Batch;
-    type Batches = TrainingBatches;
+    type Batches = TrainingBatches<'a>;
 
     fn rows(&self) -> usize {
-        self.data.training_rows()
+        self.source.rows()
     }
 
-    fn batches(&self, size: usize, order: u64, first: usize) -> TrainingBatches {
-        batches(self.data, size, order, first)
+    fn batches(&self, size: usize, order: u64, first: usize) -> TrainingBatches<'a> {
+        self.source.batches(size, order, first)
     }
 
     fn rows_of(&self, batch: &Batch) -> usize {
@@ -61,8 +88,7 @@ impl<R: Rule> Stepper for CpuStepper<'_, R> {
     }
 
     fn measure(&mut self) -> Result<Measured> {
-        let scorer = Scorer::new(&*self.model, self.data.features().clone())?;
-        self.measuring.measure(&scorer, self.data)
+        self.source.measure(self.model, &self.measuring)
     }
 
     fn extreme_parameter(&mut self) -> Result<(String, f32)> {

@@ -283,13 +283,13 @@ impl<'a> DeviceStepper<'a> {
 
 impl Stepper for DeviceStepper<'_> {
     type Batch = Batch;
-    type Batches = TrainingBatches;
+    type Batches = TrainingBatches<'static>;
 
     fn rows(&self) -> usize {
         self.data.training_rows()
     }
 
-    fn batches(&self, size: usize, order: u64, first: usize) -> TrainingBatches {
+    fn batches(&self, size: usize, order: u64, first: usize) -> TrainingBatches<'static> {
         batches(self.data, size, order, first)
     }
 

@@ -374,14 +374,14 @@ fn shared(bags: &BatchBags, rated: bool) -> SharedBags<'_> {
 }
 
 /// Batches to learn from.
-pub(super) type TrainingBatches = Box<dyn Iterator<Item = Result<Batch>>>;
+pub(super) type TrainingBatches<'a> = Box<dyn Iterator<Item = Result<Batch>> + 'a>;
 
 pub(super) fn batches(
     data: &dyn TrainingData,
     size: usize,
     order: u64,
     first: usize,
-) -> TrainingBatches {
+) -> TrainingBatches<'static> {
     let batches = data.training_batches_from(size, order, first);
     Box::new(batches.map(|batch| Ok(batch?)))
 }

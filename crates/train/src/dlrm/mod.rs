@@ -5,6 +5,7 @@ mod cpu;
 #[cfg(feature = "candle")]
 mod device;
 mod input;
+mod lists;
 mod ranker;
 mod scorer;
 pub mod shapes;
@@ -20,6 +21,7 @@ pub use input::{
     AUDIENCE_TABLE, GENRE_TABLE, HISTORY_TABLE, MOVIE_TABLE, RATED_AUDIENCE_TABLE,
     RATED_HISTORY_TABLE, USER_TABLE,
 };
+pub use lists::{ListBatches, ListData, ListScorer, train_lists};
 pub(crate) use scorer::unsound;
 pub use scorer::{NewUser, Scorer};
 #[cfg(feature = "candle")]

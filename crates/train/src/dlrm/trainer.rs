@@ -160,7 +160,7 @@ fn learn_by<R: Rule>(
         losses: Vec::new(),
         measuring,
         model,
-        data,
+        source: data,
     };
     let pace = config.pace(recipe.schedule);
     learn(&mut stepper, &pace, &settings, data.fingerprint(), session)
@@ -255,7 +255,7 @@ impl Settings {
 }
 
 impl TrainConfig {
-    fn pace<'a>(&self, schedule: &'a dyn LearningRate) -> Pace<'a> {
+    pub(super) fn pace<'a>(&self, schedule: &'a dyn LearningRate) -> Pace<'a> {
         Pace {
             epochs: self.epochs,
             batch_size: self.batch_size,
