@@ -26,6 +26,7 @@ mod streamed;
 mod survive;
 mod table_stores;
 mod training;
+mod two_stage;
 
 /// A model, ready to be measured on `data`.
 fn scorer<'a>(

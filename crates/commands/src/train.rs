@@ -72,6 +72,9 @@ struct Options {
     /// best; fewer are quicker
     #[arg(long, value_name = "COUNT")]
     longest_bag: Option<u32>,
+    /// Learn to put movies in order alone, and no stars beside, with --preset rank; quicker
+    #[arg(long)]
+    no_rater: bool,
     #[command(flatten)]
     ranking: RankingOptions,
     #[command(flatten)]
@@ -133,7 +136,7 @@ impl Options {
         let mut rules = vec![
             rule(&rates::OF_RATINGS[..], ranks, of_rating),
             rule(
-                &["preset", "no_timestamps", "longest_bag"],
+                &["preset", "no_timestamps", "longest_bag", "no_rater"],
                 ranks,
                 of_rating,
             ),
@@ -152,6 +155,11 @@ impl Options {
                 &["no_timestamps", "longest_bag"],
                 self.preset != Preset::Best,
                 "without --preset best",
+            ),
+            rule(
+                &["no_rater"],
+                self.preset != Preset::Rank,
+                "without --preset rank",
             ),
         ];
         rules.extend(self.source.idle());
@@ -182,6 +190,7 @@ impl Options {
         config.ranking = self.ranking.into();
         config.context.timestamps = !self.no_timestamps;
         config.context.longest = self.longest_bag;
+        config.rater = !self.no_rater;
         self.run.apply(self.source, &mut config);
         self.rates.apply(config.task, &mut config);
         Ok(config)

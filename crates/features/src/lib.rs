@@ -17,6 +17,8 @@
 //! For what comes next there are [`Sequences`], the ratings of each user in their order, and
 //! [`Nearness`], which says how near each movie is to the last of them.
 //!
+//! [`Affinities`] say what a user's history tells of movies that the user has not rated.
+//!
 //! [`Features::record_batch`] makes a table of a batch, for whatever takes Arrow.
 //!
 //! ```
@@ -54,6 +56,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod affinity;
 mod context;
 mod dataset;
 mod features;
@@ -67,6 +70,7 @@ mod streamed_dataset;
 mod testing;
 mod training_data;
 
+pub use affinity::{Affinities, BesideUser, UserAffinity};
 pub use context::{Biases, Context, ContextConfig};
 pub use dataset::Dataset;
 pub use features::{Features, NewMovie};

@@ -4,12 +4,12 @@ use mmdlrm_data::generate::GeneratorConfig;
 use mmdlrm_data::{Duplicates, UnknownMovies};
 use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts, Pooling};
 use mmdlrm_kernels::InstructionSet;
-use mmdlrm_model::{BottomConfig, DlrmConfig, NextItemConfig, Side, TableConfig};
+use mmdlrm_model::{BottomConfig, DlrmConfig, Loss, NextItemConfig, Side, TableConfig};
 use mmdlrm_train::{CheckpointConfig, NextItemTrainConfig, OptimizerConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::load;
-use crate::{Best, BestContext, Error, Preset, RankedUsers, Result, VectorsFile};
+use crate::{Best, BestContext, Error, Preset, RankedUsers, Result, TwoStage, VectorsFile};
 
 /// Chosen on validation rows of ml-latest-small's training set, with the number
 /// of epochs and the batch size; `docs/accuracy.md` has the figures.
@@ -64,6 +64,9 @@ pub struct ExperimentConfig {
     /// What the models of the preset `best` look at, and how they are mixed; the default's
     /// with others.
     pub context: BestContext,
+    /// Whether the preset `rank` has a model of the preset `best` beside it, which tells how many
+    /// stars a user would give.
+    pub rater: bool,
     /// Length of an embedding.
     pub dim: usize,
     /// Seed of the model's parameters.
@@ -216,6 +219,7 @@ impl Default for ExperimentConfig {
             validation: None,
             preset: Preset::Mmdlrm,
             context: BestContext::default(),
+            rater: true,
             dim: 64,
             seed: 42,
             train: TrainConfig {
@@ -278,9 +282,16 @@ impl ExperimentConfig {
             preset,
             ..Self::default()
         };
-        if preset == Preset::Best {
-            let best = Best::default();
-            (config.dim, config.train) = (best.dim, best.train);
+        match preset {
+            Preset::Best => {
+                let best = Best::default();
+                (config.dim, config.train) = (best.dim, best.train);
+            }
+            Preset::Rank => {
+                let two_stage = TwoStage::default();
+                (config.dim, config.train) = (two_stage.dim, two_stage.train);
+            }
+            _ => {}
         }
         config
     }
@@ -322,13 +333,22 @@ impl ExperimentConfig {
             });
         }
         let is_best = self.preset == Preset::Best;
-        if is_best && self.stream {
+        if !self.rater && self.preset != Preset::Rank {
+            return Err(Error::Setting {
+                setting: "rater",
+                value: "false".to_owned(),
+                rule: "only the preset rank has one beside it",
+            });
+        }
+        if self.has_context() && self.stream {
             return Err(Error::Setting {
                 setting: "stream",
                 value: "true".to_owned(),
-                rule: "the preset best looks ratings up and needs them in memory",
+                rule: "the preset best looks ratings up and needs them in memory, beside the preset \
+                       rank too: leave the rater out there",
             });
         }
+        self.validate_lists()?;
         if !is_best && self.context != BestContext::default() {
             return Err(Error::Setting {
                 setting: "context",
@@ -364,6 +384,15 @@ impl ExperimentConfig {
         Ok(())
     }
 
+    /// Whether batches carry a [`BestContext`].
+    pub(crate) fn has_context(&self) -> bool {
+        match self.preset {
+            Preset::Best => true,
+            Preset::Rank => self.rater,
+            _ => false,
+        }
+    }
+
     /// Whether a model of this `dim` can be made for tables of `rows` rows.
     pub(crate) fn check_size(&self, rows: usize) -> Result<()> {
         if self.dim == 0 {
@@ -385,6 +414,41 @@ impl ExperimentConfig {
             ..DlrmConfig::default()
         };
         Ok(model.validate()?)
+    }
+
+    /// What the preset `rank` cannot take, and others cannot.
+    fn validate_lists(&self) -> Result<()> {
+        let refused = |setting, value: String, rule| {
+            Err(Error::Setting {
+                setting,
+                value,
+                rule,
+            })
+        };
+        let of_lists = matches!(self.train.loss, Loss::Lists { .. });
+        if (self.preset == Preset::Rank) != of_lists {
+            let loss = format!("{:?}", self.train.loss);
+            return refused(
+                "loss",
+                loss,
+                "the preset rank learns from lists, and no other does",
+            );
+        }
+        if !of_lists {
+            return Ok(());
+        }
+        if let Some(share) = self.validation {
+            let rule = "the preset rank takes its last epoch";
+            return refused("validation", share.to_string(), rule);
+        }
+        if self.device != "cpu" {
+            return refused(
+                "device",
+                self.device.clone(),
+                "the preset rank learns on the CPU",
+            );
+        }
+        TwoStage::of(self.clone()).validate().map_err(Error::from)
     }
 
     /// What ranking takes and cannot take.

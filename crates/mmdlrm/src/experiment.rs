@@ -24,6 +24,7 @@ use crate::saved::{ConfigFile, SavedConfig, posters_of};
 use crate::sources::{Release, Sources, dataset};
 use crate::{
     Best, Catalogue, Error, ExperimentConfig, Observer, Preset, Result, Silent, Stage, Task,
+    TwoStage,
 };
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
@@ -333,8 +334,10 @@ impl Experiment {
         let config = self.config.clone();
         let device = device(&config.device)?;
         let learned = Learned::of_preset(config.preset);
-        if config.preset == Preset::Best {
-            return self.learn(&Best::of(config), &learned, observer);
+        match config.preset {
+            Preset::Best => return self.learn(&Best::of(config), &learned, observer),
+            Preset::Rank => return self.learn(&TwoStage::of(config), &learned, observer),
+            _ => {}
         }
         let fit = OwnFit {
             config,

@@ -8,7 +8,7 @@ use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{NextItemRanker, Persist, Ranker, Scorer};
 
-use crate::BestModel;
+use crate::{BestModel, TwoStageModel};
 
 /// Reads a model's file, given what is known of the data that it was trained on.
 pub(crate) type Load = fn(&[u8], &Known) -> mmdlrm_train::Result<Box<dyn Ranker>>;
@@ -47,6 +47,7 @@ impl Default for Kinds {
         Self(BTreeMap::new())
             .with::<Scorer<Dlrm>>()
             .with::<BestModel>()
+            .with::<TwoStageModel>()
             .with::<GaussianProcess>()
             .with::<Ease>()
             .with::<Popularity>()

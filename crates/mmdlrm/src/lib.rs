@@ -85,6 +85,7 @@ mod recommend;
 mod report;
 mod saved;
 mod sources;
+mod two_stage;
 mod vectors;
 
 pub use best::{Best, BestContext, BestModel};
@@ -107,6 +108,7 @@ pub use recommend::{
 pub use report::{
     Errors, FEW_RATINGS, GroupError, Inputs, LeftOutRatings, MissingModality, Report, Seconds,
 };
+pub use two_stage::{TwoStage, TwoStageModel};
 pub use vectors::VectorsFile;
 
 #[cfg(doctest)]

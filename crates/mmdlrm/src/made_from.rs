@@ -10,7 +10,7 @@ use mmdlrm_train::{Fit, Persist, Scorer};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::{BestModel, Error, ExperimentConfig, Preset, Result};
+use crate::{BestModel, Error, ExperimentConfig, Preset, Result, TwoStageModel};
 
 /// What a run was made from. It stands in `config.json`, and whatever opens the run makes it
 /// again and compares.
@@ -109,6 +109,7 @@ impl Learned {
     pub fn of_preset(preset: Preset) -> Self {
         match preset {
             Preset::Best => Self::of_config::<BestModel>(),
+            Preset::Rank => Self::of_config::<TwoStageModel>(),
             _ => Self::of_config::<Scorer<Dlrm>>(),
         }
     }

@@ -3,7 +3,7 @@ use mmdlrm_model::DlrmConfig;
 use mmdlrm_train::shapes;
 use serde::{Deserialize, Serialize};
 
-use crate::Best;
+use crate::{Best, TwoStage};
 
 /// Models with names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,17 +26,21 @@ pub enum Preset {
     DlrmClip,
     /// The most accurate predictor of ratings, [`Best`].
     Best,
+    /// The most accurate recommender, [`TwoStage`]: it puts movies in order, and predicts no
+    /// stars.
+    Rank,
 }
 
 impl Preset {
     /// All presets with the names they are written with.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 7] = [
         ("mmdlrm", Self::Mmdlrm),
         ("mmdlrm-factored", Self::MmdlrmFactored),
         ("dlrm", Self::Dlrm),
         ("dlrm-multimodal", Self::DlrmMultimodal),
         ("dlrm-clip", Self::DlrmClip),
         ("best", Self::Best),
+        ("rank", Self::Rank),
     ];
 
     /// Whether the preset looks at pictures and plots.
@@ -45,7 +49,8 @@ impl Preset {
     }
 
     /// The shape of the preset's [`Dlrm`](mmdlrm_model::Dlrm), for data with `features` and
-    /// embeddings of `dim`: all of the model, or, of [`Self::Best`], a part of it.
+    /// embeddings of `dim`: all of the model, or, of [`Self::Best`] and
+    /// [`Self::Rank`], a part of it.
     pub fn config(self, features: &Features, dim: usize) -> DlrmConfig {
         match self {
             Self::Mmdlrm => shapes::mmdlrm(features, dim),
@@ -54,6 +59,7 @@ impl Preset {
             Self::DlrmMultimodal => shapes::dlrm_multimodal(features, dim),
             Self::DlrmClip => shapes::dlrm_clip(features, dim),
             Self::Best => Best::shape(features, dim),
+            Self::Rank => TwoStage::shape(features, dim),
         }
     }
 }

@@ -15,9 +15,7 @@ use crate::made_from::{MadeFrom, Opened};
 use crate::modalities::{Encoders, Modalities, ModalityEncoder};
 use crate::report::LeftOutRatings;
 use crate::vectors::note_left_out;
-use crate::{
-    ExperimentConfig, Observer, Preset, Result, Source, SplitConfig, Stage, Task, VectorsFile,
-};
+use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage, Task, VectorsFile};
 
 /// Read, and not yet encoded.
 pub(crate) struct Sources {
@@ -276,9 +274,9 @@ pub(crate) fn dataset(
 ) -> Result<Dataset> {
     let data = Dataset::new(&movielens, split, modalities)?;
     drop(movielens);
-    match config.preset {
-        Preset::Best => Ok(data.with_context(config.context.of_batches())?),
-        _ => Ok(data),
+    match config.has_context() {
+        true => Ok(data.with_context(config.context.of_batches())?),
+        false => Ok(data),
     }
 }
 

@@ -203,6 +203,16 @@ impl Biases {
         self.user_biases[user as usize]
     }
 
+    /// Bias of somebody who gave these stars to these movies, as that of a user.
+    pub fn of_ratings(&self, ratings: impl Iterator<Item = (u32, f32)>) -> f64 {
+        let mut sums = Sums::default();
+        for (movie, stars) in ratings {
+            sums.count += 1.0;
+            sums.sum += self.of_history(movie, stars);
+        }
+        sums.bias()
+    }
+
     /// What is known of the user and the movie of a row, without its rating where
     /// the row is in the training set.
     pub(super) fn of_row(&self, rated: &Rated, leave_own_out: bool) -> (Bias, Bias) {

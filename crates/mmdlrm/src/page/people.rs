@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use mmdlrm_encoders::thumbnail;
 use mmdlrm_features::TrainingData;
 use mmdlrm_model::top_k;
-use mmdlrm_train::{Ranker, Who, score_all};
+use mmdlrm_train::{Ranker, Who, score_all, stars_of};
 
 use crate::{Catalogue, Result};
 
@@ -58,7 +58,6 @@ pub(super) fn people(
     let users: Vec<u32> = chosen.keys().copied().collect();
     let mut scores = Vec::new();
     score_all(model, Who::Users(&users), movies, &mut scores)?;
-    let predicts = model.rater().is_some();
     let mut people = Vec::new();
     let of_users = scores.chunks_exact(movies.max(1));
     for ((&user, chosen), scores) in chosen.iter().zip(of_users) {
@@ -69,6 +68,9 @@ pub(super) fn people(
         liked.sort_by(|a, b| b.1.total_cmp(&a.1));
         liked.truncate(FILMS);
         let best = top_k(scores, FILMS, &chosen.known);
+        let best: Vec<u32> = best.into_iter().map(|(movie, _)| movie).collect();
+        let stars = stars_of(model, Who::Users(&[user]), &best)?;
+        let stars_at = |place: usize| stars.as_ref().map(|stars| stars[place]);
         let gave = |movie: u32| {
             let mut held_out = chosen.held_out.iter();
             held_out.find(|it| it.0 == movie).map(|it| it.1)
@@ -76,14 +78,15 @@ pub(super) fn people(
         people.push(Person {
             user_id: data.features().users().ids()[user as usize],
             ratings: chosen.trained.len(),
-            is_predicted: predicts,
+            is_predicted: stars.is_some(),
             liked: liked
                 .iter()
                 .map(|&(movie, stars)| film(movie, Some(stars), None))
                 .collect(),
             recommended: best
                 .iter()
-                .map(|&(movie, score)| film(movie, predicts.then_some(score), gave(movie)))
+                .enumerate()
+                .map(|(place, &movie)| film(movie, stars_at(place), gave(movie)))
                 .collect(),
         });
     }

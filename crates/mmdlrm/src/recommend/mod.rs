@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use mmdlrm_data::Rated;
 use mmdlrm_features::Known;
 use mmdlrm_model::top_k;
-use mmdlrm_train::{Ranker, Rater, Who, check_numbers, score_all};
+use mmdlrm_train::{Ranker, Rater, Who, check_numbers, score_all, stars_of};
 
 pub use catalogue::{Catalogue, Movie};
 pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
@@ -213,10 +213,9 @@ impl Recommender {
         let who = Who::Users(&[user]);
         let scores = self.scores(who)?;
         self.is_wanted()?;
-        let seen = self.rated_by_row(user)?.into_iter();
-        let seen: Vec<u32> = seen.map(|(movie, _)| movie).collect();
-        let best = self.best(&scores, &seen, query)?;
-        self.explained(who, best, query)
+        let rated = self.rated_by_row(user)?;
+        let best = self.best(&scores, &rated, query)?;
+        self.explained(who, best, &rated, query)
     }
 
     /// The movies that somebody new would like best, from a handful of ratings: raw movie
@@ -236,9 +235,9 @@ impl Recommender {
         let who = Who::Visitor(&visitor);
         let scores = self.scores(who)?;
         self.is_wanted()?;
-        let seen: Vec<u32> = rated.iter().map(|rated| rated.movie).collect();
-        let best = self.best(&scores, &seen, query)?;
-        self.explained(who, best, query)
+        let rated: Vec<(u32, f32)> = rated.iter().map(|it| (it.movie, it.stars)).collect();
+        let best = self.best(&scores, &rated, query)?;
+        self.explained(who, best, &rated, query)
     }
 
     /// Stars that a user would give to a movie, from 0.5 to 5, at the time of the user's
@@ -339,10 +338,10 @@ impl Recommender {
     }
 
     /// The best of the movies that the query wants, by dense row.
-    fn best(&self, scores: &[f32], seen: &[u32], query: &Query) -> Result<Vec<(u32, f32)>> {
+    fn best(&self, scores: &[f32], rated: &[(u32, f32)], query: &Query) -> Result<Vec<(u32, f32)>> {
         let mut excluded = self.catalogue().unwanted(query)?;
         if query.unseen_only {
-            excluded.extend_from_slice(seen);
+            excluded.extend(rated.iter().map(|&(movie, _)| movie));
         }
         Ok(top_k(scores, query.count, &excluded))
     }
@@ -351,18 +350,19 @@ impl Recommender {
         &self,
         who: Who,
         best: Vec<(u32, f32)>,
+        rated: &[(u32, f32)],
         query: &Query,
     ) -> Result<Vec<Recommendation>> {
         let movies: Vec<u32> = best.iter().map(|&(movie, _)| movie).collect();
         let model = &*self.loaded.model;
-        let predicts = model.rater().is_some();
-        let reasons = reasons::reasons(model, who, &movies, query.reasons)?;
-        let found = best.into_iter().zip(reasons);
-        let found = found.map(|((movie, score), reasons)| Recommendation {
+        let stars = stars_of(model, who, &movies)?;
+        let rated = reasons::Rated::new(self.catalogue(), rated);
+        let reasons = reasons::reasons(model, who, &movies, &rated, query.reasons)?;
+        let found = best.into_iter().zip(reasons).enumerate();
+        let found = found.map(|(place, ((movie, score), reasons))| Recommendation {
             movie_id: self.catalogue().ids()[movie as usize],
             score,
-            stars: predicts
-                .then(|| score.clamp(mmdlrm_data::LOWEST_RATING, mmdlrm_data::HIGHEST_RATING)),
+            stars: stars.as_ref().map(|stars| stars[place]),
             reasons,
         });
         Ok(found.collect())

@@ -45,7 +45,7 @@ impl Default for Query {
 pub struct Recommendation {
     /// Raw movie id.
     pub movie_id: u32,
-    /// What it is ranked by, higher being better; of a model that predicts stars these, and
+    /// What it is ranked by, higher being better; of a model that ranks by stars these, and
     /// beyond 0.5 and 5 the better is still the better.
     pub score: f32,
     /// Stars that the user would give, from 0.5 to 5; `None` of a model that predicts none.

@@ -1,22 +1,41 @@
 //! What carries a score, in words.
 
+use std::collections::{HashMap, HashSet};
+
 use mmdlrm_baselines::GaussianProcess;
 use mmdlrm_model::Part;
-use mmdlrm_train::{Ranker, Share, Who};
+use mmdlrm_train::{Cause, Ranker, Share, Who};
 
-use super::Reason;
+use super::{Catalogue, Reason};
 use crate::Result;
 
-/// The strongest reasons for each of `movies`, `count` of them at most.
+/// Movies that one reason names, at most, …
+const MOST_TITLES: usize = 2;
+/// … of so many that add most to the score.
+const MOST_CAUSES: usize = 8;
+/// Stars from which on a movie is liked.
+const LIKED: f32 = 4.0;
+/// The part of a model that what a user rated is.
+const HISTORY: &str = "history";
+
+/// The strongest reasons for each of `movies`, `count` of them at most: what the user rated, where
+/// the model can tell what that adds; else parts of the model.
 pub(super) fn reasons(
     model: &dyn Ranker,
     who: Who,
     movies: &[u32],
+    rated: &Rated,
     count: usize,
 ) -> Result<Vec<Vec<Reason>>> {
     let none = || vec![Vec::new(); movies.len()];
     if count == 0 || movies.is_empty() {
         return Ok(none());
+    }
+    if let Some(causes) = model.because(who, movies, MOST_CAUSES)? {
+        mmdlrm_data::Error::unless_all("reasons", causes.len(), movies.len())?;
+        let mut named = HashSet::new();
+        let reasons = causes.iter().map(|causes| rated.reason(causes, &mut named));
+        return Ok(reasons.map(Vec::from_iter).collect());
     }
     let Some(shares) = model.explain(who, movies)? else {
         return Ok(none());
@@ -29,6 +48,52 @@ pub(super) fn reasons(
         shares.into_iter().map(reason).collect()
     });
     Ok(reasons.collect())
+}
+
+/// What a user rated, to speak of it.
+pub(super) struct Rated<'a> {
+    catalogue: &'a Catalogue,
+    stars: HashMap<u32, f32>,
+}
+
+impl<'a> Rated<'a> {
+    /// Dense rows and stars of the movies that the user rated.
+    pub fn new(catalogue: &'a Catalogue, rated: &[(u32, f32)]) -> Self {
+        Self {
+            catalogue,
+            stars: rated.iter().copied().collect(),
+        }
+    }
+
+    /// Of the movies that add most, those that the user liked where there are any, and of these
+    /// those that no reason has `named` yet: nobody wants to be told the same again. `None` where
+    /// nothing that the user rated adds to the score.
+    fn reason(&self, causes: &[Cause], named: &mut HashSet<u32>) -> Option<Reason> {
+        let is_liked = |cause: &&Cause| self.stars.get(&cause.item).is_some_and(|&it| it >= LIKED);
+        let liked: Vec<&Cause> = causes.iter().filter(is_liked).collect();
+        let (verb, mut causes) = match liked.is_empty() {
+            true => ("rated", causes.iter().collect()),
+            false => ("liked", liked),
+        };
+        // Stable: of those that are alike in it the stronger stays first.
+        causes.sort_by_key(|cause| named.contains(&cause.item));
+        causes.truncate(MOST_TITLES);
+        named.extend(causes.iter().map(|cause| cause.item));
+        let titles: Vec<&str> = causes
+            .iter()
+            .map(|cause| self.catalogue.movies()[cause.item as usize].title.as_str())
+            .collect();
+        let (last, before) = titles.split_last()?;
+        let titles = match before.is_empty() {
+            true => (*last).to_owned(),
+            false => format!("{} and {last}", before.join(", ")),
+        };
+        Some(Reason {
+            part: HISTORY.to_owned(),
+            words: format!("because you {verb} {titles}"),
+            stars: causes.iter().map(|cause| cause.amount).sum(),
+        })
+    }
 }
 
 fn reason(share: Share) -> Reason {

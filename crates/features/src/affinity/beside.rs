@@ -1,0 +1,202 @@
+//! What other users rated beside what a user rated.
+
+use mmdlrm_data::RatedBags;
+use rayon::prelude::*;
+
+/// Places within which two ratings of a user are beside each other, each wider than the one
+/// before.
+const WINDOWS: [usize; 3] = [1, 3, 10];
+/// Seconds beyond which two ratings are of different sittings.
+const SITTING: u32 = 6 * 3600;
+/// What an item's count is added to before it divides.
+const SHRINKAGE: f32 = 3.0;
+
+/// Of each movie those that users rated beside it, and how often in each window.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Beside {
+    offsets: Vec<usize>,
+    movies: Vec<u32>,
+    counts: Vec<[f32; 3]>,
+    /// `1 / (n_i + 3)` of each movie.
+    weights: Vec<f32>,
+}
+
+/// What was rated beside a user's movies, in one window.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Near {
+    /// `Σ_i c(i, j)`.
+    pub count: f32,
+    /// `Σ_i c(i, j) / (n_i + 3)`.
+    pub sum: f32,
+    /// `max_i c(i, j) / (n_i + 3)`.
+    pub most: f32,
+}
+
+/// Of all movies, for one user.
+#[derive(Debug, Default)]
+pub struct BesideUser {
+    near: Vec<[Near; 3]>,
+    touched: Vec<u32>,
+}
+
+/// Counts of one movie, and which movies have any.
+#[derive(Default)]
+struct Counting {
+    counts: Vec<[f32; 3]>,
+    touched: Vec<u32>,
+}
+
+impl Beside {
+    /// Of each movie the `neighbours` with most in the widest window, of those with as many the
+    /// first.
+    pub fn fit(histories: &RatedBags, audiences: &RatedBags, neighbours: usize) -> Self {
+        let movies = audiences.len();
+        let of_movies: Vec<Vec<(u32, [f32; 3])>> = (0..movies as u32)
+            .into_par_iter()
+            .map_init(Counting::default, |counting, movie| {
+                counting.count(histories, audiences, movie);
+                counting.take(neighbours)
+            })
+            .collect();
+        let mut beside = Self {
+            offsets: vec![0],
+            weights: (0..movies as u32)
+                .map(|movie| 1.0 / (audiences.row(movie).len() as f32 + SHRINKAGE))
+                .collect(),
+            ..Self::default()
+        };
+        for of_movie in of_movies {
+            for (movie, counts) in of_movie {
+                beside.movies.push(movie);
+                beside.counts.push(counts);
+            }
+            beside.offsets.push(beside.movies.len());
+        }
+        beside
+    }
+
+    /// Sums over the movies that a user rated.
+    pub fn look_at(&self, rated: &[u32], user: &mut BesideUser) {
+        user.clear(self.weights.len());
+        for &movie in rated {
+            let movie = movie as usize;
+            let weight = self.weights[movie];
+            let range = self.offsets[movie]..self.offsets[movie + 1];
+            let beside = self.movies[range.clone()].iter().zip(&self.counts[range]);
+            for (&other, counts) in beside {
+                let near = &mut user.near[other as usize];
+                if near[WINDOWS.len() - 1].count == 0.0 {
+                    user.touched.push(other);
+                }
+                for (near, count) in near.iter_mut().zip(counts) {
+                    let share = count * weight;
+                    near.count += count;
+                    near.sum += share;
+                    near.most = near.most.max(share);
+                }
+            }
+        }
+    }
+}
+
+impl BesideUser {
+    /// Of a movie, in each window.
+    pub(super) fn of(&self, movie: usize) -> &[Near; 3] {
+        &self.near[movie]
+    }
+
+    fn clear(&mut self, movies: usize) {
+        self.near.resize(movies, Default::default());
+        for movie in self.touched.drain(..) {
+            self.near[movie as usize] = Default::default();
+        }
+    }
+}
+
+impl Counting {
+    /// Goes over all ratings of a movie, and those beside each.
+    fn count(&mut self, histories: &RatedBags, audiences: &RatedBags, movie: u32) {
+        const WIDEST: usize = WINDOWS[WINDOWS.len() - 1];
+        self.counts.resize(audiences.len(), [0.0; 3]);
+        let audience = audiences.row(movie);
+        for (&user, &time) in audience.ids.iter().zip(audience.timestamps) {
+            let history = histories.row(user);
+            let place = history.place(movie, time);
+            let range = place.saturating_sub(WIDEST)..history.len().min(place + WIDEST + 1);
+            for other in range {
+                let apart = history.timestamps[other].abs_diff(time);
+                if other == place || apart >= SITTING {
+                    continue;
+                }
+                let counts = &mut self.counts[history.ids[other] as usize];
+                if counts[WINDOWS.len() - 1] == 0.0 {
+                    self.touched.push(history.ids[other]);
+                }
+                for (count, window) in counts.iter_mut().zip(WINDOWS) {
+                    *count += f32::from(u8::from(other.abs_diff(place) <= window));
+                }
+            }
+        }
+    }
+
+    /// The most frequent, by movie; nothing is left of them.
+    fn take(&mut self, neighbours: usize) -> Vec<(u32, [f32; 3])> {
+        let taken = self.touched.drain(..).map(|movie| {
+            let counts = std::mem::take(&mut self.counts[movie as usize]);
+            (movie, counts)
+        });
+        let mut taken: Vec<_> = taken.collect();
+        if taken.len() > neighbours {
+            taken.select_nth_unstable_by(neighbours, |(a, x), (b, y)| {
+                y[2].total_cmp(&x[2]).then(a.cmp(b))
+            });
+            taken.truncate(neighbours);
+        }
+        taken.sort_unstable_by_key(|&(movie, _)| movie);
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmdlrm_data::Rated;
+
+    use super::*;
+
+    #[test]
+    fn ratings_of_a_sitting_are_beside_each_other_both_ways() {
+        let rated = |user, movie, timestamp| Rated {
+            user,
+            movie,
+            stars: 3.0,
+            timestamp,
+        };
+        let rows = [
+            rated(0, 0, 10),
+            rated(0, 1, 20),
+            rated(0, 2, 30),
+            // Another day.
+            rated(0, 3, 100_000),
+            rated(1, 0, 5),
+            rated(1, 1, 6),
+        ];
+        let histories = RatedBags::of_users(2, rows.into_iter());
+        let audiences = RatedBags::of_movies(5, rows.into_iter());
+        let beside = Beside::fit(&histories, &audiences, 9);
+        let mut user = BesideUser::default();
+        beside.look_at(&[0], &mut user);
+        let near = |count: f32| Near {
+            count,
+            sum: count / 5.0,
+            most: count / 5.0,
+        };
+        assert_eq!(user.of(1), &[near(2.0); 3]);
+        assert_eq!(user.of(2), &[Near::default(), near(1.0), near(1.0)]);
+        assert_eq!(user.of(3), &[Near::default(); 3]);
+        // The one that is beside most often alone; whoever was looked at before is forgotten.
+        let beside = Beside::fit(&histories, &audiences, 1);
+        beside.look_at(&[0], &mut user);
+        assert_eq!(user.of(1), &[near(2.0); 3]);
+        assert_eq!(user.of(2), &[Near::default(); 3]);
+    }
+}

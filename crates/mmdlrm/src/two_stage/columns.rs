@@ -1,0 +1,164 @@
+//! Movies for users as a DLRM takes them.
+
+use mmdlrm_data::{Batch, BatchSchema, Column, ColumnField, ColumnKind, Modality, Rated};
+use mmdlrm_features::{Affinities, Features};
+use mmdlrm_model::{BottomConfig, DlrmConfig, ModalityConfig, Pooling, Side, TableConfig};
+use mmdlrm_train::{GENRE_TABLE, Result};
+
+use super::shortlist::Proposed;
+
+/// Name of the column of affinities.
+const AFFINITY: &str = "affinity";
+/// Standard deviations beyond which an affinity is taken to be no further.
+const FURTHEST: f32 = 6.0;
+/// Width of the hidden layers.
+const HIDDEN: usize = 32;
+const DROPOUT: f32 = 0.1;
+
+/// What is taken off each affinity, and what it is divided by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Scales {
+    pub means: Vec<f32>,
+    pub deviations: Vec<f32>,
+}
+
+impl Scales {
+    /// Of affinities, `[rows, features]`.
+    pub fn of<'a>(rows: impl Iterator<Item = &'a [f32]> + Clone) -> Self {
+        let width = Affinities::names().len();
+        let count = rows.clone().count().max(1) as f64;
+        let mut means = vec![0.0f64; width];
+        for row in rows.clone() {
+            means
+                .iter_mut()
+                .zip(row)
+                .for_each(|(sum, &x)| *sum += f64::from(x) / count);
+        }
+        let mut squares = vec![0.0f64; width];
+        for row in rows {
+            let of_row = row.iter().zip(&means);
+            for (sum, (&x, mean)) in squares.iter_mut().zip(of_row) {
+                *sum += (f64::from(x) - mean).powi(2) / count;
+            }
+        }
+        Self {
+            means: means.iter().map(|&mean| mean as f32).collect(),
+            // One that says nothing stays 0.
+            deviations: squares
+                .iter()
+                .map(|&it| it.sqrt().max(1e-6) as f32)
+                .collect(),
+        }
+    }
+
+    fn apply(&self, row: &mut [f32]) {
+        let scales = self.means.iter().zip(&self.deviations);
+        for (x, (mean, deviation)) in row.iter_mut().zip(scales) {
+            *x = ((*x - mean) / deviation).clamp(-FURTHEST, FURTHEST);
+        }
+    }
+}
+
+/// What batches hold: affinities, genres, and the vectors of each modality.
+pub(super) fn schema(features: &Features) -> Result<BatchSchema> {
+    let (users, movies) = (features.users().len(), features.movies().len());
+    let own = [
+        ColumnField::new(
+            AFFINITY,
+            ColumnKind::dense(Affinities::names().iter().copied()),
+        ),
+        ColumnField::new(
+            GENRE_TABLE,
+            ColumnKind::Bags {
+                ids: genres(features),
+            },
+        ),
+    ];
+    let vectors = features.modalities().iter().map(|modality| {
+        let width = modality.width();
+        ColumnField::new(modality.name(), ColumnKind::Vectors { width })
+    });
+    Ok(BatchSchema::new(
+        users,
+        movies,
+        own.into_iter().chain(vectors),
+    )?)
+}
+
+/// The shape of the DLRM.
+pub(super) fn shape(features: &Features, dim: usize) -> DlrmConfig {
+    let towers = features.modalities().iter();
+    let affinities = 0..Affinities::names().len();
+    DlrmConfig {
+        dim,
+        bottoms: vec![BottomConfig::new(Side::Pair, affinities, vec![HIDDEN, dim])],
+        tables: vec![TableConfig {
+            pooling: Pooling::SqrtN,
+            ..TableConfig::new(GENRE_TABLE, genres(features), Side::Item)
+        }],
+        modalities: towers
+            .map(|it| ModalityConfig::new(it.name(), it.width(), vec![dim]))
+            .collect(),
+        top: vec![HIDDEN],
+        wide: true,
+        dropout: DROPOUT,
+        zero_output: true,
+        ..DlrmConfig::default()
+    }
+}
+
+fn genres(features: &Features) -> usize {
+    features.genre_names().len().max(1)
+}
+
+/// A batch of what was proposed to some users, one after another; `relevance` is that of each
+/// movie, nothing where there is none to learn from.
+pub(super) fn batch(
+    features: &Features,
+    schema: &BatchSchema,
+    scales: &Scales,
+    proposed: &[(u32, Proposed)],
+    relevance: Vec<f32>,
+) -> Batch {
+    let rows = proposed.iter().flat_map(|(user, proposed)| {
+        proposed.movies.iter().map(|&(movie, _)| Rated {
+            user: *user,
+            movie,
+            stars: 0.0,
+            timestamp: 0,
+        })
+    });
+    let rows: Vec<Rated> = rows.collect();
+    let width = Affinities::names().len();
+    let values = proposed
+        .iter()
+        .map(|(_, proposed)| proposed.affinities.as_slice());
+    let mut values: Vec<f32> = values.collect::<Vec<_>>().concat();
+    values
+        .chunks_exact_mut(width)
+        .for_each(|row| scales.apply(row));
+    let (mut offsets, mut ids) = (vec![0], Vec::new());
+    for row in &rows {
+        ids.extend_from_slice(features.genres(row.movie));
+        offsets.push(ids.len() as u32);
+    }
+    let mut columns = vec![
+        Column::Dense { width, values },
+        Column::Bags { offsets, ids },
+    ];
+    columns.extend(
+        features
+            .modalities()
+            .iter()
+            .map(|modality| vectors(modality, &rows)),
+    );
+    let mut batch = Batch::of(&rows).with_columns(schema, columns);
+    batch.stars = relevance;
+    batch
+}
+
+fn vectors(modality: &Modality, rows: &[Rated]) -> Column {
+    let row_of_movie = modality.row_of_movie();
+    let vectors = rows.iter().map(|row| row_of_movie[row.movie as usize]);
+    Column::Vectors(vectors.collect())
+}

@@ -1,0 +1,246 @@
+//! The ranker: one model proposes movies, another puts them in order.
+
+mod columns;
+mod lists;
+mod model;
+mod shortlist;
+
+use std::sync::Arc;
+
+use mmdlrm_baselines::EaseConfig;
+use mmdlrm_data::{Rated, RatedBags};
+use mmdlrm_features::{Features, TrainingData};
+use mmdlrm_model::{Dlrm, DlrmConfig, Loss};
+use mmdlrm_train::{
+    Decay, Error, Fit, OptimizerConfig, Result, Schedule, Session, TrainConfig, train_lists,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use model::TwoStageModel;
+
+#[cfg(doc)]
+use crate::BestContext;
+use crate::{Best, BestModel, ExperimentConfig};
+
+use lists::Lists;
+use shortlist::Shortlist;
+
+const LISTS_A_STEP: usize = 16;
+/// Of [`Loss::Lists`]: users with more to find count for more.
+const POWER: f32 = 0.3;
+/// Most movies that are proposed.
+const MOST_CANDIDATES: usize = 1 << 16;
+
+/// Recommends in two stages (Covington et al., 2016): [EASE](EaseConfig) proposes the
+/// `candidates` movies that go best with what the user rated, and a DLRM puts them in order.
+///
+/// The DLRM looks at the [affinities](mmdlrm_features::Affinities) of user and movie, through a
+/// bottom MLP and past it, at the movie's genres, and at a tower of each modality. It learns to
+/// find ratings that were held back: for each epoch a share of each user's is drawn, the first
+/// stage is fitted to the rest, and what was held back is to come before the other candidates, by
+/// [`ListSoftmax`](mmdlrm_model::ListSoftmax). So it meets in training what it meets when it is
+/// asked: candidates of a first stage that has not seen which are right.
+///
+/// Stars are another model's, where there is a `rater`: what a user watches and how much they
+/// like it are different questions.
+///
+/// ```
+/// use mmdlrm::TwoStage;
+/// use mmdlrm::data::{MovieLens, Split, generate};
+/// use mmdlrm::features::Dataset;
+/// use mmdlrm::train::{Fit, Ranker, Session, Who};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path().join("sample");
+/// generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
+/// let movielens = MovieLens::open(&folder)?;
+/// let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
+/// let dataset = Dataset::new(&movielens, split, Vec::new())?;
+/// let mut two_stage = TwoStage::default();
+/// two_stage.train.epochs = 2;
+/// let model = two_stage.fit(&dataset, Session::default())?;
+/// let mut scores = Vec::new();
+/// model.score(Who::Users(&[0]), &mut scores)?;
+/// assert_eq!(scores.len(), movielens.movies.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TwoStage {
+    /// How the first stage is fitted.
+    pub ease: EaseConfig,
+    /// How many movies it proposes.
+    pub candidates: usize,
+    /// Share of each user's ratings that is held back in an epoch; above 0 and below 1.
+    pub held_back: f64,
+    /// Length of the vectors that interact in the DLRM.
+    pub dim: usize,
+    /// Seed of its parameters.
+    pub seed: u64,
+    /// How it learns.
+    pub train: TrainConfig,
+    /// What predicts stars beside it, and wants data with its own
+    /// [context](BestContext::of_batches); `None` for nothing.
+    pub rater: Option<Best>,
+}
+
+impl Default for TwoStage {
+    /// As it was chosen on ml-latest-small; `docs/accuracy.md` has the figures.
+    fn default() -> Self {
+        Self {
+            ease: EaseConfig::default(),
+            candidates: 400,
+            held_back: 0.2,
+            dim: 16,
+            seed: 42,
+            train: TrainConfig {
+                epochs: 36,
+                batch_size: LISTS_A_STEP * lists::LENGTH,
+                loss: Loss::Lists {
+                    length: lists::LENGTH,
+                    power: POWER,
+                },
+                optimizer: OptimizerConfig {
+                    learning_rate: 4e-3,
+                    weight_decay: 1e-3,
+                    ..OptimizerConfig::default()
+                },
+                schedule: Schedule {
+                    decay: Decay::Cosine,
+                    ..Schedule::default()
+                },
+                ..TrainConfig::default()
+            },
+            rater: None,
+        }
+    }
+}
+
+impl TwoStage {
+    /// The settings that a configuration says.
+    pub(crate) fn of(config: ExperimentConfig) -> Self {
+        let rater = config.rater.then(|| {
+            let mut best = Best {
+                seed: config.seed,
+                ..Best::default()
+            };
+            best.train.seed = config.train.seed;
+            best
+        });
+        Self {
+            rater,
+            dim: config.dim,
+            seed: config.seed,
+            train: config.train,
+            ..Self::default()
+        }
+    }
+
+    /// The shape of the DLRM, for data with `features` and vectors of `dim`.
+    pub fn shape(features: &Features, dim: usize) -> DlrmConfig {
+        columns::shape(features, dim)
+    }
+
+    /// Refuses settings that make no sense.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], which names the first.
+    pub fn validate(&self) -> Result<()> {
+        self.ease.validate()?;
+        self.train.validate()?;
+        let refused = |setting, value: String, rule| {
+            Err(Error::Setting {
+                setting,
+                value,
+                rule,
+            })
+        };
+        if !(1..=MOST_CANDIDATES).contains(&self.candidates) {
+            let rule = "it must be from 1 to 65,536";
+            return refused("candidates", self.candidates.to_string(), rule);
+        }
+        if !(self.held_back > 0.0 && self.held_back < 1.0) {
+            let rule = "it must be above 0 and below 1";
+            return refused("held_back", self.held_back.to_string(), rule);
+        }
+        let batch = self.train.batch_size;
+        match batch.is_multiple_of(lists::LENGTH) {
+            true => Ok(()),
+            false => refused(
+                "batch_size",
+                batch.to_string(),
+                "a step takes whole lists: give a multiple of 96",
+            ),
+        }
+    }
+}
+
+impl Fit for TwoStage {
+    type Model = TwoStageModel;
+
+    fn check(&self, features: &Features) -> Result<Value> {
+        self.validate()?;
+        if let Some(rater) = &self.rater {
+            rater.check(features)?;
+        }
+        let shape = columns::shape(features, self.dim);
+        shape.validate()?;
+        Ok(serde_json::to_value(shape)?)
+    }
+
+    fn rows(&self, data: &dyn TrainingData) -> usize {
+        let counts = data.features().user_counts();
+        let users = counts.into_iter().filter(|&count| count > 1).count();
+        let of_rater = self.rater.as_ref().map_or(0, |rater| rater.rows(data));
+        of_rater + users * lists::LENGTH * self.train.epochs
+    }
+
+    fn fit(&self, data: &dyn TrainingData, mut session: Session) -> Result<TwoStageModel> {
+        self.validate()?;
+        let rater = self.fit_rater(data, &mut session)?;
+        let features = data.features();
+        let histories = histories(data)?;
+        let lists = Lists::new(self, features, Arc::clone(&histories), data.fingerprint())?;
+        let shortlist = Shortlist::fit(histories, features, &self.ease)?;
+        let mut dlrm = Dlrm::new(columns::shape(features, self.dim), self.seed)?;
+        let session = model::kept_whole(self, &shortlist, &lists.scales, rater.as_ref(), session);
+        train_lists(&mut dlrm, &lists, &self.train, session)?;
+        let scales = lists.scales.clone();
+        let model = TwoStageModel::new(self.candidates, shortlist, scales, dlrm, features.clone())?;
+        Ok(model.with_rater(rater))
+    }
+}
+
+impl TwoStage {
+    /// The rater, from its beginning: the checkpoints of a run are those of the lists.
+    fn fit_rater(
+        &self,
+        data: &dyn TrainingData,
+        session: &mut Session,
+    ) -> Result<Option<BestModel>> {
+        let Some(rater) = &self.rater else {
+            return Ok(None);
+        };
+        let own = Session {
+            stop: session.stop,
+            ..Session::default()
+        };
+        let own = own.on_step(&mut session.on_step);
+        Ok(Some(rater.fit(data, own)?))
+    }
+}
+
+/// The training ratings of each user.
+fn histories(data: &dyn TrainingData) -> Result<Arc<RatedBags>> {
+    if let Some(context) = data.features().context() {
+        return Ok(Arc::clone(context.histories()));
+    }
+    let mut rows: Vec<Rated> = Vec::with_capacity(data.training_rows());
+    data.for_each_user(|user| {
+        rows.extend(user.trained.rows_of(user.user));
+        Ok::<_, mmdlrm_data::Error>(())
+    })?;
+    let users = data.features().users().len();
+    Ok(Arc::new(RatedBags::of_users(users, rows.into_iter())))
+}

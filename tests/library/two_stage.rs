@@ -1,0 +1,262 @@
+//! The preset `rank`: what is held out stays hidden, and it is better than what proposes.
+
+use std::fs;
+
+use mmdlrm::baselines::EaseConfig;
+use mmdlrm::data::{MovieLens, Rated, Split, generate};
+use mmdlrm::features::{Dataset, Known, TrainingData};
+use mmdlrm::model::Loss;
+use mmdlrm::train::{
+    CheckpointConfig, Checkpoints, Error, Fit, Persist, Ranker, Session, Who, rank_catalogue,
+};
+use mmdlrm::{
+    Experiment, ExperimentConfig, Preset, Query, Recommender, Silent, Source, TwoStage,
+    TwoStageModel,
+};
+
+use crate::support::shared;
+
+const RATINGS: usize = 3000;
+
+/// A made-up folder's ratings, `held_out` replacing the stars of the test rows.
+fn dataset(held_out: impl Fn(usize, &str) -> String) -> Dataset {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("sample");
+    let config = generate::GeneratorConfig {
+        users: 80,
+        movies: 100,
+        ratings: RATINGS as u64,
+        seed: 9,
+        contents: false,
+    };
+    generate::write(&dir, &config, |_| {}).unwrap();
+    let split = Split::random(RATINGS, 0.2, 42).unwrap();
+    let path = dir.join("ratings.csv");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for &row in split.test() {
+        let line = &mut lines[row as usize + 1];
+        let columns: Vec<&str> = line.split(',').collect();
+        let stars = held_out(row as usize, columns[2]);
+        *line = format!("{},{},{stars},{}", columns[0], columns[1], columns[3]);
+    }
+    fs::write(&path, lines.join("\n")).unwrap();
+    let movielens = MovieLens::open(&dir).unwrap();
+    Dataset::new(&movielens, split, Vec::new()).unwrap()
+}
+
+fn as_it_is() -> Dataset {
+    dataset(|_, stars| stars.to_owned())
+}
+
+/// What learns in a moment.
+fn two_stage() -> TwoStage {
+    let mut two_stage = TwoStage {
+        candidates: 40,
+        ..TwoStage::default()
+    };
+    two_stage.train.epochs = 3;
+    two_stage
+}
+
+fn fit(data: &Dataset) -> TwoStageModel {
+    two_stage().fit(data, Session::default()).unwrap()
+}
+
+/// Scores of all movies for all users, as bits.
+fn scores(model: &dyn Ranker, data: &Dataset) -> Vec<u32> {
+    let users: Vec<u32> = (0..data.features().users().len() as u32).collect();
+    let mut scores = Vec::new();
+    model.score(Who::Users(&users), &mut scores).unwrap();
+    scores.into_iter().map(f32::to_bits).collect()
+}
+
+#[test]
+fn recommendations_do_not_see_the_labels_of_the_test_rows() {
+    let data = as_it_is();
+    let noise = dataset(|row, _| format!("{}", 0.5 * (row % 10 + 1) as f32));
+    assert!(scores(&fit(&data), &data) == scores(&fit(&noise), &noise));
+}
+
+#[test]
+fn a_ranker_is_the_same_on_any_number_of_threads_and_out_of_its_file() {
+    let data = as_it_is();
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.unwrap().install(|| fit(&data))
+    };
+    let (one, three) = (on(1), on(3));
+    let file = one.to_safetensors().unwrap();
+    assert!(file == three.to_safetensors().unwrap());
+    let read = TwoStageModel::load(&file, &Known::of(&data).unwrap()).unwrap();
+    assert!(scores(&one, &data) == scores(&read, &data));
+    for length in [0, 8, file.len() / 2, file.len() - 1] {
+        let known = Known::of(&data).unwrap();
+        assert!(
+            TwoStageModel::load(&file[..length], &known).is_err(),
+            "{length}"
+        );
+    }
+}
+
+#[test]
+fn a_ranker_that_was_stopped_goes_on_to_the_same_bits() {
+    let data = as_it_is();
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = || {
+        let config = CheckpointConfig {
+            every_steps: 2,
+            ..CheckpointConfig::default()
+        };
+        Checkpoints::new(folder.path(), config)
+    };
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let mut steps = 0;
+    let session = Session {
+        checkpoints: Some(checkpoints()),
+        stop: Some(&stop),
+        ..Session::default()
+    };
+    let session = session.on_step(|_| {
+        steps += 1;
+        stop.store(steps == 8, std::sync::atomic::Ordering::Relaxed);
+    });
+    let error = two_stage().fit(&data, session).unwrap_err();
+    assert!(matches!(error, Error::Stopped { .. }), "{error}");
+    let session = Session {
+        resumed: checkpoints().latest().unwrap().checkpoint,
+        ..Session::default()
+    };
+    assert!(session.resumed.is_some());
+    let resumed = two_stage().fit(&data, session).unwrap();
+    assert!(scores(&resumed, &data) == scores(&fit(&data), &data));
+}
+
+#[test]
+fn a_visitor_with_the_ratings_of_a_user_is_told_the_same() {
+    let data = as_it_is();
+    let model = fit(&data);
+    let known = Known::of(&data).unwrap();
+    let trained = known.histories().trained().unwrap();
+    let (mut of_user, mut of_visitor) = (Vec::new(), Vec::new());
+    for user in [0, 7, 79] {
+        model.score(Who::Users(&[user]), &mut of_user).unwrap();
+        let rated: Vec<Rated> = trained.row(user).rows_of(user).collect();
+        let visitor = model.meet(&rated, None).unwrap();
+        model
+            .score(Who::Visitor(&visitor), &mut of_visitor)
+            .unwrap();
+        assert_eq!(of_user, of_visitor);
+        let because = |who| model.because(who, &[3, 5], 2).unwrap();
+        assert_eq!(
+            because(Who::Users(&[user])),
+            because(Who::Visitor(&visitor))
+        );
+    }
+    // Nobody has rated less.
+    let nobody = model.meet(&[], None).unwrap();
+    model.score(Who::Visitor(&nobody), &mut of_visitor).unwrap();
+    assert_eq!(of_visitor.len(), data.features().movies().len());
+    let error = model.score(Who::Users(&[80]), &mut of_user).unwrap_err();
+    assert!(error.to_string().contains("row 80"), "{error}");
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let refused = |change: &dyn Fn(&mut TwoStage), why: &str| {
+        let mut config = two_stage();
+        change(&mut config);
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    };
+    refused(&|it| it.candidates = 0, "candidates");
+    refused(&|it| it.held_back = 1.0, "held_back");
+    refused(&|it| it.held_back = f64::NAN, "held_back");
+    refused(&|it| it.train.batch_size = 100, "batch_size");
+    refused(&|it| it.ease.regularization = -1.0, "regularization");
+    let experiment = |change: &dyn Fn(&mut ExperimentConfig), why: &str| {
+        let mut config = ExperimentConfig::of(Preset::Rank);
+        change(&mut config);
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    };
+    experiment(&|it| it.validation = Some(0.1), "validation");
+    experiment(&|it| it.train.loss = Loss::Mse, "loss");
+    experiment(&|it| it.preset = Preset::Dlrm, "loss");
+    experiment(&|it| it.device = "cuda".to_owned(), "device");
+    experiment(&|it| it.stream = true, "stream");
+    let other = ExperimentConfig {
+        rater: false,
+        ..ExperimentConfig::default()
+    };
+    let error = other.validate().unwrap_err().to_string();
+    assert!(error.contains("rater"), "{error}");
+}
+
+#[test]
+fn a_run_recommends_with_titles_as_reasons() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = ExperimentConfig {
+        source: Source::Sample(generate::GeneratorConfig::tiny()),
+        out: folder.path().join("run"),
+        ..ExperimentConfig::of(Preset::Rank)
+    };
+    config.train.epochs = 1;
+    let report = Experiment::new(config.clone())
+        .unwrap()
+        .run(&mut Silent)
+        .unwrap();
+    // Of the rater.
+    assert!(report.rmse().unwrap() < 2.0);
+    let recommender = Recommender::load(&config.out, &mut Silent).unwrap();
+    assert_eq!(recommender.model(), "rank");
+    let user = recommender.user_ids()[0];
+    let rated = recommender.rated_by(user).unwrap();
+    let titles: Vec<&str> = rated
+        .iter()
+        .map(|&(movie, _)| recommender.catalogue().movie(movie).unwrap().title.as_str())
+        .collect();
+    let found = recommender.recommend(user, &Query::default()).unwrap();
+    assert!(found.iter().any(|it| !it.reasons.is_empty()));
+    let stars = recommender.predict(user, found[0].movie_id).unwrap();
+    assert_eq!(found[0].stars, Some(stars));
+    let ratings = [(rated[0].0, 5.0), (rated[1].0, 4.0)];
+    let told = recommender
+        .recommend_to_visitor(&ratings, &Query::default())
+        .unwrap();
+    let stars = recommender
+        .predict_for_visitor(&ratings, &[told[0].movie_id])
+        .unwrap();
+    assert_eq!(told[0].stars, Some(stars[0]));
+    assert!(recommender.similar(found[0].movie_id, 3).is_ok());
+    for reason in found.iter().flat_map(|it| &it.reasons) {
+        let words = reason.words.strip_prefix("because you ").unwrap();
+        assert!(titles.iter().any(|title| words.contains(title)), "{words}");
+    }
+}
+
+/// Figures of one run each; `docs/accuracy.md` has them.
+#[test]
+fn ranking_real_ratings_is_better_than_by_what_is_rated_together() {
+    let Some(shared) = shared() else {
+        return;
+    };
+    let movielens = MovieLens::open(shared.join("data/ml-latest-small")).unwrap();
+    let rows = shared.join("data/splits/ml-latest-small-random42-test.csv");
+    let split = Split::from_test_rows(&rows, &movielens.ratings).unwrap();
+    let data = Dataset::new(&movielens, split, Vec::new()).unwrap();
+    let ndcg = |model: &dyn Ranker| {
+        let ranking = rank_catalogue(model, &data, 10, |_, _| Ok(())).unwrap();
+        ranking.mean().unwrap()
+    };
+    let mut config = TwoStage::default();
+    config.train.epochs = 12;
+    let two_stage = ndcg(&config.fit(&data, Session::default()).unwrap());
+    let ease = ndcg(
+        &EaseConfig::default()
+            .fit(&data, Session::default())
+            .unwrap(),
+    );
+    assert!(two_stage > 0.345, "{two_stage}");
+    assert!(two_stage > ease + 0.005, "{two_stage} and {ease}");
+}
