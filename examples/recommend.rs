@@ -46,7 +46,7 @@ fn print(recommender: &Recommender, found: &[Recommendation]) -> mmdlrm::Result<
         let movie = recommender.catalogue().movie(found.movie_id)?;
         println!("{:5.2}  {}", found.score, movie.title);
         for reason in &found.reasons {
-            println!("       {:+.2}  {}", reason.stars, reason.words);
+            println!("       {}", reason.words);
         }
     }
     Ok(())

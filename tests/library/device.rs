@@ -138,6 +138,13 @@ fn a_device_agrees_on_interactions_losses_and_penalties() {
     for (config, loss) in [
         (config(Interaction::Cat, vec![]), Loss::Mse),
         (by_side, Loss::Bpr),
+        (
+            config(Interaction::default(), vec![WIDTH]),
+            Loss::Lists {
+                length: 2,
+                power: 0.5,
+            },
+        ),
         (sigmoid(config(itself, vec![WIDTH])), Loss::Bce),
         (
             sigmoid(config(Interaction::default(), vec![WIDTH])),

@@ -6,7 +6,7 @@ use mmdlrm::model::{
     Compression, DeviceDlrm, Dlrm, DlrmConfig, Error, Gradients, Inputs, Interaction, Loss, Output,
     Side, TableConfig, TableInput,
 };
-use mmdlrm::train::{Session, TrainConfig, train};
+use mmdlrm::train::{Session, TrainConfig, train, train_on};
 
 use crate::gradients::{Input, WIDTH, config};
 use crate::training::dataset;
@@ -97,6 +97,26 @@ fn pairs_of_different_users_are_not_trained_on() {
     let error = train(&mut model, &dataset, &config, session);
     let error = error.unwrap_err().to_string();
     assert!(error.contains("compares samples of one user"), "{error}");
+    let config = TrainConfig {
+        loss: Loss::Lists {
+            length: 2,
+            power: 1.0,
+        },
+        ..config
+    };
+    for error in [
+        train(&mut model, &dataset, &config, Session::default()),
+        train_on(
+            &Device::Cpu,
+            &mut model,
+            &dataset,
+            &config,
+            Session::default(),
+        ),
+    ] {
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("compares samples of one user"), "{error}");
+    }
 }
 
 /// As facebookresearch/dlrm, which makes the table short first and draws it then.

@@ -1,5 +1,6 @@
 //! The preset `rank`: what is held out stays hidden, and it is better than what proposes.
 
+use std::collections::HashSet;
 use std::fs;
 
 use mmdlrm::baselines::EaseConfig;
@@ -18,8 +19,9 @@ use crate::support::shared;
 
 const RATINGS: usize = 3000;
 
-/// A made-up folder's ratings, `held_out` replacing the stars of the test rows.
-fn dataset(held_out: impl Fn(usize, &str) -> String) -> Dataset {
+/// A made-up folder's ratings, `held_out` replacing movie, stars and time of the test rows; it
+/// gets the row, its columns, and whether the user has no rating of a movie.
+fn dataset(held_out: impl Fn(usize, &[&str], &dyn Fn(&str) -> bool) -> String) -> Dataset {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("sample");
     let config = generate::GeneratorConfig {
@@ -33,20 +35,28 @@ fn dataset(held_out: impl Fn(usize, &str) -> String) -> Dataset {
     let split = Split::random(RATINGS, 0.2, 42).unwrap();
     let path = dir.join("ratings.csv");
     let text = fs::read_to_string(&path).unwrap();
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    for &row in split.test() {
-        let line = &mut lines[row as usize + 1];
-        let columns: Vec<&str> = line.split(',').collect();
-        let stars = held_out(row as usize, columns[2]);
-        *line = format!("{},{},{stars},{}", columns[0], columns[1], columns[3]);
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+    let mut written: Vec<String> = text.lines().map(str::to_owned).collect();
+    let mut rated: HashSet<(String, String)> = HashSet::new();
+    for line in &lines {
+        rated.insert((line[0].to_owned(), line[1].to_owned()));
     }
-    fs::write(&path, lines.join("\n")).unwrap();
+    for &row in split.test() {
+        let columns = &lines[row as usize + 1];
+        let user = columns[0];
+        let is_free = |movie: &str| !rated.contains(&(user.to_owned(), movie.to_owned()));
+        let replaced = held_out(row as usize, columns, &is_free);
+        let movie = replaced.split(',').next().unwrap();
+        rated.insert((user.to_owned(), movie.to_owned()));
+        written[row as usize + 1] = format!("{user},{replaced}");
+    }
+    fs::write(&path, written.join("\n")).unwrap();
     let movielens = MovieLens::open(&dir).unwrap();
     Dataset::new(&movielens, split, Vec::new()).unwrap()
 }
 
 fn as_it_is() -> Dataset {
-    dataset(|_, stars| stars.to_owned())
+    dataset(|_, columns, _| columns[1..].join(","))
 }
 
 /// What learns in a moment.
@@ -72,9 +82,22 @@ fn scores(model: &dyn Ranker, data: &Dataset) -> Vec<u32> {
 }
 
 #[test]
-fn recommendations_do_not_see_the_labels_of_the_test_rows() {
+fn recommendations_do_not_see_which_movies_the_test_rows_are_of() {
     let data = as_it_is();
-    let noise = dataset(|row, _| format!("{}", 0.5 * (row % 10 + 1) as f32));
+    let movies = data.features().movies().ids();
+    // Another time, other stars, and a movie that the user never rated, where there is one.
+    let noise = dataset(|row, columns, is_free| {
+        let others = movies.iter().map(|movie| movie.to_string());
+        let mut others = others.filter(|movie| is_free(movie));
+        let movie = others.nth(row % 7).unwrap_or_else(|| columns[1].to_owned());
+        format!(
+            "{movie},{},{}",
+            0.5 * (row % 10 + 1) as f32,
+            900_000_000 + row
+        )
+    });
+    assert_ne!(data.fingerprint(), noise.fingerprint());
+    assert_eq!(data.features().movies(), noise.features().movies());
     assert!(scores(&fit(&data), &data) == scores(&fit(&noise), &noise));
 }
 
@@ -156,7 +179,10 @@ fn a_visitor_with_the_ratings_of_a_user_is_told_the_same() {
     // Nobody has rated less.
     let nobody = model.meet(&[], None).unwrap();
     model.score(Who::Visitor(&nobody), &mut of_visitor).unwrap();
-    assert_eq!(of_visitor.len(), data.features().movies().len());
+    let ease = model.ease();
+    let nobody = ease.meet(&[], None).unwrap();
+    ease.score(Who::Visitor(&nobody), &mut of_user).unwrap();
+    assert_eq!(of_visitor, of_user);
     let error = model.score(Who::Users(&[80]), &mut of_user).unwrap_err();
     assert!(error.to_string().contains("row 80"), "{error}");
 }
@@ -173,6 +199,9 @@ fn settings_that_make_no_sense_are_refused() {
     refused(&|it| it.held_back = 1.0, "held_back");
     refused(&|it| it.held_back = f64::NAN, "held_back");
     refused(&|it| it.train.batch_size = 100, "batch_size");
+    refused(&|it| it.train.patience = Some(2), "patience");
+    let (length, power) = (48, 1.0);
+    refused(&|it| it.train.loss = Loss::Lists { length, power }, "loss");
     refused(&|it| it.ease.regularization = -1.0, "regularization");
     let experiment = |change: &dyn Fn(&mut ExperimentConfig), why: &str| {
         let mut config = ExperimentConfig::of(Preset::Rank);

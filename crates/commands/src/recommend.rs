@@ -210,7 +210,10 @@ fn recommendations(recommender: &Recommender, found: &[Recommendation]) -> Resul
         let (stars, id) = (movie.stars.unwrap_or(movie.score), movie.movie_id);
         lines.push(format!("{stars:4.2}  {title}  [{id}]"));
         let reasons = movie.reasons.iter();
-        lines.extend(reasons.map(|it| format!("      {:+.2}  {}", it.stars, it.words)));
+        lines.extend(reasons.map(|it| match it.stars {
+            None => format!("      {}", it.words),
+            Some(stars) => format!("      {stars:+.2}  {}", it.words),
+        }));
     }
     Ok(lines)
 }

@@ -340,12 +340,11 @@ impl ExperimentConfig {
                 rule: "only the preset rank has one beside it",
             });
         }
-        if self.has_context() && self.stream {
+        if (self.has_context() || self.preset == Preset::Rank) && self.stream {
             return Err(Error::Setting {
                 setting: "stream",
                 value: "true".to_owned(),
-                rule: "the preset best looks ratings up and needs them in memory, beside the preset \
-                       rank too: leave the rater out there",
+                rule: "the presets best and rank look ratings up and need them in memory",
             });
         }
         self.validate_lists()?;

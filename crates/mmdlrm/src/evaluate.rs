@@ -181,6 +181,7 @@ impl Kinds {
             candidates: candidates.as_ref(),
             users: wanted.ranking,
             seed: config.experiment.seed,
+            streamed: false,
         };
         let report = measure(&*model, &data, &asked, inputs, seconds, &run, observer)?;
         let settings = (&config.experiment, &config.learned);

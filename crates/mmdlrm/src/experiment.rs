@@ -519,6 +519,7 @@ impl Learning<'_> {
             candidates: None,
             users: config.ranking,
             seed: config.seed,
+            streamed: config.stream,
         };
         let report = measure(&model, data, &asked, inputs, seconds, folder, observer)?;
         let epochs: Vec<EpochMetrics> = folder.read_metrics()?;

@@ -77,7 +77,7 @@ fn rank(
     run: &RunFolder,
     observer: &mut dyn Observer,
 ) -> Result<Option<Rankings>> {
-    let contestants = Contestants::new(model, data)?;
+    let contestants = Contestants::new(model, data, asked.streamed)?;
     let of_candidates = asked.candidates.map(|candidates| {
         rank_candidates(
             &contestants,

@@ -26,8 +26,8 @@ pub enum Preset {
     DlrmClip,
     /// The most accurate predictor of ratings, [`Best`].
     Best,
-    /// The most accurate recommender, [`TwoStage`]: it puts movies in order, and predicts no
-    /// stars.
+    /// The most accurate recommender, [`TwoStage`]: it puts movies in order, and another model
+    /// beside it, as [`Self::Best`], predicts stars.
     Rank,
 }
 

@@ -113,7 +113,7 @@ impl Experiment {
 
         let start = Instant::now();
         let data = Dataset::new(&movielens, split.clone(), Vec::new())?;
-        let contestants = Contestants::new(&ranker, &data)?;
+        let contestants = Contestants::new(&ranker, &data, false)?;
         let words = held_out(&config.split);
         let ranking = rank_candidates(&contestants, data.features(), &candidates, &words, folder)?;
         seconds.rank = start.elapsed().as_secs_f64();

@@ -94,8 +94,8 @@ pub trait Objective: Sync {
     /// Sum of the losses of some samples, given what the top MLP says of each before the
     /// output's activation, `z`, `[samples]`, and `targets`, `[samples]`, in the unit of the
     /// predictions. Writes the derivative of each loss by its `z`, times `share`, into
-    /// `slopes`, `[samples]`. Samples come in groups of an even number, in the order of the
-    /// batch, those that are [together](Self::samples_together) in one of them.
+    /// `slopes`, `[samples]`. Samples come in groups, in the order of the batch, those that are
+    /// [together](Self::samples_together) in one of them.
     fn of_samples(
         &self,
         z: &[f32],

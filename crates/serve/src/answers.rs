@@ -80,8 +80,8 @@ struct Because {
     part: String,
     /// The same in words.
     words: String,
-    /// Stars that it makes more than for an average movie.
-    stars: f32,
+    /// Stars that it makes more than for an average movie; null of what the user rated.
+    stars: Option<f32>,
 }
 
 impl Recommended {

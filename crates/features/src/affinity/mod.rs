@@ -39,6 +39,8 @@ const NAMES: [&str; AFFINITY_FEATURES] = [
     "most within 10 places",
 ];
 const AFFINITY_FEATURES: usize = 20;
+/// How many of them are of the pair alone; the others are what was rated beside, three a window.
+const OF_PAIR: usize = 11;
 
 /// What is added to a score of the first stage before its logarithm is taken, …
 const LEAST_SCORE: f32 = 0.02;
@@ -67,6 +69,29 @@ const DAYS: std::ops::RangeInclusive<f32> = -2000.0..=4000.0;
 /// All go in as logarithms, as does the score that a first stage gives to the pair.
 ///
 /// Rows that are to be told from others may not be in the histories: a rating is beside itself.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mmdlrm_data::{MovieLens, RatedBags, Split, generate};
+/// use mmdlrm_features::{Affinities, Dataset, Known, TrainingData, UserAffinity};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path().join("sample");
+/// generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
+/// let movielens = MovieLens::open(&folder)?;
+/// let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
+/// let dataset = Dataset::new(&movielens, split, Vec::new())?;
+/// let histories = Arc::new(Known::of(&dataset)?.histories().trained()?);
+/// let affinities = Affinities::fit(Arc::clone(&histories), dataset.features(), 256);
+///
+/// let (mut user, mut features) = (UserAffinity::default(), [0.0; 20]);
+/// affinities.look_at(histories.row(0), &mut user);
+/// affinities.fill(&user, 7, 0.5, &mut features);
+/// let ratings = Affinities::names().iter().position(|&it| it == "ratings of the user");
+/// assert_eq!(features[ratings.unwrap()], (histories.row(0).len() as f32).ln_1p());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Affinities {
     histories: Arc<RatedBags>,
@@ -152,7 +177,7 @@ impl Affinities {
         let first = self.months.first_rated(at);
         let since_first = (user.last - first).clamp(*DAYS.start(), *DAYS.end());
         let (genres, years) = self.tastes.of(&user.taste, at);
-        let (of_pair, beside) = out.split_at_mut(11);
+        let (of_pair, beside) = out.split_at_mut(OF_PAIR);
         of_pair.copy_from_slice(&[
             (score.max(LOWEST_SCORE) + LEAST_SCORE).ln(),
             user.count,

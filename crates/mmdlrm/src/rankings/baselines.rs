@@ -11,14 +11,16 @@ type Baseline = (&'static str, Box<dyn Ranker>);
 
 /// Those that stand beside every figure, in the order of their columns: how often a movie is
 /// rated, and the best of the simple ones on every data set that was measured, what is rated
-/// together. Each learns from the training rows of `data` alone.
-fn simple_baselines(data: &dyn TrainingData) -> Result<Vec<Baseline>> {
+/// together. Each learns from the training rows of `data` alone. The latter holds all of them, and so
+/// is left out of what is `streamed`.
+fn simple_baselines(data: &dyn TrainingData, streamed: bool) -> Result<Vec<Baseline>> {
     let popularity = PopularityConfig::default().fit(data, Session::default())?;
-    let ease = EaseConfig::default().fit(data, Session::default())?;
-    Ok(vec![
-        ("popularity", Box::new(popularity)),
-        ("EASE", Box::new(ease)),
-    ])
+    let mut baselines: Vec<Baseline> = vec![("popularity", Box::new(popularity))];
+    if !streamed {
+        let ease = EaseConfig::default().fit(data, Session::default())?;
+        baselines.push(("EASE", Box::new(ease)));
+    }
+    Ok(baselines)
 }
 
 /// A model and the baselines, which go through the same passes over the same users.
@@ -29,10 +31,10 @@ pub(crate) struct Contestants<'a> {
 
 impl<'a> Contestants<'a> {
     /// `model`, and the baselines on the training rows of `data`.
-    pub fn new(model: &'a dyn Ranker, data: &dyn TrainingData) -> Result<Self> {
+    pub fn new(model: &'a dyn Ranker, data: &dyn TrainingData, streamed: bool) -> Result<Self> {
         Ok(Self {
             model,
-            baselines: simple_baselines(data)?,
+            baselines: simple_baselines(data, streamed)?,
         })
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Asked<'a> {
     pub users: RankedUsers,
     /// Draws a sample of users.
     pub seed: u64,
+    /// Whether the ratings lie on disk, because there are too many to hold.
+    pub streamed: bool,
 }
 
 /// What one ranker does for one user.

@@ -54,8 +54,8 @@ pub struct Recommendation {
     pub reasons: Vec<Reason>,
 }
 
-/// Why a movie is recommended: a part of the model, and how much more it makes than for an
-/// average movie, for the same user.
+/// Why a movie is recommended: what the user rated, or a part of the model, and how much more it
+/// makes than for an average movie, for the same user.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Reason {
@@ -63,8 +63,9 @@ pub struct Reason {
     pub part: String,
     /// The same in words.
     pub words: String,
-    /// How much, in the unit of the scores: stars, where the model predicts them.
-    pub stars: f32,
+    /// How much, in the unit of the scores: stars, where the model ranks by them. `None` of what
+    /// the user rated, which is weighed in a unit of its own.
+    pub stars: Option<f32>,
 }
 
 /// A movie and how near it is to another.

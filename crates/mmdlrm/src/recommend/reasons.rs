@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use mmdlrm_baselines::GaussianProcess;
 use mmdlrm_model::Part;
-use mmdlrm_train::{Cause, Ranker, Share, Who};
+use mmdlrm_train::{Cause, Error, Ranker, Share, Who};
 
 use super::{Catalogue, Reason};
 use crate::Result;
@@ -34,8 +34,11 @@ pub(super) fn reasons(
     if let Some(causes) = model.because(who, movies, MOST_CAUSES)? {
         mmdlrm_data::Error::unless_all("reasons", causes.len(), movies.len())?;
         let mut named = HashSet::new();
-        let reasons = causes.iter().map(|causes| rated.reason(causes, &mut named));
-        return Ok(reasons.map(Vec::from_iter).collect());
+        let reasons = causes.iter().map(|causes| {
+            let reason = rated.reason(causes, &mut named)?;
+            Ok(Vec::from_iter(reason))
+        });
+        return reasons.collect();
     }
     let Some(shares) = model.explain(who, movies)? else {
         return Ok(none());
@@ -68,7 +71,7 @@ impl<'a> Rated<'a> {
     /// Of the movies that add most, those that the user liked where there are any, and of these
     /// those that no reason has `named` yet: nobody wants to be told the same again. `None` where
     /// nothing that the user rated adds to the score.
-    fn reason(&self, causes: &[Cause], named: &mut HashSet<u32>) -> Option<Reason> {
+    fn reason(&self, causes: &[Cause], named: &mut HashSet<u32>) -> Result<Option<Reason>> {
         let is_liked = |cause: &&Cause| self.stars.get(&cause.item).is_some_and(|&it| it >= LIKED);
         let liked: Vec<&Cause> = causes.iter().filter(is_liked).collect();
         let (verb, mut causes) = match liked.is_empty() {
@@ -79,20 +82,28 @@ impl<'a> Rated<'a> {
         causes.sort_by_key(|cause| named.contains(&cause.item));
         causes.truncate(MOST_TITLES);
         named.extend(causes.iter().map(|cause| cause.item));
-        let titles: Vec<&str> = causes
-            .iter()
-            .map(|cause| self.catalogue.movies()[cause.item as usize].title.as_str())
-            .collect();
-        let (last, before) = titles.split_last()?;
+        let titles = causes.iter().map(|cause| {
+            let movie = self.catalogue.movies().get(cause.item as usize);
+            movie.map(|movie| movie.title.as_str()).ok_or_else(|| {
+                let row = cause.item;
+                Error::Mismatch(format!(
+                    "the model's reason is movie {row}, which there is not"
+                ))
+            })
+        });
+        let titles: Vec<&str> = titles.collect::<mmdlrm_train::Result<_>>()?;
+        let Some((last, before)) = titles.split_last() else {
+            return Ok(None);
+        };
         let titles = match before.is_empty() {
             true => (*last).to_owned(),
             false => format!("{} and {last}", before.join(", ")),
         };
-        Some(Reason {
+        Ok(Some(Reason {
             part: HISTORY.to_owned(),
             words: format!("because you {verb} {titles}"),
-            stars: causes.iter().map(|cause| cause.amount).sum(),
-        })
+            stars: None,
+        }))
     }
 }
 
@@ -105,7 +116,7 @@ fn reason(share: Share) -> Reason {
     Reason {
         words,
         part: share.part,
-        stars: share.amount,
+        stars: Some(share.amount),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use mmdlrm_data::{Batch, BatchSchema, Column, ColumnField, ColumnKind, Modality, Rated};
 use mmdlrm_features::{Affinities, Features};
-use mmdlrm_model::{BottomConfig, DlrmConfig, ModalityConfig, Pooling, Side, TableConfig};
-use mmdlrm_train::{GENRE_TABLE, Result};
+use mmdlrm_model::{BottomConfig, DlrmConfig, Pooling, Side, TableConfig};
+use mmdlrm_train::{GENRE_TABLE, Result, shapes};
 
 use super::shortlist::Proposed;
 
@@ -87,7 +87,6 @@ pub(super) fn schema(features: &Features) -> Result<BatchSchema> {
 
 /// The shape of the DLRM.
 pub(super) fn shape(features: &Features, dim: usize) -> DlrmConfig {
-    let towers = features.modalities().iter();
     let affinities = 0..Affinities::names().len();
     DlrmConfig {
         dim,
@@ -96,9 +95,7 @@ pub(super) fn shape(features: &Features, dim: usize) -> DlrmConfig {
             pooling: Pooling::SqrtN,
             ..TableConfig::new(GENRE_TABLE, genres(features), Side::Item)
         }],
-        modalities: towers
-            .map(|it| ModalityConfig::new(it.name(), it.width(), vec![dim]))
-            .collect(),
+        modalities: shapes::towers(features, &[dim]),
         top: vec![HIDDEN],
         wide: true,
         dropout: DROPOUT,

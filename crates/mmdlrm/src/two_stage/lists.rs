@@ -1,10 +1,11 @@
 //! Lists to learn from: a part of the ratings is held back, and is to come first among what the
 //! rest proposes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use mmdlrm_data::{Batch, BatchSchema, DataFingerprint, Modality, Rated, RatedBags};
-use mmdlrm_features::Features;
+use mmdlrm_data::{Batch, BatchSchema, DataFingerprint, DataPart, Modality, RatedBags};
+use mmdlrm_features::{Affinities, Features};
 use mmdlrm_train::{ListBatches, ListData, Result};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -54,7 +55,14 @@ impl<'a> Lists<'a> {
         histories: Arc<RatedBags>,
         fingerprint: DataFingerprint,
     ) -> Result<Self> {
-        let users = (0..histories.len() as u32).filter(|&user| histories.row(user).len() > 1);
+        let users = (0..histories.len() as u32).filter(|&user| {
+            // A movie that is rated twice is one to find.
+            let ids = histories.row(user).ids;
+            ids.first()
+                .is_some_and(|first| ids.iter().any(|id| id != first))
+        });
+        let settings = serde_json::to_string(&(config.candidates, config.held_back, &config.ease))?;
+        let settings = DataPart::of_words("two stages", settings.bytes().map(u32::from));
         let mut lists = Self {
             users: users.collect(),
             schema: columns::schema(features)?,
@@ -62,7 +70,7 @@ impl<'a> Lists<'a> {
             config,
             features,
             histories,
-            fingerprint,
+            fingerprint: fingerprint.with([settings].into_iter().collect()),
         };
         lists.scales = lists.scales()?;
         Ok(lists)
@@ -71,10 +79,11 @@ impl<'a> Lists<'a> {
     /// Of a draw that is not learned from.
     fn scales(&self) -> Result<Scales> {
         let draw = self.draw(!self.config.train.seed)?;
-        let users = &self.users[..self.users.len().min(LISTS_OF_SCALES)];
-        let lists = users.par_iter().map(|&user| self.list(&draw, user));
+        let apart = self.users.len().div_ceil(LISTS_OF_SCALES).max(1);
+        let users = self.users.par_iter().step_by(apart);
+        let lists = users.map(|&user| self.list(&draw, user));
         let lists: Vec<List> = lists.collect::<Result<_>>()?;
-        let width = mmdlrm_features::Affinities::names().len();
+        let width = Affinities::names().len();
         let rows = lists
             .iter()
             .flat_map(|list| list.proposed.affinities.chunks_exact(width));
@@ -84,48 +93,55 @@ impl<'a> Lists<'a> {
     /// Holds back a share of each user's ratings, and fits the first stage to the rest.
     fn draw(&self, seed: u64) -> Result<Draw> {
         let users = 0..self.histories.len() as u32;
-        let drawn: Vec<(Vec<Rated>, Vec<Rated>)> = users
+        let held: Vec<Vec<bool>> = users
             .into_par_iter()
-            .map(|user| {
-                let rows: Vec<Rated> = self.histories.row(user).rows_of(user).collect();
-                let mut random = random(seed, user);
-                let share = self.config.held_back;
-                let mut held: Vec<bool> = rows.iter().map(|_| random.random_bool(share)).collect();
-                // One is to be found, and one to find it by.
-                if rows.len() > 1 {
-                    let (all, none) = (held.iter().all(|&it| it), held.iter().all(|&it| !it));
-                    if all || none {
-                        held[random.random_range(0..rows.len())] = none;
-                    }
-                } else {
-                    held.fill(false);
-                }
-                let of = |wanted: bool| {
-                    let rows = rows.iter().zip(&held).filter(|&(_, &held)| held == wanted);
-                    rows.map(|(&row, _)| row).collect()
-                };
-                (of(false), of(true))
-            })
+            .map(|user| self.held_back(seed, user))
             .collect();
-        let count = self.histories.len();
-        let kept = drawn.iter().flat_map(|(kept, _)| kept.iter().copied());
-        let held_back = drawn.iter().flat_map(|(_, held)| held.iter().copied());
-        let kept = Arc::new(RatedBags::of_users(count, kept));
+        let of = |wanted: bool| {
+            let users = (0..).zip(&held);
+            let rows = users.flat_map(move |(user, held)| {
+                let rows = self.histories.row(user).rows_of(user).zip(held);
+                rows.filter(move |&(_, &held)| held == wanted)
+                    .map(|(row, _)| row)
+            });
+            RatedBags::of_users(self.histories.len(), rows)
+        };
         Ok(Draw {
-            shortlist: Shortlist::fit(kept, self.features, &self.config.ease)?,
-            held_back: RatedBags::of_users(count, held_back),
+            held_back: of(true),
+            shortlist: Shortlist::fit(Arc::new(of(false)), self.features, &self.config.ease)?,
             seed,
         })
     }
 
+    /// Which of a user's ratings are held back: those of a movie together, of one movie or more,
+    /// and never all.
+    fn held_back(&self, seed: u64, user: u32) -> Vec<bool> {
+        let history = self.histories.row(user).ids;
+        let mut random = random(seed, user);
+        let mut movies = history.to_vec();
+        movies.sort_unstable();
+        movies.dedup();
+        let drawn = movies
+            .iter()
+            .map(|_| random.random_bool(self.config.held_back));
+        let mut drawn: Vec<bool> = drawn.collect();
+        // One is to be found, and one to find it by.
+        let (all, none) = (drawn.iter().all(|&it| it), drawn.iter().all(|&it| !it));
+        match drawn.len() {
+            0 | 1 => drawn.fill(false),
+            count if all || none => drawn[random.random_range(0..count)] = none,
+            _ => {}
+        }
+        let held = history.iter().map(|id| movies.binary_search(id));
+        held.map(|place| place.is_ok_and(|place| drawn[place]))
+            .collect()
+    }
+
     /// The list of a user: what was held back of what is proposed, and others by chance.
     fn list(&self, draw: &Draw, user: u32) -> Result<List> {
-        let mut held: Vec<(u32, f32)> = draw.held_back.row(user).stars_by_id().collect();
-        held.sort_unstable_by_key(|&(movie, _)| movie);
-        let stars = |movie: u32| {
-            let place = held.binary_search_by_key(&movie, |&(movie, _)| movie);
-            place.map_or(0.0, |place| held[place].1)
-        };
+        // Of two ratings of a movie the later.
+        let held: HashMap<u32, f32> = draw.held_back.row(user).stars_by_id().collect();
+        let stars = |movie: u32| held.get(&movie).copied().unwrap_or_default();
         let mut random = random(!draw.seed, user);
         let history = draw.shortlist.histories().row(user);
         let choose = |candidates: Vec<(u32, f32)>| {
@@ -213,4 +229,51 @@ fn random(seed: u64, user: u32) -> ChaCha8Rng {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(user.into());
     random
+}
+
+#[cfg(test)]
+mod tests {
+    use mmdlrm_data::{MovieLens, Split, generate};
+    use mmdlrm_features::{Dataset, TrainingData};
+
+    use super::*;
+    use crate::two_stage::histories;
+
+    #[test]
+    fn what_is_held_back_is_in_no_history_and_comes_back_in_the_lists() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("sample");
+        let sample = generate::GeneratorConfig {
+            contents: false,
+            ..generate::GeneratorConfig::tiny()
+        };
+        generate::write(&folder, &sample, |_| {}).unwrap();
+        let movielens = MovieLens::open(&folder).unwrap();
+        let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
+        let data = Dataset::new(&movielens, split, Vec::new()).unwrap();
+        let config = TwoStage::default();
+        let all = histories(&data).unwrap();
+        let lists = Lists::new(&config, data.features(), all.clone(), data.fingerprint()).unwrap();
+        let draw = lists.draw(7).unwrap();
+        let mut found = 0;
+        for user in 0..all.len() as u32 {
+            let kept = draw.shortlist.histories().row(user);
+            let held = draw.held_back.row(user);
+            assert_eq!(kept.len() + held.len(), all.row(user).len());
+            assert!(held.ids.iter().all(|id| !kept.ids.contains(id)));
+            assert!(kept.len() < 2 || !held.is_empty());
+        }
+        for &user in &lists.users {
+            let list = lists.list(&draw, user).unwrap();
+            let held: HashMap<u32, f32> = draw.held_back.row(user).stars_by_id().collect();
+            let kept = draw.shortlist.histories().row(user);
+            assert_eq!(list.proposed.movies.len(), LENGTH);
+            for (&(movie, _), stars) in list.proposed.movies.iter().zip(&list.relevance) {
+                assert_eq!(*stars, held.get(&movie).copied().unwrap_or_default());
+                assert!(!kept.ids.contains(&movie));
+                found += usize::from(*stars > 0.0);
+            }
+        }
+        assert!(found > 0);
+    }
 }

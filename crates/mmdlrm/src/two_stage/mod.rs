@@ -6,6 +6,7 @@ mod model;
 mod shortlist;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use mmdlrm_baselines::EaseConfig;
 use mmdlrm_data::{Rated, RatedBags};
@@ -156,9 +157,21 @@ impl TwoStage {
                 rule,
             })
         };
-        if !(1..=MOST_CANDIDATES).contains(&self.candidates) {
-            let rule = "it must be from 1 to 65,536";
-            return refused("candidates", self.candidates.to_string(), rule);
+        check_candidates(self.candidates)?;
+        let of_lists = matches!(
+            self.train.loss,
+            Loss::Lists {
+                length: lists::LENGTH,
+                ..
+            }
+        );
+        if !of_lists {
+            let loss = format!("{:?}", self.train.loss);
+            return refused("loss", loss, "it must be one of lists of 96");
+        }
+        if let Some(patience) = self.train.patience {
+            let rule = "lists are drawn anew each epoch and have no validation rows";
+            return refused("patience", patience.to_string(), rule);
         }
         if !(self.held_back > 0.0 && self.held_back < 1.0) {
             let rule = "it must be above 0 and below 1";
@@ -181,6 +194,7 @@ impl Fit for TwoStage {
 
     fn check(&self, features: &Features) -> Result<Value> {
         self.validate()?;
+        self.check_data(features)?;
         if let Some(rater) = &self.rater {
             rater.check(features)?;
         }
@@ -192,42 +206,75 @@ impl Fit for TwoStage {
     fn rows(&self, data: &dyn TrainingData) -> usize {
         let counts = data.features().user_counts();
         let users = counts.into_iter().filter(|&count| count > 1).count();
-        let of_rater = self.rater.as_ref().map_or(0, |rater| rater.rows(data));
-        of_rater + users * lists::LENGTH * self.train.epochs
+        users * lists::LENGTH * self.train.epochs
     }
 
-    fn fit(&self, data: &dyn TrainingData, mut session: Session) -> Result<TwoStageModel> {
+    fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<TwoStageModel> {
         self.validate()?;
-        let rater = self.fit_rater(data, &mut session)?;
+        self.check_data(data.features())?;
+        let stop = session.stop;
         let features = data.features();
         let histories = histories(data)?;
         let lists = Lists::new(self, features, Arc::clone(&histories), data.fingerprint())?;
         let shortlist = Shortlist::fit(histories, features, &self.ease)?;
         let mut dlrm = Dlrm::new(columns::shape(features, self.dim), self.seed)?;
-        let session = model::kept_whole(self, &shortlist, &lists.scales, rater.as_ref(), session);
+        let session = model::kept_whole(self, &shortlist, &lists.scales, session);
         train_lists(&mut dlrm, &lists, &self.train, session)?;
         let scales = lists.scales.clone();
         let model = TwoStageModel::new(self.candidates, shortlist, scales, dlrm, features.clone())?;
-        Ok(model.with_rater(rater))
+        Ok(model.with_rater(self.fit_rater(data, stop)?))
     }
 }
 
 impl TwoStage {
-    /// The rater, from its beginning: the checkpoints of a run are those of the lists.
+    /// Refuses data that there is nothing to draw lists from, or that say no times.
+    fn check_data(&self, features: &Features) -> Result<()> {
+        if features.user_counts().iter().all(|&count| count < 2) {
+            return Err(Error::Setting {
+                setting: "training ratings",
+                value: "none or one of each user".to_owned(),
+                rule: "one is to be found by another; some user must have two or more",
+            });
+        }
+        match features
+            .context()
+            .map(|context| context.config().timestamps)
+        {
+            Some(false) => Err(Error::Mismatch(
+                "a ranker in two stages looks at times, and the data are without; make them with \
+                 a context that has timestamps"
+                    .to_owned(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The rater, from its beginning and last: the checkpoints of a run are those of the lists,
+    /// and a run that is stopped meanwhile learns none of them again.
     fn fit_rater(
         &self,
         data: &dyn TrainingData,
-        session: &mut Session,
+        stop: Option<&AtomicBool>,
     ) -> Result<Option<BestModel>> {
         let Some(rater) = &self.rater else {
             return Ok(None);
         };
-        let own = Session {
-            stop: session.stop,
+        let session = Session {
+            stop,
             ..Session::default()
         };
-        let own = own.on_step(&mut session.on_step);
-        Ok(Some(rater.fit(data, own)?))
+        Ok(Some(rater.fit(data, session)?))
+    }
+}
+
+fn check_candidates(candidates: usize) -> Result<()> {
+    match (1..=MOST_CANDIDATES).contains(&candidates) {
+        true => Ok(()),
+        false => Err(Error::Setting {
+            setting: "candidates",
+            value: candidates.to_string(),
+            rule: "it must be from 1 to 65,536",
+        }),
     }
 }
 

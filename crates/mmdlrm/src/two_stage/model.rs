@@ -14,9 +14,9 @@ use mmdlrm_train::{
 };
 use rayon::prelude::*;
 
-use super::TwoStage;
 use super::columns::{self, Scales};
 use super::shortlist::Shortlist;
+use super::{TwoStage, check_candidates};
 use crate::BestModel;
 
 /// Names of the parts in the model's file.
@@ -31,8 +31,9 @@ const DEVIATIONS: &str = "deviations";
 /// What [`TwoStage`] learns.
 ///
 /// The scores of the movies that the first stage proposes are those of the DLRM; all others come
-/// after them, in the order of the first stage. Somebody new is the history of a few ratings:
-/// nothing is learned.
+/// after them, in the order of the first stage, and so does what the user rated. Somebody new is
+/// the history of a few ratings: nothing is learned. Whoever rated nothing is told what the first
+/// stage says, popularity.
 pub struct TwoStageModel {
     candidates: usize,
     shortlist: Shortlist,
@@ -85,6 +86,10 @@ impl TwoStageModel {
 
     /// Writes the scores of all movies, `[movies]`.
     fn score_history(&self, user: u32, history: RatedBag, scores: &mut Vec<f32>) -> Result<()> {
+        if history.is_empty() {
+            // There is nothing to order by.
+            return self.shortlist.ease.score_history(history, scores);
+        }
         let all = |candidates| candidates;
         let proposed = self
             .shortlist
@@ -238,17 +243,16 @@ fn check_user(user: u32, histories: &RatedBags) -> Result<()> {
     }
 }
 
-/// The session of a DLRM whose file is that of both stages.
+/// The session of a DLRM whose file is that of both stages. The rater joins them when it is there.
 pub(super) fn kept_whole<'a>(
     config: &'a TwoStage,
     shortlist: &'a Shortlist,
     scales: &'a Scales,
-    rater: Option<&'a BestModel>,
     mut session: Session<'a>,
 ) -> Session<'a> {
     let mut told = std::mem::replace(&mut session.on_epoch, Box::new(|_metrics, _model| Ok(())));
     session.on_epoch(move |metrics, dlrm| {
-        let file = file(config.candidates, &shortlist.ease, scales, dlrm, rater)?;
+        let file = file(config.candidates, &shortlist.ease, scales, dlrm, None)?;
         told(metrics, &file)
     })
 }
@@ -298,6 +302,11 @@ impl Persist for TwoStageModel {
             means: kept.get(MEANS)?.to_vec(),
             deviations: kept.get(DEVIATIONS)?.to_vec(),
         };
+        check_candidates(candidates)?;
+        if !scales.deviations.iter().all(|&it| it > 0.0) {
+            let problem = "the model's file has a deviation that is not above 0";
+            return Err(Error::Mismatch(problem.to_owned()));
+        }
         let width = Affinities::names().len();
         if scales.means.len() != width || scales.deviations.len() != width {
             return Err(Error::Mismatch(format!(

@@ -65,6 +65,13 @@ pub fn train_lists(
 ) -> Result<()> {
     config.validate()?;
     check(data, config)?;
+    if !session.measuring.name().is_empty() {
+        return Err(Error::Setting {
+            setting: "measured_by",
+            value: session.measuring.name().to_owned(),
+            rule: "lists are measured by nothing; leave it out",
+        });
+    }
     let settings = Settings {
         lists: config.clone(),
         model: model.config().clone(),

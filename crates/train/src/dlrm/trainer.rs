@@ -183,6 +183,7 @@ pub fn train_on(
     mut session: Session,
 ) -> Result<()> {
     check(data, config)?;
+    check_loss(&config.loss)?;
     check_warmup(data, config)?;
     let measuring = std::mem::take(&mut session.measuring);
     let settings = Settings::new(config, model.config()).measured(&measuring);
