@@ -107,6 +107,7 @@ impl<'a> VectorsFile<'a> {
     /// The two columns, all rows in one table.
     fn read(self) -> Result<RecordBatch> {
         let parquet = self.metadata.metadata();
+        self.check_groups(parquet)?;
         self.check_lists()?;
         for leaf in 0..parquet.file_metadata().schema_descr().num_columns() {
             if self.columns.leaf_included(leaf) {
@@ -125,6 +126,19 @@ impl<'a> VectorsFile<'a> {
         let all = batch.filter(|batch| batch.num_rows() == rows && batches.next().is_none());
         let others = "it has not the rows that its footer speaks of";
         all.ok_or_else(|| Error::parquet(path)(others))
+    }
+
+    /// Groups of rows are added up by whoever reads them.
+    fn check_groups(&self, parquet: &ParquetMetaData) -> Result<()> {
+        let rows = parquet.row_groups().iter().try_fold(0usize, |sum, group| {
+            sum.checked_add(usize::try_from(group.num_rows()).ok()?)
+        });
+        match rows == Some(self.rows) {
+            true => Ok(()),
+            false => Err(Error::parquet(self.path)(
+                "its groups of rows have not the rows that its footer speaks of",
+            )),
+        }
     }
 
     /// Lists of one length take it where they are null, too.
