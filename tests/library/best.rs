@@ -3,7 +3,7 @@
 use std::fs;
 
 use mmdlrm::baselines::GaussianProcessConfig;
-use mmdlrm::data::{MovieLens, Split, generate};
+use mmdlrm::data::generate;
 use mmdlrm::features::{Dataset, Known, TrainingData};
 use mmdlrm::metrics::Regression;
 use mmdlrm::model::Dlrm;
@@ -13,34 +13,15 @@ use mmdlrm::{
     Source, SplitConfig,
 };
 
+use crate::held_out::{RATINGS, with_held_out};
 use crate::support::shared;
-
-const RATINGS: usize = 3000;
 
 /// A made-up folder's ratings, `held_out` replacing the stars of the test rows.
 fn dataset(held_out: impl Fn(usize, &str) -> String, context: BestContext) -> Dataset {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("sample");
-    let config = generate::GeneratorConfig {
-        users: 80,
-        movies: 100,
-        ratings: RATINGS as u64,
-        seed: 9,
-        contents: false,
-    };
-    generate::write(&dir, &config, |_| {}).unwrap();
-    let split = Split::random(RATINGS, 0.2, 42).unwrap();
-    let path = dir.join("ratings.csv");
-    let text = fs::read_to_string(&path).unwrap();
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    for &row in split.test() {
-        let line = &mut lines[row as usize + 1];
-        let columns: Vec<&str> = line.split(',').collect();
-        let stars = held_out(row as usize, columns[2]);
-        *line = format!("{},{},{stars},{}", columns[0], columns[1], columns[3]);
-    }
-    fs::write(&path, lines.join("\n")).unwrap();
-    let movielens = MovieLens::open(&dir).unwrap();
+    let (movielens, split) = with_held_out(|row, columns, _is_free| {
+        let stars = held_out(row, columns[2]);
+        format!("{},{stars},{}", columns[1], columns[3])
+    });
     let dataset = Dataset::new(&movielens, split, Vec::new()).unwrap();
     dataset.with_context(context.of_batches()).unwrap()
 }

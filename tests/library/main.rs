@@ -13,6 +13,7 @@ mod best;
 mod device;
 mod fold_in;
 mod gradients;
+mod held_out;
 mod hub;
 mod losses;
 mod modalities;

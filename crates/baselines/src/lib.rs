@@ -37,7 +37,6 @@ mod blend;
 mod ease;
 mod gaussian_process;
 mod popularity;
-mod rows;
 mod training_ratings;
 
 pub use blend::{Blend, BlendFile};

@@ -8,7 +8,7 @@ use mmdlrm_train::{Error, Fit, Kept, Persist, Ranker, Result, Session, Tensors, 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::rows::check_rows;
+use mmdlrm_train::check_rows;
 
 /// How a [`Popularity`] is fitted: there is one way.
 ///

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use mmdlrm_data::{Rated, RatedBag, RatedBags};
+use mmdlrm_data::{Rated, RatedBags};
 use mmdlrm_features::{Biases, Context, Features, Known, TrainingData};
 use mmdlrm_train::Result;
 
@@ -40,35 +40,6 @@ impl<'a> TrainingRatings<'a> {
             audiences: Arc::new(audiences),
         })
     }
-}
-
-/// What each user rated, of the features' context where that looks at times.
-///
-/// # Errors
-/// Ratings on disk that can no longer be read.
-pub(crate) fn trained(data: &dyn TrainingData) -> Result<Arc<RatedBags>> {
-    if let Some(context) = context(data.features(), true) {
-        return Ok(Arc::clone(context.histories()));
-    }
-    let mut columns = (vec![0], Vec::new(), Vec::new(), Vec::new());
-    let (offsets, ids, stars, timestamps) = &mut columns;
-    let users = data.features().users().len();
-    data.for_each_user(|user| {
-        let RatedBag {
-            ids: own,
-            stars: own_stars,
-            timestamps: own_times,
-        } = user.trained;
-        offsets.resize(user.user as usize + 1, ids.len());
-        ids.extend(own);
-        stars.extend(own_stars);
-        timestamps.extend(own_times);
-        Ok::<_, mmdlrm_data::Error>(())
-    })?;
-    offsets.resize(users + 1, ids.len());
-    let (offsets, ids, stars, timestamps) = columns;
-    let bags = RatedBags::from_columns(offsets, ids, stars, timestamps)?;
-    Ok(Arc::new(bags))
 }
 
 /// The users' side alone, of what is kept.

@@ -1,6 +1,7 @@
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use mmdlrm_data::{Batches, DataFingerprint, Error, RatedBag, Result};
+use mmdlrm_data::{Batches, DataFingerprint, Error, RatedBag, RatedBags, Result};
 
 use crate::Features;
 
@@ -90,5 +91,37 @@ impl dyn TrainingData + '_ {
             }
         })?;
         failed
+    }
+
+    /// What each user rated in the training set: the histories of the features' context, where
+    /// that looks at times, else collected, 12 bytes a rating.
+    ///
+    /// # Errors
+    /// As [`TrainingData::users`].
+    pub fn training_histories(&self) -> Result<Arc<RatedBags>> {
+        let context = self.features().context();
+        if let Some(context) = context.filter(|context| context.config().timestamps) {
+            return Ok(Arc::clone(context.histories()));
+        }
+        let mut columns = (vec![0], Vec::new(), Vec::new(), Vec::new());
+        let (offsets, ids, stars, timestamps) = &mut columns;
+        let users = self.features().users().len();
+        self.for_each_user(|user| {
+            let RatedBag {
+                ids: own,
+                stars: own_stars,
+                timestamps: own_times,
+            } = user.trained;
+            offsets.resize(user.user as usize + 1, ids.len());
+            ids.extend(own);
+            stars.extend(own_stars);
+            timestamps.extend(own_times);
+            Ok::<_, Error>(())
+        })?;
+        offsets.resize(users + 1, ids.len());
+        let (offsets, ids, stars, timestamps) = columns;
+        Ok(Arc::new(RatedBags::from_columns(
+            offsets, ids, stars, timestamps,
+        )?))
     }
 }

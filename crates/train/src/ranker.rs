@@ -273,6 +273,19 @@ pub fn check_numbers(what: &str, found: &[f32], expected: usize) -> Result<()> {
     }
 }
 
+/// Refuses dense rows that there are not, of users or movies.
+///
+/// # Errors
+/// [`Error::Mismatch`], which names the first of them.
+pub fn check_rows(what: &str, rows: impl IntoIterator<Item = u32>, count: usize) -> Result<()> {
+    match rows.into_iter().find(|&row| row as usize >= count) {
+        None => Ok(()),
+        Some(row) => Err(Error::Mismatch(format!(
+            "there is no {what} in row {row}: there are {count}"
+        ))),
+    }
+}
+
 /// What one part of a model adds to a score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Share {

@@ -5,7 +5,7 @@ use mmdlrm_train::{Error, Result};
 
 use super::EaseConfig;
 use super::sparse::Sparse;
-use crate::rows::check_rows;
+use mmdlrm_train::check_rows;
 
 /// What users rated, as numbers: `x` of each item of a history, in the order of the items.
 pub(super) type History = Vec<(u32, f32)>;

@@ -22,7 +22,6 @@ use mmdlrm_kernels::InstructionSet;
 use mmdlrm_train::{Error, Fit, Result, Session};
 use serde_json::{Value, json};
 
-use crate::training_ratings;
 use by_items::ByItems;
 use by_neighbours::ByNeighbours;
 use by_users::ByUsers;
@@ -152,6 +151,11 @@ impl Ease {
         &self.config
     }
 
+    /// What it was fitted to.
+    pub fn histories(&self) -> &Arc<RatedBags> {
+        &self.histories
+    }
+
     /// How many items it scores.
     pub fn items(&self) -> usize {
         self.inputs.counts.len()
@@ -196,7 +200,7 @@ impl Fit for EaseConfig {
 
     /// Fits `B` to the training ratings, whose times are not looked at.
     fn fit(&self, data: &dyn TrainingData, _session: Session) -> Result<Ease> {
-        let histories = training_ratings::trained(data)?;
+        let histories = data.training_histories()?;
         Ease::of(histories, data.features().movies().len(), self)
     }
 }

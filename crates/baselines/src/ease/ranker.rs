@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::inputs::{self, History};
 use super::{Ease, Weights};
-use crate::rows::check_rows;
+use mmdlrm_train::check_rows;
 
 impl Ease {
     /// What each user, or the visitor, rated.

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::GaussianProcess;
 use super::points::Traits;
 use super::process::UserSide;
-use crate::rows::check_rows;
+use mmdlrm_train::check_rows;
 
 /// Movies that stand for the average one: so many tell the mean well.
 const BACKGROUND: usize = 256;

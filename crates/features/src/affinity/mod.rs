@@ -4,8 +4,6 @@ mod beside;
 mod months;
 mod tastes;
 
-use std::sync::Arc;
-
 use mmdlrm_data::{RatedBag, RatedBags};
 
 use crate::{Biases, Features};
@@ -71,9 +69,7 @@ const DAYS: std::ops::RangeInclusive<f32> = -2000.0..=4000.0;
 /// Rows that are to be told from others may not be in the histories: a rating is beside itself.
 ///
 /// ```
-/// use std::sync::Arc;
-///
-/// use mmdlrm_data::{MovieLens, RatedBags, Split, generate};
+/// use mmdlrm_data::{MovieLens, Split, generate};
 /// use mmdlrm_features::{Affinities, Dataset, Known, TrainingData, UserAffinity};
 ///
 /// # let folder = tempfile::tempdir()?;
@@ -82,8 +78,8 @@ const DAYS: std::ops::RangeInclusive<f32> = -2000.0..=4000.0;
 /// let movielens = MovieLens::open(&folder)?;
 /// let split = Split::random(movielens.ratings.len(), 0.2, 42)?;
 /// let dataset = Dataset::new(&movielens, split, Vec::new())?;
-/// let histories = Arc::new(Known::of(&dataset)?.histories().trained()?);
-/// let affinities = Affinities::fit(Arc::clone(&histories), dataset.features(), 256);
+/// let histories = Known::of(&dataset)?.histories().trained()?;
+/// let affinities = Affinities::fit(&histories, dataset.features(), 256);
 ///
 /// let (mut user, mut features) = (UserAffinity::default(), [0.0; 20]);
 /// affinities.look_at(histories.row(0), &mut user);
@@ -94,7 +90,6 @@ const DAYS: std::ops::RangeInclusive<f32> = -2000.0..=4000.0;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Affinities {
-    histories: Arc<RatedBags>,
     biases: Biases,
     beside: Beside,
     months: Months,
@@ -127,30 +122,24 @@ impl Affinities {
     ///
     /// # Panics
     /// Where a history names a movie that the features do not have.
-    pub fn fit(histories: Arc<RatedBags>, features: &Features, neighbours: usize) -> Self {
+    pub fn fit(histories: &RatedBags, features: &Features, neighbours: usize) -> Self {
         let movies = features.movies().len();
         let rows = (0..histories.len() as u32).flat_map(|user| histories.row(user).rows_of(user));
         let audiences = RatedBags::of_movies(movies, rows);
         let counts = (0..movies as u32).map(|movie| audiences.row(movie).len() as u32);
         Self {
-            biases: Biases::fit(&histories, &audiences),
-            beside: Beside::fit(&histories, &audiences, neighbours),
+            biases: Biases::fit(histories, &audiences),
+            beside: Beside::fit(histories, &audiences, neighbours),
             months: Months::fit(&audiences),
             tastes: Tastes::fit(&audiences, features),
             counts: counts.collect(),
             years: features.years().to_vec(),
-            histories,
         }
     }
 
     /// Names of the features.
     pub fn names() -> &'static [&'static str] {
         &NAMES
-    }
-
-    /// The histories it is fitted to.
-    pub fn histories(&self) -> &Arc<RatedBags> {
-        &self.histories
     }
 
     /// Looks at what a user, or somebody new, rated.

@@ -74,6 +74,12 @@ pub(crate) struct Bias {
 }
 
 impl Sums {
+    fn add(&mut self, deviation: f64) {
+        self.count += 1.0;
+        self.sum += deviation;
+        self.squares += deviation * deviation;
+    }
+
     fn without(self, deviation: f64) -> Self {
         Self {
             count: self.count - 1.0,
@@ -207,8 +213,7 @@ impl Biases {
     pub fn of_ratings(&self, ratings: impl Iterator<Item = (u32, f32)>) -> f64 {
         let mut sums = Sums::default();
         for (movie, stars) in ratings {
-            sums.count += 1.0;
-            sums.sum += self.of_history(movie, stars);
+            sums.add(self.of_history(movie, stars));
         }
         sums.bias()
     }
@@ -233,9 +238,7 @@ fn deviations(mean: f64, bags: &RatedBags, others: &[f64]) -> Vec<Sums> {
         let mut sums = Sums::default();
         for (&id, &stars) in bag.ids.iter().zip(bag.stars) {
             let deviation = f64::from(stars) - mean - others[id as usize];
-            sums.count += 1.0;
-            sums.sum += deviation;
-            sums.squares += deviation * deviation;
+            sums.add(deviation);
         }
         sums
     };

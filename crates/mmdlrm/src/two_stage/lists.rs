@@ -237,7 +237,6 @@ mod tests {
     use mmdlrm_features::{Dataset, TrainingData};
 
     use super::*;
-    use crate::two_stage::histories;
 
     #[test]
     fn what_is_held_back_is_in_no_history_and_comes_back_in_the_lists() {
@@ -252,7 +251,8 @@ mod tests {
         let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
         let data = Dataset::new(&movielens, split, Vec::new()).unwrap();
         let config = TwoStage::default();
-        let all = histories(&data).unwrap();
+        let data: &dyn TrainingData = &data;
+        let all = data.training_histories().unwrap();
         let lists = Lists::new(&config, data.features(), all.clone(), data.fingerprint()).unwrap();
         let draw = lists.draw(7).unwrap();
         let mut found = 0;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mmdlrm_baselines::EaseConfig;
-use mmdlrm_data::{Rated, RatedBags};
 use mmdlrm_features::{Features, TrainingData};
 use mmdlrm_model::{Dlrm, DlrmConfig, Loss};
 use mmdlrm_train::{
@@ -149,43 +148,16 @@ impl TwoStage {
     /// [`Error::Setting`], which names the first.
     pub fn validate(&self) -> Result<()> {
         self.ease.validate()?;
-        self.train.validate()?;
-        let refused = |setting, value: String, rule| {
-            Err(Error::Setting {
-                setting,
-                value,
-                rule,
-            })
-        };
+        self.train.validate_for_lists(lists::LENGTH)?;
         check_candidates(self.candidates)?;
-        let of_lists = matches!(
-            self.train.loss,
-            Loss::Lists {
-                length: lists::LENGTH,
-                ..
-            }
-        );
-        if !of_lists {
-            let loss = format!("{:?}", self.train.loss);
-            return refused("loss", loss, "it must be one of lists of 96");
-        }
-        if let Some(patience) = self.train.patience {
-            let rule = "lists are drawn anew each epoch and have no validation rows";
-            return refused("patience", patience.to_string(), rule);
-        }
         if !(self.held_back > 0.0 && self.held_back < 1.0) {
-            let rule = "it must be above 0 and below 1";
-            return refused("held_back", self.held_back.to_string(), rule);
+            return Err(Error::Setting {
+                setting: "held_back",
+                value: self.held_back.to_string(),
+                rule: "it must be above 0 and below 1",
+            });
         }
-        let batch = self.train.batch_size;
-        match batch.is_multiple_of(lists::LENGTH) {
-            true => Ok(()),
-            false => refused(
-                "batch_size",
-                batch.to_string(),
-                "a step takes whole lists: give a multiple of 96",
-            ),
-        }
+        Ok(())
     }
 }
 
@@ -214,7 +186,7 @@ impl Fit for TwoStage {
         self.check_data(data.features())?;
         let stop = session.stop;
         let features = data.features();
-        let histories = histories(data)?;
+        let histories = data.training_histories()?;
         let lists = Lists::new(self, features, Arc::clone(&histories), data.fingerprint())?;
         let shortlist = Shortlist::fit(histories, features, &self.ease)?;
         let mut dlrm = Dlrm::new(columns::shape(features, self.dim), self.seed)?;
@@ -276,18 +248,4 @@ fn check_candidates(candidates: usize) -> Result<()> {
             rule: "it must be from 1 to 65,536",
         }),
     }
-}
-
-/// The training ratings of each user.
-fn histories(data: &dyn TrainingData) -> Result<Arc<RatedBags>> {
-    if let Some(context) = data.features().context() {
-        return Ok(Arc::clone(context.histories()));
-    }
-    let mut rows: Vec<Rated> = Vec::with_capacity(data.training_rows());
-    data.for_each_user(|user| {
-        rows.extend(user.trained.rows_of(user.user));
-        Ok::<_, mmdlrm_data::Error>(())
-    })?;
-    let users = data.features().users().len();
-    Ok(Arc::new(RatedBags::of_users(users, rows.into_iter())))
 }

@@ -1,16 +1,15 @@
 //! Both stages, behind the seam and in a file.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mmdlrm_baselines::{BlendFile, Ease};
-use mmdlrm_data::{Batch, BatchSchema, Rated, RatedBag, RatedBags};
+use mmdlrm_data::{Batch, Rated, RatedBag, RatedBags};
 use mmdlrm_features::{Affinities, Features, Known, NewMovie};
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{
     Cause, Error, Kept, ListScorer, Persist, Ranker, RateNewcomer, Rater, Result, Session, Tensors,
-    Visitor, Who,
+    Visitor, Who, check_rows,
 };
 use rayon::prelude::*;
 
@@ -39,7 +38,6 @@ pub struct TwoStageModel {
     shortlist: Shortlist,
     scales: Scales,
     scorer: ListScorer,
-    schema: BatchSchema,
     features: Features,
     rater: Option<BestModel>,
 }
@@ -55,11 +53,10 @@ impl TwoStageModel {
         let schema = columns::schema(&features)?;
         let modalities = features.modalities().to_vec();
         Ok(Self {
-            scorer: ListScorer::new(dlrm, schema.clone(), modalities)?,
+            scorer: ListScorer::new(dlrm, schema, modalities)?,
             candidates,
             shortlist,
             scales,
-            schema,
             features,
             rater: None,
         })
@@ -99,7 +96,8 @@ impl TwoStageModel {
         }
         let proposed = [(user, proposed)];
         let none = Vec::new();
-        let batch = columns::batch(&self.features, &self.schema, &self.scales, &proposed, none);
+        let schema = self.scorer.schema();
+        let batch = columns::batch(&self.features, schema, &self.scales, &proposed, none);
         let mut ordered = Vec::new();
         self.scorer.score(&batch, &mut ordered)?;
         put_first(&proposed[0].1.movies, &ordered, scores);
@@ -130,8 +128,8 @@ impl Ranker for TwoStageModel {
         match who {
             Who::Users(users) => {
                 let histories = self.shortlist.histories();
+                check_rows("user", users.iter().copied(), histories.len())?;
                 let of_users = users.par_iter().map(|&user| {
-                    check_user(user, histories)?;
                     let mut scores = Vec::new();
                     self.score_history(user, histories.row(user), &mut scores)?;
                     Ok(scores)
@@ -233,16 +231,6 @@ struct Met {
     of_rater: Option<Visitor>,
 }
 
-fn check_user(user: u32, histories: &RatedBags) -> Result<()> {
-    match (user as usize) < histories.len() {
-        true => Ok(()),
-        false => Err(Error::Mismatch(format!(
-            "there is no user in row {user}: there are {}",
-            histories.len()
-        ))),
-    }
-}
-
 /// The session of a DLRM whose file is that of both stages. The rater joins them when it is there.
 pub(super) fn kept_whole<'a>(
     config: &'a TwoStage,
@@ -315,9 +303,8 @@ impl Persist for TwoStageModel {
                 scales.deviations.len()
             )));
         }
-        let histories = Arc::new(known.histories().trained()?);
         let features = known.features().clone();
-        let shortlist = Shortlist::of(ease, histories, &features);
+        let shortlist = Shortlist::of(ease, &features);
         let has_rater = file.names().any(|name| name == RATES);
         let rater = has_rater.then(|| BestModel::load(file.part(RATES)?.1, known));
         let model = Self::new(candidates, shortlist, scales, dlrm, features)?;

@@ -14,7 +14,7 @@ const NEIGHBOURS: usize = 256;
 /// Both fitted to the same histories: what proposes, and what is known of what is proposed.
 pub(super) struct Shortlist {
     pub ease: Ease,
-    pub affinities: Affinities,
+    affinities: Affinities,
     /// Kept from one user to the next.
     users: Mutex<Vec<UserAffinity>>,
 }
@@ -27,21 +27,21 @@ pub(super) struct Proposed {
 
 impl Shortlist {
     pub fn fit(histories: Arc<RatedBags>, features: &Features, ease: &EaseConfig) -> Result<Self> {
-        let ease = Ease::of(Arc::clone(&histories), features.movies().len(), ease)?;
-        Ok(Self::of(ease, histories, features))
+        let ease = Ease::of(histories, features.movies().len(), ease)?;
+        Ok(Self::of(ease, features))
     }
 
-    pub fn of(ease: Ease, histories: Arc<RatedBags>, features: &Features) -> Self {
+    pub fn of(ease: Ease, features: &Features) -> Self {
         Self {
+            affinities: Affinities::fit(ease.histories(), features, NEIGHBOURS),
             ease,
-            affinities: Affinities::fit(histories, features, NEIGHBOURS),
             users: Mutex::default(),
         }
     }
 
     /// The histories that both are fitted to.
     pub fn histories(&self) -> &Arc<RatedBags> {
-        self.affinities.histories()
+        self.ease.histories()
     }
 
     /// The `count` movies with the highest scores of whoever rated `history`, best first, those

@@ -72,6 +72,40 @@ impl TrainConfig {
     }
 }
 
+impl TrainConfig {
+    /// Checks every setting for lists of `length`: what [`train_lists`](crate::train_lists) refuses.
+    ///
+    /// # Errors
+    /// As [`Self::validate`]; a loss of other lists or none, a step of lists that are not whole,
+    /// patience.
+    pub fn validate_for_lists(&self, length: usize) -> Result<()> {
+        self.validate()?;
+        let refused = |setting, value: String, rule| {
+            Err(Error::Setting {
+                setting,
+                value,
+                rule,
+            })
+        };
+        if !matches!(self.loss, Loss::Lists { length: found, .. } if found == length) {
+            let value = format!("{:?}, of lists of {length}", self.loss);
+            return refused("loss", value, "it must be one of lists of that length");
+        }
+        if !self.batch_size.is_multiple_of(length) {
+            let value = format!("{} of lists of {length}", self.batch_size);
+            return refused("batch_size", value, "a step takes whole lists");
+        }
+        match self.patience {
+            None => Ok(()),
+            Some(patience) => refused(
+                "patience",
+                patience.to_string(),
+                "lists are drawn anew each epoch and have no validation rows",
+            ),
+        }
+    }
+}
+
 /// Refuses a loss that compares samples with each other.
 pub(super) fn check_loss(loss: &dyn Objective) -> Result<()> {
     match loss.samples_together() {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mmdlrm_data::{Batch, BatchSchema, DataFingerprint, Modality};
-use mmdlrm_model::{Dlrm, DlrmConfig, Gradients, Loss, Predictor};
+use mmdlrm_model::{Dlrm, DlrmConfig, Gradients, Predictor};
 use serde::{Deserialize, Serialize};
 
 use super::cpu::{CpuStepper, Source};
@@ -47,7 +47,7 @@ struct Settings {
     model: DlrmConfig,
 }
 
-/// Trains `model` to put the relevant items of each list first, by [`Loss::Lists`]; the
+/// Trains `model` to put the relevant items of each list first, by [`Loss::Lists`](mmdlrm_model::Loss::Lists); the
 /// [`Session`] says whether the run goes on from a checkpoint and writes some, and who is told
 /// of steps and epochs. The rows that it tells of are items of lists.
 ///
@@ -63,8 +63,7 @@ pub fn train_lists(
     config: &TrainConfig,
     mut session: Session,
 ) -> Result<()> {
-    config.validate()?;
-    check(data, config)?;
+    config.validate_for_lists(data.length())?;
     if !session.measuring.name().is_empty() {
         return Err(Error::Setting {
             setting: "measured_by",
@@ -88,38 +87,6 @@ pub fn train_lists(
     };
     let pace = config.pace(&config.schedule);
     learn(&mut stepper, &pace, &settings, data.fingerprint(), session)
-}
-
-/// Refuses settings that lists have no use for.
-fn check(data: &dyn ListData, config: &TrainConfig) -> Result<()> {
-    let length = data.length();
-    let refused = |setting, value: String, rule| {
-        Err(Error::Setting {
-            setting,
-            value,
-            rule,
-        })
-    };
-    let found = match config.loss {
-        Loss::Lists { length, .. } => length,
-        _ => 1,
-    };
-    if found != length {
-        let value = format!("{:?}, of lists of {length}", config.loss);
-        return refused("loss", value, "it must be one of lists of that length");
-    }
-    if !config.batch_size.is_multiple_of(length) {
-        let value = format!("{} of lists of {length}", config.batch_size);
-        return refused("batch_size", value, "a step takes whole lists");
-    }
-    match config.patience {
-        None => Ok(()),
-        Some(patience) => refused(
-            "patience",
-            patience.to_string(),
-            "lists are drawn anew each epoch and have no validation rows",
-        ),
-    }
 }
 
 impl<'a> Source<'a> for &'a dyn ListData {
@@ -169,6 +136,11 @@ impl ListScorer {
             schema,
             modalities,
         })
+    }
+
+    /// What its batches hold.
+    pub fn schema(&self) -> &BatchSchema {
+        &self.schema
     }
 
     /// The model.
