@@ -108,7 +108,7 @@ pub use recommend::{
 pub use report::{
     Errors, FEW_RATINGS, GroupError, Inputs, LeftOutRatings, MissingModality, Report, Seconds,
 };
-pub use two_stage::{TwoStage, TwoStageModel};
+pub use two_stage::{ToFind, TwoStage, TwoStageModel};
 pub use vectors::VectorsFile;
 
 #[cfg(doctest)]

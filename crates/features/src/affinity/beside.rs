@@ -4,24 +4,31 @@ use mmdlrm_data::RatedBags;
 use rayon::prelude::*;
 
 /// Places within which two ratings of a user are beside each other, each wider than the one
-/// before.
+/// before; the last of [`KINDS`] looks as far as the widest, at what came after alone.
 const WINDOWS: [usize; 3] = [1, 3, 10];
+const WIDEST: usize = WINDOWS[WINDOWS.len() - 1];
+/// Ways to be beside: within each window, and after.
+pub(super) const KINDS: usize = WINDOWS.len() + 1;
+/// Places in which the weight of what a user rated last falls to 1/e.
+const RECENCIES: [f32; 2] = [1.5, 6.0];
+/// Places after which it weighs nothing.
+const RECENT: usize = 30;
 /// Seconds beyond which two ratings are of different sittings.
 const SITTING: u32 = 6 * 3600;
 /// What an item's count is added to before it divides.
 const SHRINKAGE: f32 = 3.0;
 
-/// Of each movie those that users rated beside it, and how often in each window.
+/// Of each movie those that users rated beside it, and how often in each way.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Beside {
     offsets: Vec<usize>,
     movies: Vec<u32>,
-    counts: Vec<[f32; 3]>,
+    counts: Vec<[f32; KINDS]>,
     /// `1 / (n_i + 3)` of each movie.
     weights: Vec<f32>,
 }
 
-/// What was rated beside a user's movies, in one window.
+/// What was rated beside a user's movies, in one way.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Near {
     /// `Σ_i c(i, j)`.
@@ -30,19 +37,21 @@ pub(super) struct Near {
     pub sum: f32,
     /// `max_i c(i, j) / (n_i + 3)`.
     pub most: f32,
+    /// `Σ_i e^(−a_i / r)·c(i, j) / (n_i + 3)`, with `a_i` ratings after `i`, of each recency `r`.
+    pub recent: [f32; RECENCIES.len()],
 }
 
 /// Of all movies, for one user.
 #[derive(Debug, Default)]
 pub struct BesideUser {
-    near: Vec<[Near; 3]>,
+    near: Vec<[Near; KINDS]>,
     touched: Vec<u32>,
 }
 
 /// Counts of one movie, and which movies have any.
 #[derive(Default)]
 struct Counting {
-    counts: Vec<[f32; 3]>,
+    counts: Vec<[f32; KINDS]>,
     touched: Vec<u32>,
 }
 
@@ -51,7 +60,7 @@ impl Beside {
     /// first.
     pub fn fit(histories: &RatedBags, audiences: &RatedBags, neighbours: usize) -> Self {
         let movies = audiences.len();
-        let of_movies: Vec<Vec<(u32, [f32; 3])>> = (0..movies as u32)
+        let of_movies: Vec<Vec<(u32, [f32; KINDS])>> = (0..movies as u32)
             .into_par_iter()
             .map_init(Counting::default, |counting, movie| {
                 counting.count(histories, audiences, movie);
@@ -78,8 +87,9 @@ impl Beside {
     /// Sums over the movies that a user rated.
     pub fn look_at(&self, rated: &[u32], user: &mut BesideUser) {
         user.clear(self.weights.len());
-        for &movie in rated {
+        for (after, &movie) in (0..rated.len()).rev().zip(rated) {
             let movie = movie as usize;
+            let recencies = recencies(after);
             let weight = self.weights[movie];
             let range = self.offsets[movie]..self.offsets[movie + 1];
             let beside = self.movies[range.clone()].iter().zip(&self.counts[range]);
@@ -93,15 +103,26 @@ impl Beside {
                     near.count += count;
                     near.sum += share;
                     near.most = near.most.max(share);
+                    for (recent, weight) in near.recent.iter_mut().zip(recencies) {
+                        *recent += weight * share;
+                    }
                 }
             }
         }
     }
 }
 
+/// What a rating weighs that so many came after, of each recency.
+fn recencies(after: usize) -> [f32; RECENCIES.len()] {
+    match after < RECENT {
+        true => RECENCIES.map(|recency| (-(after as f32) / recency).exp()),
+        false => [0.0; RECENCIES.len()],
+    }
+}
+
 impl BesideUser {
     /// Of a movie, in each window.
-    pub(super) fn of(&self, movie: usize) -> &[Near; 3] {
+    pub(super) fn of(&self, movie: usize) -> &[Near; KINDS] {
         &self.near[movie]
     }
 
@@ -116,8 +137,7 @@ impl BesideUser {
 impl Counting {
     /// Goes over all ratings of a movie, and those beside each.
     fn count(&mut self, histories: &RatedBags, audiences: &RatedBags, movie: u32) {
-        const WIDEST: usize = WINDOWS[WINDOWS.len() - 1];
-        self.counts.resize(audiences.len(), [0.0; 3]);
+        self.counts.resize(audiences.len(), [0.0; KINDS]);
         let audience = audiences.row(movie);
         for (&user, &time) in audience.ids.iter().zip(audience.timestamps) {
             let history = histories.row(user);
@@ -135,12 +155,13 @@ impl Counting {
                 for (count, window) in counts.iter_mut().zip(WINDOWS) {
                     *count += f32::from(u8::from(other.abs_diff(place) <= window));
                 }
+                counts[WINDOWS.len()] += f32::from(u8::from(other > place));
             }
         }
     }
 
     /// The most frequent, by movie; nothing is left of them.
-    fn take(&mut self, neighbours: usize) -> Vec<(u32, [f32; 3])> {
+    fn take(&mut self, neighbours: usize) -> Vec<(u32, [f32; KINDS])> {
         let taken = self.touched.drain(..).map(|movie| {
             let counts = std::mem::take(&mut self.counts[movie as usize]);
             (movie, counts)
@@ -185,18 +206,32 @@ mod tests {
         let beside = Beside::fit(&histories, &audiences, 9);
         let mut user = BesideUser::default();
         beside.look_at(&[0], &mut user);
-        let near = |count: f32| Near {
-            count,
-            sum: count / 5.0,
-            most: count / 5.0,
+        let near = |count: f32, after: i32| {
+            let share = count / 5.0;
+            let recent = RECENCIES.map(|recency| share * (-(after as f32) / recency).exp());
+            Near {
+                count,
+                sum: share,
+                most: share,
+                recent,
+            }
         };
-        assert_eq!(user.of(1), &[near(2.0); 3]);
-        assert_eq!(user.of(2), &[Near::default(), near(1.0), near(1.0)]);
-        assert_eq!(user.of(3), &[Near::default(); 3]);
+        assert_eq!(user.of(1), &[near(2.0, 0); KINDS]);
+        assert_eq!(
+            user.of(2),
+            &[Near::default(), near(1.0, 0), near(1.0, 0), near(1.0, 0)]
+        );
+        assert_eq!(user.of(3), &[Near::default(); KINDS]);
+        // What was rated longest ago weighs least where it is recency that counts, and what came
+        // before is not after.
+        beside.look_at(&[1, 3], &mut user);
+        let before = [near(2.0, 1), near(2.0, 1), near(2.0, 1), Near::default()];
+        assert_eq!(user.of(0), &before);
+        beside.look_at(&[0], &mut user);
         // The one that is beside most often alone; whoever was looked at before is forgotten.
         let beside = Beside::fit(&histories, &audiences, 1);
         beside.look_at(&[0], &mut user);
-        assert_eq!(user.of(1), &[near(2.0); 3]);
-        assert_eq!(user.of(2), &[Near::default(); 3]);
+        assert_eq!(user.of(1), &[near(2.0, 0); KINDS]);
+        assert_eq!(user.of(2), &[Near::default(); KINDS]);
     }
 }

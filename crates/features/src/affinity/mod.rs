@@ -29,14 +29,25 @@ const NAMES: [&str; AFFINITY_FEATURES] = [
     "mean within 1 place",
     "sum within 1 place",
     "most within 1 place",
+    "recent 1.5 within 1 place",
+    "recent 6 within 1 place",
     "mean within 3 places",
     "sum within 3 places",
     "most within 3 places",
+    "recent 1.5 within 3 places",
+    "recent 6 within 3 places",
     "mean within 10 places",
     "sum within 10 places",
     "most within 10 places",
+    "recent 1.5 within 10 places",
+    "recent 6 within 10 places",
+    "mean after within 10 places",
+    "sum after within 10 places",
+    "most after within 10 places",
+    "recent 1.5 after within 10 places",
+    "recent 6 after within 10 places",
 ];
-const AFFINITY_FEATURES: usize = 20;
+const AFFINITY_FEATURES: usize = 31;
 /// How many of them are of the pair alone; the others are what was rated beside, three a window.
 const OF_PAIR: usize = 11;
 
@@ -81,7 +92,7 @@ const DAYS: std::ops::RangeInclusive<f32> = -2000.0..=4000.0;
 /// let histories = Known::of(&dataset)?.histories().trained()?;
 /// let affinities = Affinities::fit(&histories, dataset.features(), 256);
 ///
-/// let (mut user, mut features) = (UserAffinity::default(), [0.0; 20]);
+/// let (mut user, mut features) = (UserAffinity::default(), [0.0; 31]);
 /// affinities.look_at(histories.row(0), &mut user);
 /// affinities.fill(&user, 7, 0.5, &mut features);
 /// let ratings = Affinities::names().iter().position(|&it| it == "ratings of the user");
@@ -182,8 +193,9 @@ impl Affinities {
         ]);
         let root = (count + 3.0).sqrt() * user.root;
         let near = user.beside.of(at);
-        for (out, near) in beside.chunks_exact_mut(3).zip(near) {
-            let sums = [near.count / root, near.sum, near.most];
+        for (out, near) in beside.chunks_exact_mut(5).zip(near) {
+            let [recent, lately] = near.recent;
+            let sums = [near.count / root, near.sum, near.most, recent, lately];
             for (out, sum) in out.iter_mut().zip(sums) {
                 *out = (sum + LEAST_BESIDE).ln();
             }

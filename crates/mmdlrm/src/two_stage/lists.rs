@@ -12,9 +12,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::TwoStage;
 use super::columns::{self, Scales};
 use super::shortlist::{Proposed, Shortlist};
+use super::{ToFind, TwoStage};
 
 /// Movies of a list.
 pub(super) const LENGTH: usize = 96;
@@ -61,7 +61,12 @@ impl<'a> Lists<'a> {
             ids.first()
                 .is_some_and(|first| ids.iter().any(|id| id != first))
         });
-        let settings = serde_json::to_string(&(config.candidates, config.held_back, &config.ease))?;
+        let settings = serde_json::to_string(&(
+            config.candidates,
+            config.to_find,
+            config.held_back,
+            &config.ease,
+        ))?;
         let settings = DataPart::of_words("two stages", settings.bytes().map(u32::from));
         let mut lists = Self {
             users: users.collect(),
@@ -113,34 +118,25 @@ impl<'a> Lists<'a> {
         })
     }
 
-    /// Which of a user's ratings are held back: those of a movie together, of one movie or more,
-    /// and never all.
+    /// Which of a user's ratings are held back; never all.
     fn held_back(&self, seed: u64, user: u32) -> Vec<bool> {
         let history = self.histories.row(user).ids;
-        let mut random = random(seed, user);
-        let mut movies = history.to_vec();
-        movies.sort_unstable();
-        movies.dedup();
-        let drawn = movies
-            .iter()
-            .map(|_| random.random_bool(self.config.held_back));
-        let mut drawn: Vec<bool> = drawn.collect();
-        // One is to be found, and one to find it by.
-        let (all, none) = (drawn.iter().all(|&it| it), drawn.iter().all(|&it| !it));
-        match drawn.len() {
-            0 | 1 => drawn.fill(false),
-            count if all || none => drawn[random.random_range(0..count)] = none,
-            _ => {}
+        let (share, random) = (self.config.held_back, &mut random(seed, user));
+        match self.config.to_find {
+            ToFind::Any => any(history, share, random),
+            ToFind::Latest | ToFind::Next => latest(history.len(), share, random),
         }
-        let held = history.iter().map(|id| movies.binary_search(id));
-        held.map(|place| place.is_ok_and(|place| drawn[place]))
-            .collect()
     }
 
     /// The list of a user: what was held back of what is proposed, and others by chance.
     fn list(&self, draw: &Draw, user: u32) -> Result<List> {
+        let most = match self.config.to_find {
+            ToFind::Next => 1,
+            ToFind::Any | ToFind::Latest => usize::MAX,
+        };
         // Of two ratings of a movie the later.
-        let held: HashMap<u32, f32> = draw.held_back.row(user).stars_by_id().collect();
+        let held = draw.held_back.row(user).stars_by_id().take(most);
+        let held: HashMap<u32, f32> = held.collect();
         let stars = |movie: u32| held.get(&movie).copied().unwrap_or_default();
         let mut random = random(!draw.seed, user);
         let history = draw.shortlist.histories().row(user);
@@ -224,6 +220,35 @@ impl ListData for Lists<'_> {
     }
 }
 
+/// Each movie with a chance of `share`, its ratings together; one movie or more.
+fn any(history: &[u32], share: f64, random: &mut ChaCha8Rng) -> Vec<bool> {
+    let mut movies = history.to_vec();
+    movies.sort_unstable();
+    movies.dedup();
+    let drawn = movies.iter().map(|_| random.random_bool(share));
+    let mut drawn: Vec<bool> = drawn.collect();
+    // One is to be found, and one to find it by.
+    let (all, none) = (drawn.iter().all(|&it| it), drawn.iter().all(|&it| !it));
+    match drawn.len() {
+        0 | 1 => drawn.fill(false),
+        count if all || none => drawn[random.random_range(0..count)] = none,
+        _ => {}
+    }
+    let held = history.iter().map(|id| movies.binary_search(id));
+    held.map(|place| place.is_ok_and(|place| drawn[place]))
+        .collect()
+}
+
+/// The latest of `count` ratings: one, or any number up to `share` of them.
+fn latest(count: usize, share: f64, random: &mut ChaCha8Rng) -> Vec<bool> {
+    let mut held = vec![false; count];
+    if count > 1 {
+        let most = ((count as f64 * share).ceil() as usize).clamp(1, count - 1);
+        held[count - random.random_range(1..=most)..].fill(true);
+    }
+    held
+}
+
 /// Numbers of a user of a draw, whatever thread asks.
 fn random(seed: u64, user: u32) -> ChaCha8Rng {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -233,13 +258,13 @@ fn random(seed: u64, user: u32) -> ChaCha8Rng {
 
 #[cfg(test)]
 mod tests {
-    use mmdlrm_data::{MovieLens, Split, generate};
+    use mmdlrm_data::{MovieLens, RatedBag, Split, generate};
     use mmdlrm_features::{Dataset, TrainingData};
 
     use super::*;
 
-    #[test]
-    fn what_is_held_back_is_in_no_history_and_comes_back_in_the_lists() {
+    /// Looks at a draw of each user's ratings and the lists made of it.
+    fn draw(to_find: ToFind, look_at: impl Fn(RatedBag, RatedBag, &List)) {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("sample");
         let sample = generate::GeneratorConfig {
@@ -250,30 +275,64 @@ mod tests {
         let movielens = MovieLens::open(&folder).unwrap();
         let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
         let data = Dataset::new(&movielens, split, Vec::new()).unwrap();
-        let config = TwoStage::default();
+        let config = TwoStage {
+            to_find,
+            ..TwoStage::default()
+        };
         let data: &dyn TrainingData = &data;
         let all = data.training_histories().unwrap();
         let lists = Lists::new(&config, data.features(), all.clone(), data.fingerprint()).unwrap();
         let draw = lists.draw(7).unwrap();
         let mut found = 0;
-        for user in 0..all.len() as u32 {
+        for &user in &lists.users {
             let kept = draw.shortlist.histories().row(user);
             let held = draw.held_back.row(user);
             assert_eq!(kept.len() + held.len(), all.row(user).len());
-            assert!(held.ids.iter().all(|id| !kept.ids.contains(id)));
-            assert!(kept.len() < 2 || !held.is_empty());
-        }
-        for &user in &lists.users {
+            assert!(!held.is_empty() && !kept.is_empty());
             let list = lists.list(&draw, user).unwrap();
-            let held: HashMap<u32, f32> = draw.held_back.row(user).stars_by_id().collect();
-            let kept = draw.shortlist.histories().row(user);
             assert_eq!(list.proposed.movies.len(), LENGTH);
             for (&(movie, _), stars) in list.proposed.movies.iter().zip(&list.relevance) {
-                assert_eq!(*stars, held.get(&movie).copied().unwrap_or_default());
                 assert!(!kept.ids.contains(&movie));
                 found += usize::from(*stars > 0.0);
             }
+            look_at(kept, held, &list);
         }
         assert!(found > 0);
+    }
+
+    /// Movies of a list that are to be found, and their stars.
+    fn found(list: &List) -> impl Iterator<Item = (u32, f32)> {
+        let movies = list.proposed.movies.iter().zip(&list.relevance);
+        movies
+            .filter(|&(_, &stars)| stars > 0.0)
+            .map(|(&(movie, _), &stars)| (movie, stars))
+    }
+
+    #[test]
+    fn what_is_held_back_is_in_no_history_and_comes_back_in_the_lists() {
+        draw(ToFind::Any, |kept, held, list| {
+            assert!(held.ids.iter().all(|id| !kept.ids.contains(id)));
+            let held: HashMap<u32, f32> = held.stars_by_id().collect();
+            for (movie, stars) in found(list) {
+                assert_eq!(Some(&stars), held.get(&movie));
+            }
+        });
+    }
+
+    #[test]
+    fn the_latest_ratings_are_found_by_those_before_them() {
+        draw(ToFind::Latest, |kept, held, list| {
+            assert!(kept.timestamps.last() <= held.timestamps.first());
+            assert!(held.len() <= (kept.len() + held.len()).div_ceil(5));
+            assert!(found(list).all(|(movie, _)| held.ids.contains(&movie)));
+        });
+    }
+
+    #[test]
+    fn what_comes_next_is_one_rating() {
+        draw(ToFind::Next, |kept, held, list| {
+            assert!(kept.timestamps.last() <= held.timestamps.first());
+            assert!(found(list).all(|(movie, _)| movie == held.ids[0]));
+        });
     }
 }

@@ -21,7 +21,7 @@ pub use model::TwoStageModel;
 
 #[cfg(doc)]
 use crate::BestContext;
-use crate::{Best, BestModel, ExperimentConfig};
+use crate::{Best, BestModel, ExperimentConfig, SplitConfig};
 
 use lists::Lists;
 use shortlist::Shortlist;
@@ -37,9 +37,9 @@ const MOST_CANDIDATES: usize = 1 << 16;
 ///
 /// The DLRM looks at the [affinities](mmdlrm_features::Affinities) of user and movie, through a
 /// bottom MLP and past it, at the movie's genres, and at a tower of each modality. It learns to
-/// find ratings that were held back: for each epoch a share of each user's is drawn, the first
-/// stage is fitted to the rest, and what was held back is to come before the other candidates, by
-/// [`ListSoftmax`](mmdlrm_model::ListSoftmax). So it meets in training what it meets when it is
+/// find ratings that were held back: for each epoch a share of each user's is drawn, as
+/// [`ToFind`] says, the first stage is fitted to the rest, and what was held back is to come
+/// before the other candidates, by [`ListSoftmax`](mmdlrm_model::ListSoftmax). So it meets in training what it meets when it is
 /// asked: candidates of a first stage that has not seen which are right.
 ///
 /// Stars are another model's, where there is a `rater`: what a user watches and how much they
@@ -72,7 +72,10 @@ pub struct TwoStage {
     pub ease: EaseConfig,
     /// How many movies it proposes.
     pub candidates: usize,
-    /// Share of each user's ratings that is held back in an epoch; above 0 and below 1.
+    /// Which ratings it learns to find.
+    pub to_find: ToFind,
+    /// Share of each user's ratings that is held back in an epoch, or the most of it; above 0 and
+    /// below 1.
     pub held_back: f64,
     /// Length of the vectors that interact in the DLRM.
     pub dim: usize,
@@ -85,12 +88,39 @@ pub struct TwoStage {
     pub rater: Option<Best>,
 }
 
+/// Which ratings a draw holds back, to be found by the others: those that a split would hold out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ToFind {
+    /// Any of the user's, each as likely as another.
+    #[default]
+    Any,
+    /// The user's latest, so many of them as a draw says.
+    Latest,
+    /// Of these the first alone: what comes next.
+    Next,
+}
+
+impl ToFind {
+    /// What suits the ratings that a split holds out.
+    fn of(split: &SplitConfig) -> Self {
+        match split {
+            SplitConfig::Temporal { .. } => Self::Latest,
+            SplitConfig::LeaveLastOut { count: 1 } | SplitConfig::Candidates(_) => Self::Next,
+            SplitConfig::LeaveLastOut { .. } => Self::Latest,
+            _ => Self::Any,
+        }
+    }
+}
+
 impl Default for TwoStage {
     /// As it was chosen on ml-latest-small; `docs/accuracy.md` has the figures.
     fn default() -> Self {
         Self {
             ease: EaseConfig::default(),
             candidates: 400,
+            to_find: ToFind::Any,
             held_back: 0.2,
             dim: 16,
             seed: 42,
@@ -130,6 +160,7 @@ impl TwoStage {
         });
         Self {
             rater,
+            to_find: ToFind::of(&config.split),
             dim: config.dim,
             seed: config.seed,
             train: config.train,
