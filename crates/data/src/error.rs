@@ -165,7 +165,7 @@ pub enum Error {
         problem: String,
     },
     /// A file that is no Parquet, or none that is read here.
-    #[error("cannot read {} as Parquet: {source}; write it anew, compressed by zstd or not at all", path.display())]
+    #[error("cannot read {} as Parquet: {source}; write it anew, compressed by zstd or Snappy", path.display())]
     Parquet {
         /// The file.
         path: PathBuf,

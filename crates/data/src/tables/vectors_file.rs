@@ -26,7 +26,7 @@ const NUMBER: u64 = size_of::<f32>() as u64;
 
 impl Modality {
     /// Of a Parquet file with the columns of [`Self::from_record_batch`], as pandas, polars
-    /// and `mmdlrm encode` write it, uncompressed or compressed by zstd.
+    /// and `mmdlrm encode` write it, uncompressed or compressed by zstd or Snappy.
     ///
     /// What is held of a file goes by its length: a column may unpack to 200 times that, or
     /// to 256 MiB.
@@ -183,7 +183,7 @@ impl<'a> VectorsFile<'a> {
             _ if end.is_none_or(|end| end > self.length) => {
                 format!("column '{name}' lies outside of it")
             }
-            Compression::UNCOMPRESSED | Compression::ZSTD(_) => return Ok(()),
+            Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => return Ok(()),
             other => format!("column '{name}' is compressed by {other}"),
         };
         Err(Error::parquet(self.path)(problem))

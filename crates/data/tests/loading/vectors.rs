@@ -35,12 +35,16 @@ fn lists(rows: &[&[f64]]) -> ArrayRef {
 }
 
 fn write(path: &Path, columns: &Columns) -> RecordBatch {
+    write_compressed(path, columns, Compression::ZSTD(ZstdLevel::default()))
+}
+
+fn write_compressed(path: &Path, columns: &Columns, by: Compression) -> RecordBatch {
     let columns = columns
         .iter()
         .map(|(name, array)| (*name, Arc::clone(array)));
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(by)
         .set_max_row_group_row_count(Some(2))
         .build();
     let file = File::create(path).unwrap();
@@ -218,22 +222,36 @@ fn good(folder: &Folder) -> Vec<u8> {
 }
 
 #[test]
+fn the_compression_that_pandas_chooses_by_itself_is_read() {
+    let columns = vec![
+        ("movieId", ids(&[3, 7])),
+        ("v", lists(&[&[1.0, 2.0], &[3.0, 4.5]])),
+    ];
+    let folder = Folder::new(&[]);
+    let read = [Compression::ZSTD(ZstdLevel::default()), Compression::SNAPPY].map(|by| {
+        write_compressed(&folder.file(FILE), &columns, by);
+        open(&folder).unwrap()
+    });
+    assert_eq!(read[0], read[1]);
+}
+
+#[test]
 fn other_compression_is_refused_with_what_to_do() {
     let folder = Folder::new(&[]);
     let mut bytes = good(&folder);
     // Of each column chunk the footer has the name, then 0x15 and the codec, doubled.
-    let (zstd, snappy) = (b"movieId\x15\x0c", b"movieId\x15\x02");
+    let (zstd, lzo) = (b"movieId\x15\x0c", b"movieId\x15\x06");
     let starts: Vec<usize> = (0..bytes.len() - zstd.len())
         .filter(|&at| bytes[at..].starts_with(zstd))
         .collect();
     assert_eq!(starts.len(), 2);
     for at in starts {
-        bytes[at..][..snappy.len()].copy_from_slice(snappy);
+        bytes[at..][..lzo.len()].copy_from_slice(lzo);
     }
     folder.write(FILE, &bytes);
     let parts = [
-        "column 'movieId' is compressed by SNAPPY",
-        "compressed by zstd or not at all",
+        "column 'movieId' is compressed by LZO",
+        "compressed by zstd or Snappy",
     ];
     refused(&folder, &parts);
 }
