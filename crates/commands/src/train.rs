@@ -164,7 +164,7 @@ impl Options {
         ];
         rules.extend(self.source.idle());
         rules.push(rule(
-            &["genome", "vectors"],
+            &["genome", "credits", "vectors"],
             !ranks && self.preset == Preset::Dlrm,
             "with --preset dlrm, which has no modalities",
         ));

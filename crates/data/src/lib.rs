@@ -10,8 +10,8 @@
 //! ahead, of any source of rows and by any function, such as those of the crate
 //! `mmdlrm-features`, which computes what the rows tell of each other. A [`BatchSchema`] says
 //! which columns they have, so that the data behind them may be anybody's. What another crate
-//! computes for the movies (picture and text vectors) joins as a [`Modality`], and so does the
-//! [`Genome`].
+//! computes for the movies (picture and text vectors) joins as a [`Modality`], and so do the
+//! [`Genome`] and [`Credits`].
 //!
 //! Where ratings do not fit in memory, [`OpenOptions::open_streamed`] leaves them on disk,
 //! and a [`StreamedSplit`] gives the rows of the same batches.
@@ -114,9 +114,9 @@ pub use error::{Error, Result};
 pub use fingerprint::{DataChange, DataFingerprint, DataPart, PartHasher, RatingsHasher};
 pub use ids::IdMap;
 pub use movielens::{
-    Duplicates, Format, Genome, HIGHEST_RATING, LOWEST_RATING, LeftOut, MovieLens, MovieTags,
-    Movies, OpenOptions, Poster, Ratings, StreamedMovieLens, Summary, UnknownMovies, read_posters,
-    read_summaries,
+    Credits, Duplicates, Format, Genome, HIGHEST_RATING, LOWEST_RATING, LeftOut, MovieLens,
+    MovieTags, Movies, OpenOptions, Poster, Ratings, StreamedMovieLens, Summary, UnknownMovies,
+    read_posters, read_summaries,
 };
 pub use split::{
     Candidates, DropReason, Dropped, RandomSplit, Split, SplitPart, StreamedSplit, UserCandidates,

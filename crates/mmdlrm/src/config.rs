@@ -44,6 +44,8 @@ pub struct ExperimentConfig {
     pub duplicates: Duplicates,
     /// Whether the tag genome, where the release has one, is a modality too.
     pub genome: bool,
+    /// A CSV file of [`Credits`](mmdlrm_data::Credits), which are a modality too.
+    pub credits: Option<PathBuf>,
     /// Vectors that were computed elsewhere, each file a modality too.
     pub vectors: Vec<VectorsFile>,
     /// Whether the ratings stay on disk, as Parquet beside the run's folder: memory
@@ -206,6 +208,7 @@ impl Default for ExperimentConfig {
             unknown_movies: UnknownMovies::default(),
             duplicates: Duplicates::default(),
             genome: false,
+            credits: None,
             vectors: Vec::new(),
             stream: false,
             encoders: EncoderConfig {
@@ -362,6 +365,13 @@ impl ExperimentConfig {
                 rule: "the preset dlrm has no modalities",
             });
         }
+        if let (Some(credits), false) = (&self.credits, self.preset.uses_modalities()) {
+            return Err(Error::Setting {
+                setting: "credits",
+                value: credits.display().to_string(),
+                rule: "the preset dlrm has no modalities",
+            });
+        }
         if let (Some(first), false) = (self.vectors.first(), self.preset.uses_modalities()) {
             return Err(Error::Setting {
                 setting: "vectors",
@@ -372,12 +382,13 @@ impl ExperimentConfig {
         VectorsFile::check_names(&self.vectors)?;
         self.encoders.validate()?;
         load::check(self)?;
-        if needs_modalities && none && !self.genome && self.vectors.is_empty() {
+        let has_others = self.genome || self.credits.is_some() || !self.vectors.is_empty();
+        if needs_modalities && none && !has_others {
             return Err(Error::Setting {
                 setting: "preset",
                 value: format!("{:?}", self.preset),
-                rule: "it needs posters, summaries, vectors or the genome; name them, or choose the \
-                       preset dlrm",
+                rule: "it needs posters, summaries, credits, vectors or the genome; name them, or \
+                       choose the preset dlrm",
             });
         }
         Ok(())

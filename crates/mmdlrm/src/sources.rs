@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use mmdlrm_data::{
-    Candidates, DataFingerprint, Genome, Modality, MovieLens, Movies, OpenOptions, Poster,
-    RandomSplit, Split, StreamedMovieLens, generate, read_posters, read_summaries,
+    Candidates, Credits, DataFingerprint, Genome, IdMap, Modality, MovieLens, Movies, OpenOptions,
+    Poster, RandomSplit, Split, StreamedMovieLens, generate, read_posters, read_summaries,
 };
 use mmdlrm_features::Dataset;
 use mmdlrm_train::NextItemData;
@@ -24,7 +24,7 @@ pub(crate) struct Sources {
     pub encoder: Option<ModalityEncoder>,
     /// All of them, whether the model looks at them or not.
     pub posters: Vec<Poster>,
-    /// Of files, a modality each.
+    /// Of files, a modality each: of credits, and those that were computed elsewhere.
     pub vectors: Vec<Modality>,
     pub made_from: MadeFrom,
 }
@@ -46,7 +46,7 @@ impl Sources {
         let posters = posters.transpose()?.unwrap_or_default();
         let summaries = summaries_csv.map(|path| read_summaries(&path, movies));
         let summaries = summaries.transpose()?.unwrap_or_default();
-        let vectors = VectorsFile::read_all(&config.vectors, &ratings.movies().index())?;
+        let vectors = read_vectors(config, &ratings.movies().index())?;
         let looks = config.preset.uses_modalities();
 
         let mut data = ratings.fingerprint();
@@ -117,6 +117,17 @@ impl Sources {
         }
         Ok(modalities)
     }
+}
+
+/// Credits, and vectors that were computed elsewhere.
+fn read_vectors(config: &ExperimentConfig, movies: &IdMap) -> Result<Vec<Modality>> {
+    let credits = config
+        .credits
+        .iter()
+        .map(|path| Credits::read(path)?.modality(movies));
+    let mut modalities = credits.collect::<mmdlrm_data::Result<Vec<_>>>()?;
+    modalities.extend(VectorsFile::read_all(&config.vectors, movies)?);
+    Ok(modalities)
 }
 
 /// Loads the encoders of a run once more: of posters and of plots, where they are wanted. Only

@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Observer, Result};
 
 /// What models and their reasons call other things than vectors of one's own.
-const TAKEN: [&str; 12] = [
+const TAKEN: [&str; 13] = [
     Kind::Image.name(),
     Kind::Text.name(),
     "genome",
+    "credits",
     Features::GENRE,
     Features::DENSE,
     Features::HISTORY,

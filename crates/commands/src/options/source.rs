@@ -32,6 +32,9 @@ pub struct SourceOptions {
     /// Use the tag genome, where the release has one, as one more modality
     #[arg(long)]
     genome: bool,
+    /// CSV of movieId,role,name, who took part in which movie: one more modality [default: none]
+    #[arg(long, value_name = "FILE", requires = "ratings")]
+    credits: Option<PathBuf>,
     /// Use vectors that were computed elsewhere as one more modality of this name: Parquet
     /// with movieId and one column of lists of floats. May be given again, for others
     #[arg(long, value_name = "NAME=FILE")]
@@ -102,6 +105,7 @@ impl SourceOptions {
         config.unknown_movies = self.policies.unknown_movies();
         config.duplicates = self.policies.duplicates();
         config.genome = self.genome;
+        config.credits = self.credits;
         config.vectors = self.vectors;
     }
 }

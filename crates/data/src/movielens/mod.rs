@@ -1,5 +1,6 @@
 //! Tables of a MovieLens release and what lies beside it, as Arrow.
 
+mod credits;
 mod genome;
 mod links;
 mod movies;
@@ -21,6 +22,7 @@ use crate::split::row_numbers;
 use crate::text::{Dialect, locate};
 use crate::{Error, IdMap, RatingsStream, Result};
 
+pub use credits::Credits;
 pub use genome::Genome;
 use links::read_links;
 pub use movies::Movies;
