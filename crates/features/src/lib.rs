@@ -17,7 +17,8 @@
 //! For what comes next there are [`Sequences`], the ratings of each user in their order, and
 //! [`Nearness`], which says how near each movie is to the last of them.
 //!
-//! [`Affinities`] say what a user's history tells of movies that the user has not rated.
+//! [`Affinities`] say what a user's history tells of movies that the user has not rated;
+//! [`ColdAffinities`] of those that nobody has, by the movies that are [like](Likeness) them.
 //!
 //! [`Features::record_batch`] makes a table of a batch, for whatever takes Arrow.
 //!
@@ -61,6 +62,7 @@ mod context;
 mod dataset;
 mod features;
 mod known;
+mod likeness;
 mod purpose;
 mod record_batch;
 mod sequences;
@@ -70,11 +72,12 @@ mod streamed_dataset;
 mod testing;
 mod training_data;
 
-pub use affinity::{Affinities, BesideUser, UserAffinity};
+pub use affinity::{Affinities, BesideUser, ColdAffinities, UserAffinity};
 pub use context::{Biases, Context, ContextConfig};
 pub use dataset::Dataset;
 pub use features::{Features, NewMovie};
 pub use known::{Histories, Known, UserRatings};
+pub use likeness::Likeness;
 // What fails is, nearly always, what was read.
 pub use mmdlrm_data::{Error, Result};
 pub use sequences::{ItemFeatures, Nearness, Sequences};

@@ -1,6 +1,7 @@
 //! What a user's history says of movies that the user has not rated.
 
 mod beside;
+mod cold;
 mod months;
 mod tastes;
 
@@ -12,6 +13,7 @@ use months::Months;
 use tastes::{Taste, Tastes};
 
 pub use beside::BesideUser;
+pub use cold::ColdAffinities;
 
 /// Names of the features, in their order.
 const NAMES: [&str; AFFINITY_FEATURES] = [

@@ -1,21 +1,21 @@
 //! Movies for users as a DLRM takes them.
 
 use mmdlrm_data::{Batch, BatchSchema, Column, ColumnField, ColumnKind, Modality, Rated};
-use mmdlrm_features::{Affinities, Features};
+use mmdlrm_features::Features;
 use mmdlrm_model::{BottomConfig, DlrmConfig, Pooling, Side, TableConfig};
 use mmdlrm_train::{GENRE_TABLE, Result, shapes};
 
-use super::shortlist::Proposed;
+use super::task::Proposed;
 
-/// Name of the column of affinities.
+/// Name of the column of what is known of user and movie.
 const AFFINITY: &str = "affinity";
-/// Standard deviations beyond which an affinity is taken to be no further.
+/// Standard deviations beyond which a feature is taken to be no further.
 const FURTHEST: f32 = 6.0;
 /// Width of the hidden layers.
 const HIDDEN: usize = 32;
 const DROPOUT: f32 = 0.1;
 
-/// What is taken off each affinity, and what it is divided by.
+/// What is taken off each feature, and what it is divided by.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Scales {
     pub means: Vec<f32>,
@@ -23,9 +23,8 @@ pub(super) struct Scales {
 }
 
 impl Scales {
-    /// Of affinities, `[rows, features]`.
-    pub fn of<'a>(rows: impl Iterator<Item = &'a [f32]> + Clone) -> Self {
-        let width = Affinities::names().len();
+    /// Of rows of `width` features.
+    pub fn of<'a>(width: usize, rows: impl Iterator<Item = &'a [f32]> + Clone) -> Self {
         let count = rows.clone().count().max(1) as f64;
         let mut means = vec![0.0f64; width];
         for row in rows.clone() {
@@ -59,14 +58,11 @@ impl Scales {
     }
 }
 
-/// What batches hold: affinities, genres, and the vectors of each modality.
-pub(super) fn schema(features: &Features) -> Result<BatchSchema> {
+/// What batches hold: features of these names, genres, and the vectors of each modality.
+pub(super) fn schema(features: &Features, names: Vec<String>) -> Result<BatchSchema> {
     let (users, movies) = (features.users().len(), features.movies().len());
     let own = [
-        ColumnField::new(
-            AFFINITY,
-            ColumnKind::dense(Affinities::names().iter().copied()),
-        ),
+        ColumnField::new(AFFINITY, ColumnKind::dense(names)),
         ColumnField::new(
             GENRE_TABLE,
             ColumnKind::Bags {
@@ -85,12 +81,11 @@ pub(super) fn schema(features: &Features) -> Result<BatchSchema> {
     )?)
 }
 
-/// The shape of the DLRM.
-pub(super) fn shape(features: &Features, dim: usize) -> DlrmConfig {
-    let affinities = 0..Affinities::names().len();
+/// The shape of a DLRM of `width` features of user and movie.
+pub(super) fn shape(features: &Features, width: usize, dim: usize) -> DlrmConfig {
     DlrmConfig {
         dim,
-        bottoms: vec![BottomConfig::new(Side::Pair, affinities, vec![HIDDEN, dim])],
+        bottoms: vec![BottomConfig::new(Side::Pair, 0..width, vec![HIDDEN, dim])],
         tables: vec![TableConfig {
             pooling: Pooling::SqrtN,
             ..TableConfig::new(GENRE_TABLE, genres(features), Side::Item)
@@ -126,10 +121,10 @@ pub(super) fn batch(
         })
     });
     let rows: Vec<Rated> = rows.collect();
-    let width = Affinities::names().len();
+    let width = scales.means.len();
     let values = proposed
         .iter()
-        .map(|(_, proposed)| proposed.affinities.as_slice());
+        .map(|(_, proposed)| proposed.features.as_slice());
     let mut values: Vec<f32> = values.collect::<Vec<_>>().concat();
     values
         .chunks_exact_mut(width)

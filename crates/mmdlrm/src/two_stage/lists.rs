@@ -5,16 +5,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mmdlrm_data::{Batch, BatchSchema, DataFingerprint, DataPart, Modality, RatedBags};
-use mmdlrm_features::{Affinities, Features};
+use mmdlrm_features::Features;
 use mmdlrm_train::{ListBatches, ListData, Result};
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::TwoStage;
 use super::columns::{self, Scales};
-use super::shortlist::{Proposed, Shortlist};
-use super::{ToFind, TwoStage};
+use super::task::{Proposed, Proposes, Task, random};
 
 /// Movies of a list.
 pub(super) const LENGTH: usize = 96;
@@ -24,7 +22,8 @@ const MOST_HELD_BACK: usize = 32;
 const LISTS_OF_SCALES: usize = 4096;
 
 /// The training ratings of all users, to draw lists from.
-pub(super) struct Lists<'a> {
+pub(super) struct Lists<'a, T> {
+    task: &'a T,
     config: &'a TwoStage,
     features: &'a Features,
     histories: Arc<RatedBags>,
@@ -36,20 +35,21 @@ pub(super) struct Lists<'a> {
 }
 
 /// What is held back, and what the rest proposes.
-struct Draw {
-    shortlist: Shortlist,
+struct Draw<F> {
+    first: F,
     held_back: RatedBags,
     seed: u64,
 }
 
-/// A list: movies with their affinities, and the stars of those that were held back.
+/// A list: movies with what is known of them, and the stars of those that were held back.
 struct List {
     proposed: Proposed,
     relevance: Vec<f32>,
 }
 
-impl<'a> Lists<'a> {
+impl<'a, T: Task> Lists<'a, T> {
     pub fn new(
+        task: &'a T,
         config: &'a TwoStage,
         features: &'a Features,
         histories: Arc<RatedBags>,
@@ -67,11 +67,12 @@ impl<'a> Lists<'a> {
             config.held_back,
             &config.ease,
         ))?;
-        let settings = DataPart::of_words("two stages", settings.bytes().map(u32::from));
+        let settings = DataPart::of_words(task.name(), settings.bytes().map(u32::from));
         let mut lists = Self {
             users: users.collect(),
-            schema: columns::schema(features)?,
+            schema: columns::schema(features, task.names())?,
             scales: Scales::default(),
+            task,
             config,
             features,
             histories,
@@ -88,20 +89,16 @@ impl<'a> Lists<'a> {
         let users = self.users.par_iter().step_by(apart);
         let lists = users.map(|&user| self.list(&draw, user));
         let lists: Vec<List> = lists.collect::<Result<_>>()?;
-        let width = Affinities::names().len();
+        let width = self.task.names().len();
         let rows = lists
             .iter()
-            .flat_map(|list| list.proposed.affinities.chunks_exact(width));
-        Ok(Scales::of(rows))
+            .flat_map(|list| list.proposed.features.chunks_exact(width));
+        Ok(Scales::of(width, rows))
     }
 
-    /// Holds back a share of each user's ratings, and fits the first stage to the rest.
-    fn draw(&self, seed: u64) -> Result<Draw> {
-        let users = 0..self.histories.len() as u32;
-        let held: Vec<Vec<bool>> = users
-            .into_par_iter()
-            .map(|user| self.held_back(seed, user))
-            .collect();
+    /// Holds back some ratings, and fits the first stage to the rest.
+    fn draw(&self, seed: u64) -> Result<Draw<T::First>> {
+        let held = self.task.held_back(&self.histories, seed);
         let of = |wanted: bool| {
             let users = (0..).zip(&held);
             let rows = users.flat_map(move |(user, held)| {
@@ -111,36 +108,27 @@ impl<'a> Lists<'a> {
             });
             RatedBags::of_users(self.histories.len(), rows)
         };
+        let held_back = of(true);
         Ok(Draw {
-            held_back: of(true),
-            shortlist: Shortlist::fit(Arc::new(of(false)), self.features, &self.config.ease)?,
+            first: self.task.fit(Arc::new(of(false)), &held_back)?,
+            held_back,
             seed,
         })
     }
 
-    /// Which of a user's ratings are held back; never all.
-    fn held_back(&self, seed: u64, user: u32) -> Vec<bool> {
-        let history = self.histories.row(user).ids;
-        let (share, random) = (self.config.held_back, &mut random(seed, user));
-        match self.config.to_find {
-            ToFind::Any => any(history, share, random),
-            ToFind::Latest | ToFind::Next => latest(history.len(), share, random),
-        }
-    }
-
     /// The list of a user: what was held back of what is proposed, and others by chance.
-    fn list(&self, draw: &Draw, user: u32) -> Result<List> {
-        let most = match self.config.to_find {
-            ToFind::Next => 1,
-            ToFind::Any | ToFind::Latest => usize::MAX,
-        };
+    fn list(&self, draw: &Draw<T::First>, user: u32) -> Result<List> {
         // Of two ratings of a movie the later.
-        let held = draw.held_back.row(user).stars_by_id().take(most);
+        let held = draw
+            .held_back
+            .row(user)
+            .stars_by_id()
+            .take(self.task.most());
         let held: HashMap<u32, f32> = held.collect();
         let stars = |movie: u32| held.get(&movie).copied().unwrap_or_default();
         let mut random = random(!draw.seed, user);
-        let history = draw.shortlist.histories().row(user);
-        let choose = |candidates: Vec<(u32, f32)>| {
+        let history = draw.first.histories().row(user);
+        let mut choose = |candidates: Vec<(u32, f32)>| {
             let (mut found, mut others): (Vec<_>, Vec<_>) = candidates
                 .into_iter()
                 .partition(|&(movie, _)| stars(movie) > 0.0);
@@ -157,9 +145,7 @@ impl<'a> Lists<'a> {
             found
         };
         let count = self.config.candidates;
-        let proposed = draw
-            .shortlist
-            .propose(history, count, choose, &mut Vec::new())?;
+        let proposed = draw.first.propose(history, count, &mut choose)?;
         let relevance = proposed.movies.iter().map(|&(movie, _)| stars(movie));
         Ok(List {
             relevance: relevance.collect(),
@@ -167,7 +153,7 @@ impl<'a> Lists<'a> {
         })
     }
 
-    fn batch(&self, draw: &Draw, users: &[u32]) -> Result<Batch> {
+    fn batch(&self, draw: &Draw<T::First>, users: &[u32]) -> Result<Batch> {
         let lists = users
             .par_iter()
             .map(|&user| Ok((user, self.list(draw, user)?)));
@@ -187,7 +173,7 @@ impl<'a> Lists<'a> {
     }
 }
 
-impl ListData for Lists<'_> {
+impl<T: Task> ListData for Lists<'_, T> {
     fn schema(&self) -> &BatchSchema {
         &self.schema
     }
@@ -220,48 +206,14 @@ impl ListData for Lists<'_> {
     }
 }
 
-/// Each movie with a chance of `share`, its ratings together; one movie or more.
-fn any(history: &[u32], share: f64, random: &mut ChaCha8Rng) -> Vec<bool> {
-    let mut movies = history.to_vec();
-    movies.sort_unstable();
-    movies.dedup();
-    let drawn = movies.iter().map(|_| random.random_bool(share));
-    let mut drawn: Vec<bool> = drawn.collect();
-    // One is to be found, and one to find it by.
-    let (all, none) = (drawn.iter().all(|&it| it), drawn.iter().all(|&it| !it));
-    match drawn.len() {
-        0 | 1 => drawn.fill(false),
-        count if all || none => drawn[random.random_range(0..count)] = none,
-        _ => {}
-    }
-    let held = history.iter().map(|id| movies.binary_search(id));
-    held.map(|place| place.is_ok_and(|place| drawn[place]))
-        .collect()
-}
-
-/// The latest of `count` ratings: one, or any number up to `share` of them.
-fn latest(count: usize, share: f64, random: &mut ChaCha8Rng) -> Vec<bool> {
-    let mut held = vec![false; count];
-    if count > 1 {
-        let most = ((count as f64 * share).ceil() as usize).clamp(1, count - 1);
-        held[count - random.random_range(1..=most)..].fill(true);
-    }
-    held
-}
-
-/// Numbers of a user of a draw, whatever thread asks.
-fn random(seed: u64, user: u32) -> ChaCha8Rng {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    random.set_stream(user.into());
-    random
-}
-
 #[cfg(test)]
 mod tests {
     use mmdlrm_data::{MovieLens, RatedBag, Split, generate};
     use mmdlrm_features::{Dataset, TrainingData};
 
     use super::*;
+    use crate::two_stage::ToFind;
+    use crate::two_stage::task::Rated;
 
     /// Looks at a draw of each user's ratings and the lists made of it.
     fn draw(to_find: ToFind, look_at: impl Fn(RatedBag, RatedBag, &List)) {
@@ -281,11 +233,16 @@ mod tests {
         };
         let data: &dyn TrainingData = &data;
         let all = data.training_histories().unwrap();
-        let lists = Lists::new(&config, data.features(), all.clone(), data.fingerprint()).unwrap();
+        let features = data.features();
+        let task = Rated {
+            config: &config,
+            features,
+        };
+        let lists = Lists::new(&task, &config, features, all.clone(), data.fingerprint()).unwrap();
         let draw = lists.draw(7).unwrap();
         let mut found = 0;
         for &user in &lists.users {
-            let kept = draw.shortlist.histories().row(user);
+            let kept = draw.first.histories().row(user);
             let held = draw.held_back.row(user);
             assert_eq!(kept.len() + held.len(), all.row(user).len());
             assert!(!held.is_empty() && !kept.is_empty());

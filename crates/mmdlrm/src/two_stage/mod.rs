@@ -1,15 +1,19 @@
 //! The ranker: one model proposes movies, another puts them in order.
 
+mod cold;
 mod columns;
 mod lists;
 mod model;
+mod orders;
 mod shortlist;
+mod task;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mmdlrm_baselines::EaseConfig;
-use mmdlrm_features::{Features, TrainingData};
+use mmdlrm_baselines::{Ease, EaseConfig};
+use mmdlrm_data::RatedBags;
+use mmdlrm_features::{Affinities, Features, Likeness, TrainingData};
 use mmdlrm_model::{Dlrm, DlrmConfig, Loss};
 use mmdlrm_train::{
     Decay, Error, Fit, OptimizerConfig, Result, Schedule, Session, TrainConfig, train_lists,
@@ -23,8 +27,12 @@ pub use model::TwoStageModel;
 use crate::BestContext;
 use crate::{Best, BestModel, ExperimentConfig, SplitConfig};
 
+use cold::{ColdShortlist, Unrated};
 use lists::Lists;
+use model::Cold;
+use orders::Orders;
 use shortlist::Shortlist;
+use task::{Rated, Task};
 
 const LISTS_A_STEP: usize = 16;
 /// Of [`Loss::Lists`]: users with more to find count for more.
@@ -170,7 +178,7 @@ impl TwoStage {
 
     /// The shape of the DLRM, for data with `features` and vectors of `dim`.
     pub fn shape(features: &Features, dim: usize) -> DlrmConfig {
-        columns::shape(features, dim)
+        columns::shape(features, Affinities::names().len(), dim)
     }
 
     /// Refuses settings that make no sense.
@@ -201,7 +209,7 @@ impl Fit for TwoStage {
         if let Some(rater) = &self.rater {
             rater.check(features)?;
         }
-        let shape = columns::shape(features, self.dim);
+        let shape = Self::shape(features, self.dim);
         shape.validate()?;
         Ok(serde_json::to_value(shape)?)
     }
@@ -218,14 +226,21 @@ impl Fit for TwoStage {
         let stop = session.stop;
         let features = data.features();
         let histories = data.training_histories()?;
-        let lists = Lists::new(self, features, Arc::clone(&histories), data.fingerprint())?;
-        let shortlist = Shortlist::fit(histories, features, &self.ease)?;
-        let mut dlrm = Dlrm::new(columns::shape(features, self.dim), self.seed)?;
+        let fingerprint = data.fingerprint();
+        let task = Rated {
+            config: self,
+            features,
+        };
+        let lists = Lists::new(&task, self, features, Arc::clone(&histories), fingerprint)?;
+        let shortlist = Shortlist::fit(Arc::clone(&histories), features, &self.ease)?;
+        let mut dlrm = Dlrm::new(Self::shape(features, self.dim), self.seed)?;
         let session = model::kept_whole(self, &shortlist, &lists.scales, session);
         train_lists(&mut dlrm, &lists, &self.train, session)?;
-        let scales = lists.scales.clone();
-        let model = TwoStageModel::new(self.candidates, shortlist, scales, dlrm, features.clone())?;
-        Ok(model.with_rater(self.fit_rater(data, stop)?))
+        let orders = Orders::new(dlrm, lists.scales.clone(), task.names(), features)?;
+        let cold = self.fit_cold(data, histories, Arc::clone(&shortlist.ease), stop)?;
+        let model = TwoStageModel::new(self.candidates, shortlist, orders, features.clone());
+        let rater = self.fit_rater(data, stop)?;
+        Ok(model.with_cold(cold).with_rater(rater))
     }
 }
 
@@ -250,6 +265,40 @@ impl TwoStage {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// What puts movies in order that nobody has rated; `None` where less than two are rated, so
+    /// that none can be held back. As the rater from its beginning, after the lists of a run's
+    /// checkpoints.
+    fn fit_cold(
+        &self,
+        data: &dyn TrainingData,
+        histories: Arc<RatedBags>,
+        ease: Arc<Ease>,
+        stop: Option<&AtomicBool>,
+    ) -> Result<Option<Cold>> {
+        let features = data.features();
+        let rated = features.movie_counts().into_iter().filter(|&it| it > 0);
+        if rated.count() < 2 {
+            return Ok(None);
+        }
+        let task = Unrated {
+            config: self,
+            features,
+            likeness: Likeness::of(features),
+        };
+        let lists = Lists::new(&task, self, features, histories, data.fingerprint())?;
+        let names = task.names();
+        let mut dlrm = Dlrm::new(columns::shape(features, names.len(), self.dim), self.seed)?;
+        let session = Session {
+            stop,
+            ..Session::default()
+        };
+        train_lists(&mut dlrm, &lists, &self.train, session)?;
+        Ok(Some(Cold {
+            shortlist: ColdShortlist::of_unrated(ease, &task.likeness, features),
+            orders: Orders::new(dlrm, lists.scales.clone(), names, features)?,
+        }))
     }
 
     /// The rater, from its beginning and last: the checkpoints of a run are those of the lists,

@@ -1,19 +1,21 @@
 //! Both stages, behind the seam and in a file.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mmdlrm_baselines::{BlendFile, Ease};
 use mmdlrm_data::{Batch, Rated, RatedBag, RatedBags};
-use mmdlrm_features::{Affinities, Features, Known, NewMovie};
+use mmdlrm_features::{Features, Known, Likeness, NewMovie};
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{
-    Cause, Error, Kept, ListScorer, Persist, Ranker, RateNewcomer, Rater, Result, Session, Tensors,
-    Visitor, Who, check_rows,
+    Cause, Error, Persist, Ranker, RateNewcomer, Rater, Result, Session, Visitor, Who, check_rows,
 };
 use rayon::prelude::*;
 
-use super::columns::{self, Scales};
+use super::cold::ColdShortlist;
+use super::columns::Scales;
+use super::orders::Orders;
 use super::shortlist::Shortlist;
 use super::{TwoStage, check_candidates};
 use crate::BestModel;
@@ -23,43 +25,50 @@ const PROPOSES: &str = "ease";
 const ORDERS: &str = "dlrm";
 const SCALES: &str = "scales";
 const RATES: &str = "rater";
-/// Names of the tensors of the last.
-const MEANS: &str = "means";
-const DEVIATIONS: &str = "deviations";
+const ORDERS_COLD: &str = "dlrm of movies without ratings";
+const SCALES_COLD: &str = "scales of movies without ratings";
 
 /// What [`TwoStage`] learns.
 ///
 /// The scores of the movies that the first stage proposes are those of the DLRM; all others come
-/// after them, in the order of the first stage, and so does what the user rated. Somebody new is
-/// the history of a few ratings: nothing is learned. Whoever rated nothing is told what the first
-/// stage says, popularity.
+/// after them, in the order of the first stage, and so does what the user rated; movies that
+/// nobody has rated come last, in the order of a DLRM of their own. Somebody new is the history of
+/// a few ratings: nothing is learned. Whoever rated nothing is told what the first stage says,
+/// popularity.
 pub struct TwoStageModel {
     candidates: usize,
     shortlist: Shortlist,
-    scales: Scales,
-    scorer: ListScorer,
+    orders: Orders,
+    cold: Option<Cold>,
     features: Features,
     rater: Option<BestModel>,
+}
+
+/// Both stages of movies that nobody has rated.
+pub(super) struct Cold {
+    pub shortlist: ColdShortlist,
+    pub orders: Orders,
 }
 
 impl TwoStageModel {
     pub(super) fn new(
         candidates: usize,
         shortlist: Shortlist,
-        scales: Scales,
-        dlrm: Dlrm,
+        orders: Orders,
         features: Features,
-    ) -> Result<Self> {
-        let schema = columns::schema(&features)?;
-        let modalities = features.modalities().to_vec();
-        Ok(Self {
-            scorer: ListScorer::new(dlrm, schema, modalities)?,
+    ) -> Self {
+        Self {
             candidates,
             shortlist,
-            scales,
+            orders,
+            cold: None,
             features,
             rater: None,
-        })
+        }
+    }
+
+    pub(super) fn with_cold(self, cold: Option<Cold>) -> Self {
+        Self { cold, ..self }
     }
 
     pub(super) fn with_rater(self, rater: Option<BestModel>) -> Self {
@@ -78,7 +87,12 @@ impl TwoStageModel {
 
     /// The DLRM of the second.
     pub fn dlrm(&self) -> &Dlrm {
-        self.scorer.model()
+        self.orders.dlrm()
+    }
+
+    /// The DLRM that puts movies in order that nobody has rated, where there is one.
+    pub fn dlrm_of_unrated(&self) -> Option<&Dlrm> {
+        self.cold.as_ref().map(|cold| cold.orders.dlrm())
     }
 
     /// Writes the scores of all movies, `[movies]`.
@@ -87,41 +101,70 @@ impl TwoStageModel {
             // There is nothing to order by.
             return self.shortlist.ease.score_history(history, scores);
         }
-        let all = |candidates| candidates;
+        let mut all = |candidates| candidates;
         let proposed = self
             .shortlist
-            .propose(history, self.candidates, all, scores)?;
-        if proposed.movies.is_empty() {
-            return Ok(());
+            .propose(history, self.candidates, &mut all, scores)?;
+        let ordered_cold = self.order_cold(user, history, scores)?;
+        let ordered = self.orders.order(&self.features, user, proposed)?;
+        put_first(&ordered, scores);
+        if let Some(cold) = &self.cold {
+            put_last(cold.shortlist.movies(), &ordered_cold, scores);
         }
-        let proposed = [(user, proposed)];
-        let none = Vec::new();
-        let schema = self.scorer.schema();
-        let batch = columns::batch(&self.features, schema, &self.scales, &proposed, none);
-        let mut ordered = Vec::new();
-        self.scorer.score(&batch, &mut ordered)?;
-        put_first(&proposed[0].1.movies, &ordered, scores);
         Ok(())
+    }
+
+    /// Movies that nobody has rated, the best of them, with the scores of the stage that is
+    /// theirs.
+    fn order_cold(&self, user: u32, history: RatedBag, scores: &[f32]) -> Result<Vec<(u32, f32)>> {
+        let Some(Cold { shortlist, orders }) = &self.cold else {
+            return Ok(Vec::new());
+        };
+        let mut all = |candidates| candidates;
+        let proposed = shortlist.propose_by(scores, history, self.candidates, &mut all);
+        orders.order(&self.features, user, proposed)
     }
 }
 
 /// Gives candidates the scores of the second stage; others come behind them, in the order that
 /// their own scores have.
-fn put_first(candidates: &[(u32, f32)], ordered: &[f32], scores: &mut [f32]) {
-    let lowest = ordered.iter().copied().fold(f32::INFINITY, f32::min);
+fn put_first(ordered: &[(u32, f32)], scores: &mut [f32]) {
+    let Some(lowest) = ordered.iter().map(|&(_, score)| score).reduce(f32::min) else {
+        return;
+    };
     let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     for score in scores.iter_mut() {
         *score = lowest - 1.0 - (highest - *score);
     }
-    for (&(movie, _), &score) in candidates.iter().zip(ordered) {
+    for &(movie, score) in ordered {
         scores[movie as usize] = score;
+    }
+}
+
+/// Puts `movies` behind all others: first those that are `ordered`, as they are, then the rest.
+fn put_last(movies: &[u32], ordered: &[(u32, f32)], scores: &mut [f32]) {
+    let lowest = scores.iter().copied().fold(f32::INFINITY, f32::min);
+    let own = || ordered.iter().map(|&(_, score)| score);
+    let (highest, last) = (
+        own().fold(f32::MIN, f32::max),
+        own().fold(f32::MAX, f32::min),
+    );
+    let behind = |score: f32| lowest - 1.0 - (highest - score);
+    for &movie in movies {
+        scores[movie as usize] = behind(last) - 1.0;
+    }
+    for &(movie, score) in ordered {
+        scores[movie as usize] = behind(score);
     }
 }
 
 impl Ranker for TwoStageModel {
     fn parameters(&self) -> usize {
         let of_rater = self.rater.as_ref().map_or(0, Ranker::parameters);
-        self.ease().parameters() + self.dlrm().parameters().len() + of_rater
+        let of_unrated = self
+            .dlrm_of_unrated()
+            .map_or(0, |dlrm| dlrm.parameters().len());
+        self.ease().parameters() + self.dlrm().parameters().len() + of_unrated + of_rater
     }
 
     fn score(&self, who: Who, scores: &mut Vec<f32>) -> Result<()> {
@@ -240,29 +283,16 @@ pub(super) fn kept_whole<'a>(
 ) -> Session<'a> {
     let mut told = std::mem::replace(&mut session.on_epoch, Box::new(|_metrics, _model| Ok(())));
     session.on_epoch(move |metrics, dlrm| {
-        let file = file(config.candidates, &shortlist.ease, scales, dlrm, None)?;
+        let file = file(config.candidates, &shortlist.ease, scales, dlrm)?;
         told(metrics, &file)
     })
 }
 
-fn file(
-    candidates: usize,
-    ease: &Ease,
-    scales: &Scales,
-    dlrm: &dyn Persist,
-    rater: Option<&BestModel>,
-) -> Result<BlendFile> {
-    let mut tensors = Tensors::default();
-    tensors.put(MEANS, scales.means.clone());
-    tensors.put(DEVIATIONS, scales.deviations.clone());
-    let file = BlendFile::default()
+fn file(candidates: usize, ease: &Ease, scales: &Scales, dlrm: &dyn Persist) -> Result<BlendFile> {
+    BlendFile::default()
         .with(PROPOSES, 0.0, ease.to_safetensors()?)?
         .with(ORDERS, 1.0, dlrm.to_safetensors()?)?
-        .with(SCALES, 0.0, tensors.to_safetensors(&candidates)?)?;
-    match rater {
-        None => Ok(file),
-        Some(rater) => file.with(RATES, 0.0, rater.to_safetensors()?),
-    }
+        .with(SCALES, 0.0, scales.to_safetensors(&candidates)?)
 }
 
 impl Persist for TwoStageModel {
@@ -271,44 +301,44 @@ impl Persist for TwoStageModel {
     }
 
     fn to_safetensors(&self) -> Result<Vec<u8>> {
-        let Self {
-            candidates,
-            shortlist,
-            scales,
-            ..
-        } = self;
-        let rater = self.rater.as_ref();
-        file(*candidates, &shortlist.ease, scales, self.dlrm(), rater)?.to_safetensors()
+        let (ease, scales) = (&self.shortlist.ease, &self.orders.scales);
+        let mut file = file(self.candidates, ease, scales, self.dlrm())?;
+        if let Some(Cold { orders, .. }) = &self.cold {
+            file = file
+                .with(ORDERS_COLD, 0.0, orders.dlrm().to_safetensors()?)?
+                .with(SCALES_COLD, 0.0, orders.scales.to_safetensors(&())?)?;
+        }
+        if let Some(rater) = &self.rater {
+            file = file.with(RATES, 0.0, rater.to_safetensors()?)?;
+        }
+        file.to_safetensors()
     }
 
     fn load(file: &[u8], known: &Known) -> Result<Self> {
         let file = BlendFile::read(file)?;
-        let ease = Ease::load(file.part(PROPOSES)?.1, known)?;
-        let dlrm = Dlrm::load(file.part(ORDERS)?.1, known)?;
-        let (candidates, kept) = Kept::from_safetensors::<usize>(file.part(SCALES)?.1)?;
-        let scales = Scales {
-            means: kept.get(MEANS)?.to_vec(),
-            deviations: kept.get(DEVIATIONS)?.to_vec(),
-        };
-        check_candidates(candidates)?;
-        if !scales.deviations.iter().all(|&it| it > 0.0) {
-            let problem = "the model's file has a deviation that is not above 0";
-            return Err(Error::Mismatch(problem.to_owned()));
-        }
-        let width = Affinities::names().len();
-        if scales.means.len() != width || scales.deviations.len() != width {
-            return Err(Error::Mismatch(format!(
-                "the model's file has scales of {} and {} affinities, and there are {width}",
-                scales.means.len(),
-                scales.deviations.len()
-            )));
-        }
+        let has = |part: &str| file.names().any(|name| name == part);
         let features = known.features().clone();
+        let ease = Arc::new(Ease::load(file.part(PROPOSES)?.1, known)?);
+        let dlrm = Dlrm::load(file.part(ORDERS)?.1, known)?;
+        let names = Shortlist::names();
+        let (candidates, scales) = Scales::from_safetensors(file.part(SCALES)?.1, names.len())?;
+        check_candidates(candidates)?;
+        let orders = Orders::new(dlrm, scales, names, &features)?;
+        let cold = has(ORDERS_COLD).then(|| {
+            let likeness = Likeness::of(&features);
+            let shortlist = ColdShortlist::of_unrated(ease.clone(), &likeness, &features);
+            let names = shortlist.names().to_vec();
+            let dlrm = Dlrm::load(file.part(ORDERS_COLD)?.1, known)?;
+            let ((), scales) = Scales::from_safetensors(file.part(SCALES_COLD)?.1, names.len())?;
+            let orders = Orders::new(dlrm, scales, names, &features)?;
+            Ok::<_, Error>(Cold { shortlist, orders })
+        });
+        let rater = has(RATES).then(|| BestModel::load(file.part(RATES)?.1, known));
         let shortlist = Shortlist::of(ease, &features);
-        let has_rater = file.names().any(|name| name == RATES);
-        let rater = has_rater.then(|| BestModel::load(file.part(RATES)?.1, known));
-        let model = Self::new(candidates, shortlist, scales, dlrm, features)?;
-        Ok(model.with_rater(rater.transpose()?))
+        let model = Self::new(candidates, shortlist, orders, features);
+        Ok(model
+            .with_cold(cold.transpose()?)
+            .with_rater(rater.transpose()?))
     }
 }
 

@@ -8,35 +8,37 @@ use mmdlrm_features::{Affinities, Features, UserAffinity};
 use mmdlrm_model::top_k;
 use mmdlrm_train::Result;
 
+use super::task::{Choose, Proposed, Proposes};
+
 /// Movies beside another that are kept.
 const NEIGHBOURS: usize = 256;
 
 /// Both fitted to the same histories: what proposes, and what is known of what is proposed.
 pub(super) struct Shortlist {
-    pub ease: Ease,
+    pub ease: Arc<Ease>,
     affinities: Affinities,
     /// Kept from one user to the next.
     users: Mutex<Vec<UserAffinity>>,
 }
 
-/// Movies for one user, and the affinities of each, as they are, `[movies, features]`.
-pub(super) struct Proposed {
-    pub movies: Vec<(u32, f32)>,
-    pub affinities: Vec<f32>,
-}
-
 impl Shortlist {
     pub fn fit(histories: Arc<RatedBags>, features: &Features, ease: &EaseConfig) -> Result<Self> {
         let ease = Ease::of(histories, features.movies().len(), ease)?;
-        Ok(Self::of(ease, features))
+        Ok(Self::of(Arc::new(ease), features))
     }
 
-    pub fn of(ease: Ease, features: &Features) -> Self {
+    pub fn of(ease: Arc<Ease>, features: &Features) -> Self {
         Self {
             affinities: Affinities::fit(ease.histories(), features, NEIGHBOURS),
             ease,
             users: Mutex::default(),
         }
+    }
+
+    /// Names of what is known of each movie.
+    pub fn names() -> Vec<String> {
+        let names = Affinities::names().iter();
+        names.map(|&name| name.to_owned()).collect()
     }
 
     /// The histories that both are fitted to.
@@ -59,15 +61,25 @@ impl Shortlist {
         let movies = choose(top_k(scores, count, history.ids));
         self.affinities.look_at(history, &mut user);
         let width = Affinities::names().len();
-        let mut affinities = vec![0.0; movies.len() * width];
-        for (&(movie, score), out) in movies.iter().zip(affinities.chunks_exact_mut(width)) {
+        let mut features = vec![0.0; movies.len() * width];
+        for (&(movie, score), out) in movies.iter().zip(features.chunks_exact_mut(width)) {
             self.affinities.fill(&user, movie, score, out);
         }
         self.lock().push(user);
-        Ok(Proposed { movies, affinities })
+        Ok(Proposed { movies, features })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<UserAffinity>> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Proposes for Shortlist {
+    fn histories(&self) -> &RatedBags {
+        self.ease.histories()
+    }
+
+    fn propose(&self, history: RatedBag, count: usize, choose: Choose) -> Result<Proposed> {
+        Self::propose(self, history, count, choose, &mut Vec::new())
     }
 }
