@@ -1,11 +1,14 @@
 //! The preset `rank`: what is held out stays hidden, and it is better than what proposes.
 
+use std::collections::BTreeSet;
+
 use mmdlrm::baselines::EaseConfig;
 use mmdlrm::data::{MovieLens, Rated, Split, generate};
 use mmdlrm::features::{Dataset, Known, TrainingData};
-use mmdlrm::model::Loss;
+use mmdlrm::model::{Loss, top_k};
 use mmdlrm::train::{
-    CheckpointConfig, Checkpoints, Error, Fit, Persist, Ranker, Session, Who, rank_catalogue,
+    CheckpointConfig, Checkpoints, Error, Fit, Persist, Ranker, Session, Wanted, Who, best_of,
+    rank_catalogue,
 };
 use mmdlrm::{
     Experiment, ExperimentConfig, Preset, Query, Recommender, Silent, Source, TwoStage,
@@ -150,6 +153,52 @@ fn a_visitor_with_the_ratings_of_a_user_is_told_the_same() {
     assert_eq!(of_visitor, of_user);
     let error = model.score(Who::Users(&[80]), &mut of_user).unwrap_err();
     assert!(error.to_string().contains("row 80"), "{error}");
+}
+
+/// The best of all movies but some, for one user.
+fn best(model: &TwoStageModel, data: &Dataset, passed_over: &[u32], count: usize) -> Vec<u32> {
+    let wanted = Wanted {
+        items: data.features().movies().len(),
+        passed_over,
+        count,
+    };
+    let best = best_of(model, Who::Users(&[7]), &wanted).unwrap();
+    assert!(best.windows(2).all(|pair| pair[0].1 >= pair[1].1));
+    best.into_iter().map(|(movie, _)| movie).collect()
+}
+
+#[test]
+fn the_second_stage_puts_in_order_what_filters_leave() {
+    let data = as_it_is();
+    let model = fit(&data);
+    let trained = Known::of(&data).unwrap().histories().trained().unwrap();
+    let rated = trained.row(7).ids;
+    let movies = data.features().movies().len();
+    // Without a filter as all scores say, to the last movie.
+    let mut scores = Vec::new();
+    model.score(Who::Users(&[7]), &mut scores).unwrap();
+    let by_scores = top_k(&scores, movies, rated);
+    let by_scores: Vec<u32> = by_scores.into_iter().map(|(movie, _)| movie).collect();
+    assert_eq!(best(&model, &data, rated, movies), by_scores);
+    assert_eq!(best(&model, &data, rated, 5), by_scores[..5]);
+    // What it would put first passed over, the next are in its order, and not the first stage's.
+    let passed_over = [rated, &by_scores[..20]].concat();
+    let narrowed = best(&model, &data, &passed_over, movies);
+    assert_ne!(narrowed, by_scores[20..]);
+    let sorted = |movies: &[u32]| movies.iter().copied().collect::<BTreeSet<u32>>();
+    assert_eq!(sorted(&narrowed), sorted(&by_scores[20..]));
+    // What was rated is found where it is wanted.
+    let all = best(&model, &data, &[], 40);
+    assert!(all.iter().any(|movie| rated.contains(movie)));
+    let everything: Vec<u32> = (0..movies as u32).collect();
+    assert!(best(&model, &data, &everything, 5).is_empty());
+    let of_two = Wanted {
+        items: movies,
+        passed_over: &[],
+        count: 1,
+    };
+    let error = model.best(Who::Users(&[7, 8]), &of_two).unwrap_err();
+    assert!(error.to_string().contains("one user"), "{error}");
 }
 
 #[test]

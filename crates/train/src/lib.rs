@@ -86,8 +86,8 @@ pub use rank::{
     CandidateScore, RankedMovie, TopList, UserScores, rank_catalogue, rank_users, score_candidates,
 };
 pub use ranker::{
-    Cause, Ranker, RateNewcomer, Rater, Share, Visitor, Who, check_numbers, check_rows,
-    keep_within_bounds, score_all, stars_of,
+    Cause, Ranker, RateNewcomer, Rater, Share, Visitor, Wanted, Who, best_of, check_numbers,
+    check_rows, keep_within_bounds, score_all, stars_of,
 };
 pub use run::{
     Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Posters, Progress, Replacement,

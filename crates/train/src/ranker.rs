@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use mmdlrm_data::{Batch, HIGHEST_RATING, LOWEST_RATING, Rated};
 use mmdlrm_features::NewMovie;
+use mmdlrm_model::top_k;
 
 use crate::{Error, Result};
 
@@ -59,6 +60,19 @@ pub trait Ranker: Send + Sync {
     /// Users that there are not, a visitor whom another kind of model met, scores that are
     /// no numbers.
     fn score(&self, who: Who, scores: &mut Vec<f32>) -> Result<()>;
+
+    /// The items that one user or visitor would like best, the best first, with scores that are
+    /// comparable within the answer. A model that puts only some of the items well in order
+    /// chooses these among the ones that are wanted.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    fn best(&self, who: Who, wanted: &Wanted) -> Result<Vec<(u32, f32)>> {
+        let mut scores = Vec::new();
+        self.score(who, &mut scores)?;
+        check_numbers("scores", &scores, wanted.items)?;
+        Ok(top_k(&scores, wanted.count, wanted.passed_over))
+    }
 
     /// Gets to know somebody new by a few ratings, whose [`Rated::user`] is not read.
     ///
@@ -183,6 +197,25 @@ impl Who<'_> {
     }
 }
 
+/// Which items [`Ranker::best`] is to choose from, and how many.
+///
+/// ```
+/// use mmdlrm_train::Wanted;
+///
+/// // Five of a hundred, but not the first two.
+/// let wanted = Wanted { items: 100, passed_over: &[0, 1], count: 5 };
+/// assert!(wanted.count <= wanted.items - wanted.passed_over.len());
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// How many items there are.
+    pub items: usize,
+    /// Dense rows of those that are not wanted, in any order.
+    pub passed_over: &'a [u32],
+    /// How many of the others, at most.
+    pub count: usize,
+}
+
 /// Somebody whom a model was not trained on, as [`Ranker::meet`] knows them.
 pub struct Visitor {
     ratings: Vec<Rated>,
@@ -241,6 +274,25 @@ pub fn stars_of(model: &dyn Ranker, who: Who, items: &[u32]) -> Result<Option<Ve
     rater.rate_items(who, items, &mut stars)?;
     check_numbers("predictions", &stars, who.len() * items.len())?;
     Ok(Some(stars))
+}
+
+/// What [`Ranker::best`] says, looked at: a model of anybody's may be wrong.
+///
+/// # Errors
+/// What the model says; [`Error::Mismatch`] of more items than are wanted, of one that there is
+/// not, and of a score that is no number.
+pub fn best_of(model: &dyn Ranker, who: Who, wanted: &Wanted) -> Result<Vec<(u32, f32)>> {
+    let best = model.best(who, wanted)?;
+    if best.len() > wanted.count {
+        let (found, count) = (best.len(), wanted.count);
+        return Err(Error::Mismatch(format!(
+            "the model chose {found} items where {count} were asked for"
+        )));
+    }
+    check_rows("item", best.iter().map(|&(item, _)| item), wanted.items)?;
+    let scores: Vec<f32> = best.iter().map(|&(_, score)| score).collect();
+    check_numbers("scores", &scores, best.len())?;
+    Ok(best)
 }
 
 /// Scores of all of `items` items, counted and looked at: a model of anybody's may be wrong.
@@ -365,6 +417,51 @@ mod tests {
             let error = scores(says).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         }
+    }
+
+    /// Has one answer to whoever asks for the best.
+    struct Stubborn(Vec<(u32, f32)>);
+
+    impl Ranker for Stubborn {
+        fn parameters(&self) -> usize {
+            0
+        }
+
+        fn score(&self, _who: Who, _scores: &mut Vec<f32>) -> Result<()> {
+            unreachable!("it is asked for the best")
+        }
+
+        fn best(&self, _who: Who, _wanted: &Wanted) -> Result<Vec<(u32, f32)>> {
+            Ok(self.0.clone())
+        }
+
+        fn meet(&self, ratings: &[Rated], _stop: Option<&AtomicBool>) -> Result<Visitor> {
+            Ok(Visitor::new(ratings.to_vec(), ()))
+        }
+    }
+
+    #[test]
+    fn the_best_are_the_highest_scores_of_what_is_wanted() {
+        let wanted = Wanted {
+            items: 4,
+            passed_over: &[2],
+            count: 2,
+        };
+        let parrot = Parrot(vec![1.0, 4.0, 9.0, 3.0]);
+        let best = best_of(&parrot, Who::Users(&[7]), &wanted).unwrap();
+        assert_eq!(best, [(1, 4.0), (3, 3.0)]);
+        let refused = |model: &dyn Ranker, why: &str| {
+            let error = best_of(model, Who::Users(&[7]), &wanted).unwrap_err();
+            assert!(error.to_string().contains(why), "{error}");
+        };
+        refused(&Parrot(vec![1.0; 3]), "wrote 3 scores where 4 were");
+        refused(&Parrot(vec![f32::NAN; 4]), "number 0 of the scores");
+        refused(&Stubborn(vec![(0, 1.0); 3]), "chose 3 items where 2 were");
+        refused(&Stubborn(vec![(4, 1.0)]), "no item in row 4");
+        refused(
+            &Stubborn(vec![(0, f32::INFINITY)]),
+            "number 0 of the scores",
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use mmdlrm_model::top_k;
 use mmdlrm_train::Result;
 
 use super::TwoStage;
+use super::shortlist::counts;
 use super::task::{Choose, Proposed, Proposes, Task, drawn, random};
 
 /// What proposes movies without ratings, by the scores that EASE gives to the rated ones that are
@@ -52,6 +53,7 @@ impl ColdShortlist {
         &self,
         scores: &[f32],
         history: RatedBag,
+        passed_over: &[u32],
         count: usize,
         choose: Choose,
     ) -> Proposed {
@@ -59,7 +61,10 @@ impl ColdShortlist {
         let by_place: Vec<f32> = places
             .map(|place| self.affinities.score(place, scores))
             .collect();
-        let best = top_k(&by_place, count, &[]).into_iter();
+        let place = |movie: &u32| self.movies().binary_search(movie).ok();
+        let passed_over = passed_over.iter().filter_map(place);
+        let passed_over: Vec<u32> = passed_over.map(|place| place as u32).collect();
+        let best = top_k(&by_place, count, &passed_over).into_iter();
         let best = best.map(|(place, score)| (self.movies()[place as usize], score));
         let movies = choose(best.collect());
         let mut rated = history.ids.to_vec();
@@ -68,8 +73,9 @@ impl ColdShortlist {
         let width = self.names().len();
         let mut features = vec![0.0; movies.len() * width];
         for (&(movie, _), out) in movies.iter().zip(features.chunks_exact_mut(width)) {
-            let place = self.movies().partition_point(|&other| other < movie);
-            self.affinities.fill(place, &rated, scores, out);
+            if let Some(place) = place(&movie) {
+                self.affinities.fill(place, &rated, scores, out);
+            }
         }
         Proposed { movies, features }
     }
@@ -80,10 +86,16 @@ impl Proposes for ColdShortlist {
         self.ease.histories()
     }
 
-    fn propose(&self, history: RatedBag, count: usize, choose: Choose) -> Result<Proposed> {
+    fn propose(
+        &self,
+        history: RatedBag,
+        passed_over: &[u32],
+        count: usize,
+        choose: Choose,
+    ) -> Result<Proposed> {
         let mut scores = Vec::new();
         self.ease.score_history(history, &mut scores)?;
-        Ok(self.propose_by(&scores, history, count, choose))
+        Ok(self.propose_by(&scores, history, passed_over, count, choose))
     }
 }
 
@@ -138,15 +150,4 @@ impl Task for Unrated<'_> {
             movies,
         ))
     }
-}
-
-/// Ratings of each movie.
-fn counts(histories: &RatedBags, movies: usize) -> Vec<u32> {
-    let mut counts = vec![0; movies];
-    for user in 0..histories.len() as u32 {
-        for &movie in histories.row(user).ids {
-            counts[movie as usize] += 1;
-        }
-    }
-    counts
 }

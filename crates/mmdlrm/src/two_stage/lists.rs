@@ -145,7 +145,9 @@ impl<'a, T: Task> Lists<'a, T> {
             found
         };
         let count = self.config.candidates;
-        let proposed = draw.first.propose(history, count, &mut choose)?;
+        let proposed = draw
+            .first
+            .propose(history, history.ids, count, &mut choose)?;
         let relevance = proposed.movies.iter().map(|&(movie, _)| stars(movie));
         Ok(List {
             relevance: relevance.collect(),

@@ -7,9 +7,10 @@ use std::sync::atomic::AtomicBool;
 use mmdlrm_baselines::{BlendFile, Ease};
 use mmdlrm_data::{Batch, Rated, RatedBag, RatedBags};
 use mmdlrm_features::{Features, Known, Likeness, NewMovie};
-use mmdlrm_model::Dlrm;
+use mmdlrm_model::{Dlrm, top_k};
 use mmdlrm_train::{
-    Cause, Error, Persist, Ranker, RateNewcomer, Rater, Result, Session, Visitor, Who, check_rows,
+    Cause, Error, Persist, Ranker, RateNewcomer, Rater, Result, Session, Visitor, Wanted, Who,
+    check_rows,
 };
 use rayon::prelude::*;
 
@@ -101,29 +102,83 @@ impl TwoStageModel {
             // There is nothing to order by.
             return self.shortlist.ease.score_history(history, scores);
         }
+        let (candidates, shortlist) = (self.candidates, &self.shortlist);
         let mut all = |candidates| candidates;
-        let proposed = self
-            .shortlist
-            .propose(history, self.candidates, &mut all, scores)?;
-        let ordered_cold = self.order_cold(user, history, scores)?;
+        let proposed = shortlist.propose_by(history, history.ids, candidates, &mut all, scores)?;
+        let unrated = self.order_unrated(user, history, &[], candidates, scores)?;
         let ordered = self.orders.order(&self.features, user, proposed)?;
         put_first(&ordered, scores);
         if let Some(cold) = &self.cold {
-            put_last(cold.shortlist.movies(), &ordered_cold, scores);
+            put_last(cold.shortlist.movies(), &unrated, scores);
         }
         Ok(())
     }
 
-    /// Movies that nobody has rated, the best of them, with the scores of the stage that is
-    /// theirs.
-    fn order_cold(&self, user: u32, history: RatedBag, scores: &[f32]) -> Result<Vec<(u32, f32)>> {
+    /// The `count` best of the movies that nobody has rated, those that are passed over left out,
+    /// with the scores of their own second stage; `scores` are the first stage's of all movies.
+    fn order_unrated(
+        &self,
+        user: u32,
+        history: RatedBag,
+        passed_over: &[u32],
+        count: usize,
+        scores: &[f32],
+    ) -> Result<Vec<(u32, f32)>> {
         let Some(Cold { shortlist, orders }) = &self.cold else {
             return Ok(Vec::new());
         };
         let mut all = |candidates| candidates;
-        let proposed = shortlist.propose_by(scores, history, self.candidates, &mut all);
+        let proposed = shortlist.propose_by(scores, history, passed_over, count, &mut all);
         orders.order(&self.features, user, proposed)
     }
+
+    /// The best of what is wanted: proposed and put in order; behind them, where they are not
+    /// enough, others as the first stage has them, and then those that nobody has rated.
+    fn best_of_history(
+        &self,
+        user: u32,
+        history: RatedBag,
+        wanted: &Wanted,
+    ) -> Result<Vec<(u32, f32)>> {
+        let (shortlist, passed_over) = (&self.shortlist, wanted.passed_over);
+        let mut scores = Vec::new();
+        if history.is_empty() {
+            shortlist.ease.score_history(history, &mut scores)?;
+            return Ok(top_k(&scores, wanted.count, passed_over));
+        }
+        let mut others = Vec::new();
+        let mut first = |mut best: Vec<(u32, f32)>| {
+            others = best.split_off(self.candidates.min(best.len()));
+            best
+        };
+        let count = self.candidates.max(wanted.count);
+        let proposed =
+            shortlist.propose_by(history, passed_over, count, &mut first, &mut scores)?;
+        let mut best = self.orders.order(&self.features, user, proposed)?;
+        best.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        append(others, &mut best);
+        if best.len() < wanted.count {
+            let mut unrated = self.order_unrated(user, history, passed_over, count, &scores)?;
+            unrated.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+            append(unrated, &mut best);
+        }
+        best.truncate(wanted.count);
+        Ok(best)
+    }
+}
+
+/// A score of movies the highest of which is `highest`, below all of others, the lowest of which
+/// is `lowest`.
+fn behind(lowest: f32, highest: f32, score: f32) -> f32 {
+    lowest - 1.0 - (highest - score)
+}
+
+/// Puts movies, the best first, behind others.
+fn append(movies: Vec<(u32, f32)>, to: &mut Vec<(u32, f32)>) {
+    let lowest = to.last().map_or(0.0, |&(_, score)| score);
+    let highest = movies.first().map_or(0.0, |&(_, score)| score);
+    let movies = movies.into_iter();
+    to.extend(movies.map(|(movie, score)| (movie, behind(lowest, highest, score))));
 }
 
 /// Gives candidates the scores of the second stage; others come behind them, in the order that
@@ -134,7 +189,7 @@ fn put_first(ordered: &[(u32, f32)], scores: &mut [f32]) {
     };
     let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     for score in scores.iter_mut() {
-        *score = lowest - 1.0 - (highest - *score);
+        *score = behind(lowest, highest, *score);
     }
     for &(movie, score) in ordered {
         scores[movie as usize] = score;
@@ -149,12 +204,11 @@ fn put_last(movies: &[u32], ordered: &[(u32, f32)], scores: &mut [f32]) {
         own().fold(f32::MIN, f32::max),
         own().fold(f32::MAX, f32::min),
     );
-    let behind = |score: f32| lowest - 1.0 - (highest - score);
     for &movie in movies {
-        scores[movie as usize] = behind(last) - 1.0;
+        scores[movie as usize] = behind(lowest, highest, last) - 1.0;
     }
     for &(movie, score) in ordered {
-        scores[movie as usize] = behind(score);
+        scores[movie as usize] = behind(lowest, highest, score);
     }
 }
 
@@ -183,6 +237,26 @@ impl Ranker for TwoStageModel {
             Who::Visitor(visitor) => {
                 let met: &Met = visitor.state()?;
                 self.score_history(0, met.history.row(0), scores)
+            }
+        }
+    }
+
+    /// What is proposed is proposed among what is wanted, so that filters narrow the choice before
+    /// it is put in order; of movies that were rated too, where they are wanted.
+    fn best(&self, who: Who, wanted: &Wanted) -> Result<Vec<(u32, f32)>> {
+        match who {
+            Who::Users(&[user]) => {
+                let histories = self.shortlist.histories();
+                check_rows("user", [user], histories.len())?;
+                self.best_of_history(user, histories.row(user), wanted)
+            }
+            Who::Users(users) => Err(Error::Mismatch(format!(
+                "the best are chosen for one user, and there are {}",
+                users.len()
+            ))),
+            Who::Visitor(visitor) => {
+                let met: &Met = visitor.state()?;
+                self.best_of_history(0, met.history.row(0), wanted)
             }
         }
     }

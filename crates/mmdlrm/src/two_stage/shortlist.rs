@@ -17,6 +17,8 @@ const NEIGHBOURS: usize = 256;
 pub(super) struct Shortlist {
     pub ease: Arc<Ease>,
     affinities: Affinities,
+    /// Movies that nobody has rated, of which neither knows anything.
+    unrated: Vec<u32>,
     /// Kept from one user to the next.
     users: Mutex<Vec<UserAffinity>>,
 }
@@ -28,7 +30,10 @@ impl Shortlist {
     }
 
     pub fn of(ease: Arc<Ease>, features: &Features) -> Self {
+        let counts = counts(ease.histories(), ease.items());
+        let unrated = (0..).zip(counts).filter(|&(_, count)| count == 0);
         Self {
+            unrated: unrated.map(|(movie, _)| movie).collect(),
             affinities: Affinities::fit(ease.histories(), features, NEIGHBOURS),
             ease,
             users: Mutex::default(),
@@ -46,19 +51,19 @@ impl Shortlist {
         self.ease.histories()
     }
 
-    /// The `count` movies with the highest scores of whoever rated `history`, best first, those
-    /// of the history left out, after `choose` had a choice of them. `scores` gets the scores of
-    /// all.
-    pub fn propose(
+    /// As [`Proposes::propose`]; `scores` gets the scores of all movies.
+    pub fn propose_by(
         &self,
         history: RatedBag,
+        passed_over: &[u32],
         count: usize,
-        choose: impl FnOnce(Vec<(u32, f32)>) -> Vec<(u32, f32)>,
+        choose: Choose,
         scores: &mut Vec<f32>,
     ) -> Result<Proposed> {
         let mut user = self.lock().pop().unwrap_or_default();
         self.ease.score_history(history, scores)?;
-        let movies = choose(top_k(scores, count, history.ids));
+        let passed_over = [passed_over, &self.unrated].concat();
+        let movies = choose(top_k(scores, count, &passed_over));
         self.affinities.look_at(history, &mut user);
         let width = Affinities::names().len();
         let mut features = vec![0.0; movies.len() * width];
@@ -79,7 +84,24 @@ impl Proposes for Shortlist {
         self.ease.histories()
     }
 
-    fn propose(&self, history: RatedBag, count: usize, choose: Choose) -> Result<Proposed> {
-        Self::propose(self, history, count, choose, &mut Vec::new())
+    fn propose(
+        &self,
+        history: RatedBag,
+        passed_over: &[u32],
+        count: usize,
+        choose: Choose,
+    ) -> Result<Proposed> {
+        self.propose_by(history, passed_over, count, choose, &mut Vec::new())
     }
+}
+
+/// Ratings of each movie.
+pub(super) fn counts(histories: &RatedBags, movies: usize) -> Vec<u32> {
+    let mut counts = vec![0; movies];
+    for user in 0..histories.len() as u32 {
+        for &movie in histories.row(user).ids {
+            counts[movie as usize] += 1;
+        }
+    }
+    counts
 }

@@ -28,8 +28,14 @@ pub(super) trait Proposes: Send + Sync {
     fn histories(&self) -> &RatedBags;
 
     /// The `count` movies with the highest scores of whoever rated `history`, best first, those
-    /// of the history left out, after `choose` had a choice of them.
-    fn propose(&self, history: RatedBag, count: usize, choose: Choose) -> Result<Proposed>;
+    /// that are passed over left out, after `choose` had a choice of them.
+    fn propose(
+        &self,
+        history: RatedBag,
+        passed_over: &[u32],
+        count: usize,
+        choose: Choose,
+    ) -> Result<Proposed>;
 }
 
 /// What a draw holds back, and what proposes it by the rest.
