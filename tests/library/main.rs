@@ -28,6 +28,7 @@ mod survive;
 mod table_stores;
 mod training;
 mod two_stage;
+mod wishes;
 
 /// A model, ready to be measured on `data`.
 fn scorer<'a>(

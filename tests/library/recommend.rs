@@ -13,7 +13,7 @@ use mmdlrm::{
 };
 
 /// A run on a made-up sample; its folder lives as long as the tests.
-fn trained(
+pub fn trained(
     preset: Preset,
     split: SplitConfig,
     timestamps: bool,
@@ -45,7 +45,7 @@ fn trained(
     (Recommender::load(&config.out, &mut Silent).unwrap(), config)
 }
 
-const RANDOM: SplitConfig = SplitConfig::Random {
+pub const RANDOM: SplitConfig = SplitConfig::Random {
     test_share: 0.2,
     seed: 1,
 };
@@ -57,7 +57,7 @@ fn data_of(config: &ExperimentConfig) -> PathBuf {
     config.out.parent().unwrap().join(sample.folder_name())
 }
 
-fn ratings_of(config: &ExperimentConfig) -> MovieLens {
+pub fn ratings_of(config: &ExperimentConfig) -> MovieLens {
     MovieLens::open(data_of(config)).unwrap()
 }
 
@@ -366,6 +366,10 @@ fn questions_that_make_no_sense_are_refused_in_words() {
         genres: vec!["Cooking".to_owned()],
         ..Query::default()
     };
+    let of_variety = |variety: f32| Query {
+        variety,
+        ..Query::default()
+    };
     let (user, movie) = (recommender.user_ids()[0], recommender.catalogue().ids()[0]);
     let plot = Newcomer {
         plot: Some("A robot falls in love.".to_owned()),
@@ -391,6 +395,20 @@ fn questions_that_make_no_sense_are_refused_in_words() {
         (
             recommender.similar(999_999, 3).unwrap_err().to_string(),
             "no movie 999999",
+        ),
+        (
+            recommender
+                .recommend(user, &of_variety(2.0))
+                .unwrap_err()
+                .to_string(),
+            "variety is 2, but it must be from 0 to 1",
+        ),
+        (
+            recommender
+                .shelves(user, &of_variety(f32::NAN))
+                .unwrap_err()
+                .to_string(),
+            "variety is NaN",
         ),
         (visitor(&[(999_999, 3.0)]), "no movie 999999"),
         (visitor(&[(movie, f32::NAN)]), "NaN"),

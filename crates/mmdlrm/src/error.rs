@@ -101,6 +101,27 @@ pub enum Error {
     /// A raw movie id that the data lack.
     #[error("there is no movie {0}")]
     UnknownMovie(u32),
+    /// A title that no movie has.
+    #[error("no movie is called '{title}'{}; write a word or two of its title, or its id", match like.is_empty() {
+        true => String::new(),
+        false => format!(", but there are {}", like.join(", ")),
+    })]
+    UnknownTitle {
+        /// What was asked for.
+        title: String,
+        /// Titles and years of movies that are called nearly so, if there are any.
+        like: Vec<String>,
+    },
+    /// A title that several movies have.
+    #[error("'{title}' may be any of {count} movies: {}{}; write the whole title and its year, as 'Hamlet (1996)', or its id", meant.join(", "), if meant.len() < *count { ", …" } else { "" })]
+    AmbiguousTitle {
+        /// What was asked for.
+        title: String,
+        /// How many have it.
+        count: usize,
+        /// Titles and years of some of them.
+        meant: Vec<String>,
+    },
     /// Something that this was built without.
     #[error(
         "{what} needs the feature '{feature}' of the crate mmdlrm; build with it, or leave that out"

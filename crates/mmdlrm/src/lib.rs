@@ -103,7 +103,7 @@ pub use rankings::{
     BaselineFigure, GroupNdcg, RANKING_CUT_OFF, RankedUsers, Ranking, RankingFigure, Rankings,
 };
 pub use recommend::{
-    Catalogue, Fan, Movie, Newcomer, Query, Reason, Recommendation, Recommender, Similar,
+    Catalogue, Fan, Movie, Newcomer, Query, Reason, Recommendation, Recommender, Shelf, Similar,
 };
 pub use report::{
     Errors, FEW_RATINGS, GroupError, Inputs, LeftOutRatings, MissingModality, Report, Seconds,

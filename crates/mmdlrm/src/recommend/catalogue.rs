@@ -1,10 +1,19 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use mmdlrm_data::{IdMap, Movies};
 use mmdlrm_train::Posters;
 
 use super::Query;
+use super::titles::Titles;
 use crate::{Error, Result};
+
+/// Decades that [`Catalogue::vectors`] tells apart, and the first of them; movies before and after
+/// go with the first and the last.
+const DECADES: usize = 12;
+const FIRST_DECADE: f32 = 1920.0;
+/// What the year weighs there beside the genres, which weigh 1 together.
+const WEIGHT_OF_YEAR: f32 = 0.5;
 
 /// What people see of the movies: titles, years, genres and posters.
 #[derive(Debug, Clone)]
@@ -15,6 +24,9 @@ pub struct Catalogue {
     posters: Posters,
     /// All genres, in order.
     genres: Vec<String>,
+    /// Dense rows of the movies of each.
+    of_genres: Vec<Vec<u32>>,
+    pub(super) titles: Titles,
 }
 
 /// One movie.
@@ -47,12 +59,22 @@ impl Catalogue {
         let mut genres: Vec<String> = movies.iter().flat_map(|it| it.genres.clone()).collect();
         genres.sort_unstable();
         genres.dedup();
+        let mut of_genres = vec![Vec::new(); genres.len()];
+        for (row, movie) in (0..).zip(&movies) {
+            for genre in &movie.genres {
+                if let Ok(genre) = genres.binary_search(genre) {
+                    of_genres[genre].push(row);
+                }
+            }
+        }
         Self {
+            titles: Titles::new(&movies),
             table: table.clone(),
             rows,
             movies,
             posters,
             genres,
+            of_genres,
         }
     }
 
@@ -97,21 +119,9 @@ impl Catalogue {
     /// The movies whose title has all the words of `text`, whatever their case; those
     /// that begin with it first, at most `count`.
     pub fn find(&self, text: &str, count: usize) -> Vec<&Movie> {
-        let text = text.to_lowercase();
-        let words: Vec<&str> = text.split_whitespace().collect();
-        if words.is_empty() {
-            return Vec::new();
-        }
-        let found = self.movies.iter().filter_map(|movie| {
-            let title = movie.title.to_lowercase();
-            let has_all = words.iter().all(|word| title.contains(word));
-            has_all.then(|| (!title.starts_with(text.trim()), title.len(), movie))
-        });
-        let mut found: Vec<_> = found.collect();
-        found
-            .sort_by_key(|&(begins_otherwise, length, movie)| (begins_otherwise, length, movie.id));
-        found.truncate(count);
-        found.into_iter().map(|(.., movie)| movie).collect()
+        let found = self.titles.with_words(&text.to_lowercase());
+        let found = found.into_iter().take(count);
+        found.map(|row| &self.movies[row as usize]).collect()
     }
 
     /// Dense row of a movie.
@@ -119,36 +129,57 @@ impl Catalogue {
         self.rows.row(movie_id).ok_or(Error::UnknownMovie(movie_id))
     }
 
-    /// Dense rows of the movies that a query does not want.
+    /// Dense rows of the movies whose genres or year a query does not want.
     pub(super) fn unwanted(&self, query: &Query) -> Result<Vec<u32>> {
-        if let Some(unknown) = query
-            .genres
-            .iter()
-            .find(|genre| !self.genres.contains(genre))
-        {
-            return Err(Error::Setting {
+        let genres = query.genres.iter().map(|genre| {
+            let known = self.genres.binary_search(genre);
+            known.map_err(|_| Error::Setting {
                 setting: "genre",
-                value: unknown.clone(),
+                value: genre.clone(),
                 rule: "no movie of the catalogue has it",
-            });
-        }
-        if query.genres.is_empty() && query.years.is_none() {
+            })
+        });
+        // Each once, however often somebody names it.
+        let genres: BTreeSet<usize> = genres.collect::<Result<_>>()?;
+        if genres.is_empty() && query.years.is_none() {
             return Ok(Vec::new());
         }
-        // Each once, however often somebody names it.
-        let mut genres: Vec<&String> = query.genres.iter().collect();
-        genres.sort_unstable();
-        genres.dedup();
-        let wants = |movie: &Movie| {
-            let of_genre =
-                genres.is_empty() || genres.iter().any(|&genre| movie.genres.contains(genre));
-            let years = query.years.as_ref();
-            of_genre && years.is_none_or(|years| movie.year.is_some_and(|it| years.contains(&it)))
-        };
-        let movies = (0..).zip(&self.movies);
-        let unwanted = movies
-            .filter(|(_, movie)| !wants(movie))
-            .map(|(row, _)| row);
-        Ok(unwanted.collect())
+        let mut is_wanted = vec![genres.is_empty(); self.movies.len()];
+        for &row in genres.iter().flat_map(|&genre| &self.of_genres[genre]) {
+            is_wanted[row as usize] = true;
+        }
+        if let Some(years) = &query.years {
+            for (is_wanted, movie) in is_wanted.iter_mut().zip(&self.movies) {
+                *is_wanted &= movie.year.is_some_and(|year| years.contains(&year));
+            }
+        }
+        let unwanted = (0..).zip(is_wanted).filter(|&(_, is_wanted)| !is_wanted);
+        Ok(unwanted.map(|(row, _)| row).collect())
+    }
+
+    /// A vector of each movie that says what people see of it: its genres, and about when it was
+    /// made; zeros where neither is known.
+    pub(super) fn vectors(&self) -> Vec<f32> {
+        let width = self.genres.len() + DECADES;
+        let mut vectors = vec![0.0; self.movies.len() * width];
+        for (genre, movies) in self.of_genres.iter().enumerate() {
+            for &row in movies {
+                let among = self.movies[row as usize].genres.len() as f32;
+                vectors[row as usize * width + genre] = among.sqrt().recip();
+            }
+        }
+        let last = (DECADES - 1) as f32;
+        for (vector, movie) in vectors.chunks_exact_mut(width).zip(&self.movies) {
+            let Some(year) = movie.year else { continue };
+            // Between two decades a part of each.
+            let decade = ((year as f32 - FIRST_DECADE) / 10.0).clamp(0.0, last);
+            let (before, part) = (decade as usize, decade.fract());
+            let decades = &mut vector[self.genres.len()..];
+            decades[before] = WEIGHT_OF_YEAR * (1.0 - part);
+            if part > 0.0 {
+                decades[before + 1] = WEIGHT_OF_YEAR * part;
+            }
+        }
+        vectors
     }
 }

@@ -1,10 +1,13 @@
 //! What a trained model says to people.
 
 mod catalogue;
+mod choice;
 mod newcomer;
 mod query;
 mod reasons;
+mod shelves;
 mod similar;
+mod titles;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,15 +17,16 @@ use std::sync::{Arc, OnceLock};
 
 use mmdlrm_data::Rated;
 use mmdlrm_features::Known;
-use mmdlrm_model::top_k;
-use mmdlrm_train::{Ranker, Rater, Who, check_numbers, score_all, stars_of};
+use mmdlrm_train::{Ranker, Rater, Visitor, Who, check_numbers, stars_of};
 
 pub use catalogue::{Catalogue, Movie};
 pub use query::{Fan, Newcomer, Query, Reason, Recommendation, Similar};
+pub use shelves::Shelf;
 
 use crate::made_from::Learned;
 use crate::saved::{SavedConfig, SavedRun};
 use crate::{Error, ExperimentConfig, Kinds, Observer, Preset, Result};
+use choice::Popularity;
 use newcomer::LazyEncoders;
 
 /// A trained model that answers: what a user would like and why, what is like a movie,
@@ -79,6 +83,9 @@ struct Loaded {
     encoders: LazyEncoders,
     /// Vectors of the movies, for [`Recommender::similar`]; made when first needed.
     directions: OnceLock<similar::Directions>,
+    /// The same by what people see of movies, where the model has none.
+    looks: OnceLock<similar::Directions>,
+    popularity: Popularity,
 }
 
 impl Recommender {
@@ -117,9 +124,11 @@ impl Kinds {
             model,
             trained: known.features().user_counts(),
             latest: known.features().latest(),
+            popularity: Popularity::new(&known.features().movie_counts()),
             known,
             encoders: LazyEncoders::new(&config),
             directions: OnceLock::new(),
+            looks: OnceLock::new(),
             config: config.experiment,
         };
         Ok(Recommender {
@@ -152,10 +161,7 @@ impl Recommender {
         {
             self.recommend(user, &Query::default())?;
             self.recommend_to_visitor(&[(movie, mmdlrm_data::HIGHEST_RATING)], &Query::default())?;
-            match self.similar(movie, 1) {
-                Err(Error::CannotTell(_)) => {}
-                similar => drop(similar?),
-            }
+            self.directions_of_any()?;
         }
         Ok(())
     }
@@ -181,6 +187,15 @@ impl Recommender {
         self.loaded.known.features().users().ids()
     }
 
+    /// A user whose history is worth looking at: the first of those who have nearest to a hundred
+    /// training ratings; `None` where there are no users.
+    pub fn example_user(&self) -> Option<u32> {
+        const WORTH_LOOKING_AT: u32 = 100;
+        let users = self.user_ids().iter().zip(&self.loaded.trained);
+        let nearest = users.min_by_key(|(_, count)| count.abs_diff(WORTH_LOOKING_AT));
+        nearest.map(|(&user, _)| user)
+    }
+
     /// How many of a user's ratings the model was trained on.
     ///
     /// # Errors
@@ -204,17 +219,28 @@ impl Recommender {
             .collect())
     }
 
-    /// The movies that a user would like best.
+    /// The movies that a user would like best, among those that the query wants: what it leaves
+    /// out is left out before the model chooses.
+    ///
+    /// With [variety](Query::variety) `v` each is, among the ten times as many best (400 at most,
+    /// or as many as are asked for), what has the most of
+    ///
+    /// ```text
+    /// (1 − v)·s' − v·max cos            MMR: Carbonell and Goldstein, 1998
+    /// ```
+    ///
+    /// with `s'` its score, from 0 for the last of them to 1 for the first, and `cos` its likeness
+    /// to each of those before it: by the model's vectors, as in [`Self::similar`], or where it
+    /// has none by genres and year.
     ///
     /// # Errors
-    /// A user that there is not, or a genre that no movie has.
+    /// A user that there is not, a genre that no movie has, or a variety that is not from 0 to 1.
     pub fn recommend(&self, user_id: u32, query: &Query) -> Result<Vec<Recommendation>> {
         let user = self.user(user_id)?;
         let who = Who::Users(&[user]);
-        let scores = self.scores(who)?;
-        self.is_wanted()?;
         let rated = self.rated_by_row(user)?;
-        let best = self.best(&scores, &rated, query)?;
+        let best = self.best(who, &rated, query)?;
+        self.is_wanted()?;
         self.explained(who, best, &rated, query)
     }
 
@@ -222,21 +248,17 @@ impl Recommender {
     /// id and stars from 0.5 to 5.
     ///
     /// # Errors
-    /// A movie that there is not, one that is rated twice, stars that are none, or a genre
-    /// that no movie has.
+    /// A movie that there is not, one that is rated twice, stars that are none, and as
+    /// [`Self::recommend`].
     pub fn recommend_to_visitor(
         &self,
         ratings: &[(u32, f32)],
         query: &Query,
     ) -> Result<Vec<Recommendation>> {
-        let rated = self.rated(ratings)?;
-        let model = &self.loaded.model;
-        let visitor = model.meet(&rated, self.stop.as_deref())?;
+        let (visitor, rated) = self.meet(ratings)?;
         let who = Who::Visitor(&visitor);
-        let scores = self.scores(who)?;
+        let best = self.best(who, &rated, query)?;
         self.is_wanted()?;
-        let rated: Vec<(u32, f32)> = rated.iter().map(|it| (it.movie, it.stars)).collect();
-        let best = self.best(&scores, &rated, query)?;
         self.explained(who, best, &rated, query)
     }
 
@@ -274,12 +296,12 @@ impl Recommender {
         Ok(stars)
     }
 
-    /// Scores of all movies.
-    fn scores(&self, who: Who) -> Result<Vec<f32>> {
-        let mut scores = Vec::new();
-        let movies = self.catalogue().ids().len();
-        score_all(&*self.loaded.model, who, movies, &mut scores)?;
-        Ok(scores)
+    /// Gets to know somebody new; what they rated by dense rows.
+    fn meet(&self, ratings: &[(u32, f32)]) -> Result<(Visitor, Vec<(u32, f32)>)> {
+        let rated = self.rated(ratings)?;
+        let visitor = self.loaded.model.meet(&rated, self.stop.as_deref())?;
+        let rated = rated.iter().map(|it| (it.movie, it.stars)).collect();
+        Ok((visitor, rated))
     }
 
     fn rater(&self) -> Result<&dyn Rater> {
@@ -335,15 +357,6 @@ impl Recommender {
             })
         });
         rated.collect()
-    }
-
-    /// The best of the movies that the query wants, by dense row.
-    fn best(&self, scores: &[f32], rated: &[(u32, f32)], query: &Query) -> Result<Vec<(u32, f32)>> {
-        let mut excluded = self.catalogue().unwanted(query)?;
-        if query.unseen_only {
-            excluded.extend(rated.iter().map(|&(movie, _)| movie));
-        }
-        Ok(top_k(scores, query.count, &excluded))
     }
 
     fn explained(

@@ -9,11 +9,13 @@ use std::ops::RangeInclusive;
 /// let query = Query {
 ///     genres: vec!["Comedy".to_owned()],
 ///     years: Some(1990..=1999),
+///     less_popular: true,
+///     variety: 0.3,
 ///     ..Query::default()
 /// };
 /// assert_eq!(query.count, 10);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Query {
     /// How many.
     pub count: usize,
@@ -23,6 +25,12 @@ pub struct Query {
     pub years: Option<RangeInclusive<i32>>,
     /// Whether movies that the user has rated are left out.
     pub unseen_only: bool,
+    /// Whether the most rated movies, which together have half of all training ratings, are left
+    /// out.
+    pub less_popular: bool,
+    /// How much each is to differ from those before it, from 0 to 1: 0 goes by scores alone, and
+    /// of 1 the first does. See [`Recommender::recommend`](crate::Recommender::recommend).
+    pub variety: f32,
     /// How many reasons each comes with, at most.
     pub reasons: usize,
 }
@@ -34,6 +42,8 @@ impl Default for Query {
             genres: Vec::new(),
             years: None,
             unseen_only: true,
+            less_popular: false,
+            variety: 0.0,
             reasons: 3,
         }
     }
@@ -45,7 +55,8 @@ impl Default for Query {
 pub struct Recommendation {
     /// Raw movie id.
     pub movie_id: u32,
-    /// What it is ranked by, higher being better; of a model that ranks by stars these, and
+    /// What it is ranked by, higher being better (with [variety](Query::variety), beside what comes
+    /// before it); of a model that ranks by stars these, and
     /// beyond 0.5 and 5 the better is still the better.
     pub score: f32,
     /// Stars that the user would give, from 0.5 to 5; `None` of a model that predicts none.

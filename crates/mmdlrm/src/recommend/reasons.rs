@@ -1,20 +1,23 @@
 //! What carries a score, in words.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use mmdlrm_baselines::GaussianProcess;
 use mmdlrm_model::Part;
 use mmdlrm_train::{Cause, Error, Ranker, Share, Who};
 
-use super::{Catalogue, Reason};
+use super::{Catalogue, Movie, Reason};
 use crate::Result;
 
-/// Movies that one reason names, at most, …
-const MOST_TITLES: usize = 2;
-/// … of so many that add most to the score.
+/// Movies that add most to a score, of which reasons name one or two.
 const MOST_CAUSES: usize = 8;
 /// Stars from which on a movie is liked.
-const LIKED: f32 = 4.0;
+pub(super) const LIKED: f32 = 4.0;
+/// What a movie that adds much adds at least, beside the one that adds most.
+const STRONG: f32 = 0.5;
+/// Stars below which a part is no reason.
+const LEAST_STARS: f32 = 0.005;
 /// The part of a model that what a user rated is.
 const HISTORY: &str = "history";
 
@@ -33,9 +36,9 @@ pub(super) fn reasons(
     }
     if let Some(causes) = model.because(who, movies, MOST_CAUSES)? {
         mmdlrm_data::Error::unless_all("reasons", causes.len(), movies.len())?;
-        let mut named = HashSet::new();
-        let reasons = causes.iter().map(|causes| {
-            let reason = rated.reason(causes, &mut named)?;
+        let mut said = Said::default();
+        let reasons = movies.iter().zip(&causes).map(|(&movie, causes)| {
+            let reason = rated.reason(movie, causes, &mut said)?;
             Ok(Vec::from_iter(reason))
         });
         return reasons.collect();
@@ -44,13 +47,7 @@ pub(super) fn reasons(
         return Ok(none());
     };
     mmdlrm_data::Error::unless_all("explanations", shares.len(), movies.len())?;
-    let reasons = shares.into_iter().map(|shares| {
-        let mut shares: Vec<Share> = shares.into_iter().filter(|it| it.amount > 0.0).collect();
-        shares.sort_by(|a, b| b.amount.total_cmp(&a.amount));
-        shares.truncate(count);
-        shares.into_iter().map(reason).collect()
-    });
-    Ok(reasons.collect())
+    Ok(shares.into_iter().map(|it| in_words(it, count)).collect())
 }
 
 /// What a user rated, to speak of it.
@@ -68,92 +65,190 @@ impl<'a> Rated<'a> {
         }
     }
 
-    /// Of the movies that add most, those that the user liked where there are any, and of these
-    /// those that no reason has `named` yet: nobody wants to be told the same again. `None` where
-    /// nothing that the user rated adds to the score.
-    fn reason(&self, causes: &[Cause], named: &mut HashSet<u32>) -> Result<Option<Reason>> {
+    /// Of the movies that add most to the score of `movie`, those that the user liked where there
+    /// are any, and of the strong ones among these those that no reason has named yet: nobody wants
+    /// to be told the same again. `None` where nothing that the user rated adds to the score, or all has been said.
+    fn reason(&self, movie: u32, causes: &[Cause], said: &mut Said) -> Result<Option<Reason>> {
         let is_liked = |cause: &&Cause| self.stars.get(&cause.item).is_some_and(|&it| it >= LIKED);
-        let liked: Vec<&Cause> = causes.iter().filter(is_liked).collect();
+        let others = causes.iter().filter(|cause| cause.item != movie);
+        let liked: Vec<&Cause> = others.clone().filter(is_liked).collect();
         let (verb, mut causes) = match liked.is_empty() {
-            true => ("rated", causes.iter().collect()),
+            true => ("rated", others.collect()),
             false => ("liked", liked),
         };
+        let strong = causes.first().map_or(0.0, |cause| STRONG * cause.amount);
         // Stable: of those that are alike in it the stronger stays first.
-        causes.sort_by_key(|cause| named.contains(&cause.item));
-        causes.truncate(MOST_TITLES);
-        named.extend(causes.iter().map(|cause| cause.item));
+        causes.sort_by_key(|cause| (cause.amount < strong, said.named.contains(&cause.item)));
+        for causes in together(&causes) {
+            let mut items: Vec<u32> = causes.iter().map(|cause| cause.item).collect();
+            items.sort_unstable();
+            said.named.extend(&items);
+            if said.together.insert(items) {
+                return Ok(Some(Reason {
+                    part: HISTORY.to_owned(),
+                    words: format!("because you {verb} {}", self.titles(&causes)?),
+                    stars: None,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// `Fargo and The Big Lebowski`.
+    fn titles(&self, causes: &[&Cause]) -> Result<String> {
         let titles = causes.iter().map(|cause| {
             let movie = self.catalogue.movies().get(cause.item as usize);
-            movie.map(|movie| movie.title.as_str()).ok_or_else(|| {
+            movie.map(Movie::name).ok_or_else(|| {
                 let row = cause.item;
                 Error::Mismatch(format!(
                     "the model's reason is movie {row}, which there is not"
                 ))
             })
         });
-        let titles: Vec<&str> = titles.collect::<mmdlrm_train::Result<_>>()?;
-        let Some((last, before)) = titles.split_last() else {
-            return Ok(None);
-        };
-        let titles = match before.is_empty() {
-            true => (*last).to_owned(),
-            false => format!("{} and {last}", before.join(", ")),
-        };
-        Ok(Some(Reason {
-            part: HISTORY.to_owned(),
-            words: format!("because you {verb} {titles}"),
-            stars: None,
-        }))
+        let titles: Vec<String> = titles.collect::<mmdlrm_train::Result<_>>()?;
+        Ok(titles.join(" and "))
     }
 }
 
-fn reason(share: Share) -> Reason {
-    let words = match share.part.as_str() {
-        Share::BIAS => "it is liked by most who rated it".to_owned(),
-        GaussianProcess::PART => "you liked movies like it, at that time".to_owned(),
-        part => words(part),
-    };
-    Reason {
-        words,
-        part: share.part,
-        stars: Some(share.amount),
-    }
+/// What reasons of one answer have said, by dense rows of movies.
+#[derive(Default)]
+struct Said {
+    named: HashSet<u32>,
+    /// Which were named in one reason, ascending.
+    together: HashSet<Vec<u32>>,
 }
 
-/// What a side of a pair is called, and whether it is the user's.
-fn side(name: &str) -> (&str, bool) {
+/// Each two of some causes, the first first, and then each alone.
+fn together<'a>(causes: &[&'a Cause]) -> Vec<Vec<&'a Cause>> {
+    let pair = |second: usize| move |first: usize| vec![causes[first], causes[second]];
+    let pairs = (1..causes.len()).flat_map(|second| (0..second).map(pair(second)));
+    pairs
+        .chain(causes.iter().map(|&cause| vec![cause]))
+        .collect()
+}
+
+/// What parts of a model add, the most first, and those that people call the same as one.
+fn in_words(shares: Vec<Share>, count: usize) -> Vec<Reason> {
+    let mut reasons: Vec<Reason> = Vec::new();
+    for share in shares {
+        let words = words(&share.part);
+        match reasons.iter_mut().find(|reason| reason.words == words) {
+            Some(same) => same.stars = same.stars.map(|stars| stars + share.amount),
+            None => reasons.push(Reason {
+                part: share.part,
+                words,
+                stars: Some(share.amount),
+            }),
+        }
+    }
+    reasons.retain(|reason| reason.stars >= Some(LEAST_STARS));
+    reasons.sort_by(|a, b| b.stars.partial_cmp(&a.stars).unwrap_or(Ordering::Equal));
+    reasons.truncate(count);
+    reasons
+}
+
+/// A side of a pair, as people speak of it.
+enum SideOf<'a> {
+    /// What there is of you, and what others do who are like you in it.
+    You(&'a str, &'a str),
+    /// What there is of the movie, and how many that is.
+    Movie(&'a str, &'a str),
+    Audience,
+    /// How and when it is rated.
+    Ratings,
+}
+
+fn side(name: &str) -> SideOf<'static> {
     match name {
-        "user" => ("your taste", true),
-        "history" | "rated_history" => ("what you rated", true),
-        "movie" => ("the movie", false),
-        "genre" => ("its genres", false),
-        "image" => ("its poster", false),
-        "text" => ("its plot", false),
-        "genome" => ("its tags", false),
-        "audience" | "rated_audience" => ("who rated it", false),
-        Part::FEATURES => ("how and when it is rated", false),
-        other => (other, false),
-    }
-}
-
-fn suits(what: &str) -> &'static str {
-    match what {
-        "its genres" | "its tags" => "suit",
-        _ => "suits",
+        "user" => SideOf::You("your taste", "share your taste"),
+        "history" | "rated_history" => SideOf::You("what you rated", "rated what you did"),
+        "movie" => SideOf::Movie("it", "suits"),
+        "genre" => SideOf::Movie("its genres", "suit"),
+        "image" => SideOf::Movie("its poster", "suits"),
+        "text" => SideOf::Movie("its plot", "suits"),
+        "genome" => SideOf::Movie("its tags", "suit"),
+        "audience" | "rated_audience" => SideOf::Audience,
+        Part::FEATURES => SideOf::Ratings,
+        _ => SideOf::Movie("what is known of it", "suits"),
     }
 }
 
 /// Of a part, or of two that meet: `user × movie`.
 fn words(part: &str) -> String {
-    let Some((first, second)) = part.split_once(Share::MEETS) else {
-        return side(part).0.to_owned();
-    };
-    let ((first, first_is_yours), (second, second_is_yours)) = (side(first), side(second));
-    match (first_is_yours, second_is_yours) {
-        (true, false) => format!("{second} {} {first}", suits(second)),
-        (false, true) => format!("{first} {} {second}", suits(first)),
-        (true, true) => format!("{first} alone"),
-        (false, false) if first == second => format!("{first} ({part})"),
-        (false, false) => format!("{first}, with {second}"),
+    use SideOf::{Audience, Movie, Ratings, You};
+    match part {
+        Share::BIAS => return "it is liked by most who rated it".to_owned(),
+        GaussianProcess::PART => return "you liked movies like it lately".to_owned(),
+        _ => {}
+    }
+    let (first, second) = part.split_once(Share::MEETS).unwrap_or((part, part));
+    match (side(first), side(second)) {
+        (You(you, _), Movie(it, suits)) | (Movie(it, suits), You(you, _)) => {
+            format!("{it} {suits} {you}")
+        }
+        (You(_, alike), Audience) | (Audience, You(_, alike)) => {
+            format!("those who rated it {alike}")
+        }
+        (You(you, _), Ratings) | (Ratings, You(you, _)) => {
+            format!("how it is rated these days suits {you}")
+        }
+        (You(you, _), You(..)) => format!("{you} goes with most movies"),
+        (Movie(one, _), Movie(other, _)) if one != other => {
+            format!("most people like {one} and {other}")
+        }
+        (Movie(it, _), _) | (_, Movie(it, _)) => format!("most people like {it}"),
+        (Audience, Audience) => "those who rated it like most movies".to_owned(),
+        (Ratings | Audience, Ratings | Audience) => "it is rated well these days".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_people_call_the_same_are_one_reason() {
+        let share = |part: &str, amount: f32| Share {
+            part: part.to_owned(),
+            amount,
+        };
+        let shares = vec![
+            share("movie × text", 0.25),
+            share("history × genre", 0.5),
+            share("bias", -0.5),
+            share("rated_history × genre", 0.25),
+            share("features", 0.001),
+        ];
+        let said: Vec<(String, Option<f32>)> = in_words(shares, 3)
+            .into_iter()
+            .map(|reason| (reason.words, reason.stars))
+            .collect();
+        let expected = [
+            ("its genres suit what you rated".to_owned(), Some(0.75)),
+            ("most people like it and its plot".to_owned(), Some(0.25)),
+        ];
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn no_two_reasons_name_the_same_movies() {
+        let causes = [3, 7, 9].map(|item| Cause { item, amount: 1.0 });
+        let causes: Vec<&Cause> = causes.iter().collect();
+        let items: Vec<Vec<u32>> = together(&causes)
+            .iter()
+            .map(|causes| causes.iter().map(|cause| cause.item).collect())
+            .collect();
+        assert_eq!(
+            items,
+            [
+                vec![3, 7],
+                vec![3, 9],
+                vec![7, 9],
+                vec![3],
+                vec![7],
+                vec![9]
+            ]
+        );
+        assert_eq!(together(&[]).len(), 0);
     }
 }

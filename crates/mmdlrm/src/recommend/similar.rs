@@ -19,7 +19,7 @@ pub(super) struct Directions {
 
 impl Directions {
     /// Of `[movies, width]`.
-    fn new(mut values: Vec<f32>, movies: usize) -> Self {
+    pub fn new(mut values: Vec<f32>, movies: usize) -> Self {
         let width = values.len().checked_div(movies).unwrap_or(0).max(1);
         let is_known = |row: &[f32]| row.iter().any(|&x| x != 0.0);
         let rows = (0..).zip(values.chunks_exact(width));
@@ -48,6 +48,11 @@ impl Directions {
     fn row(&self, movie: u32) -> &[f32] {
         let start = movie as usize * self.width;
         self.values.get(start..start + self.width).unwrap_or(&[])
+    }
+
+    /// How alike two movies are, by dense rows: 1 is the same.
+    pub fn cosine(&self, movie: u32, other: u32) -> f32 {
+        dot(self.row(movie), self.row(other))
     }
 }
 
@@ -78,7 +83,18 @@ impl Recommender {
         Ok(similar.collect())
     }
 
-    fn directions(&self) -> Result<&Directions> {
+    /// Those of the model; of one that has none by what people see of movies.
+    pub(super) fn directions_of_any(&self) -> Result<&Directions> {
+        match self.directions() {
+            Err(Error::CannotTell(_)) => Ok(self.loaded.looks.get_or_init(|| {
+                let movies = self.catalogue().ids().len();
+                Directions::new(self.catalogue().vectors(), movies)
+            })),
+            known => known,
+        }
+    }
+
+    pub(super) fn directions(&self) -> Result<&Directions> {
         if let Some(directions) = self.loaded.directions.get() {
             return Ok(directions);
         }

@@ -1,0 +1,221 @@
+//! Movies by what people call them.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Catalogue, Movie};
+use crate::{Error, Result};
+
+/// Articles that stand behind a title so that it sorts by its first word.
+const ARTICLES: [&str; 14] = [
+    "The", "A", "An", "Le", "La", "Les", "L'", "El", "Los", "Las", "Il", "Der", "Die", "Das",
+];
+/// Movies that are listed where a title is not the name of one, at most.
+const MOST_MEANT: usize = 5;
+/// How alike two titles are, from 0 to 1, where one may be meant by the other.
+const LIKE: f32 = 0.4;
+/// What another is, at least, beside the one that is most alike.
+const NEARLY_AS_LIKE: f32 = 0.8;
+
+/// Titles in lower case, to look them up.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Titles {
+    /// By dense row.
+    lower: Vec<String>,
+    /// Dense rows of the movies that have a title, as it is written or as people say it.
+    exact: HashMap<String, Vec<u32>>,
+    /// The same without the article.
+    bare: HashMap<String, Vec<u32>>,
+}
+
+impl Titles {
+    pub fn new(movies: &[Movie]) -> Self {
+        let mut titles = Self::default();
+        for (row, movie) in (0..).zip(movies) {
+            let title = movie.title.to_lowercase();
+            let (bare, article) = movie.bare_title();
+            let said = movie.name().to_lowercase();
+            if said != title {
+                titles.exact.entry(said).or_default().push(row);
+            }
+            if article.is_some() {
+                titles
+                    .bare
+                    .entry(bare.to_lowercase())
+                    .or_default()
+                    .push(row);
+            }
+            titles.exact.entry(title.clone()).or_default().push(row);
+            titles.lower.push(title);
+        }
+        titles
+    }
+
+    /// Dense rows of the movies whose title has all words of `text`, which is in lower case; those
+    /// that begin with it first, and of these the shortest.
+    pub fn with_words(&self, text: &str) -> Vec<u32> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        if words.is_empty() {
+            return Vec::new();
+        }
+        let titles = (0..).zip(&self.lower);
+        let found = titles.filter(|(_, title)| words.iter().all(|word| title.contains(word)));
+        let mut found: Vec<_> = found
+            .map(|(row, title)| (!title.starts_with(text.trim()), title.len(), row))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(.., row)| row).collect()
+    }
+
+    /// Dense rows of the movies whose titles are spelled most like `text`, by the pairs of letters
+    /// that both have (Dice, 1945).
+    fn like(&self, text: &str) -> Vec<u32> {
+        let pairs = |text: &str| text.chars().zip(text.chars().skip(1)).collect::<Vec<_>>();
+        let own: HashSet<(char, char)> = pairs(text).into_iter().collect();
+        let titles = (0..).zip(&self.lower);
+        let mut found: Vec<(f32, u32)> = titles
+            .filter_map(|(row, title)| {
+                let others = pairs(title);
+                let both = others.iter().filter(|pair| own.contains(pair)).count();
+                let like = 2.0 * both as f32 / (own.len() + others.len()).max(1) as f32;
+                (like >= LIKE).then_some((like, row))
+            })
+            .collect();
+        found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let least = found
+            .first()
+            .map_or(0.0, |&(like, _)| NEARLY_AS_LIKE * like);
+        found.retain(|&(like, _)| like >= least);
+        found.into_iter().map(|(_, row)| row).collect()
+    }
+}
+
+impl Movie {
+    /// The title as people say it, its article in front and without other titles in brackets: of
+    /// `City of Lost Children, The (Cité des enfants perdus, La)`, `The City of Lost Children`.
+    pub fn name(&self) -> String {
+        match self.bare_title() {
+            (title, None) => title.to_owned(),
+            (title, Some("L'")) => format!("L'{title}"),
+            (title, Some(article)) => format!("{article} {title}"),
+        }
+    }
+
+    /// The title without other titles in brackets, and the article that stands behind it.
+    fn bare_title(&self) -> (&str, Option<&str>) {
+        let title = match self.title.find(" (") {
+            Some(end) if self.title.ends_with(')') => &self.title[..end],
+            _ => &self.title,
+        };
+        match title.rsplit_once(", ") {
+            Some((title, article)) if ARTICLES.contains(&article) => (title, Some(article)),
+            _ => (title, None),
+        }
+    }
+
+    /// Title and year, as they are written.
+    fn titled(&self) -> String {
+        match self.year {
+            Some(year) => format!("{} ({year})", self.title),
+            None => self.title.clone(),
+        }
+    }
+}
+
+impl Catalogue {
+    /// The one movie that is called `title`, whatever the case: by its whole title, as it is
+    /// written or said (`Matrix, The` or `The Matrix`), with its year behind it or without; else
+    /// without its article; else by words that its title alone has.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTitle`] and [`Error::AmbiguousTitle`], with what could be meant.
+    pub fn by_title(&self, title: &str) -> Result<&Movie> {
+        let lower = title.trim().to_lowercase();
+        let (text, year) = split_year(&lower);
+        let of_year = |rows: Vec<u32>| -> Vec<&Movie> {
+            let movies = rows.into_iter().map(|row| &self.movies()[row as usize]);
+            movies
+                .filter(|movie| year.is_none() || movie.year == year)
+                .collect()
+        };
+        let of = |titles: &HashMap<String, Vec<u32>>| titles.get(text).cloned().unwrap_or_default();
+        let mut found = of_year(of(&self.titles.exact));
+        if found.is_empty() {
+            found = of_year(of(&self.titles.bare));
+        }
+        if found.is_empty() {
+            found = of_year(self.titles.with_words(text));
+        }
+        let listed = |movies: &[&Movie]| {
+            let movies = movies.iter().take(MOST_MEANT);
+            movies.map(|movie| movie.titled()).collect::<Vec<_>>()
+        };
+        match found.as_slice() {
+            [one] => Ok(one),
+            [] => {
+                let like = self.titles.like(text).into_iter();
+                let like: Vec<&Movie> = like.map(|row| &self.movies()[row as usize]).collect();
+                Err(Error::UnknownTitle {
+                    title: title.to_owned(),
+                    like: listed(&like),
+                })
+            }
+            several => Err(Error::AmbiguousTitle {
+                title: title.to_owned(),
+                count: several.len(),
+                meant: listed(several),
+            }),
+        }
+    }
+}
+
+/// A title and the year in brackets behind it.
+fn split_year(text: &str) -> (&str, Option<i32>) {
+    let split = text
+        .strip_suffix(')')
+        .and_then(|text| text.rsplit_once('('));
+    match split.map(|(title, year)| (title.trim_end(), year.parse())) {
+        Some((title, Ok(year))) if !title.is_empty() => (title, Some(year)),
+        _ => (text, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn movie(id: u32, title: &str, year: i32) -> Movie {
+        Movie {
+            id,
+            title: title.to_owned(),
+            year: Some(year),
+            genres: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn articles_come_first_and_other_titles_fall_away() {
+        for (title, name) in [
+            ("Matrix, The", "The Matrix"),
+            (
+                "City of Lost Children, The (Cité des enfants perdus, La)",
+                "The City of Lost Children",
+            ),
+            ("Avventura, L' (Adventure, The)", "L'Avventura"),
+            ("I, Robot", "I, Robot"),
+            ("(500) Days of Summer", "(500) Days of Summer"),
+            ("Supercop (Police Story 3) (Jing cha)", "Supercop"),
+            ("", ""),
+        ] {
+            assert_eq!(movie(1, title, 2000).name(), name);
+        }
+    }
+
+    #[test]
+    fn titles_are_told_from_years_in_brackets() {
+        assert_eq!(split_year("fargo (1996)"), ("fargo", Some(1996)));
+        assert_eq!(split_year("fargo(1996)"), ("fargo", Some(1996)));
+        for text in ["fargo", "(1996)", "amelie (fabuleux)", "x ()", ")", ""] {
+            assert_eq!(split_year(text), (text, None));
+        }
+    }
+}
