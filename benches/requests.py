@@ -2,6 +2,10 @@
 prints how long answers took. Standard library alone.
 
     python3 benches/requests.py http://127.0.0.1:3000 --rate 50 --seconds 60
+    python3 benches/requests.py http://127.0.0.1:3000 --visitors 20
+
+With --visitors each request is of somebody new who gives so many ratings, the latest ones of a
+user.
 """
 
 import argparse
@@ -18,13 +22,30 @@ parser.add_argument("server")
 parser.add_argument("--rate", type=float, default=50)
 parser.add_argument("--seconds", type=float, default=60)
 parser.add_argument("--path", default="/api/users/{user}/recommendations?count=10")
+parser.add_argument("--visitors", type=int, metavar="RATINGS")
 args = parser.parse_args()
 
-with urllib.request.urlopen(args.server + "/api/info") as answer:
-    low, high = json.load(answer)["user_ids"]
-users = random.Random(1)
-paths = [args.path.format(user=users.randint(low, high)) for _ in range(int(args.rate * args.seconds))]
 
+def get(path):
+    with urllib.request.urlopen(args.server + path) as answer:
+        return json.load(answer)
+
+
+low, high = get("/api/info")["user_ids"]
+draw = random.Random(1)
+users = [draw.randint(low, high) for _ in range(int(args.rate * args.seconds))]
+
+
+def question(user):
+    """Method, path and body."""
+    if args.visitors is None:
+        return "GET", args.path.format(user=user), None
+    rated = get(f"/api/users/{user}?count={args.visitors}")["rated"]
+    ratings = [{"movie": it["movie"]["id"], "stars": it["stars"]} for it in rated]
+    return "POST", "/api/visitors", json.dumps({"ratings": ratings})
+
+
+questions = [question(user) for user in users]
 
 CLIENTS = 8
 
@@ -33,10 +54,10 @@ def client(first):
     """Every so many of the requests, over one connection."""
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(args.server).netloc)
     took = []
-    for number in range(first, len(paths), CLIENTS):
+    for number in range(first, len(questions), CLIENTS):
         due = start + number / args.rate
         time.sleep(max(0, due - time.perf_counter()))
-        connection.request("GET", paths[number])
+        connection.request(*questions[number], headers={"content-type": "application/json"})
         answer = connection.getresponse()
         answer.read()
         assert answer.status == 200, answer.status

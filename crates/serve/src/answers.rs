@@ -47,6 +47,8 @@ pub struct Info {
     genres: Vec<String>,
     /// What answers: the kind of the model, or the preset.
     model: String,
+    /// A user whose history is worth looking at; null where there are no users.
+    opens_on: Option<u32>,
 }
 
 impl Info {
@@ -59,6 +61,7 @@ impl Info {
             user_ids: (end(users.first()), end(users.last())),
             genres: recommender.catalogue().genres().to_vec(),
             model: recommender.model().to_owned(),
+            opens_on: recommender.example_user(),
         }
     }
 }
@@ -103,6 +106,67 @@ impl Recommended {
             })
         });
         answers.collect()
+    }
+}
+
+/// Movies that are recommended together.
+#[derive(Serialize, ToSchema)]
+pub struct Shelf {
+    /// "For you", "Because you watched Fargo", "Most watched".
+    title: String,
+    /// The movie that it is because of; null of one that is for the user, or for anybody.
+    because: Option<MovieInfo>,
+    movies: Vec<Recommended>,
+}
+
+impl Shelf {
+    pub fn all(
+        recommender: &Recommender,
+        shelves: Vec<mmdlrm::Shelf>,
+    ) -> Result<Vec<Self>, ApiError> {
+        let answers = shelves.into_iter().map(|shelf| {
+            let because = shelf.because.map(|id| MovieInfo::by_id(recommender, id));
+            Ok(Self {
+                title: shelf.title,
+                because: because.transpose()?,
+                movies: Recommended::all(recommender, shelf.movies)?,
+            })
+        });
+        answers.collect()
+    }
+}
+
+/// A user, and what they rated last.
+#[derive(Serialize, ToSchema)]
+pub struct UserInfo {
+    id: u32,
+    /// How many ratings they gave.
+    ratings: usize,
+    /// The latest of them first.
+    rated: Vec<RatedMovie>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct RatedMovie {
+    movie: MovieInfo,
+    /// From 0.5 to 5.
+    stars: f32,
+}
+
+impl UserInfo {
+    pub fn new(recommender: &Recommender, id: u32, count: usize) -> Result<Self, ApiError> {
+        let rated = recommender.rated_by(id)?;
+        let latest = rated.iter().rev().take(count).map(|&(movie, stars)| {
+            Ok(RatedMovie {
+                movie: MovieInfo::by_id(recommender, movie)?,
+                stars,
+            })
+        });
+        Ok(Self {
+            id,
+            ratings: rated.len(),
+            rated: latest.collect::<Result<_, ApiError>>()?,
+        })
     }
 }
 
@@ -163,6 +227,10 @@ pub struct Wish {
     to: Option<i32>,
     /// Those that the user has rated too.
     seen: bool,
+    /// Without the most rated movies, which have half of all ratings.
+    less_popular: bool,
+    /// How much they are to differ from each other, from 0 to 1.
+    variety: f32,
 }
 
 impl Default for Wish {
@@ -173,6 +241,8 @@ impl Default for Wish {
             from: None,
             to: None,
             seen: false,
+            less_popular: false,
+            variety: 0.0,
         }
     }
 }
@@ -188,29 +258,25 @@ impl Wish {
             genres: genres.filter(|genre| !genre.is_empty()).collect(),
             years,
             unseen_only: !self.seen,
+            less_popular: self.less_popular,
+            variety: self.variety,
             ..Query::default()
         })
     }
 }
 
 /// How many.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Count {
-    /// From 1 to 100.
-    count: usize,
-}
-
-impl Default for Count {
-    fn default() -> Self {
-        Self { count: 10 }
-    }
+    /// From 1 to 100 [default: 10, and 20 of what a user rated].
+    count: Option<usize>,
 }
 
 impl Count {
-    pub fn checked(&self) -> Result<usize, ApiError> {
-        checked(self.count)
+    pub fn or(&self, usual: usize) -> Result<usize, ApiError> {
+        checked(self.count.unwrap_or(usual))
     }
 }
 
@@ -258,18 +324,43 @@ pub struct Visitor {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RatingOf {
-    movie: u32,
+    /// The movie's id, or …
+    movie: Option<u32>,
+    /// … its title, or words that its title alone has.
+    title: Option<String>,
     /// From 0.5 to 5.
+    #[serde(default = "most_stars")]
     stars: f32,
 }
 
+fn most_stars() -> f32 {
+    mmdlrm::data::HIGHEST_RATING
+}
+
+impl RatingOf {
+    fn movie(&self, recommender: &Recommender) -> Result<u32, ApiError> {
+        match (self.movie, &self.title) {
+            (Some(id), None) => Ok(id),
+            (None, Some(title)) if title.chars().count() > LONGEST_TEXT => Err(ApiError::bad(
+                format!("title has {LONGEST_TEXT} characters at most"),
+            )),
+            (None, Some(title)) => Ok(recommender.catalogue().by_title(title)?.id),
+            _ => Err(ApiError::bad(
+                "a rating names a movie by its id, as movie, or by its title, as title",
+            )),
+        }
+    }
+}
+
 impl Visitor {
-    pub fn ratings(&self) -> Result<Vec<(u32, f32)>, ApiError> {
+    /// Movies and stars.
+    pub fn ratings(&self, recommender: &Recommender) -> Result<Vec<(u32, f32)>, ApiError> {
         if self.ratings.len() > MOST_RATINGS {
             let error = format!("no more than {MOST_RATINGS} ratings at once");
             return Err(ApiError::bad(error));
         }
         let ratings = self.ratings.iter();
-        Ok(ratings.map(|rating| (rating.movie, rating.stars)).collect())
+        let ratings = ratings.map(|rating| Ok((rating.movie(recommender)?, rating.stars)));
+        ratings.collect()
     }
 }

@@ -14,7 +14,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 
 use crate::answers::{
-    Alike, Count, FanInfo, Find, Info, MovieInfo, Recommended, Stars, Visitor, Wish,
+    Alike, Count, FanInfo, Find, Info, MovieInfo, Recommended, Shelf, Stars, UserInfo, Visitor,
+    Wish,
 };
 use crate::desk::Desk;
 use crate::error::{ApiError, Refusals};
@@ -83,9 +84,12 @@ type Answer<T> = Result<axum::Json<T>, ApiError>;
         movies,
         movie,
         similar,
+        user,
         recommendations,
+        shelves,
         prediction,
         visitor,
+        visitor_shelves,
         fans,
         poster
     ),
@@ -106,9 +110,12 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/api/movies", get(movies))
         .route("/api/movies/{movie}", get(movie))
         .route("/api/movies/{movie}/similar", get(similar))
+        .route("/api/users/{user}", get(user))
         .route("/api/users/{user}/recommendations", get(recommendations))
+        .route("/api/users/{user}/shelves", get(shelves))
         .route("/api/users/{user}/stars/{movie}", get(prediction))
         .route("/api/visitors", post(visitor))
+        .route("/api/visitors/shelves", post(visitor_shelves))
         .route("/api/newcomers", post(fans).layer(with_poster))
         .method_not_allowed_fallback(|| async {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method")
@@ -173,9 +180,22 @@ async fn similar(
     Path(movie): Path<u32>,
     Query(count): Query<Count>,
 ) -> Answer<Vec<Alike>> {
-    let count = count.checked()?;
+    let count = count.or(10)?;
     let found =
         app.work(move |recommender| Alike::all(recommender, &recommender.similar(movie, count)?));
+    Ok(axum::Json(found.await?))
+}
+
+/// A user, and what they rated last
+#[utoipa::path(get, path = "/api/users/{user}", params(("user" = u32, Path), Count),
+    responses((status = 200, body = UserInfo), Refusals))]
+async fn user(
+    State(app): Shared,
+    Path(user): Path<u32>,
+    Query(count): Query<Count>,
+) -> Answer<UserInfo> {
+    let count = count.or(20)?;
+    let found = app.work(move |recommender| UserInfo::new(recommender, user, count));
     Ok(axum::Json(found.await?))
 }
 
@@ -194,6 +214,20 @@ async fn recommendations(
     Ok(axum::Json(found.await?))
 }
 
+/// What a user would like, in rows: for them, and because of what they watched
+#[utoipa::path(get, path = "/api/users/{user}/shelves", params(("user" = u32, Path), Wish),
+    responses((status = 200, body = Vec<Shelf>), Refusals))]
+async fn shelves(
+    State(app): Shared,
+    Path(user): Path<u32>,
+    Query(wish): Query<Wish>,
+) -> Answer<Vec<Shelf>> {
+    let query = wish.query()?;
+    let found =
+        app.work(move |recommender| Shelf::all(recommender, recommender.shelves(user, &query)?));
+    Ok(axum::Json(found.await?))
+}
+
 /// Stars that a user would give
 #[utoipa::path(get, path = "/api/users/{user}/stars/{movie}",
     params(("user" = u32, Path), ("movie" = u32, Path)),
@@ -209,10 +243,26 @@ async fn prediction(State(app): Shared, Path((user, movie)): Path<(u32, u32)>) -
 #[utoipa::path(post, path = "/api/visitors", request_body = Visitor,
     responses((status = 200, body = Vec<Recommended>), Refusals))]
 async fn visitor(State(app): Shared, Json(visitor): Json<Visitor>) -> Answer<Vec<Recommended>> {
-    let (ratings, query) = (visitor.ratings()?, visitor.wish.query()?);
+    let query = visitor.wish.query()?;
     let found = app.work(move |recommender| {
+        let ratings = visitor.ratings(recommender)?;
         let found = recommender.recommend_to_visitor(&ratings, &query)?;
         Recommended::all(recommender, found)
+    });
+    Ok(axum::Json(found.await?))
+}
+
+/// What somebody new would like, in rows; of somebody without ratings what is most watched
+#[utoipa::path(post, path = "/api/visitors/shelves", request_body = Visitor,
+    responses((status = 200, body = Vec<Shelf>), Refusals))]
+async fn visitor_shelves(State(app): Shared, Json(visitor): Json<Visitor>) -> Answer<Vec<Shelf>> {
+    let query = visitor.wish.query()?;
+    let found = app.work(move |recommender| {
+        let ratings = visitor.ratings(recommender)?;
+        Shelf::all(
+            recommender,
+            recommender.shelves_for_visitor(&ratings, &query)?,
+        )
     });
     Ok(axum::Json(found.await?))
 }
