@@ -25,10 +25,15 @@ impl Server {
         Self::start_with(folder, &[])
     }
 
-    /// The same with further arguments.
+    /// The same with further arguments, of which `--run` names another run.
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
+        let run: &[&str] = match arguments.contains(&"--run") {
+            true => &[],
+            false => &["--run", "runs/sample"],
+        };
         let mut process = start(folder, "serve")
             .args(["--listen", "127.0.0.1:0"])
+            .args(run)
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

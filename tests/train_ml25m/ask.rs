@@ -47,6 +47,35 @@ fn every_question_is_answered_in_a_terminal() {
     );
     let visitor = answer(&folder, &["visitor", &format!("{id}=4.5"), "--count", "2"]);
     assert_eq!(visitor.matches('[').count(), 2, "{visitor}");
+    let full = rest
+        .trim_start_matches('"')
+        .rsplit_once(')')
+        .unwrap()
+        .0
+        .to_owned()
+        + ")";
+    let by_title = format!("{full}=4.5");
+    assert_eq!(
+        answer(&folder, &["visitor", &by_title, "--count", "2"]),
+        visitor
+    );
+    let varied = [
+        "user",
+        user,
+        "--count",
+        "5",
+        "--variety",
+        "0.9",
+        "--less-popular",
+    ];
+    assert_eq!(answer(&folder, &varied).matches('[').count(), 5);
+    let old = answer(&folder, &["user", user, "--years", "-1990"]);
+    let new = answer(&folder, &["user", user, "--years", "1991-"]);
+    assert!(!old.is_empty() && !new.is_empty() && old != new);
+    let nothing = ["--run", "runs/test", "user", user, "--years", "1000-1001"];
+    let nothing = support::run(folder.dir.path(), "recommend", &nothing);
+    assert!(nothing.status.success() && nothing.stdout.is_empty());
+    assert!(text(&nothing.stderr).contains("no movie is as you want it"));
     assert_eq!(
         answer(&folder, &["similar", id, "--count", "4"])
             .lines()
@@ -62,11 +91,63 @@ fn every_question_is_answered_in_a_terminal() {
 }
 
 #[test]
+fn without_a_run_one_that_ranks_is_trained_once_and_asked_from_then_on() {
+    let folder = Folder::new();
+    let ask = || {
+        let arguments = ["--data", "data", "find", "e", "--count", "1"];
+        let output = support::run(folder.dir.path(), "recommend", &arguments);
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        (text(&output.stdout), said)
+    };
+    let (first, said) = ask();
+    assert!(
+        said.contains("there is no run in runs/data-rank yet"),
+        "{said}"
+    );
+    assert!(
+        folder
+            .read("runs/data-rank/config.json")
+            .contains(r#""preset": "rank""#)
+    );
+    let model = std::fs::read(folder.path("runs/data-rank/model.safetensors")).unwrap();
+    let (second, said) = ask();
+    assert_eq!((first.lines().count(), said.as_str()), (1, ""));
+    assert_eq!(first, second);
+    assert!(model == std::fs::read(folder.path("runs/data-rank/model.safetensors")).unwrap());
+    // One that was stopped goes on.
+    let metrics = folder.read("runs/data-rank/metrics.jsonl");
+    let (epochs, _) = metrics.trim_end().rsplit_once('\n').unwrap();
+    folder.write("runs/data-rank/metrics.jsonl", &format!("{epochs}\n"));
+    let (third, said) = ask();
+    assert!(said.contains("is not over, and goes on"), "{said}");
+    assert_eq!(third, first);
+    // Nothing else is written over.
+    std::fs::remove_dir_all(folder.path("runs/data-rank")).unwrap();
+    std::fs::create_dir(folder.path("runs/data-rank")).unwrap();
+    folder.write("runs/data-rank/config.json", "{}");
+    let output = support::run(
+        folder.dir.path(),
+        "recommend",
+        &["--data", "data", "find", "e"],
+    );
+    assert!(!output.status.success());
+    assert_eq!(folder.read("runs/data-rank/config.json"), "{}");
+    let both = ["--data", "data", "--run", "runs/data-rank", "find", "e"];
+    let output = support::run(folder.dir.path(), "recommend", &both);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn questions_that_make_no_sense_are_refused_in_a_line() {
     let folder = trained();
     for (arguments, part) in [
         (vec!["user", "0"], "no user 0"),
-        (vec!["visitor", "1:5"], "MOVIE=STARS"),
+        (vec!["visitor", "1=many"], "MOVIE=STARS"),
+        (vec!["visitor", "§§§=5"], "no movie is called '§§§'"),
+        (vec!["visitor", "e"], "may be any of"),
+        (vec!["user", "1", "--variety", "2"], "variety is 2"),
+        (vec!["user", "1", "--years", "soon-"], "'soon' is no year"),
         (vec!["visitor", "999999=5"], "no movie 999999"),
         (vec!["user", "1", "--years", "1990"], "FROM-TO"),
         (vec!["fans", "--poster", "nowhere.jpg"], "nowhere.jpg"),

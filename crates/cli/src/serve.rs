@@ -2,12 +2,12 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::value_parser;
 use mmdlrm::Recommender;
+use mmdlrm_commands::AskedRun;
 use mmdlrm_serve::{Ended, Limits};
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
@@ -21,9 +21,8 @@ const WAITING_TO_CONNECT: u32 = 1024;
 /// Serve a trained model over HTTP.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder of the run
-    #[arg(long, value_name = "DIR", default_value = "runs/sample")]
-    run: PathBuf,
+    #[command(flatten)]
+    asked: AskedRun,
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
@@ -85,7 +84,7 @@ fn serve(args: &Args) -> Result<Ended, Box<dyn Error>> {
     // before all is.
     let socket = bound(args.listen).map_err(cannot)?;
     let mut log = Log::new();
-    let recommender = Recommender::load(&args.run, &mut log)?;
+    let recommender = Recommender::load(args.asked.clone().folder()?, &mut log)?;
     log.say("preparing to answer");
     recommender.warm_up()?;
     log.say("ready");

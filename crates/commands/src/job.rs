@@ -24,12 +24,16 @@ pub fn train(
         Some(folder) => Experiment::resume(folder)?,
         None => Experiment::new(config()?)?,
     };
-    let experiment = experiment.stop_when(stop);
-    match experiment.task() {
-        Task::Rank => println!("{}", experiment.rank(&mut progress)?),
-        _ => println!("{}", experiment.run(&mut progress)?),
-    }
+    println!("{}", finish(experiment.stop_when(stop), &mut progress)?);
     Ok(())
+}
+
+/// Does an experiment; what came of it, in words.
+pub fn finish(experiment: Experiment, progress: &mut Progress) -> Result<String> {
+    Ok(match experiment.task() {
+        Task::Rank => experiment.rank(progress)?.to_string(),
+        _ => experiment.run(progress)?.to_string(),
+    })
 }
 
 /// More would only wait for each other, each with buffers of its own.

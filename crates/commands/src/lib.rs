@@ -59,6 +59,7 @@ mod progress;
 mod warnings;
 
 pub use error::{Error, Result};
+pub use options::AskedRun;
 pub use program::{options, status};
 
 #[cfg(doctest)]

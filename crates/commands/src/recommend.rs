@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use mmdlrm::{Newcomer, Query, Recommendation, Recommender};
 
+use crate::options::AskedRun;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
 /// Ask a trained model for recommendations.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folder of the run
-    #[arg(long, value_name = "DIR", default_value = "runs/sample")]
-    run: PathBuf,
+    #[command(flatten)]
+    asked: AskedRun,
     /// How many answers
     #[arg(long, default_value_t = 10, global = true)]
     count: usize,
@@ -34,16 +34,17 @@ enum Question {
     },
     /// What somebody new would like
     Visitor {
-        /// Ratings: MOVIE=STARS, the movie by its id
-        #[arg(required = true, value_parser = rating)]
-        ratings: Vec<(u32, f32)>,
+        /// Ratings, "Toy Story=4.5": a movie by its title or id, and stars [default: 5]. A title
+        /// that is a number comes with its year, "1984 (1956)"
+        #[arg(required = true, value_parser = rating, value_name = "MOVIE=STARS")]
+        ratings: Vec<(String, f32)>,
         #[command(flatten)]
         wish: Wish,
     },
     /// Movies like another
     Similar {
-        /// The movie's id
-        id: u32,
+        /// The movie, by its title or id
+        movie: String,
     },
     /// The users who would like a movie that nobody has rated
     Fans {
@@ -73,35 +74,49 @@ struct Wish {
     /// Of this genre; may be given several times, for any of them
     #[arg(long)]
     genre: Vec<String>,
-    /// Released in these years, FROM-TO
-    #[arg(long, value_parser = years, value_name = "FROM-TO")]
+    /// Released in these years, FROM-TO, FROM- or -TO
+    #[arg(long, value_parser = years, value_name = "FROM-TO", allow_hyphen_values = true)]
     years: Option<RangeInclusive<i32>>,
+    /// Without the most rated movies, which together have half of all ratings
+    #[arg(long)]
+    less_popular: bool,
+    /// How much they are to differ from each other, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    variety: f32,
     /// Those that the user has rated too
     #[arg(long)]
     seen: bool,
 }
 
-fn rating(text: &str) -> std::result::Result<(u32, f32), String> {
-    let (movie, stars) = text
-        .split_once('=')
-        .ok_or("write MOVIE=STARS, as 318=4.5")?;
-    let movie = movie
-        .parse()
-        .map_err(|_| format!("'{movie}' is no movie id"))?;
+fn rating(text: &str) -> std::result::Result<(String, f32), String> {
+    let Some((movie, stars)) = text.rsplit_once('=') else {
+        return Ok((text.to_owned(), mmdlrm::data::HIGHEST_RATING));
+    };
     let stars = stars
         .parse()
-        .map_err(|_| format!("'{stars}' is no number of stars"))?;
-    Ok((movie, stars))
+        .map_err(|_| format!("'{stars}' is no number of stars; write MOVIE=STARS, as 318=4.5"))?;
+    Ok((movie.to_owned(), stars))
 }
 
 fn years(text: &str) -> std::result::Result<RangeInclusive<i32>, String> {
-    let (from, to) = text.split_once('-').ok_or("write FROM-TO, as 1990-1999")?;
-    let year = |text: &str| {
-        text.trim()
-            .parse()
-            .map_err(|_| format!("'{text}' is no year"))
+    let (from, to) = text
+        .split_once('-')
+        .ok_or("write FROM-TO, as 1990-1999, 1990- or -1980")?;
+    let year = |text: &str, open: i32| match text.trim() {
+        "" => Ok(open),
+        text => text.parse().map_err(|_| format!("'{text}' is no year")),
     };
-    Ok(year(from)?..=year(to)?)
+    Ok(year(from, i32::MIN)?..=year(to, i32::MAX)?)
+}
+
+/// The id of a movie that is named by it, or by its title.
+fn movie_id(recommender: &Recommender, movie: &str) -> Result<u32> {
+    let catalogue = recommender.catalogue();
+    let found = match movie.trim().parse() {
+        Ok(id) => catalogue.movie(id),
+        Err(_) => catalogue.by_title(movie),
+    };
+    Ok(found?.id)
 }
 
 impl Wish {
@@ -111,6 +126,8 @@ impl Wish {
             genres: self.genre.clone(),
             years: self.years.clone(),
             unseen_only: !self.seen,
+            less_popular: self.less_popular,
+            variety: self.variety,
             ..Query::default()
         }
     }
@@ -119,22 +136,38 @@ impl Wish {
 /// Asks, and prints the answers.
 ///
 /// # Errors
-/// A run that cannot be loaded, as [`Recommender::load`] says, or a question about somebody
+/// A run that cannot be loaded, as [`Recommender::load`] says, or trained, or a question about somebody
 /// or something that it does not know.
 pub fn run(args: Args) -> Result<()> {
     let Args {
-        run,
+        asked,
         count,
         question,
     } = args;
-    let recommender = Recommender::load(run, &mut Progress::new())?;
-    for line in question.answer(&recommender, count)? {
+    let recommender = Recommender::load(asked.folder()?, &mut Progress::new())?;
+    let without_answer = question.without_answer();
+    let lines = question.answer(&recommender, count)?;
+    if lines.is_empty() {
+        eprintln!("{without_answer}");
+    }
+    for line in lines {
         println!("{line}");
     }
     Ok(())
 }
 
 impl Question {
+    /// What is said where no line answers it.
+    fn without_answer(&self) -> &'static str {
+        match self {
+            Self::User { .. } | Self::Visitor { .. } => {
+                "no movie is as you want it: ask for more genres or years, or for popular ones too"
+            }
+            Self::Find { .. } => "no title has all of these words",
+            Self::Similar { .. } | Self::Fans { .. } => "there is nobody and nothing like that",
+        }
+    }
+
     /// The lines of the answer.
     fn answer(self, recommender: &Recommender, count: usize) -> Result<Vec<String>> {
         match self {
@@ -143,10 +176,16 @@ impl Question {
                 recommendations(recommender, &found)
             }
             Self::Visitor { ratings, wish } => {
+                let ratings = ratings.iter().map(|(movie, stars)| {
+                    let id = movie_id(recommender, movie)?;
+                    Ok((id, *stars))
+                });
+                let ratings: Vec<(u32, f32)> = ratings.collect::<Result<_>>()?;
                 let found = recommender.recommend_to_visitor(&ratings, &wish.query(count))?;
                 recommendations(recommender, &found)
             }
-            Self::Similar { id } => {
+            Self::Similar { movie } => {
+                let id = movie_id(recommender, &movie)?;
                 let similar = recommender.similar(id, count)?.into_iter();
                 let lines = similar.map(|movie| {
                     let title = title(recommender, movie.movie_id)?;

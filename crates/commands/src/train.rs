@@ -96,6 +96,13 @@ fn preset() -> impl TypedValueParser<Value = Preset> {
     })
 }
 
+impl Args {
+    /// The run that they ask for.
+    pub(crate) fn config(self) -> Result<ExperimentConfig> {
+        self.0.config()
+    }
+}
+
 impl clap::Args for Args {
     fn group_id() -> Option<clap::Id> {
         Options::group_id()

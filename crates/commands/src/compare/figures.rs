@@ -19,6 +19,14 @@ pub enum Figures {
     Catalogue(Catalogue),
 }
 
+/// Whether the run in a folder is over, whoever is at work there.
+///
+/// # Errors
+/// [`Error::NotOver`]; a folder without a run, or that cannot be read.
+pub fn is_over(run: &Path) -> Result<()> {
+    Figures::read(run).map(drop)
+}
+
 /// A model may predict no stars, and an ablation's run ranks nothing.
 #[derive(Debug, Deserialize)]
 pub struct Catalogue {

@@ -4,7 +4,7 @@
 //! RMSE of each differs from that of the first, with a 95 % interval over users.
 
 mod difference;
-mod figures;
+pub(crate) mod figures;
 mod predictions;
 
 use std::path::{Path, PathBuf};

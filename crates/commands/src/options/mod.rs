@@ -1,5 +1,6 @@
 //! Options that several commands have.
 
+pub mod asked;
 pub mod download;
 pub mod idle;
 pub mod long_texts;
@@ -11,6 +12,7 @@ pub mod run;
 pub mod source;
 pub mod splits;
 
+pub use asked::AskedRun;
 pub use download::Download;
 pub use idle::Idle;
 pub use long_texts::LongTexts;
