@@ -172,6 +172,8 @@ impl Counting {
                 y[2].total_cmp(&x[2]).then(a.cmp(b))
             });
             taken.truncate(neighbours);
+            // Of all movies together what is beyond would be many times what is kept.
+            taken.shrink_to_fit();
         }
         taken.sort_unstable_by_key(|&(movie, _)| movie);
         taken

@@ -56,7 +56,7 @@ const FIRST_YEAR: f32 = 1990.0;
 /// let unrated = (0..).zip(&counts).filter(|&(_, &count)| count == 0);
 /// let unrated = unrated.map(|(movie, _)| movie).collect();
 ///
-/// let cold = ColdAffinities::fit(&Likeness::of(features), features, &counts, unrated);
+/// let cold = ColdAffinities::fit(&Likeness::of(features, |_| true), features, &counts, unrated);
 /// // Somebody who rated the first movie alone, and is taken to like all as much.
 /// let scores = vec![0.5; counts.len()];
 /// let mut row = vec![0.0; cold.names().len()];

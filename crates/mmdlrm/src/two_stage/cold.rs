@@ -10,6 +10,7 @@ use mmdlrm_model::top_k;
 use mmdlrm_train::Result;
 
 use super::TwoStage;
+use super::columns::Inputs;
 use super::shortlist::counts;
 use super::task::{Choose, Proposed, Proposes, Task, drawn, random};
 
@@ -38,9 +39,13 @@ impl ColdShortlist {
         Self::of(ease, likeness, features, movies)
     }
 
-    /// Names of what is known of each movie.
-    pub fn names(&self) -> &[String] {
-        self.affinities.names()
+    /// What a DLRM looks at of movies that are alike so. Vectors go in by whom they are like:
+    /// towers of so few movies remember them, and do worse (`docs/accuracy.md`).
+    pub fn inputs(likeness: &Likeness) -> Inputs {
+        Inputs {
+            names: ColdAffinities::names_of(likeness),
+            has_towers: false,
+        }
     }
 
     /// The movies that nobody has rated, ascending.
@@ -70,7 +75,7 @@ impl ColdShortlist {
         let mut rated = history.ids.to_vec();
         rated.sort_unstable();
         rated.dedup();
-        let width = self.names().len();
+        let width = self.affinities.names().len();
         let mut features = vec![0.0; movies.len() * width];
         for (&(movie, _), out) in movies.iter().zip(features.chunks_exact_mut(width)) {
             if let Some(place) = place(&movie) {
@@ -113,8 +118,8 @@ impl Task for Unrated<'_> {
         "two stages, movies without ratings"
     }
 
-    fn names(&self) -> Vec<String> {
-        ColdAffinities::names_of(&self.likeness)
+    fn inputs(&self) -> Inputs {
+        ColdShortlist::inputs(&self.likeness)
     }
 
     fn held_back(&self, histories: &RatedBags, seed: u64) -> Vec<Vec<bool>> {

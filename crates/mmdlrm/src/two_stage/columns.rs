@@ -58,11 +58,28 @@ impl Scales {
     }
 }
 
-/// What batches hold: features of these names, genres, and the vectors of each modality.
-pub(super) fn schema(features: &Features, names: Vec<String>) -> Result<BatchSchema> {
+/// What a DLRM looks at: features of user and movie, the movie's genres, and, in towers, its
+/// vectors.
+pub(super) struct Inputs {
+    pub names: Vec<String>,
+    pub has_towers: bool,
+}
+
+impl Inputs {
+    /// Of these features the modalities that there are towers of.
+    pub fn modalities<'a>(&self, features: &'a Features) -> &'a [Modality] {
+        match self.has_towers {
+            true => features.modalities(),
+            false => &[],
+        }
+    }
+}
+
+/// What batches hold.
+pub(super) fn schema(features: &Features, inputs: &Inputs) -> Result<BatchSchema> {
     let (users, movies) = (features.users().len(), features.movies().len());
     let own = [
-        ColumnField::new(AFFINITY, ColumnKind::dense(names)),
+        ColumnField::new(AFFINITY, ColumnKind::dense(inputs.names.iter())),
         ColumnField::new(
             GENRE_TABLE,
             ColumnKind::Bags {
@@ -70,7 +87,7 @@ pub(super) fn schema(features: &Features, names: Vec<String>) -> Result<BatchSch
             },
         ),
     ];
-    let vectors = features.modalities().iter().map(|modality| {
+    let vectors = inputs.modalities(features).iter().map(|modality| {
         let width = modality.width();
         ColumnField::new(modality.name(), ColumnKind::Vectors { width })
     });
@@ -81,8 +98,9 @@ pub(super) fn schema(features: &Features, names: Vec<String>) -> Result<BatchSch
     )?)
 }
 
-/// The shape of a DLRM of `width` features of user and movie.
-pub(super) fn shape(features: &Features, width: usize, dim: usize) -> DlrmConfig {
+/// The shape of a DLRM.
+pub(super) fn shape(features: &Features, inputs: &Inputs, dim: usize) -> DlrmConfig {
+    let width = inputs.names.len();
     DlrmConfig {
         dim,
         bottoms: vec![BottomConfig::new(Side::Pair, 0..width, vec![HIDDEN, dim])],
@@ -90,7 +108,10 @@ pub(super) fn shape(features: &Features, width: usize, dim: usize) -> DlrmConfig
             pooling: Pooling::SqrtN,
             ..TableConfig::new(GENRE_TABLE, genres(features), Side::Item)
         }],
-        modalities: shapes::towers(features, &[dim]),
+        modalities: match inputs.has_towers {
+            true => shapes::towers(features, &[dim]),
+            false => Vec::new(),
+        },
         top: vec![HIDDEN],
         wide: true,
         dropout: DROPOUT,
@@ -107,6 +128,7 @@ fn genres(features: &Features) -> usize {
 /// movie, nothing where there is none to learn from.
 pub(super) fn batch(
     features: &Features,
+    inputs: &Inputs,
     schema: &BatchSchema,
     scales: &Scales,
     proposed: &[(u32, Proposed)],
@@ -139,8 +161,8 @@ pub(super) fn batch(
         Column::Bags { offsets, ids },
     ];
     columns.extend(
-        features
-            .modalities()
+        inputs
+            .modalities(features)
             .iter()
             .map(|modality| vectors(modality, &rows)),
     );

@@ -2,7 +2,7 @@
 //! rest proposes.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mmdlrm_data::{Batch, BatchSchema, DataFingerprint, DataPart, Modality, RatedBags};
 use mmdlrm_features::Features;
@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::TwoStage;
-use super::columns::{self, Scales};
+use super::columns::{self, Inputs, Scales};
 use super::task::{Proposed, Proposes, Task, random};
 
 /// Movies of a list.
@@ -22,15 +22,18 @@ const MOST_HELD_BACK: usize = 32;
 const LISTS_OF_SCALES: usize = 4096;
 
 /// The training ratings of all users, to draw lists from.
-pub(super) struct Lists<'a, T> {
+pub(super) struct Lists<'a, T: Task> {
     task: &'a T,
     config: &'a TwoStage,
     features: &'a Features,
     histories: Arc<RatedBags>,
     fingerprint: DataFingerprint,
+    inputs: Inputs,
     schema: BatchSchema,
     /// Users with so many ratings that one can be held back.
     users: Vec<u32>,
+    /// The latest draw and its number, for epochs that share it.
+    drawn: Mutex<Option<(u64, Arc<Draw<T::First>>)>>,
     pub scales: Scales,
 }
 
@@ -65,12 +68,16 @@ impl<'a, T: Task> Lists<'a, T> {
             config.candidates,
             config.to_find,
             config.held_back,
+            config.lists_an_epoch,
             &config.ease,
         ))?;
         let settings = DataPart::of_words(task.name(), settings.bytes().map(u32::from));
+        let inputs = task.inputs();
         let mut lists = Self {
             users: users.collect(),
-            schema: columns::schema(features, task.names())?,
+            drawn: Mutex::default(),
+            schema: columns::schema(features, &inputs)?,
+            inputs,
             scales: Scales::default(),
             task,
             config,
@@ -82,14 +89,15 @@ impl<'a, T: Task> Lists<'a, T> {
         Ok(lists)
     }
 
-    /// Of a draw that is not learned from.
+    /// Of the first draw.
     fn scales(&self) -> Result<Scales> {
-        let draw = self.draw(!self.config.train.seed)?;
+        let first = self.config.train.draw_of_epoch(1);
+        let draw = self.draw_once(first)?;
         let apart = self.users.len().div_ceil(LISTS_OF_SCALES).max(1);
         let users = self.users.par_iter().step_by(apart);
         let lists = users.map(|&user| self.list(&draw, user));
         let lists: Vec<List> = lists.collect::<Result<_>>()?;
-        let width = self.task.names().len();
+        let width = self.inputs.names.len();
         let rows = lists
             .iter()
             .flat_map(|list| list.proposed.features.chunks_exact(width));
@@ -114,6 +122,27 @@ impl<'a, T: Task> Lists<'a, T> {
             held_back,
             seed,
         })
+    }
+
+    /// The same, kept for who asks for it again.
+    fn draw_once(&self, seed: u64) -> Result<Arc<Draw<T::First>>> {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*drawn {
+            Some((of, draw)) if *of == seed => Ok(Arc::clone(draw)),
+            _ => {
+                // Only one is in memory at a time.
+                *drawn = None;
+                let draw = Arc::new(self.draw(seed)?);
+                *drawn = Some((seed, Arc::clone(&draw)));
+                Ok(draw)
+            }
+        }
+    }
+
+    /// Epochs that it takes to see every user once.
+    fn epochs(&self) -> u64 {
+        let lists = self.config.lists_an_epoch;
+        self.users.len().div_ceil(lists).max(1) as u64
     }
 
     /// The list of a user: what was held back of what is proposed, and others by chance.
@@ -167,6 +196,7 @@ impl<'a, T: Task> Lists<'a, T> {
         let relevance = relevance.concat();
         Ok(columns::batch(
             self.features,
+            &self.inputs,
             &self.schema,
             &self.scales,
             &proposed,
@@ -181,11 +211,11 @@ impl<T: Task> ListData for Lists<'_, T> {
     }
 
     fn modalities(&self) -> &[Modality] {
-        self.features.modalities()
+        self.inputs.modalities(self.features)
     }
 
     fn lists(&self) -> usize {
-        self.users.len()
+        self.users.len() / self.epochs() as usize
     }
 
     fn length(&self) -> usize {
@@ -193,12 +223,19 @@ impl<T: Task> ListData for Lists<'_, T> {
     }
 
     fn batches(&self, lists: usize, draw: u64, first: usize) -> Result<ListBatches<'_>> {
+        // So many epochs go over the users once, and what is fitted to what a draw leaves, which
+        // takes longer the more users there are, serves them all.
+        let first_draw = self.config.train.draw_of_epoch(1);
+        let epoch = draw.wrapping_sub(first_draw);
+        let draw = first_draw.wrapping_add(epoch / self.epochs());
+        let epoch = (epoch % self.epochs()) as usize;
         let mut users = self.users.clone();
         users.shuffle(&mut random(draw, u32::MAX));
-        let draw = self.draw(draw)?;
-        let starts = (first * lists..users.len()).step_by(lists);
+        let users = users.split_off(epoch * self.lists());
+        let draw = self.draw_once(draw)?;
+        let starts = (first * lists..self.lists()).step_by(lists);
         Ok(Box::new(starts.map(move |start| {
-            let end = users.len().min(start + lists);
+            let end = self.lists().min(start + lists);
             self.batch(&draw, &users[start..end])
         })))
     }
@@ -217,8 +254,8 @@ mod tests {
     use crate::two_stage::ToFind;
     use crate::two_stage::task::Rated;
 
-    /// Looks at a draw of each user's ratings and the lists made of it.
-    fn draw(to_find: ToFind, look_at: impl Fn(RatedBag, RatedBag, &List)) {
+    /// Does something with the lists of a made-up release.
+    fn with_lists(config: &TwoStage, look_at: impl Fn(&Lists<Rated>)) {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("sample");
         let sample = generate::GeneratorConfig {
@@ -229,34 +266,68 @@ mod tests {
         let movielens = MovieLens::open(&folder).unwrap();
         let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
         let data = Dataset::new(&movielens, split, Vec::new()).unwrap();
+        let data: &dyn TrainingData = &data;
+        let (features, all) = (data.features(), data.training_histories().unwrap());
+        let task = Rated { config, features };
+        look_at(&Lists::new(&task, config, features, all, data.fingerprint()).unwrap());
+    }
+
+    /// Looks at a draw of each user's ratings and the lists made of it.
+    fn draw(to_find: ToFind, look_at: impl Fn(RatedBag, RatedBag, &List)) {
         let config = TwoStage {
             to_find,
             ..TwoStage::default()
         };
-        let data: &dyn TrainingData = &data;
-        let all = data.training_histories().unwrap();
-        let features = data.features();
-        let task = Rated {
-            config: &config,
-            features,
-        };
-        let lists = Lists::new(&task, &config, features, all.clone(), data.fingerprint()).unwrap();
-        let draw = lists.draw(7).unwrap();
-        let mut found = 0;
-        for &user in &lists.users {
-            let kept = draw.first.histories().row(user);
-            let held = draw.held_back.row(user);
-            assert_eq!(kept.len() + held.len(), all.row(user).len());
-            assert!(!held.is_empty() && !kept.is_empty());
-            let list = lists.list(&draw, user).unwrap();
-            assert_eq!(list.proposed.movies.len(), LENGTH);
-            for (&(movie, _), stars) in list.proposed.movies.iter().zip(&list.relevance) {
-                assert!(!kept.ids.contains(&movie));
-                found += usize::from(*stars > 0.0);
+        with_lists(&config, |lists| {
+            let draw = lists.draw(7).unwrap();
+            let mut found = 0;
+            for &user in &lists.users {
+                let kept = draw.first.histories().row(user);
+                let held = draw.held_back.row(user);
+                assert_eq!(kept.len() + held.len(), lists.histories.row(user).len());
+                assert!(!held.is_empty() && !kept.is_empty());
+                let list = lists.list(&draw, user).unwrap();
+                assert_eq!(list.proposed.movies.len(), LENGTH);
+                for (&(movie, _), stars) in list.proposed.movies.iter().zip(&list.relevance) {
+                    assert!(!kept.ids.contains(&movie));
+                    found += usize::from(*stars > 0.0);
+                }
+                look_at(kept, held, &list);
             }
-            look_at(kept, held, &list);
-        }
-        assert!(found > 0);
+            assert!(found > 0);
+        });
+    }
+
+    #[test]
+    fn epochs_of_many_users_share_a_draw_and_go_over_all_of_them() {
+        let config = TwoStage {
+            lists_an_epoch: 20,
+            ..TwoStage::default()
+        };
+        with_lists(&config, |lists| {
+            assert_eq!((lists.epochs(), lists.lists()), (4, 20));
+            let epoch = |epoch| {
+                let batches = lists
+                    .batches(16, config.train.draw_of_epoch(epoch), 0)
+                    .unwrap();
+                let users = batches.flat_map(|batch| batch.unwrap().users);
+                let mut users: Vec<u32> = users.step_by(LENGTH).collect();
+                let draw = lists.drawn.lock().unwrap().as_ref().unwrap().0;
+                assert_eq!(users.len(), 20);
+                users.sort_unstable();
+                (draw, users)
+            };
+            let (first, mut users) = epoch(1);
+            for number in 2..=4 {
+                let (draw, others) = epoch(number);
+                assert_eq!(draw, first);
+                users.extend(others);
+            }
+            users.sort_unstable();
+            users.dedup();
+            assert_eq!(users.len(), 80);
+            assert_ne!(epoch(5).0, first);
+        });
     }
 
     /// Movies of a list that are to be found, and their stars.

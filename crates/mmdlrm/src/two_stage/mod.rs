@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use mmdlrm_baselines::{Ease, EaseConfig};
 use mmdlrm_data::RatedBags;
-use mmdlrm_features::{Affinities, Features, Likeness, TrainingData};
+use mmdlrm_features::{Features, Likeness, TrainingData};
 use mmdlrm_model::{Dlrm, DlrmConfig, Loss};
 use mmdlrm_train::{
     Decay, Error, Fit, OptimizerConfig, Result, Schedule, Session, TrainConfig, train_lists,
@@ -85,6 +85,9 @@ pub struct TwoStage {
     /// Share of each user's ratings that is held back in an epoch, or the most of it; above 0 and
     /// below 1.
     pub held_back: f64,
+    /// Users an epoch, at most: where there are more, several epochs go over all of them, and
+    /// share a draw.
+    pub lists_an_epoch: usize,
     /// Length of the vectors that interact in the DLRM.
     pub dim: usize,
     /// Seed of its parameters.
@@ -130,6 +133,7 @@ impl Default for TwoStage {
             candidates: 400,
             to_find: ToFind::Any,
             held_back: 0.2,
+            lists_an_epoch: 4096,
             dim: 16,
             seed: 42,
             train: TrainConfig {
@@ -178,7 +182,7 @@ impl TwoStage {
 
     /// The shape of the DLRM, for data with `features` and vectors of `dim`.
     pub fn shape(features: &Features, dim: usize) -> DlrmConfig {
-        columns::shape(features, Affinities::names().len(), dim)
+        columns::shape(features, &Shortlist::inputs(), dim)
     }
 
     /// Refuses settings that make no sense.
@@ -194,6 +198,13 @@ impl TwoStage {
                 setting: "held_back",
                 value: self.held_back.to_string(),
                 rule: "it must be above 0 and below 1",
+            });
+        }
+        if self.lists_an_epoch == 0 {
+            return Err(Error::Setting {
+                setting: "lists_an_epoch",
+                value: "0".to_owned(),
+                rule: "an epoch has one or more",
             });
         }
         Ok(())
@@ -217,7 +228,7 @@ impl Fit for TwoStage {
     fn rows(&self, data: &dyn TrainingData) -> usize {
         let counts = data.features().user_counts();
         let users = counts.into_iter().filter(|&count| count > 1).count();
-        users * lists::LENGTH * self.train.epochs
+        users.min(self.lists_an_epoch) * lists::LENGTH * self.train.epochs
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<TwoStageModel> {
@@ -236,7 +247,9 @@ impl Fit for TwoStage {
         let mut dlrm = Dlrm::new(Self::shape(features, self.dim), self.seed)?;
         let session = model::kept_whole(self, &shortlist, &lists.scales, session);
         train_lists(&mut dlrm, &lists, &self.train, session)?;
-        let orders = Orders::new(dlrm, lists.scales.clone(), task.names(), features)?;
+        let orders = Orders::new(dlrm, lists.scales.clone(), task.inputs(), features)?;
+        // Its last draw is as large as the model.
+        drop(lists);
         let cold = self.fit_cold(data, histories, Arc::clone(&shortlist.ease), stop)?;
         let model = TwoStageModel::new(self.candidates, shortlist, orders, features.clone());
         let rater = self.fit_rater(data, stop)?;
@@ -285,11 +298,11 @@ impl TwoStage {
         let task = Unrated {
             config: self,
             features,
-            likeness: Likeness::of(features),
+            likeness: Likeness::of(features, |_| true),
         };
         let lists = Lists::new(&task, self, features, histories, data.fingerprint())?;
-        let names = task.names();
-        let mut dlrm = Dlrm::new(columns::shape(features, names.len(), self.dim), self.seed)?;
+        let inputs = task.inputs();
+        let mut dlrm = Dlrm::new(columns::shape(features, &inputs, self.dim), self.seed)?;
         let session = Session {
             stop,
             ..Session::default()
@@ -297,7 +310,7 @@ impl TwoStage {
         train_lists(&mut dlrm, &lists, &self.train, session)?;
         Ok(Some(Cold {
             shortlist: ColdShortlist::of_unrated(ease, &task.likeness, features),
-            orders: Orders::new(dlrm, lists.scales.clone(), names, features)?,
+            orders: Orders::new(dlrm, lists.scales.clone(), inputs, features)?,
         }))
     }
 

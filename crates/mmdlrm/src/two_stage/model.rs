@@ -394,17 +394,20 @@ impl Persist for TwoStageModel {
         let features = known.features().clone();
         let ease = Arc::new(Ease::load(file.part(PROPOSES)?.1, known)?);
         let dlrm = Dlrm::load(file.part(ORDERS)?.1, known)?;
-        let names = Shortlist::names();
-        let (candidates, scales) = Scales::from_safetensors(file.part(SCALES)?.1, names.len())?;
+        let inputs = Shortlist::inputs();
+        let width = inputs.names.len();
+        let (candidates, scales) = Scales::from_safetensors(file.part(SCALES)?.1, width)?;
         check_candidates(candidates)?;
-        let orders = Orders::new(dlrm, scales, names, &features)?;
+        let orders = Orders::new(dlrm, scales, inputs, &features)?;
         let cold = has(ORDERS_COLD).then(|| {
-            let likeness = Likeness::of(&features);
+            let counts = features.movie_counts();
+            let likeness = Likeness::of(&features, |movie| counts[movie as usize] == 0);
             let shortlist = ColdShortlist::of_unrated(ease.clone(), &likeness, &features);
-            let names = shortlist.names().to_vec();
+            let inputs = ColdShortlist::inputs(&likeness);
             let dlrm = Dlrm::load(file.part(ORDERS_COLD)?.1, known)?;
-            let ((), scales) = Scales::from_safetensors(file.part(SCALES_COLD)?.1, names.len())?;
-            let orders = Orders::new(dlrm, scales, names, &features)?;
+            let scales = file.part(SCALES_COLD)?.1;
+            let ((), scales) = Scales::from_safetensors(scales, inputs.names.len())?;
+            let orders = Orders::new(dlrm, scales, inputs, &features)?;
             Ok::<_, Error>(Cold { shortlist, orders })
         });
         let rater = has(RATES).then(|| BestModel::load(file.part(RATES)?.1, known));

@@ -6,7 +6,7 @@ use mmdlrm_train::{Error, Kept, ListScorer, Result, Tensors};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::columns::{self, Scales};
+use super::columns::{self, Inputs, Scales};
 use super::task::Proposed;
 
 /// Names of the tensors of scales.
@@ -16,22 +16,18 @@ const DEVIATIONS: &str = "deviations";
 /// A trained DLRM, and what its inputs are scaled by.
 pub(super) struct Orders {
     pub scales: Scales,
+    inputs: Inputs,
     scorer: ListScorer,
 }
 
 impl Orders {
-    /// By features of these names.
-    pub fn new(
-        dlrm: Dlrm,
-        scales: Scales,
-        names: Vec<String>,
-        features: &Features,
-    ) -> Result<Self> {
-        let schema = columns::schema(features, names)?;
-        let modalities = features.modalities().to_vec();
+    pub fn new(dlrm: Dlrm, scales: Scales, inputs: Inputs, features: &Features) -> Result<Self> {
+        let schema = columns::schema(features, &inputs)?;
+        let modalities = inputs.modalities(features).to_vec();
         Ok(Self {
             scorer: ListScorer::new(dlrm, schema, modalities)?,
             scales,
+            inputs,
         })
     }
 
@@ -51,8 +47,15 @@ impl Orders {
             return Ok(Vec::new());
         }
         let proposed = [(user, proposed)];
-        let schema = self.scorer.schema();
-        let batch = columns::batch(features, schema, &self.scales, &proposed, Vec::new());
+        let (inputs, schema) = (&self.inputs, self.scorer.schema());
+        let batch = columns::batch(
+            features,
+            inputs,
+            schema,
+            &self.scales,
+            &proposed,
+            Vec::new(),
+        );
         let mut scores = Vec::new();
         self.scorer.score(&batch, &mut scores)?;
         let movies = proposed[0].1.movies.iter().map(|&(movie, _)| movie);

@@ -8,6 +8,7 @@ use mmdlrm_features::{Affinities, Features, UserAffinity};
 use mmdlrm_model::top_k;
 use mmdlrm_train::Result;
 
+use super::columns::Inputs;
 use super::task::{Choose, Proposed, Proposes};
 
 /// Movies beside another that are kept.
@@ -40,10 +41,13 @@ impl Shortlist {
         }
     }
 
-    /// Names of what is known of each movie.
-    pub fn names() -> Vec<String> {
+    /// What a DLRM looks at of each movie.
+    pub fn inputs() -> Inputs {
         let names = Affinities::names().iter();
-        names.map(|&name| name.to_owned()).collect()
+        Inputs {
+            names: names.map(|&name| name.to_owned()).collect(),
+            has_towers: true,
+        }
     }
 
     /// The histories that both are fitted to.

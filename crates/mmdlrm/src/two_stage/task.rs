@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::columns::Inputs;
 use super::shortlist::Shortlist;
 use super::{ToFind, TwoStage};
 
@@ -45,8 +46,8 @@ pub(super) trait Task: Sync {
     /// For data that are made for one task and no other.
     fn name(&self) -> &'static str;
 
-    /// Names of what is known of the movies that are proposed.
-    fn names(&self) -> Vec<String>;
+    /// What is known of the movies that are proposed.
+    fn inputs(&self) -> Inputs;
 
     /// Which ratings of each user are held back.
     fn held_back(&self, histories: &RatedBags, seed: u64) -> Vec<Vec<bool>>;
@@ -71,8 +72,8 @@ impl Task for Rated<'_> {
         "two stages"
     }
 
-    fn names(&self) -> Vec<String> {
-        Shortlist::names()
+    fn inputs(&self) -> Inputs {
+        Shortlist::inputs()
     }
 
     fn held_back(&self, histories: &RatedBags, seed: u64) -> Vec<Vec<bool>> {

@@ -1,6 +1,7 @@
 use mmdlrm_model::{ListSoftmax, Loss, Objective};
 use serde::{Deserialize, Serialize};
 
+use crate::run::order_of_epoch;
 use crate::{Error, OptimizerConfig, Result, Schedule};
 
 /// How a model is trained.
@@ -73,6 +74,12 @@ impl TrainConfig {
 }
 
 impl TrainConfig {
+    /// The number that an epoch, from 1, is drawn by: those of epochs that follow each other are
+    /// consecutive.
+    pub fn draw_of_epoch(&self, epoch: usize) -> u64 {
+        order_of_epoch(self.seed, epoch)
+    }
+
     /// Checks every setting for lists of `length`: what [`train_lists`](crate::train_lists) refuses.
     ///
     /// # Errors

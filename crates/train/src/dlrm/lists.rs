@@ -25,7 +25,8 @@ pub trait ListData {
     /// Items of a list; a divisor of 96.
     fn length(&self) -> usize;
 
-    /// The lists of an epoch that is drawn by `draw`, `lists` a batch (the last may have fewer),
+    /// The lists of an epoch that is drawn by `draw`, the epoch's
+    /// [number](TrainConfig::draw_of_epoch), `lists` a batch (the last may have fewer),
     /// without the `first` first batches: whole lists, one after another, [`Batch::stars`] being
     /// the relevance of each item, 0 or more.
     ///

@@ -73,8 +73,7 @@ impl Progress {
 
     /// Seed of the order of the rows in the epoch at hand: each has one of its own.
     pub(crate) fn order(&self, seed: u64) -> u64 {
-        seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .wrapping_add(self.epoch() as u64)
+        order_of_epoch(seed, self.epoch())
     }
 
     /// Ends the epoch at hand.
@@ -275,4 +274,11 @@ fn hash<'a, V: View + 'a>(
         hash.update(&tensor.data());
     }
     format!("{:032x}", hash.digest128())
+}
+
+/// Seed of the order of the rows in an epoch, from 1: those of epochs that follow each other are
+/// consecutive.
+pub(crate) fn order_of_epoch(seed: u64, epoch: usize) -> u64 {
+    seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .wrapping_add(epoch as u64)
 }

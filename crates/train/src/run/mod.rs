@@ -11,6 +11,7 @@ mod tables;
 mod tensorboard;
 mod tensors;
 
+pub(crate) use checkpoint::order_of_epoch;
 pub use checkpoint::{Checkpoint, Progress};
 pub use checkpoints::{CheckpointConfig, Checkpoints, Latest};
 pub use folder::{Replacement, RunFolder};
