@@ -7,6 +7,7 @@ use mmdlrm::data::Split;
 use mmdlrm::data::generate::GeneratorConfig;
 use mmdlrm::{
     Error, Experiment, ExperimentConfig, Movie, Preset, Query, Recommender, Shelf, Silent, Source,
+    SplitConfig,
 };
 
 use crate::recommend::{RANDOM, ratings_of, trained};
@@ -164,6 +165,10 @@ fn shelves_are_for_the_user_and_because_of_what_they_liked() {
             assert!(reasons.insert(id), "{preset:?}");
             assert!(rated.contains(&(id, 4.0)) || rated.iter().any(|it| it.0 == id && it.1 > 4.0));
             let name = recommender.catalogue().movie(id).unwrap().name();
+            if preset == Preset::Rank {
+                let reason = &shelf.movies[0].reasons[0].words;
+                assert!(reason.contains(&name), "{reason}");
+            }
             assert_eq!(shelf.title, format!("Because you watched {name}"));
             assert!((4..=6).contains(&shelf.movies.len()));
         }
@@ -211,6 +216,25 @@ fn somebody_without_ratings_is_told_what_is_most_watched() {
     let user = recommender.user_ids()[0];
     assert_eq!(recommender.shelves(user, &none).unwrap(), []);
     assert_eq!(recommender.recommend(user, &none).unwrap(), []);
+}
+
+#[test]
+fn a_user_of_whom_the_model_knows_no_rating_is_told_what_is_most_watched() {
+    let split = SplitConfig::ColdUsers {
+        test_share: 0.2,
+        seed: 3,
+    };
+    let (recommender, _) = trained(Preset::Dlrm, split, true);
+    let users = recommender.user_ids().iter();
+    let mut cold = users.filter(|&&user| recommender.trained_on(user).unwrap() == 0);
+    let user = *cold.next().unwrap();
+    let shelves = recommender.shelves(user, &Query::default()).unwrap();
+    assert_eq!(shelves.len(), 1);
+    assert_eq!(shelves[0].title, "Most watched");
+    let rated = recommender.rated_by(user).unwrap();
+    let movies = movies_of(&shelves);
+    assert!(rated.iter().all(|(id, _)| !movies.contains(id)));
+    assert_ne!(recommender.example_user(), Some(user));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use super::inputs::{self, History};
 use super::{Ease, Weights};
 use mmdlrm_train::check_rows;
 
-/// Items that a thread tells the reasons of at a time, at least.
-const ITEMS_AT_A_TIME: usize = 16;
+/// Weights that a thread looks up at a time, at least.
+const WEIGHTS_AT_A_TIME: usize = 4096;
 
 impl Ease {
     /// What each user, or the visitor, rated.
@@ -78,8 +78,9 @@ impl Ranker for Ease {
         };
         check_rows("movie", items.iter().copied(), self.items())?;
         let of_item = |&item: &u32| Cause::strongest(self.causes(history, item), count);
-        // A few are told sooner than other threads are woken.
-        let items = items.par_iter().with_min_len(ITEMS_AT_A_TIME);
+        // A few weights are found sooner than other threads are woken.
+        let at_a_time = WEIGHTS_AT_A_TIME.div_ceil(history.len().max(1));
+        let items = items.par_iter().with_min_len(at_a_time);
         Ok(Some(items.map(of_item).collect()))
     }
 }

@@ -28,6 +28,7 @@ use crate::saved::{SavedConfig, SavedRun};
 use crate::{Error, ExperimentConfig, Kinds, Observer, Preset, Result};
 use choice::Popularity;
 use newcomer::LazyEncoders;
+use reasons::Found;
 
 /// A trained model that answers: what a user would like and why, what is like a movie,
 /// what somebody new would like, who would like a new movie.
@@ -241,7 +242,7 @@ impl Recommender {
         let rated = self.rated_by_row(user)?;
         let best = self.best(who, &rated, query)?;
         self.is_wanted()?;
-        self.explained(who, best, &rated, query)
+        self.explained(who, best, &rated, &Found::default(), query)
     }
 
     /// The movies that somebody new would like best, from a handful of ratings: raw movie
@@ -259,7 +260,7 @@ impl Recommender {
         let who = Who::Visitor(&visitor);
         let best = self.best(who, &rated, query)?;
         self.is_wanted()?;
-        self.explained(who, best, &rated, query)
+        self.explained(who, best, &rated, &Found::default(), query)
     }
 
     /// Stars that a user would give to a movie, from 0.5 to 5, at the time of the user's
@@ -364,13 +365,14 @@ impl Recommender {
         who: Who,
         best: Vec<(u32, f32)>,
         rated: &[(u32, f32)],
+        found: &Found,
         query: &Query,
     ) -> Result<Vec<Recommendation>> {
         let movies: Vec<u32> = best.iter().map(|&(movie, _)| movie).collect();
         let model = &*self.loaded.model;
         let stars = stars_of(model, who, &movies)?;
         let rated = reasons::Rated::new(self.catalogue(), rated);
-        let reasons = reasons::reasons(model, who, &movies, &rated, query.reasons)?;
+        let reasons = reasons::reasons(model, who, &movies, &rated, found, query.reasons)?;
         let found = best.into_iter().zip(reasons).enumerate();
         let found = found.map(|(place, ((movie, score), reasons))| Recommendation {
             movie_id: self.catalogue().ids()[movie as usize],

@@ -11,7 +11,7 @@ use super::{Catalogue, Movie, Reason};
 use crate::Result;
 
 /// Movies that add most to a score, of which reasons name one or two.
-const MOST_CAUSES: usize = 8;
+const MOST_CAUSES: usize = 16;
 /// Stars from which on a movie is liked.
 pub(super) const LIKED: f32 = 4.0;
 /// What a movie that adds much adds at least, beside the one that adds most.
@@ -21,6 +21,29 @@ const LEAST_STARS: f32 = 0.005;
 /// The part of a model that what a user rated is.
 const HISTORY: &str = "history";
 
+/// What is known of movies before they are explained, by dense row.
+#[derive(Default)]
+pub(super) struct Found {
+    /// What adds to the score of each, as [`causes`] has it, of a model that can tell.
+    pub causes: Option<HashMap<u32, Vec<Cause>>>,
+    /// The movie on whose shelf each is.
+    pub because: HashMap<u32, u32>,
+}
+
+/// What of what a user rated adds most to the score of each of `movies`; `None` of a model that
+/// cannot tell.
+pub(super) fn causes(
+    model: &dyn Ranker,
+    who: Who,
+    movies: &[u32],
+) -> Result<Option<Vec<Vec<Cause>>>> {
+    let causes = model.because(who, movies, MOST_CAUSES)?;
+    if let Some(causes) = &causes {
+        mmdlrm_data::Error::unless_all("reasons", causes.len(), movies.len())?;
+    }
+    Ok(causes)
+}
+
 /// The strongest reasons for each of `movies`, `count` of them at most: what the user rated, where
 /// the model can tell what that adds; else parts of the model.
 pub(super) fn reasons(
@@ -28,17 +51,26 @@ pub(super) fn reasons(
     who: Who,
     movies: &[u32],
     rated: &Rated,
+    found: &Found,
     count: usize,
 ) -> Result<Vec<Vec<Reason>>> {
     let none = || vec![Vec::new(); movies.len()];
     if count == 0 || movies.is_empty() {
         return Ok(none());
     }
-    if let Some(causes) = model.because(who, movies, MOST_CAUSES)? {
-        mmdlrm_data::Error::unless_all("reasons", causes.len(), movies.len())?;
+    let of_movie = |causes: &HashMap<u32, Vec<Cause>>, movie| causes.get(movie).cloned();
+    let causes = match &found.causes {
+        Some(known) => {
+            let causes = movies.iter().map(|movie| of_movie(known, movie));
+            Some(causes.map(Option::unwrap_or_default).collect())
+        }
+        None => causes(model, who, movies)?,
+    };
+    if let Some(causes) = causes {
         let mut said = Said::default();
-        let reasons = movies.iter().zip(&causes).map(|(&movie, causes)| {
-            let reason = rated.reason(movie, causes, &mut said)?;
+        let reasons = movies.iter().zip(&causes).map(|(movie, causes)| {
+            let first = found.because.get(movie).copied();
+            let reason = rated.reason(*movie, causes, first, &mut said)?;
             Ok(Vec::from_iter(reason))
         });
         return reasons.collect();
@@ -67,8 +99,15 @@ impl<'a> Rated<'a> {
 
     /// Of the movies that add most to the score of `movie`, those that the user liked where there
     /// are any, and of the strong ones among these those that no reason has named yet: nobody wants
-    /// to be told the same again. `None` where nothing that the user rated adds to the score, or all has been said.
-    fn reason(&self, movie: u32, causes: &[Cause], said: &mut Said) -> Result<Option<Reason>> {
+    /// to be told the same again. The one on whose shelf it is comes `first`. `None` where nothing
+    /// that the user rated adds to the score, or all has been said.
+    fn reason(
+        &self,
+        movie: u32,
+        causes: &[Cause],
+        first: Option<u32>,
+        said: &mut Said,
+    ) -> Result<Option<Reason>> {
         let is_liked = |cause: &&Cause| self.stars.get(&cause.item).is_some_and(|&it| it >= LIKED);
         let others = causes.iter().filter(|cause| cause.item != movie);
         let liked: Vec<&Cause> = others.clone().filter(is_liked).collect();
@@ -78,7 +117,10 @@ impl<'a> Rated<'a> {
         };
         let strong = causes.first().map_or(0.0, |cause| STRONG * cause.amount);
         // Stable: of those that are alike in it the stronger stays first.
-        causes.sort_by_key(|cause| (cause.amount < strong, said.named.contains(&cause.item)));
+        causes.sort_by_key(|cause| {
+            let is_named = said.named.contains(&cause.item);
+            (Some(cause.item) != first, cause.amount < strong, is_named)
+        });
         for causes in together(&causes) {
             let mut items: Vec<u32> = causes.iter().map(|cause| cause.item).collect();
             items.sort_unstable();

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use mmdlrm_train::Ranker;
 use mmdlrm_train::{Cause, Who};
 
-use super::reasons::LIKED;
+use super::reasons::{self, Found, LIKED};
 use super::{Query, Recommendation, Recommender};
 use crate::{Error, Result};
 
@@ -18,9 +18,7 @@ const MOST_OF_THE_BEST: usize = 400;
 const MOST_SHELVES: usize = 4;
 /// Movies that make a shelf.
 const FEWEST_MOVIES: usize = 4;
-/// Of what a user rated, how many that add most to a score are looked at, …
-const MOST_LOOKED_AT: usize = 16;
-/// … and how many of these, of those that they liked, may put a movie on their shelf.
+/// Of what a user liked, how many that add most to a score may put a movie on their shelf.
 const MOST_CAUSES: usize = 3;
 
 /// Movies that are recommended together.
@@ -39,6 +37,14 @@ pub struct Shelf {
 struct Chosen {
     because: Option<u32>,
     movies: Vec<(u32, f32)>,
+}
+
+/// A movie that is on no shelf yet.
+struct Left {
+    /// Its dense row, and its score.
+    movie: (u32, f32),
+    /// What may put it on its shelf, the strongest first.
+    causes: Vec<Cause>,
 }
 
 impl Recommender {
@@ -79,17 +85,19 @@ impl Recommender {
         let most = most.clamp(FEWEST_OF_THE_BEST, MOST_OF_THE_BEST);
         let mut left = self.ranked(who, rated, query, most)?;
         self.is_wanted()?;
+        let rows: Vec<u32> = left.iter().map(|&(movie, _)| movie).collect();
+        let causes = reasons::causes(&*self.loaded.model, who, &rows)?;
+        let causes = causes.map(|causes| rows.into_iter().zip(causes).collect());
+        self.is_wanted()?;
         let first = self.picked(&left, query)?;
         left.retain(|(movie, _)| first.iter().all(|(other, _)| other != movie));
-        let causes = self.causes(who, &left, rated)?;
-        self.is_wanted()?;
+        let left = self.with_causes(left, causes.as_ref(), rated)?;
         let mut chosen = vec![Chosen {
             because: None,
             movies: first,
         }];
-        let left = left.into_iter().zip(causes).collect();
         chosen.extend(because(left, query.count));
-        self.explained_shelves(who, chosen, rated, query, "For you")
+        self.explained_shelves(who, chosen, rated, causes, query, "For you")
     }
 
     /// What is rated most, of what the query wants.
@@ -98,46 +106,46 @@ impl Recommender {
             because: None,
             movies: self.picked(&self.most_rated(rated, query)?, query)?,
         };
-        self.explained_shelves(who, vec![chosen], rated, query, "Most watched")
+        self.explained_shelves(who, vec![chosen], rated, None, query, "Most watched")
     }
 
-    /// What of what a user rated may put each of `movies` on its shelf, the strongest first: of
+    /// Each movie with what of what the user rated may put it on its shelf, the strongest first: of
     /// what they liked, where they liked anything.
-    fn causes(
+    fn with_causes(
         &self,
-        who: Who,
-        movies: &[(u32, f32)],
+        movies: Vec<(u32, f32)>,
+        causes: Option<&HashMap<u32, Vec<Cause>>>,
         rated: &[(u32, f32)],
-    ) -> Result<Vec<Vec<Cause>>> {
-        let rows: Vec<u32> = movies.iter().map(|&(movie, _)| movie).collect();
-        let is_liked = |&&(_, stars): &&(u32, f32)| stars >= LIKED;
-        let least = match rated.iter().any(|it| is_liked(&it)) {
-            true => LIKED,
-            false => f32::NEG_INFINITY,
-        };
-        let of_rated = rated.iter().filter(|&&(_, stars)| stars >= least);
-        let may_be: HashSet<u32> = of_rated.map(|&(movie, _)| movie).collect();
-        if let Some(mut causes) = self.loaded.model.because(who, &rows, MOST_LOOKED_AT)? {
-            mmdlrm_data::Error::unless_all("reasons", causes.len(), rows.len())?;
-            for (causes, row) in causes.iter_mut().zip(rows) {
-                causes.retain(|cause| may_be.contains(&cause.item) && cause.item != row);
-                causes.truncate(MOST_CAUSES);
-            }
-            return Ok(causes);
-        }
-        let directions = match self.directions() {
-            Err(Error::CannotTell(_)) => return Ok(vec![Vec::new(); rows.len()]),
-            directions => directions?,
+    ) -> Result<Vec<Left>> {
+        let likes_any = rated.iter().any(|&(_, stars)| stars >= LIKED);
+        let may_be = rated
+            .iter()
+            .filter(|(_, stars)| !likes_any || *stars >= LIKED);
+        let may_be: HashSet<u32> = may_be.map(|&(movie, _)| movie).collect();
+        let directions = match causes.is_some() {
+            true => None,
+            false => match self.directions() {
+                Err(Error::CannotTell(_)) => None,
+                directions => Some(directions?),
+            },
         };
         let of_movie = |row: u32| {
-            let others = may_be.iter().filter(|&&item| item != row);
-            let causes = others.map(|&item| Cause {
-                item,
-                amount: directions.cosine(item, row),
+            let known = causes.and_then(|causes| causes.get(&row)).into_iter();
+            let likenesses = directions.into_iter().flat_map(|directions| {
+                may_be.iter().map(|&item| Cause {
+                    item,
+                    amount: directions.cosine(item, row),
+                })
             });
-            Cause::strongest(causes.collect(), MOST_CAUSES)
+            let all = known.flatten().copied().chain(likenesses);
+            let all = all.filter(|cause| may_be.contains(&cause.item) && cause.item != row);
+            Cause::strongest(all.collect(), MOST_CAUSES)
         };
-        Ok(rows.into_iter().map(of_movie).collect())
+        let left = movies.into_iter().map(|movie| Left {
+            causes: of_movie(movie.0),
+            movie,
+        });
+        Ok(left.collect())
     }
 
     /// Explains all movies at once, so that no reason is said twice, and leaves out shelves
@@ -147,13 +155,24 @@ impl Recommender {
         who: Who,
         chosen: Vec<Chosen>,
         rated: &[(u32, f32)],
+        causes: Option<HashMap<u32, Vec<Cause>>>,
         query: &Query,
         title: &str,
     ) -> Result<Vec<Shelf>> {
         let all = chosen.iter().flat_map(|it| it.movies.iter().copied());
-        let mut explained = self
-            .explained(who, all.collect(), rated, query)?
-            .into_iter();
+        let reasons = chosen
+            .iter()
+            .filter_map(|it| Some((it.because?, &it.movies)));
+        let because = reasons.flat_map(|(reason, movies)| {
+            let movies = movies.iter();
+            movies.map(move |&(movie, _)| (movie, reason))
+        });
+        let found = Found {
+            causes,
+            because: because.collect(),
+        };
+        let explained = self.explained(who, all.collect(), rated, &found, query)?;
+        let mut explained = explained.into_iter();
         let shelves = chosen.into_iter().map(|chosen| {
             let movie = chosen
                 .because
@@ -172,12 +191,12 @@ impl Recommender {
 
 /// Shelves of `count` movies, each because of the movie that adds most to the scores of what is
 /// left: first those to which it adds most of all, then others to which it adds.
-fn because(mut left: Vec<((u32, f32), Vec<Cause>)>, count: usize) -> Vec<Chosen> {
+fn because(mut left: Vec<Left>, count: usize) -> Vec<Chosen> {
     let mut shelves = Vec::new();
     let mut tried = HashSet::new();
     while shelves.len() < MOST_SHELVES {
         let mut sums: HashMap<u32, f32> = HashMap::new();
-        for cause in left.iter().flat_map(|(_, causes)| causes) {
+        for cause in left.iter().flat_map(|it| &it.causes) {
             if !tried.contains(&cause.item) {
                 *sums.entry(cause.item).or_default() += cause.amount;
             }
@@ -187,8 +206,8 @@ fn because(mut left: Vec<((u32, f32), Vec<Cause>)>, count: usize) -> Vec<Chosen>
             .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
         let Some((movie, _)) = strongest else { break };
         tried.insert(movie);
-        let places = left.iter().enumerate().filter_map(|(place, (_, causes))| {
-            let rank = causes.iter().position(|cause| cause.item == movie)?;
+        let places = left.iter().enumerate().filter_map(|(place, it)| {
+            let rank = it.causes.iter().position(|cause| cause.item == movie)?;
             Some((rank, place))
         });
         let mut places: Vec<(usize, usize)> = places.collect();
@@ -199,7 +218,7 @@ fn because(mut left: Vec<((u32, f32), Vec<Cause>)>, count: usize) -> Vec<Chosen>
         places.truncate(count);
         shelves.push(Chosen {
             because: Some(movie),
-            movies: places.iter().map(|&(_, place)| left[place].0).collect(),
+            movies: places.iter().map(|&(_, place)| left[place].movie).collect(),
         });
         let taken: HashSet<usize> = places.into_iter().map(|(_, place)| place).collect();
         let mut place = 0..;
@@ -213,12 +232,15 @@ mod tests {
     use super::*;
 
     /// Movies of falling scores, each with its causes, the strongest first.
-    fn left(causes: &[&[u32]]) -> Vec<((u32, f32), Vec<Cause>)> {
+    fn left(causes: &[&[u32]]) -> Vec<Left> {
         let movies = (100..).zip(causes);
         let of_movie = |(movie, causes): (u32, &&[u32])| {
             let causes = causes.iter().zip([4.0, 2.0, 1.0]);
             let causes = causes.map(|(&item, amount)| Cause { item, amount });
-            ((movie, -(movie as f32)), causes.collect())
+            Left {
+                movie: (movie, -(movie as f32)),
+                causes: causes.collect(),
+            }
         };
         movies.map(of_movie).collect()
     }
