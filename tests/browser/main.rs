@@ -14,8 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use support::server::Server;
-
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// Widths of a screen and of a telephone, in pixels. Headless Chromium has no window
@@ -133,26 +131,6 @@ fn the_report_opens_without_an_error_and_fits_wide_and_narrow_light_and_dark() {
             assert!(page.dom.matches("data:image/jpeg;base64,").count() > 50);
         }
     }
-}
-
-#[test]
-fn the_page_of_the_server_recommends_without_an_error() {
-    let Some(browser) = browser() else { return };
-    let server = Server::start(run());
-    let address = format!("http://{}/?user=5", server.address);
-    for width in WIDTHS {
-        let page = open(&browser, &address, width, false);
-        assert_eq!(page.console, "");
-        assert_eq!(page.dom.matches("<article>").count(), 12, "{}", page.dom);
-        assert!(page.dom.contains("★"));
-    }
-    let page = open(
-        &browser,
-        &format!("http://{}/?user=0", server.address),
-        1400,
-        false,
-    );
-    assert!(page.dom.contains("there is no user 0"), "{}", page.dom);
 }
 
 #[test]

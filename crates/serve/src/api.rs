@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{DefaultBodyLimit, Multipart, State};
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use mmdlrm::Recommender;
@@ -23,7 +23,7 @@ use crate::extract::{Json, Path, Query, in_time};
 use crate::limits::{LARGEST, LARGEST_WITH_POSTER, Limits, POSTERS_KIB, UPLOADS};
 use crate::measured::{Measured, measure};
 use crate::newcomer::newcomer;
-use crate::posters;
+use crate::{page, posters};
 
 pub struct App {
     recommender: Recommender,
@@ -101,7 +101,7 @@ pub fn routes(app: Arc<App>) -> Router {
     let measured = Arc::clone(&app.measured);
     let with_poster = DefaultBodyLimit::max(LARGEST_WITH_POSTER);
     Router::new()
-        .route("/", get(page))
+        .merge(page::routes())
         .route("/health", get(|| async { "ok" }))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(description))
@@ -127,13 +127,6 @@ pub fn routes(app: Arc<App>) -> Router {
         }))
         .layer(middleware::from_fn_with_state(measured, measure))
         .with_state(app)
-}
-
-async fn page() -> Response {
-    let policy = "default-src 'none'; img-src 'self' blob: data:; connect-src 'self'; \
-                  style-src 'unsafe-inline'; script-src 'unsafe-inline'";
-    let headers = [(header::CONTENT_SECURITY_POLICY, policy)];
-    (headers, Html(include_str!("page.html"))).into_response()
 }
 
 async fn metrics(State(app): Shared) -> String {

@@ -8,7 +8,7 @@
 //!
 //! | route | what it answers |
 //! | --- | --- |
-//! | `GET /` | a page to try it on |
+//! | `GET /` | a page for people: shelves of recommended films |
 //! | `GET /health` | `ok` |
 //! | `GET /metrics` | figures for Prometheus |
 //! | `GET /openapi.json` | what is below, in full |
@@ -76,6 +76,7 @@ mod extract;
 mod limits;
 mod measured;
 mod newcomer;
+mod page;
 mod posters;
 
 use std::sync::Arc;

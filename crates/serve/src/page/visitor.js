@@ -1,0 +1,99 @@
+// What somebody who names a few films would like.
+
+import { go, state, watch } from "./address.js";
+import { $, make, say } from "./dom.js";
+import { cover, recall, remember, starsInput } from "./films.js";
+import { startSearch } from "./search.js";
+import { ask, post, Problem } from "./server.js";
+import { showShelves } from "./shelves.js";
+import { fullTitle, titleAndYear } from "./titles.js";
+
+const chosen = $("#chosen");
+/** Films whose names are asked for. */
+const asked = new Set();
+
+/** Gives a film some stars: it is one that the visitor knows. */
+export function rate(movie, stars, merge = `stars ${movie.id}`) {
+  remember({ movie });
+  go({ films: new Map(state().films).set(movie.id, stars) }, merge);
+}
+
+function forget(movie) {
+  const films = new Map(state().films);
+  films.delete(movie.id);
+  go({ films });
+  say(`${fullTitle(movie)} is taken away.`);
+  $("#title").focus();
+}
+
+function take(movie) {
+  if (!state().films.has(movie.id)) rate(movie, 5, null);
+  say(`${fullTitle(movie)} is chosen, with 5 stars.`);
+}
+
+/** What an address names may not have been seen yet. */
+async function name(id) {
+  if (asked.has(id)) return;
+  asked.add(id);
+  try {
+    remember({ movie: await ask(`api/movies/${id}`) });
+  } catch (error) {
+    if (!(error instanceof Problem) || error.status !== 404) return;
+    const films = new Map(state().films);
+    films.delete(id);
+    go({ films });
+    $("#not-found").textContent = `The address names a film ${id}, which there is not.`;
+    $("#not-found").hidden = false;
+  }
+  showChosen(state());
+}
+
+function row(id, stars) {
+  const movie = recall(id)?.movie;
+  if (!movie) {
+    name(id);
+    return make("li", { className: "skeleton", "data-id": id });
+  }
+  const remove = make("button", { type: "button", className: "remove",
+    onclick: () => forget(movie), "aria-label": `Take ${titleAndYear(movie)} away` },
+    make("span", { textContent: "×", "aria-hidden": "true" }));
+  return make("li", { "data-id": id },
+    cover(movie),
+    make("span", { className: "named" },
+      make("strong", { textContent: fullTitle(movie) }),
+      movie.year ? make("small", { textContent: movie.year }) : null),
+    starsInput(movie, stars, (value) => rate(movie, value)),
+    remove);
+}
+
+/** Rows that are there stay: one of them may have the focus. */
+function showChosen({ films }) {
+  const there = new Map([...chosen.children].map((node) => [Number(node.dataset.id), node]));
+  const rows = [...films].map(([id, stars]) => {
+    const node = there.get(id);
+    if (!node || node.className === "skeleton") return row(id, stars);
+    const input = $("input", node);
+    if (Number(input.value) !== stars) return row(id, stars);
+    return node;
+  });
+  const same = rows.length === chosen.children.length && rows.every((node, at) => node === chosen.children[at]);
+  if (!same) chosen.replaceChildren(...rows);
+}
+
+export function startVisitor() {
+  startSearch((movie) => state().films.has(movie.id), take);
+  watch((now) => {
+    if (now.tab !== "visitor") return;
+    showChosen(now);
+    const ratings = [...now.films].map(([movie, stars]) => ({ movie, stars }));
+    showShelves({
+      whose: ratings.length ? "visitor" : "newcomer",
+      by: JSON.stringify(ratings),
+      question: (wanted, signal) => post("api/visitors/shelves", { ratings, wish: wanted }, signal),
+      take: ratings.length ? null : (movie) => {
+        take(movie);
+        $("#chosen input").focus();
+      },
+    });
+  });
+}
