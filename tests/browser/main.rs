@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod driver;
+mod page;
 #[path = "../support/mod.rs"]
 mod support;
 
