@@ -215,6 +215,13 @@ fn vectors_that_cannot_be_used_are_refused_before_there_is_a_run() {
     ] {
         refused(&folder, &format!("--vectors {vectors}"), &parts);
     }
-    let part = "it needs posters, summaries, vectors or the genome";
+    let part = "it needs posters, summaries, credits, vectors or the genome";
     refused(&folder, "--preset dlrm-clip", &[part]);
+    let parts = ["--credits does nothing", "has no modalities"];
+    refused(&folder, "--credits credits.csv --preset dlrm", &parts);
+    refused(
+        &folder,
+        "--credits credits.csv",
+        &["credits.csv", "cannot read"],
+    );
 }

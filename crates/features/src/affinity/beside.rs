@@ -103,8 +103,10 @@ impl Beside {
                     near.count += count;
                     near.sum += share;
                     near.most = near.most.max(share);
-                    for (recent, weight) in near.recent.iter_mut().zip(recencies) {
-                        *recent += weight * share;
+                    if let Some(recencies) = recencies {
+                        for (recent, weight) in near.recent.iter_mut().zip(recencies) {
+                            *recent += weight * share;
+                        }
                     }
                 }
             }
@@ -112,12 +114,10 @@ impl Beside {
     }
 }
 
-/// What a rating weighs that so many came after, of each recency.
-fn recencies(after: usize) -> [f32; RECENCIES.len()] {
-    match after < RECENT {
-        true => RECENCIES.map(|recency| (-(after as f32) / recency).exp()),
-        false => [0.0; RECENCIES.len()],
-    }
+/// What a rating weighs that so many came after, of each recency; `None` of nothing.
+fn recencies(after: usize) -> Option<[f32; RECENCIES.len()]> {
+    let weights = || RECENCIES.map(|recency| (-(after as f32) / recency).exp());
+    (after < RECENT).then(weights)
 }
 
 impl BesideUser {

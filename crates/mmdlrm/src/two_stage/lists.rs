@@ -33,7 +33,7 @@ pub(super) struct Lists<'a, T: Task> {
     /// Users with so many ratings that one can be held back.
     users: Vec<u32>,
     /// The latest draw and its number, for epochs that share it.
-    drawn: Mutex<Option<(u64, Arc<Draw<T::First>>)>>,
+    drawn: Mutex<Option<Numbered<T::First>>>,
     pub scales: Scales,
 }
 
@@ -43,6 +43,9 @@ struct Draw<F> {
     held_back: RatedBags,
     seed: u64,
 }
+
+/// A draw with its number.
+type Numbered<F> = (u64, Arc<Draw<F>>);
 
 /// A list: movies with what is known of them, and the stars of those that were held back.
 struct List {
@@ -301,11 +304,11 @@ mod tests {
     #[test]
     fn epochs_of_many_users_share_a_draw_and_go_over_all_of_them() {
         let config = TwoStage {
-            lists_an_epoch: 20,
+            lists_an_epoch: 5,
             ..TwoStage::default()
         };
         with_lists(&config, |lists| {
-            assert_eq!((lists.epochs(), lists.lists()), (4, 20));
+            assert_eq!((lists.epochs(), lists.lists()), (4, 5));
             let epoch = |epoch| {
                 let batches = lists
                     .batches(16, config.train.draw_of_epoch(epoch), 0)
@@ -313,7 +316,7 @@ mod tests {
                 let users = batches.flat_map(|batch| batch.unwrap().users);
                 let mut users: Vec<u32> = users.step_by(LENGTH).collect();
                 let draw = lists.drawn.lock().unwrap().as_ref().unwrap().0;
-                assert_eq!(users.len(), 20);
+                assert_eq!(users.len(), 5);
                 users.sort_unstable();
                 (draw, users)
             };
@@ -325,7 +328,7 @@ mod tests {
             }
             users.sort_unstable();
             users.dedup();
-            assert_eq!(users.len(), 80);
+            assert_eq!(users.len(), 20);
             assert_ne!(epoch(5).0, first);
         });
     }
