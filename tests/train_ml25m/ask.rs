@@ -122,6 +122,13 @@ fn without_a_run_one_that_ranks_is_trained_once_and_asked_from_then_on() {
     let (third, said) = ask();
     assert!(said.contains("is not over, and goes on"), "{said}");
     assert_eq!(third, first);
+    // Other data of that name are not what the run answers about.
+    std::fs::create_dir_all(folder.path("other/data")).unwrap();
+    let arguments = ["--data", "other/data", "find", "e"];
+    let output = support::run(folder.dir.path(), "recommend", &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("is a run on other data"), "{said}");
     // Nothing else is written over.
     std::fs::remove_dir_all(folder.path("runs/data-rank")).unwrap();
     std::fs::create_dir(folder.path("runs/data-rank")).unwrap();

@@ -36,6 +36,12 @@ pub enum Error {
         /// The run's folder.
         path: PathBuf,
     },
+    /// A run on other data than those that are asked about.
+    #[error("{} is a run on other data than --data names; name the run that is meant (--run), or move it away", run.display())]
+    OtherData {
+        /// The run's folder.
+        run: PathBuf,
+    },
     /// Runs that have no figure in common.
     #[error("{} cannot be compared with {}: {why}", path.display(), first.display())]
     Incomparable {

@@ -209,9 +209,9 @@ impl Vectors {
     ) -> Vec<(u32, f32)> {
         let alike = self.movies.iter().zip(products);
         let alike = alike.filter(|&(&other, &product)| other != movie && product > 0.0);
-        let mut alike: Vec<(u32, f32)> = alike
-            .map(|(&other, &product)| (other, product * weigh(movie, other)))
-            .collect();
+        let alike = alike.map(|(&other, &product)| (other, product * weigh(movie, other)));
+        // Years that are far apart weigh nothing.
+        let mut alike: Vec<(u32, f32)> = alike.filter(|&(_, like)| like > 0.0).collect();
         let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         if alike.len() > KEPT {
             alike.select_nth_unstable_by(KEPT, order);

@@ -344,7 +344,7 @@ impl RatingOf {
             (None, Some(title)) if title.chars().count() > LONGEST_TEXT => Err(ApiError::bad(
                 format!("title has {LONGEST_TEXT} characters at most"),
             )),
-            (None, Some(title)) => Ok(recommender.catalogue().by_title(title)?.id),
+            (None, Some(title)) => Ok(recommender.movie_by_title(title)?.id),
             _ => Err(ApiError::bad(
                 "a rating names a movie by its id, as movie, or by its title, as title",
             )),

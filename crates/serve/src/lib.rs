@@ -16,9 +16,12 @@
 //! | `GET /api/movies?title=` | movies by words of their titles |
 //! | `GET /api/movies/{movie}` | a movie |
 //! | `GET /api/movies/{movie}/similar` | movies like it |
+//! | `GET /api/users/{user}` | a user, and what they rated last |
 //! | `GET /api/users/{user}/recommendations` | what a user would like |
+//! | `GET /api/users/{user}/shelves` | the same in rows |
 //! | `GET /api/users/{user}/stars/{movie}` | stars that a user would give |
 //! | `POST /api/visitors` | what somebody new would like |
+//! | `POST /api/visitors/shelves` | the same in rows |
 //! | `POST /api/newcomers` | who would like a new movie |
 //! | `GET /posters/{movie}` | the poster of a movie |
 //!

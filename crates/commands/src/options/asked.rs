@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Command, FromArgMatches};
 use mmdlrm::train::Error::NoRun;
-use mmdlrm::{Experiment, ExperimentConfig};
+use mmdlrm::{Experiment, ExperimentConfig, Source};
+use serde::Deserialize;
 
 use crate::compare::figures::is_over;
 use crate::progress::Progress;
@@ -44,15 +45,13 @@ impl AskedRun {
     /// standard error says and shows; one that was stopped goes on.
     ///
     /// # Errors
-    /// What [`train`] says; a folder that holds something else than a run.
+    /// What [`train`] says; a folder that holds something else than a run, or one on other data.
     pub fn folder(self) -> Result<PathBuf> {
         if let Some(run) = self.run {
             return Ok(run);
         }
-        let name = self.data.as_deref().map(|data| data.file_name());
-        let mut name = name.flatten().unwrap_or("sample".as_ref()).to_owned();
-        name.push("-rank");
-        let folder = PathBuf::from("runs").join(name);
+        let folder = usual_folder(self.data.as_deref());
+        check_data(self.data.as_deref(), &folder)?;
         let path = folder.display();
         let experiment = match is_over(&folder) {
             Ok(()) => return Ok(folder),
@@ -70,6 +69,45 @@ impl AskedRun {
         job::finish(experiment, &mut Progress::new())?;
         eprintln!("trained, and left in {path}");
         Ok(folder)
+    }
+}
+
+/// `runs/NAME-rank`, by the name of the folder of data: `.` has one too once it is resolved.
+fn usual_folder(data: Option<&Path>) -> PathBuf {
+    let mut name = match data {
+        None => OsString::from("sample"),
+        Some(data) => {
+            let whole = data.canonicalize();
+            let whole = whole.as_deref().unwrap_or(data);
+            whole.file_name().unwrap_or("run".as_ref()).to_owned()
+        }
+    };
+    name.push("-rank");
+    PathBuf::from("runs").join(name)
+}
+
+/// What there is to know of a run's configuration here.
+#[derive(Deserialize)]
+struct Saved {
+    experiment: ExperimentConfig,
+}
+
+/// Refuses a run on other data than those that are asked about. One that cannot be read is left to
+/// whoever opens it, who says what is wrong.
+fn check_data(data: Option<&Path>, run: &Path) -> Result<()> {
+    let file = std::fs::read(run.join("config.json")).ok();
+    let saved = file.and_then(|file| serde_json::from_slice::<Saved>(&file).ok());
+    let whole = |path: &Path| path.canonicalize().unwrap_or(path.to_owned());
+    let is_of = match (saved.map(|saved| saved.experiment.source), data) {
+        (None, _) | (Some(Source::Sample(_)), None) => true,
+        (Some(Source::Folder { data: found, .. }), Some(data)) => whole(&found) == whole(data),
+        _ => false,
+    };
+    match is_of {
+        true => Ok(()),
+        false => Err(Error::OtherData {
+            run: run.to_owned(),
+        }),
     }
 }
 

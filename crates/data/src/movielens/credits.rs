@@ -74,8 +74,10 @@ impl Credits {
         }
         let of_movies = || self.pairs.chunk_by(|(a, _), (b, _)| a == b);
         let count = of_movies().count() as f32;
-        let mut vectors = vec![0.0; of_movies().count() * WIDTH];
-        for (credits, vector) in of_movies().zip(vectors.chunks_exact_mut(WIDTH)) {
+        // Movies outside the catalogue are counted, and get no room.
+        let known = || of_movies().filter(|credits| movies.row(credits[0].0).is_some());
+        let mut vectors = vec![0.0; known().count() * WIDTH];
+        for (credits, vector) in known().zip(vectors.chunks_exact_mut(WIDTH)) {
             for (_, credit) in credits {
                 let sign = if credit >> 63 == 0 { 1.0 } else { -1.0 };
                 let rarity = (count / counts[credit] as f32).ln();
@@ -87,8 +89,12 @@ impl Credits {
                 vector.iter_mut().for_each(|x| *x /= length);
             }
         }
-        let ids = of_movies().map(|credits| credits[0].0);
-        let vectors = ids.zip(vectors.chunks_exact(WIDTH));
+        let mut rows = vectors.chunks_exact(WIDTH);
+        let vectors = of_movies().map(|credits| {
+            let id = credits[0].0;
+            let row = movies.row(id).and_then(|_| rows.next());
+            (id, row.unwrap_or_default())
+        });
         Modality::standardized("credits", WIDTH, movies, vectors)
     }
 }

@@ -28,23 +28,23 @@ pub(super) struct Beside {
     weights: Vec<f32>,
 }
 
-/// What was rated beside a user's movies, in one way.
+/// What was rated beside a user's movies, each in all ways side by side: they are summed together.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Near {
     /// `Σ_i c(i, j)`.
-    pub count: f32,
+    pub count: [f32; KINDS],
     /// `Σ_i c(i, j) / (n_i + 3)`.
-    pub sum: f32,
+    pub sum: [f32; KINDS],
     /// `max_i c(i, j) / (n_i + 3)`.
-    pub most: f32,
+    pub most: [f32; KINDS],
     /// `Σ_i e^(−a_i / r)·c(i, j) / (n_i + 3)`, with `a_i` ratings after `i`, of each recency `r`.
-    pub recent: [f32; RECENCIES.len()],
+    pub recent: [[f32; KINDS]; RECENCIES.len()],
 }
 
 /// Of all movies, for one user.
 #[derive(Debug, Default)]
 pub struct BesideUser {
-    near: Vec<[Near; KINDS]>,
+    near: Vec<Near>,
     touched: Vec<u32>,
 }
 
@@ -95,23 +95,27 @@ impl Beside {
             let beside = self.movies[range.clone()].iter().zip(&self.counts[range]);
             for (&other, counts) in beside {
                 let near = &mut user.near[other as usize];
-                if near[WINDOWS.len() - 1].count == 0.0 {
+                if near.count[WINDOWS.len() - 1] == 0.0 {
                     user.touched.push(other);
                 }
-                for (near, count) in near.iter_mut().zip(counts) {
-                    let share = count * weight;
-                    near.count += count;
-                    near.sum += share;
-                    near.most = near.most.max(share);
-                    if let Some(recencies) = recencies {
-                        for (recent, weight) in near.recent.iter_mut().zip(recencies) {
-                            *recent += weight * share;
-                        }
+                let shares = counts.map(|count| count * weight);
+                add(&mut near.count, counts);
+                add(&mut near.sum, &shares);
+                for (most, &share) in near.most.iter_mut().zip(&shares) {
+                    *most = if share > *most { share } else { *most };
+                }
+                if let Some(recencies) = recencies {
+                    for (recent, weight) in near.recent.iter_mut().zip(recencies) {
+                        add(recent, &shares.map(|share| weight * share));
                     }
                 }
             }
         }
     }
+}
+
+fn add(sums: &mut [f32; KINDS], x: &[f32; KINDS]) {
+    sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
 }
 
 /// What a rating weighs that so many came after, of each recency; `None` of nothing.
@@ -122,7 +126,7 @@ fn recencies(after: usize) -> Option<[f32; RECENCIES.len()]> {
 
 impl BesideUser {
     /// Of a movie, in each window.
-    pub(super) fn of(&self, movie: usize) -> &[Near; KINDS] {
+    pub(super) fn of(&self, movie: usize) -> &Near {
         &self.near[movie]
     }
 
@@ -208,32 +212,28 @@ mod tests {
         let beside = Beside::fit(&histories, &audiences, 9);
         let mut user = BesideUser::default();
         beside.look_at(&[0], &mut user);
-        let near = |count: f32, after: i32| {
-            let share = count / 5.0;
-            let recent = RECENCIES.map(|recency| share * (-(after as f32) / recency).exp());
+        let near = |counts: [f32; KINDS], after: i32| {
+            let shares = counts.map(|count| count / 5.0);
+            let weight = |recency: f32| (-(after as f32) / recency).exp();
             Near {
-                count,
-                sum: share,
-                most: share,
-                recent,
+                count: counts,
+                sum: shares,
+                most: shares,
+                recent: RECENCIES.map(|recency| shares.map(|share| share * weight(recency))),
             }
         };
-        assert_eq!(user.of(1), &[near(2.0, 0); KINDS]);
-        assert_eq!(
-            user.of(2),
-            &[Near::default(), near(1.0, 0), near(1.0, 0), near(1.0, 0)]
-        );
-        assert_eq!(user.of(3), &[Near::default(); KINDS]);
+        assert_eq!(user.of(1), &near([2.0; KINDS], 0));
+        assert_eq!(user.of(2), &near([0.0, 1.0, 1.0, 1.0], 0));
+        assert_eq!(user.of(3), &Near::default());
         // What was rated longest ago weighs least where it is recency that counts, and what came
         // before is not after.
         beside.look_at(&[1, 3], &mut user);
-        let before = [near(2.0, 1), near(2.0, 1), near(2.0, 1), Near::default()];
-        assert_eq!(user.of(0), &before);
+        assert_eq!(user.of(0), &near([2.0, 2.0, 2.0, 0.0], 1));
         beside.look_at(&[0], &mut user);
         // The one that is beside most often alone; whoever was looked at before is forgotten.
         let beside = Beside::fit(&histories, &audiences, 1);
         beside.look_at(&[0], &mut user);
-        assert_eq!(user.of(1), &[near(2.0, 0); KINDS]);
-        assert_eq!(user.of(2), &[Near::default(); KINDS]);
+        assert_eq!(user.of(1), &near([2.0; KINDS], 0));
+        assert_eq!(user.of(2), &Near::default());
     }
 }

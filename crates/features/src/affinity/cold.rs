@@ -167,13 +167,14 @@ impl OfLikeness {
                 .nearest(relation, movie)
                 .filter(|&(other, _)| counts[other as usize] > 0);
             let nearest: Vec<(u32, f32)> = rated.take(NEAREST).collect();
-            let sum: f32 = nearest.iter().map(|&(_, like)| like * like).sum();
-            of_likeness
-                .most
-                .push(nearest.first().map_or(0.0, |&(_, like)| like));
+            let most = nearest.first().map_or(0.0, |&(_, like)| like);
+            // Squares of small numbers are 0, those of their shares are not.
+            let square = |like: f32| (like / most) * (like / most);
+            let sum: f32 = nearest.iter().map(|&(_, like)| square(like)).sum();
+            of_likeness.most.push(most);
             let shares = nearest
                 .iter()
-                .map(|&(other, like)| (other, like * like / sum));
+                .map(|&(other, like)| (other, square(like) / sum));
             of_likeness.nearest.extend(shares);
             of_likeness.offsets.push(of_likeness.nearest.len());
         }
@@ -216,5 +217,34 @@ mod tests {
         assert_eq!(row, [1.5, 0.52f32.ln(), 0.26f32.ln(), 0.9, 3f32.ln(), 5.0]);
         cold.fill(1, &[1, 9], &scores, &mut row);
         assert_eq!(row, [0.0, 0.021f32.ln(), 0.01f32.ln(), 0.0, 3f32.ln(), 8.0]);
+    }
+    #[test]
+    fn movies_of_years_far_apart_are_hardly_alike_and_no_less_a_number() {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, rows) in [
+            (
+                "ratings.csv",
+                "userId,movieId,rating,timestamp\n1,1,4.0,10\n1,2,4.0,20\n2,1,4.0,30\n",
+            ),
+            (
+                "movies.csv",
+                "movieId,title,genres\n1,A (1990),Drama\n2,B (1995),War\n3,C (1700),Drama\n\
+                 4,D (1400),Drama\n5,E (9999),Drama\n",
+            ),
+        ] {
+            std::fs::write(folder.path().join(file), rows).unwrap();
+        }
+        let movielens = mmdlrm_data::MovieLens::open(folder.path()).unwrap();
+        let split = mmdlrm_data::Split::random(3, 0.3, 1).unwrap();
+        let data = crate::Dataset::new(&movielens, split, Vec::new()).unwrap();
+        let features = crate::TrainingData::features(&data);
+        let cold = vec![2, 3, 4];
+        let likeness = Likeness::of(features, |_| true);
+        let cold = ColdAffinities::fit(&likeness, features, &[2, 1, 0, 0, 0], cold);
+        let mut row = [0.0; 6];
+        for place in 0..3 {
+            cold.fill(place, &[0, 1], &[0.3, 0.2, 0.0, 0.0, 0.0], &mut row);
+            assert!(row.iter().all(|x| x.is_finite()), "{row:?}");
+        }
     }
 }

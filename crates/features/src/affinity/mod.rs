@@ -31,26 +31,26 @@ const NAMES: [&str; AFFINITY_FEATURES] = [
     "mean within 1 place",
     "sum within 1 place",
     "most within 1 place",
-    "recent 1.5 within 1 place",
-    "recent 6 within 1 place",
+    "sum of the last few within 1 place",
+    "sum of the last ten within 1 place",
     "mean within 3 places",
     "sum within 3 places",
     "most within 3 places",
-    "recent 1.5 within 3 places",
-    "recent 6 within 3 places",
+    "sum of the last few within 3 places",
+    "sum of the last ten within 3 places",
     "mean within 10 places",
     "sum within 10 places",
     "most within 10 places",
-    "recent 1.5 within 10 places",
-    "recent 6 within 10 places",
+    "sum of the last few within 10 places",
+    "sum of the last ten within 10 places",
     "mean after within 10 places",
     "sum after within 10 places",
     "most after within 10 places",
-    "recent 1.5 after within 10 places",
-    "recent 6 after within 10 places",
+    "sum of the last few after within 10 places",
+    "sum of the last ten after within 10 places",
 ];
 const AFFINITY_FEATURES: usize = 31;
-/// How many of them are of the pair alone; the others are what was rated beside, three a window.
+/// How many of them are of the pair alone; the others are what was rated beside, five a way to be.
 const OF_PAIR: usize = 11;
 
 /// What is added to a score of the first stage before its logarithm is taken, …
@@ -68,13 +68,15 @@ const DAYS: std::ops::RangeInclusive<f32> = -2000.0..=4000.0;
 /// what other users rated beside what the user rated, in which months, of which genres and
 /// years, how much is rated and how well liked.
 ///
-/// With `n_i` the ratings of movie `i`, `n_u` those of user `u`, and `c_w(i, j)` how many users
-/// rated `i` and `j` within `w` places and six hours of each other, for `w` of 1, 3 and 10,
+/// With `n_i` the ratings of movie `i`, `n_u` those of user `u`, `a_i` how many of these came after
+/// that of `i`, and `c_w(i, j)` how many users rated `i` and `j` within `w` places and six hours of
+/// each other, for `w` of 1, 3 and 10, and `j` after `i` within 10,
 ///
 /// ```text
 /// mean_w(u, j) = Σ_{i of u} c_w(i, j) / √((n_j + 3)·(n_u + 1))
 /// sum_w(u, j)  = Σ_{i of u} c_w(i, j) / (n_i + 3)
 /// most_w(u, j) = max_{i of u} c_w(i, j) / (n_i + 3)
+/// last_w(u, j) = Σ_{i of u} e^(−a_i / r)·c_w(i, j) / (n_i + 3)       for r of 1.5 and 6
 /// ```
 ///
 /// All go in as logarithms, as does the score that a first stage gives to the pair.
@@ -195,9 +197,10 @@ impl Affinities {
         ]);
         let root = (count + 3.0).sqrt() * user.root;
         let near = user.beside.of(at);
-        for (out, near) in beside.chunks_exact_mut(5).zip(near) {
-            let [recent, lately] = near.recent;
-            let sums = [near.count / root, near.sum, near.most, recent, lately];
+        for (kind, out) in beside.chunks_exact_mut(5).enumerate() {
+            let [recent, lately] = near.recent.map(|recent| recent[kind]);
+            let mean = near.count[kind] / root;
+            let sums = [mean, near.sum[kind], near.most[kind], recent, lately];
             for (out, sum) in out.iter_mut().zip(sums) {
                 *out = (sum + LEAST_BESIDE).ln();
             }

@@ -183,6 +183,15 @@ impl Recommender {
         &self.loaded.catalogue
     }
 
+    /// The one movie that is called `title`, as [`Catalogue::by_title`] finds it.
+    ///
+    /// # Errors
+    /// The same, and a question that was called off.
+    pub fn movie_by_title(&self, title: &str) -> Result<&Movie> {
+        self.is_wanted()?;
+        self.catalogue().by_title(title)
+    }
+
     /// Raw ids of the users, ascending.
     pub fn user_ids(&self) -> &[u32] {
         self.loaded.known.features().users().ids()

@@ -29,7 +29,7 @@ pub struct Shelf {
     pub title: String,
     /// The movie of the user's that it is because of, by raw id, if it is.
     pub because: Option<u32>,
-    /// The best first.
+    /// The best first; because of a movie, first those to whose scores it adds most.
     pub movies: Vec<Recommendation>,
 }
 
@@ -49,10 +49,10 @@ struct Left {
 
 impl Recommender {
     /// What a user would like, in rows of [`Query::count`] movies: the best that the query wants,
-    /// and then up to four rows of others among the best hundred, each because of one movie that
-    /// the user liked. It is the one that adds most to their scores, where the model
+    /// and then up to four rows of others among the best (five times as many as are asked for,
+    /// from 100 to 400), each because of one movie that the user liked. It is the one that adds most to their scores, where the model
     /// [can tell](Ranker::because), or that is most [like](Self::similar) them. No movie is in two
-    /// rows, no row is of fewer than four movies. Somebody of whom the model knows no rating is
+    /// rows, and no row but the first has fewer than four movies, or than are asked for. Somebody of whom the model knows no rating is
     /// told what is most watched.
     ///
     /// # Errors
@@ -141,11 +141,14 @@ impl Recommender {
             let all = all.filter(|cause| may_be.contains(&cause.item) && cause.item != row);
             Cause::strongest(all.collect(), MOST_CAUSES)
         };
-        let left = movies.into_iter().map(|movie| Left {
-            causes: of_movie(movie.0),
-            movie,
+        let left = movies.into_iter().map(|movie| {
+            self.is_wanted()?;
+            Ok(Left {
+                causes: of_movie(movie.0),
+                movie,
+            })
         });
-        Ok(left.collect())
+        left.collect()
     }
 
     /// Explains all movies at once, so that no reason is said twice, and leaves out shelves

@@ -69,13 +69,15 @@ impl Titles {
     /// Dense rows of the movies whose titles are spelled most like `text`, by the pairs of letters
     /// that both have (Dice, 1945).
     fn like(&self, text: &str) -> Vec<u32> {
-        let pairs = |text: &str| text.chars().zip(text.chars().skip(1)).collect::<Vec<_>>();
-        let own: HashSet<(char, char)> = pairs(text).into_iter().collect();
+        let pairs = |text: &str| -> HashSet<(char, char)> {
+            text.chars().zip(text.chars().skip(1)).collect()
+        };
+        let own = pairs(text);
         let titles = (0..).zip(&self.lower);
         let mut found: Vec<(f32, u32)> = titles
             .filter_map(|(row, title)| {
                 let others = pairs(title);
-                let both = others.iter().filter(|pair| own.contains(pair)).count();
+                let both = others.intersection(&own).count();
                 let like = 2.0 * both as f32 / (own.len() + others.len()).max(1) as f32;
                 (like >= LIKE).then_some((like, row))
             })

@@ -31,14 +31,6 @@ impl ColdShortlist {
         }
     }
 
-    /// Of all that `ease` has not seen.
-    pub fn of_unrated(ease: Arc<Ease>, likeness: &Likeness, features: &Features) -> Self {
-        let counts = counts(ease.histories(), ease.items());
-        let movies = (0..).zip(counts).filter(|&(_, count)| count == 0);
-        let movies = movies.map(|(movie, _)| movie).collect();
-        Self::of(ease, likeness, features, movies)
-    }
-
     /// What a DLRM looks at of movies that are alike so. Vectors go in by whom they are like:
     /// towers of so few movies remember them, and do worse (`docs/accuracy.md`).
     pub fn inputs(likeness: &Likeness) -> Inputs {

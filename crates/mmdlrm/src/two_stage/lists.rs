@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mmdlrm_data::{Batch, BatchSchema, DataFingerprint, DataPart, Modality, RatedBags};
 use mmdlrm_features::Features;
-use mmdlrm_train::{ListBatches, ListData, Result};
+use mmdlrm_train::{Error, ListBatches, ListData, Result};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
@@ -30,7 +30,7 @@ pub(super) struct Lists<'a, T: Task> {
     fingerprint: DataFingerprint,
     inputs: Inputs,
     schema: BatchSchema,
-    /// Users with so many ratings that one can be held back.
+    /// Users of two movies or more, of which a draw may hold back some.
     users: Vec<u32>,
     /// The latest draw and its number, for epochs that share it.
     drawn: Mutex<Option<Numbered<T::First>>>,
@@ -88,6 +88,9 @@ impl<'a, T: Task> Lists<'a, T> {
             histories,
             fingerprint: fingerprint.with([settings].into_iter().collect()),
         };
+        if lists.users.is_empty() {
+            return Err(too_few_ratings());
+        }
         lists.scales = lists.scales()?;
         Ok(lists)
     }
@@ -245,6 +248,15 @@ impl<T: Task> ListData for Lists<'_, T> {
 
     fn fingerprint(&self) -> DataFingerprint {
         self.fingerprint.clone()
+    }
+}
+
+/// There is nothing to learn from.
+pub(super) fn too_few_ratings() -> Error {
+    Error::Setting {
+        setting: "training ratings",
+        value: "none, or of one movie, of each user".to_owned(),
+        rule: "one is to be found by another; some user must have two or more",
     }
 }
 

@@ -261,11 +261,7 @@ impl TwoStage {
     /// Refuses data that there is nothing to draw lists from, or that say no times.
     fn check_data(&self, features: &Features) -> Result<()> {
         if features.user_counts().iter().all(|&count| count < 2) {
-            return Err(Error::Setting {
-                setting: "training ratings",
-                value: "none or one of each user".to_owned(),
-                rule: "one is to be found by another; some user must have two or more",
-            });
+            return Err(lists::too_few_ratings());
         }
         match features
             .context()
@@ -280,8 +276,8 @@ impl TwoStage {
         }
     }
 
-    /// What puts movies in order that nobody has rated; `None` where less than two are rated, so
-    /// that none can be held back. As the rater from its beginning, after the lists of a run's
+    /// What puts movies in order that nobody has rated; `None` where there is no such movie, or
+    /// less than two are rated, so that none can be held back. As the rater from its beginning, after the lists of a run's
     /// checkpoints.
     fn fit_cold(
         &self,
@@ -291,8 +287,9 @@ impl TwoStage {
         stop: Option<&AtomicBool>,
     ) -> Result<Option<Cold>> {
         let features = data.features();
-        let rated = features.movie_counts().into_iter().filter(|&it| it > 0);
-        if rated.count() < 2 {
+        let counts = features.movie_counts();
+        let rated = counts.iter().filter(|&&count| count > 0).count();
+        if rated < 2 || rated == counts.len() {
             return Ok(None);
         }
         let task = Unrated {
@@ -308,8 +305,9 @@ impl TwoStage {
             ..Session::default()
         };
         train_lists(&mut dlrm, &lists, &self.train, session)?;
+        let unrated = shortlist::unrated(&ease);
         Ok(Some(Cold {
-            shortlist: ColdShortlist::of_unrated(ease, &task.likeness, features),
+            shortlist: ColdShortlist::of(ease, &task.likeness, features, unrated),
             orders: Orders::new(dlrm, lists.scales.clone(), inputs, features)?,
         }))
     }

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::cold::ColdShortlist;
 use super::columns::Scales;
 use super::orders::Orders;
-use super::shortlist::Shortlist;
+use super::shortlist::{Shortlist, unrated};
 use super::{TwoStage, check_candidates};
 use crate::BestModel;
 
@@ -115,7 +115,8 @@ impl TwoStageModel {
     }
 
     /// The `count` best of the movies that nobody has rated, those that are passed over left out,
-    /// with the scores of their own second stage; `scores` are the first stage's of all movies.
+    /// with the scores of their own second stage, all alike where there is none; `scores` are the
+    /// first stage's of all movies.
     fn order_unrated(
         &self,
         user: u32,
@@ -125,7 +126,11 @@ impl TwoStageModel {
         scores: &[f32],
     ) -> Result<Vec<(u32, f32)>> {
         let Some(Cold { shortlist, orders }) = &self.cold else {
-            return Ok(Vec::new());
+            let movies = self.shortlist.unrated.iter();
+            let movies = movies
+                .filter(|movie| !passed_over.contains(movie))
+                .take(count);
+            return Ok(movies.map(|&movie| (movie, 0.0)).collect());
         };
         let mut all = |candidates| candidates;
         let proposed = shortlist.propose_by(scores, history, passed_over, count, &mut all);
@@ -400,9 +405,9 @@ impl Persist for TwoStageModel {
         check_candidates(candidates)?;
         let orders = Orders::new(dlrm, scales, inputs, &features)?;
         let cold = has(ORDERS_COLD).then(|| {
-            let counts = features.movie_counts();
-            let likeness = Likeness::of(&features, |movie| counts[movie as usize] == 0);
-            let shortlist = ColdShortlist::of_unrated(ease.clone(), &likeness, &features);
+            let unrated = unrated(&ease);
+            let likeness = Likeness::of(&features, |it| unrated.binary_search(&it).is_ok());
+            let shortlist = ColdShortlist::of(ease.clone(), &likeness, &features, unrated);
             let inputs = ColdShortlist::inputs(&likeness);
             let dlrm = Dlrm::load(file.part(ORDERS_COLD)?.1, known)?;
             let scales = file.part(SCALES_COLD)?.1;

@@ -19,7 +19,7 @@ pub(super) struct Shortlist {
     pub ease: Arc<Ease>,
     affinities: Affinities,
     /// Movies that nobody has rated, of which neither knows anything.
-    unrated: Vec<u32>,
+    pub unrated: Vec<u32>,
     /// Kept from one user to the next.
     users: Mutex<Vec<UserAffinity>>,
 }
@@ -31,10 +31,8 @@ impl Shortlist {
     }
 
     pub fn of(ease: Arc<Ease>, features: &Features) -> Self {
-        let counts = counts(ease.histories(), ease.items());
-        let unrated = (0..).zip(counts).filter(|&(_, count)| count == 0);
         Self {
-            unrated: unrated.map(|(movie, _)| movie).collect(),
+            unrated: unrated(&ease),
             affinities: Affinities::fit(ease.histories(), features, NEIGHBOURS),
             ease,
             users: Mutex::default(),
@@ -97,6 +95,13 @@ impl Proposes for Shortlist {
     ) -> Result<Proposed> {
         self.propose_by(history, passed_over, count, choose, &mut Vec::new())
     }
+}
+
+/// Movies that nobody has rated, ascending.
+pub(super) fn unrated(ease: &Ease) -> Vec<u32> {
+    let counts = counts(ease.histories(), ease.items());
+    let movies = (0..).zip(counts).filter(|&(_, count)| count == 0);
+    movies.map(|(movie, _)| movie).collect()
 }
 
 /// Ratings of each movie.

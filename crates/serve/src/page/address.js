@@ -1,7 +1,7 @@
 // What is seen stands in the address: it can be reloaded, shared, and gone back to.
 
 const TABS = ["user", "visitor", "newcomer"];
-const whole = (text) => (/^\d{1,9}$/.test(text ?? "") ? Number(text) : null);
+const whole = (text) => (/^\d{1,10}$/.test(text ?? "") ? Number(text) : null);
 
 /** Stars of a rating, to the half star. */
 export const halves = (stars) => Math.min(5, Math.max(0.5, Math.round(stars * 2) / 2));
