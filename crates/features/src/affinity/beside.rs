@@ -6,7 +6,9 @@ use rayon::prelude::*;
 /// Places within which two ratings of a user are beside each other, each wider than the one
 /// before; the last of [`KINDS`] looks as far as the widest, at what came after alone.
 const WINDOWS: [usize; 3] = [1, 3, 10];
-const WIDEST: usize = WINDOWS[WINDOWS.len() - 1];
+/// Place of the widest window, and how wide that is.
+const LAST: usize = WINDOWS.len() - 1;
+const WIDEST: usize = WINDOWS[LAST];
 /// Ways to be beside: within each window, and after.
 pub(super) const KINDS: usize = WINDOWS.len() + 1;
 /// Places in which the weight of what a user rated last falls to 1/e.
@@ -95,7 +97,7 @@ impl Beside {
             let beside = self.movies[range.clone()].iter().zip(&self.counts[range]);
             for (&other, counts) in beside {
                 let near = &mut user.near[other as usize];
-                if near.count[WINDOWS.len() - 1] == 0.0 {
+                if near.count[LAST] == 0.0 {
                     user.touched.push(other);
                 }
                 let shares = counts.map(|count| count * weight);
@@ -125,7 +127,7 @@ fn recencies(after: usize) -> Option<[f32; RECENCIES.len()]> {
 }
 
 impl BesideUser {
-    /// Of a movie, in each window.
+    /// Of a movie, in each way.
     pub(super) fn of(&self, movie: usize) -> &Near {
         &self.near[movie]
     }
@@ -153,13 +155,13 @@ impl Counting {
                     continue;
                 }
                 let counts = &mut self.counts[history.ids[other] as usize];
-                if counts[WINDOWS.len() - 1] == 0.0 {
+                if counts[LAST] == 0.0 {
                     self.touched.push(history.ids[other]);
                 }
                 for (count, window) in counts.iter_mut().zip(WINDOWS) {
                     *count += f32::from(u8::from(other.abs_diff(place) <= window));
                 }
-                counts[WINDOWS.len()] += f32::from(u8::from(other > place));
+                counts[KINDS - 1] += f32::from(u8::from(other > place));
             }
         }
     }
@@ -173,7 +175,7 @@ impl Counting {
         let mut taken: Vec<_> = taken.collect();
         if taken.len() > neighbours {
             taken.select_nth_unstable_by(neighbours, |(a, x), (b, y)| {
-                y[2].total_cmp(&x[2]).then(a.cmp(b))
+                y[LAST].total_cmp(&x[LAST]).then(a.cmp(b))
             });
             taken.truncate(neighbours);
             // Of all movies together what is beyond would be many times what is kept.

@@ -50,10 +50,11 @@ struct Left {
 impl Recommender {
     /// What a user would like, in rows of [`Query::count`] movies: the best that the query wants,
     /// and then up to four rows of others among the best (five times as many as are asked for,
-    /// from 100 to 400), each because of one movie that the user liked. It is the one that adds most to their scores, where the model
-    /// [can tell](Ranker::because), or that is most [like](Self::similar) them. No movie is in two
-    /// rows, and no row but the first has fewer than four movies, or than are asked for. Somebody of whom the model knows no rating is
-    /// told what is most watched.
+    /// from 100 to 400), each because of one movie that the user liked. It is the one that adds
+    /// most to their scores, where the model [can tell](Ranker::because), or that is most
+    /// [like](Self::similar) them. No movie is in two rows, and no row but the first has fewer than
+    /// four movies, or than are asked for. Somebody of whom the model knows no rating is told what
+    /// is most watched.
     ///
     /// # Errors
     /// As [`Self::recommend`].

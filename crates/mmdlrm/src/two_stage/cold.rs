@@ -44,9 +44,14 @@ impl ColdShortlist {
     pub fn movies(&self) -> &[u32] {
         self.affinities.movies()
     }
+}
 
-    /// As [`Proposes::propose`], by the scores of all movies.
-    pub fn propose_by(
+impl Proposes for ColdShortlist {
+    fn ease(&self) -> &Ease {
+        &self.ease
+    }
+
+    fn propose(
         &self,
         scores: &[f32],
         history: RatedBag,
@@ -75,24 +80,6 @@ impl ColdShortlist {
             }
         }
         Proposed { movies, features }
-    }
-}
-
-impl Proposes for ColdShortlist {
-    fn histories(&self) -> &RatedBags {
-        self.ease.histories()
-    }
-
-    fn propose(
-        &self,
-        history: RatedBag,
-        passed_over: &[u32],
-        count: usize,
-        choose: Choose,
-    ) -> Result<Proposed> {
-        let mut scores = Vec::new();
-        self.ease.score_history(history, &mut scores)?;
-        Ok(self.propose_by(&scores, history, passed_over, count, choose))
     }
 }
 

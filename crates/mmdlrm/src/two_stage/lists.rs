@@ -162,7 +162,9 @@ impl<'a, T: Task> Lists<'a, T> {
         let held: HashMap<u32, f32> = held.collect();
         let stars = |movie: u32| held.get(&movie).copied().unwrap_or_default();
         let mut random = random(!draw.seed, user);
-        let history = draw.first.histories().row(user);
+        let ease = draw.first.ease();
+        let (history, mut scores) = (ease.histories().row(user), Vec::new());
+        ease.score_history(history, &mut scores)?;
         let mut choose = |candidates: Vec<(u32, f32)>| {
             let (mut found, mut others): (Vec<_>, Vec<_>) = candidates
                 .into_iter()
@@ -182,7 +184,7 @@ impl<'a, T: Task> Lists<'a, T> {
         let count = self.config.candidates;
         let proposed = draw
             .first
-            .propose(history, history.ids, count, &mut choose)?;
+            .propose(&scores, history, history.ids, count, &mut choose);
         let relevance = proposed.movies.iter().map(|&(movie, _)| stars(movie));
         Ok(List {
             relevance: relevance.collect(),
@@ -297,7 +299,7 @@ mod tests {
             let draw = lists.draw(7).unwrap();
             let mut found = 0;
             for &user in &lists.users {
-                let kept = draw.first.histories().row(user);
+                let kept = draw.first.ease().histories().row(user);
                 let held = draw.held_back.row(user);
                 assert_eq!(kept.len() + held.len(), lists.histories.row(user).len());
                 assert!(!held.is_empty() && !kept.is_empty());

@@ -11,7 +11,7 @@ mod task;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mmdlrm_baselines::{Ease, EaseConfig};
+use mmdlrm_baselines::EaseConfig;
 use mmdlrm_data::RatedBags;
 use mmdlrm_features::{Features, Likeness, TrainingData};
 use mmdlrm_model::{Dlrm, DlrmConfig, Loss};
@@ -250,7 +250,7 @@ impl Fit for TwoStage {
         let orders = Orders::new(dlrm, lists.scales.clone(), task.inputs(), features)?;
         // Its last draw is as large as the model.
         drop(lists);
-        let cold = self.fit_cold(data, histories, Arc::clone(&shortlist.ease), stop)?;
+        let cold = self.fit_cold(data, histories, &shortlist, stop)?;
         let model = TwoStageModel::new(self.candidates, shortlist, orders, features.clone());
         let rater = self.fit_rater(data, stop)?;
         Ok(model.with_cold(cold).with_rater(rater))
@@ -283,7 +283,7 @@ impl TwoStage {
         &self,
         data: &dyn TrainingData,
         histories: Arc<RatedBags>,
-        ease: Arc<Ease>,
+        shortlist: &Shortlist,
         stop: Option<&AtomicBool>,
     ) -> Result<Option<Cold>> {
         let features = data.features();
@@ -305,7 +305,7 @@ impl TwoStage {
             ..Session::default()
         };
         train_lists(&mut dlrm, &lists, &self.train, session)?;
-        let unrated = shortlist::unrated(&ease);
+        let (ease, unrated) = (Arc::clone(&shortlist.ease), shortlist.unrated.clone());
         Ok(Some(Cold {
             shortlist: ColdShortlist::of(ease, &task.likeness, features, unrated),
             orders: Orders::new(dlrm, lists.scales.clone(), inputs, features)?,

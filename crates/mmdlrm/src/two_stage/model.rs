@@ -1,5 +1,6 @@
 //! Both stages, behind the seam and in a file.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +18,8 @@ use rayon::prelude::*;
 use super::cold::ColdShortlist;
 use super::columns::Scales;
 use super::orders::Orders;
-use super::shortlist::{Shortlist, unrated};
+use super::shortlist::Shortlist;
+use super::task::Proposes;
 use super::{TwoStage, check_candidates};
 use crate::BestModel;
 
@@ -98,42 +100,42 @@ impl TwoStageModel {
 
     /// Writes the scores of all movies, `[movies]`.
     fn score_history(&self, user: u32, history: RatedBag, scores: &mut Vec<f32>) -> Result<()> {
+        let shortlist = &self.shortlist;
+        shortlist.ease.score_history(history, scores)?;
         if history.is_empty() {
             // There is nothing to order by.
-            return self.shortlist.ease.score_history(history, scores);
+            return Ok(());
         }
-        let (candidates, shortlist) = (self.candidates, &self.shortlist);
         let mut all = |candidates| candidates;
-        let proposed = shortlist.propose_by(history, history.ids, candidates, &mut all, scores)?;
-        let unrated = self.order_unrated(user, history, &[], candidates, scores)?;
+        let proposed = shortlist.propose(scores, history, history.ids, self.candidates, &mut all);
+        let unrated = match &self.cold {
+            None => None,
+            Some(cold) => {
+                let ordered = self.order_unrated(cold, user, history, &[], self.candidates, scores);
+                Some((cold.shortlist.movies(), ordered?))
+            }
+        };
         let ordered = self.orders.order(&self.features, user, proposed)?;
         put_first(&ordered, scores);
-        if let Some(cold) = &self.cold {
-            put_last(cold.shortlist.movies(), &unrated, scores);
+        if let Some((movies, ordered)) = unrated {
+            put_last(movies, &ordered, scores);
         }
         Ok(())
     }
 
     /// The `count` best of the movies that nobody has rated, those that are passed over left out,
-    /// with the scores of their own second stage, all alike where there is none; `scores` are the
-    /// first stage's of all movies.
+    /// with the scores of their own second stage; `scores` are the first stage's of all movies.
     fn order_unrated(
         &self,
+        Cold { shortlist, orders }: &Cold,
         user: u32,
         history: RatedBag,
         passed_over: &[u32],
         count: usize,
         scores: &[f32],
     ) -> Result<Vec<(u32, f32)>> {
-        let Some(Cold { shortlist, orders }) = &self.cold else {
-            let movies = self.shortlist.unrated.iter();
-            let movies = movies
-                .filter(|movie| !passed_over.contains(movie))
-                .take(count);
-            return Ok(movies.map(|&movie| (movie, 0.0)).collect());
-        };
         let mut all = |candidates| candidates;
-        let proposed = shortlist.propose_by(scores, history, passed_over, count, &mut all);
+        let proposed = shortlist.propose(scores, history, passed_over, count, &mut all);
         orders.order(&self.features, user, proposed)
     }
 
@@ -147,8 +149,8 @@ impl TwoStageModel {
     ) -> Result<Vec<(u32, f32)>> {
         let (shortlist, passed_over) = (&self.shortlist, wanted.passed_over);
         let mut scores = Vec::new();
+        shortlist.ease.score_history(history, &mut scores)?;
         if history.is_empty() {
-            shortlist.ease.score_history(history, &mut scores)?;
             return Ok(top_k(&scores, wanted.count, passed_over));
         }
         let mut others = Vec::new();
@@ -157,13 +159,22 @@ impl TwoStageModel {
             best
         };
         let count = self.candidates.max(wanted.count);
-        let proposed =
-            shortlist.propose_by(history, passed_over, count, &mut first, &mut scores)?;
+        let proposed = shortlist.propose(&scores, history, passed_over, count, &mut first);
         let mut best = self.orders.order(&self.features, user, proposed)?;
         best.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         append(others, &mut best);
         if best.len() < wanted.count {
-            let mut unrated = self.order_unrated(user, history, passed_over, count, &scores)?;
+            let mut unrated = match &self.cold {
+                Some(cold) => {
+                    self.order_unrated(cold, user, history, passed_over, count, &scores)?
+                }
+                None => {
+                    let passed_over: HashSet<&u32> = passed_over.iter().collect();
+                    let movies = shortlist.unrated.iter();
+                    let movies = movies.filter(|movie| !passed_over.contains(movie));
+                    movies.take(count).map(|&movie| (movie, 0.0)).collect()
+                }
+            };
             unrated.sort_by(|(_, a), (_, b)| b.total_cmp(a));
             append(unrated, &mut best);
         }
@@ -404,10 +415,11 @@ impl Persist for TwoStageModel {
         let (candidates, scales) = Scales::from_safetensors(file.part(SCALES)?.1, width)?;
         check_candidates(candidates)?;
         let orders = Orders::new(dlrm, scales, inputs, &features)?;
+        let shortlist = Shortlist::of(ease, &features);
         let cold = has(ORDERS_COLD).then(|| {
-            let unrated = unrated(&ease);
+            let (ease, unrated) = (Arc::clone(&shortlist.ease), shortlist.unrated.clone());
             let likeness = Likeness::of(&features, |it| unrated.binary_search(&it).is_ok());
-            let shortlist = ColdShortlist::of(ease.clone(), &likeness, &features, unrated);
+            let shortlist = ColdShortlist::of(ease, &likeness, &features, unrated);
             let inputs = ColdShortlist::inputs(&likeness);
             let dlrm = Dlrm::load(file.part(ORDERS_COLD)?.1, known)?;
             let scales = file.part(SCALES_COLD)?.1;
@@ -416,7 +428,6 @@ impl Persist for TwoStageModel {
             Ok::<_, Error>(Cold { shortlist, orders })
         });
         let rater = has(RATES).then(|| BestModel::load(file.part(RATES)?.1, known));
-        let shortlist = Shortlist::of(ease, &features);
         let model = Self::new(candidates, shortlist, orders, features);
         Ok(model
             .with_cold(cold.transpose()?)

@@ -18,7 +18,7 @@ const NEIGHBOURS: usize = 256;
 pub(super) struct Shortlist {
     pub ease: Arc<Ease>,
     affinities: Affinities,
-    /// Movies that nobody has rated, of which neither knows anything.
+    /// Movies that nobody has rated, ascending, of which neither knows anything.
     pub unrated: Vec<u32>,
     /// Kept from one user to the next.
     users: Mutex<Vec<UserAffinity>>,
@@ -31,8 +31,10 @@ impl Shortlist {
     }
 
     pub fn of(ease: Arc<Ease>, features: &Features) -> Self {
+        let counts = counts(ease.histories(), ease.items());
+        let unrated = (0..).zip(counts).filter(|&(_, count)| count == 0);
         Self {
-            unrated: unrated(&ease),
+            unrated: unrated.map(|(movie, _)| movie).collect(),
             affinities: Affinities::fit(ease.histories(), features, NEIGHBOURS),
             ease,
             users: Mutex::default(),
@@ -53,17 +55,25 @@ impl Shortlist {
         self.ease.histories()
     }
 
-    /// As [`Proposes::propose`]; `scores` gets the scores of all movies.
-    pub fn propose_by(
+    fn lock(&self) -> MutexGuard<'_, Vec<UserAffinity>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Proposes for Shortlist {
+    fn ease(&self) -> &Ease {
+        &self.ease
+    }
+
+    fn propose(
         &self,
+        scores: &[f32],
         history: RatedBag,
         passed_over: &[u32],
         count: usize,
         choose: Choose,
-        scores: &mut Vec<f32>,
-    ) -> Result<Proposed> {
+    ) -> Proposed {
         let mut user = self.lock().pop().unwrap_or_default();
-        self.ease.score_history(history, scores)?;
         let passed_over = [passed_over, &self.unrated].concat();
         let movies = choose(top_k(scores, count, &passed_over));
         self.affinities.look_at(history, &mut user);
@@ -73,35 +83,8 @@ impl Shortlist {
             self.affinities.fill(&user, movie, score, out);
         }
         self.lock().push(user);
-        Ok(Proposed { movies, features })
+        Proposed { movies, features }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<UserAffinity>> {
-        self.users.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Proposes for Shortlist {
-    fn histories(&self) -> &RatedBags {
-        self.ease.histories()
-    }
-
-    fn propose(
-        &self,
-        history: RatedBag,
-        passed_over: &[u32],
-        count: usize,
-        choose: Choose,
-    ) -> Result<Proposed> {
-        self.propose_by(history, passed_over, count, choose, &mut Vec::new())
-    }
-}
-
-/// Movies that nobody has rated, ascending.
-pub(super) fn unrated(ease: &Ease) -> Vec<u32> {
-    let counts = counts(ease.histories(), ease.items());
-    let movies = (0..).zip(counts).filter(|&(_, count)| count == 0);
-    movies.map(|(movie, _)| movie).collect()
 }
 
 /// Ratings of each movie.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mmdlrm_baselines::Ease;
 use mmdlrm_data::{RatedBag, RatedBags};
 use mmdlrm_features::Features;
 use mmdlrm_train::Result;
@@ -25,18 +26,19 @@ pub(super) type Choose<'a> = &'a mut dyn FnMut(Vec<(u32, f32)>) -> Vec<(u32, f32
 
 /// A first stage, fitted to what users rated.
 pub(super) trait Proposes: Send + Sync {
-    /// What it was fitted to.
-    fn histories(&self) -> &RatedBags;
+    /// What gives movies the scores by which they are proposed.
+    fn ease(&self) -> &Ease;
 
-    /// The `count` movies with the highest scores of whoever rated `history`, best first, those
-    /// that are passed over left out, after `choose` had a choice of them.
+    /// The best `count` movies for whoever rated `history` and has `scores`, those of all movies,
+    /// best first, the ones that are passed over left out, after `choose` had a choice of them.
     fn propose(
         &self,
+        scores: &[f32],
         history: RatedBag,
         passed_over: &[u32],
         count: usize,
         choose: Choose,
-    ) -> Result<Proposed>;
+    ) -> Proposed;
 }
 
 /// What a draw holds back, and what proposes it by the rest.
