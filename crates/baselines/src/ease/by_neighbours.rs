@@ -12,9 +12,12 @@
 //! `G` of the inputs is made once, its lower triangle in `f32`; the equations are solved in `f64`.
 
 use std::cmp::Reverse;
+use std::sync::OnceLock;
 
 use mmdlrm_data::RatedBags;
+use mmdlrm_kernels::prefetch;
 use mmdlrm_train::Result;
+use rayon::prelude::*;
 
 use super::inputs::{Inputs, matrix};
 use super::packed::Packed;
@@ -22,9 +25,27 @@ use super::sparse::{Sparse, add_product};
 use super::symmetric::Symmetric;
 use super::{EaseConfig, too_small};
 
-/// Row `i` has the weights of an input in the items, `[items, items]`.
+/// `B` by the items that it has weights in, so many at a time: the sums of a block stay in the
+/// nearest caches, and threads share blocks.
 #[derive(Debug, Clone)]
-pub(super) struct ByNeighbours(Sparse);
+pub(super) struct ByNeighbours(Vec<Block>);
+
+/// The same weights twice: a score reads rows of `B`, and reasons read columns.
+#[derive(Debug, Clone)]
+struct Block {
+    /// Row `i` has the weights of an input in the items of the block, `[items, block]`.
+    by_input: Sparse,
+    /// Transposed when reasons are first asked for.
+    by_item: OnceLock<Sparse>,
+}
+
+/// Items of a block; tests have few, and several blocks of them.
+const BLOCK: usize = if cfg!(test) { 8 } else { 1 << 14 };
+/// Weights of a row that are asked for before it is read; by then the hardware sees the others
+/// coming.
+const AHEAD: usize = 256;
+/// Weights from which on a score is worth the work of several threads.
+const WORTH_SHARING: usize = 1 << 18;
 
 /// What a thread keeps from one item to the next.
 #[derive(Default)]
@@ -96,7 +117,7 @@ impl ByNeighbours {
         };
         let by_item = Sparse::of_rows(items, Scratch::default, row)?;
         drop((x, transposed, gram));
-        Ok(Self(by_item.transposed(items)))
+        Ok(Self::new(&by_item))
     }
 
     /// Of what [`Self::parts`] says; `None` where that does not fit together.
@@ -106,38 +127,86 @@ impl ByNeighbours {
         let ids: Vec<u32> = ids.iter().map(number).collect::<Option<_>>()?;
         let items = lengths.len();
         let lengths = lengths.into_iter().map(|length| length as usize);
-        Sparse::from_parts(lengths, ids, values.to_vec(), items).map(Self)
+        let by_input = Sparse::from_parts(lengths, ids, values.to_vec(), items)?;
+        Some(Self::new(&by_input.transposed(items)))
+    }
+
+    /// Of the weights of each item.
+    fn new(by_item: &Sparse) -> Self {
+        let items = by_item.rows();
+        let blocks = (0..items).step_by(BLOCK).map(|first| Block {
+            by_input: by_item.rows_transposed(first..items.min(first + BLOCK), items),
+            by_item: OnceLock::new(),
+        });
+        Self(blocks.collect())
     }
 
     /// How many items each has a weight in, which, and how much.
-    pub fn parts(&self) -> (Vec<f32>, Vec<f32>, &[f32]) {
-        let (ids, values) = self.0.entries();
-        let lengths = (0..self.0.rows()).map(|row| self.0.row(row).0.len() as f32);
-        let ids = ids.iter().map(|&id| id as f32);
-        (lengths.collect(), ids.collect(), values)
+    pub fn parts(&self) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+        let (mut lengths, mut items, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        for input in 0..self.0.first().map_or(0, |block| block.by_input.rows()) {
+            let before = items.len();
+            for (block, first) in self.0.iter().zip((0u32..).step_by(BLOCK)) {
+                let (ids, values) = block.by_input.row(input);
+                items.extend(ids.iter().map(|&id| (first + id) as f32));
+                weights.extend(values);
+            }
+            lengths.push((items.len() - before) as f32);
+        }
+        (lengths, items, weights)
     }
 
     pub fn parameters(&self) -> usize {
-        self.0.entries().1.len()
+        let blocks = self.0.iter();
+        blocks.map(|block| block.by_input.entries().1.len()).sum()
     }
 
     /// `xB`, `[items]`.
     pub fn score(&self, history: &[(u32, f32)], scores: &mut [f32]) {
-        scores.fill(0.0);
-        for &(item, weight) in history {
-            let (ids, values) = self.0.row(item as usize);
-            for (&id, &value) in ids.iter().zip(values) {
-                scores[id as usize] += weight * value;
-            }
+        let lengths = self.0.iter().map(|block| block.weights_of(history));
+        if lengths.sum::<usize>() < WORTH_SHARING {
+            let blocks = self.0.iter().zip(scores.chunks_mut(BLOCK));
+            return blocks.for_each(|(block, scores)| block.score(history, scores));
         }
+        let blocks = self.0.par_iter().zip(scores.par_chunks_mut(BLOCK));
+        blocks.for_each(|(block, scores)| block.score(history, scores));
     }
 
     /// `B_ij` of each `i` of a history.
     pub fn column(&self, history: &[(u32, f32)], item: u32) -> Vec<f32> {
+        let block = &self.0[item as usize / BLOCK];
+        let transposed = || block.by_input.transposed(BLOCK);
+        let by_item = block.by_item.get_or_init(transposed);
         let history = history.iter();
         history
-            .map(|&(other, _)| self.0.get(other as usize, item))
+            .map(|&(other, _)| by_item.get(item as usize % BLOCK, other))
             .collect()
+    }
+}
+
+impl Block {
+    /// Weights that the score of a history takes.
+    fn weights_of(&self, history: &[(u32, f32)]) -> usize {
+        let rows = history
+            .iter()
+            .map(|&(item, _)| self.by_input.row(item as usize));
+        rows.map(|(ids, _)| ids.len()).sum()
+    }
+
+    fn score(&self, history: &[(u32, f32)], scores: &mut [f32]) {
+        scores.fill(0.0);
+        for (place, &(item, weight)) in history.iter().enumerate() {
+            if let Some(&(next, _)) = history.get(place + 1) {
+                let (ids, values) = self.by_input.row(next as usize);
+                let first = ids.len().min(AHEAD);
+                prefetch(&ids[..first]);
+                prefetch(&values[..first]);
+            }
+            let (ids, values) = self.by_input.row(item as usize);
+            for (&id, &value) in ids.iter().zip(values) {
+                scores[id as usize] += weight * value;
+            }
+        }
     }
 }
 
@@ -162,4 +231,45 @@ fn nearest(together: &[f64], norms: &[f64], count: usize, room: &mut Vec<(f64, u
     let mut nearest: Vec<u32> = nearest.iter().map(|&(_, input)| input).collect();
     nearest.sort_unstable();
     nearest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_several_blocks_make_the_same_weights_again() {
+        // Item `j` has weights of `j` and of every third before it.
+        let weight = |input: usize, item: usize| (input + 10 * item) as f32;
+        let row = |item: usize, (): &mut ()| {
+            let inputs = (0..=item).filter(|input| (item - input).is_multiple_of(3));
+            Ok(inputs
+                .map(|input| (input as u32, weight(input, item)))
+                .collect())
+        };
+        let by_item = Sparse::of_rows(20, || (), row).unwrap();
+        let weights = ByNeighbours::new(&by_item);
+        assert_eq!(weights.0.len(), 3);
+        let (lengths, items, values) = weights.parts();
+        assert_eq!(lengths[0], 7.0);
+        assert_eq!(items[..7], [0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0]);
+        let again = ByNeighbours::from_parts(&lengths, &items, &values).unwrap();
+        let history = [(0, 1.0), (6, 2.0), (17, 0.5)];
+        let mut scores = vec![f32::NAN; 20];
+        again.score(&history, &mut scores);
+        let of = |item: usize| {
+            let inputs = history.iter().map(|&(input, x)| (input as usize, x));
+            let inputs =
+                inputs.filter(|&(input, _)| input <= item && (item - input).is_multiple_of(3));
+            inputs
+                .map(|(input, x)| x * weight(input, item))
+                .sum::<f32>()
+        };
+        assert_eq!(scores, (0..20).map(of).collect::<Vec<_>>());
+        assert_eq!(again.column(&history, 17), [0.0, 0.0, weight(17, 17)]);
+        assert_eq!(
+            again.column(&history, 18),
+            [weight(0, 18), weight(6, 18), 0.0]
+        );
+    }
 }

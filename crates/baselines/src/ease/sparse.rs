@@ -1,5 +1,7 @@
 //! Matrices that are nearly all zeros.
 
+use std::ops::Range;
+
 use mmdlrm_train::Result;
 use rayon::prelude::*;
 
@@ -90,8 +92,15 @@ impl Sparse {
 
     /// Of `columns` columns.
     pub fn transposed(&self, columns: usize) -> Self {
+        self.rows_transposed(0..self.rows(), columns)
+    }
+
+    /// Of some of the rows, the first of which is the first column of what is returned; of
+    /// `columns` columns.
+    pub fn rows_transposed(&self, rows: Range<usize>, columns: usize) -> Self {
         let mut offsets = vec![0; columns + 1];
-        for &column in &self.columns {
+        let entries = self.offsets[rows.start]..self.offsets[rows.end];
+        for &column in &self.columns[entries.clone()] {
             offsets[column as usize + 1] += 1;
         }
         for column in 0..columns {
@@ -100,14 +109,14 @@ impl Sparse {
         let mut next = offsets.clone();
         let mut transposed = Self {
             offsets,
-            columns: vec![0; self.columns.len()],
-            values: vec![0.0; self.columns.len()],
+            columns: vec![0; entries.len()],
+            values: vec![0.0; entries.len()],
         };
-        for row in 0..self.rows() {
+        for (row, number) in rows.zip(0..) {
             let (columns, values) = self.row(row);
             for (&column, &value) in columns.iter().zip(values) {
                 let place = &mut next[column as usize];
-                transposed.columns[*place] = row as u32;
+                transposed.columns[*place] = number;
                 transposed.values[*place] = value;
                 *place += 1;
             }
@@ -153,6 +162,10 @@ mod tests {
             }
         }
         assert_eq!(transposed.transposed(2), matrix);
+        assert_eq!(
+            matrix.rows_transposed(1..2, 3).row(2),
+            (&[0][..], &[3.0][..])
+        );
         let mut sums = [0.5; 3];
         // Row 2 of AᵀA is [3, 0, 9].
         add_product(transposed.row(2), |_| 2.0, &matrix, &mut sums);

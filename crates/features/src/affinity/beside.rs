@@ -1,6 +1,7 @@
 //! What other users rated beside what a user rated.
 
 use mmdlrm_data::RatedBags;
+use mmdlrm_kernels::prefetch;
 use rayon::prelude::*;
 
 /// Places within which two ratings of a user are beside each other, each wider than the one
@@ -19,15 +20,24 @@ const RECENT: usize = 30;
 const SITTING: u32 = 6 * 3600;
 /// What an item's count is added to before it divides.
 const SHRINKAGE: f32 = 3.0;
+/// The place of a movie that is not among those that are looked at.
+const NOWHERE: u32 = u32::MAX;
 
 /// Of each movie those that users rated beside it, and how often in each way.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Beside {
     offsets: Vec<usize>,
-    movies: Vec<u32>,
-    counts: Vec<[f32; KINDS]>,
+    neighbours: Vec<Neighbour>,
     /// `1 / (n_i + 3)` of each movie.
     weights: Vec<f32>,
+}
+
+/// A movie that users rated beside another, and how often in each way. They lie together: a long
+/// history's neighbours are more than caches hold.
+#[derive(Debug, Clone, Copy)]
+struct Neighbour {
+    movie: u32,
+    counts: [f32; KINDS],
 }
 
 /// What was rated beside a user's movies, each in all ways side by side: they are summed together.
@@ -43,11 +53,13 @@ pub(super) struct Near {
     pub recent: [[f32; KINDS]; RECENCIES.len()],
 }
 
-/// Of all movies, for one user.
+/// Of some movies, for one user.
 #[derive(Debug, Default)]
 pub struct BesideUser {
+    movies: Vec<u32>,
     near: Vec<Near>,
-    touched: Vec<u32>,
+    /// Of each movie its place among these, or [`NOWHERE`].
+    places: Vec<u32>,
 }
 
 /// Counts of one movie, and which movies have any.
@@ -62,7 +74,7 @@ impl Beside {
     /// first.
     pub fn fit(histories: &RatedBags, audiences: &RatedBags, neighbours: usize) -> Self {
         let movies = audiences.len();
-        let of_movies: Vec<Vec<(u32, [f32; KINDS])>> = (0..movies as u32)
+        let of_movies: Vec<Vec<Neighbour>> = (0..movies as u32)
             .into_par_iter()
             .map_init(Counting::default, |counting, movie| {
                 counting.count(histories, audiences, movie);
@@ -77,40 +89,52 @@ impl Beside {
             ..Self::default()
         };
         for of_movie in of_movies {
-            for (movie, counts) in of_movie {
-                beside.movies.push(movie);
-                beside.counts.push(counts);
-            }
-            beside.offsets.push(beside.movies.len());
+            beside.neighbours.extend(of_movie);
+            beside.offsets.push(beside.neighbours.len());
         }
         beside
     }
 
-    /// Sums over the movies that a user rated.
-    pub fn look_at(&self, rated: &[u32], user: &mut BesideUser) {
-        user.clear(self.weights.len());
-        for (after, &movie) in (0..rated.len()).rev().zip(rated) {
-            let movie = movie as usize;
-            let recencies = recencies(after);
-            let weight = self.weights[movie];
-            let range = self.offsets[movie]..self.offsets[movie + 1];
-            let beside = self.movies[range.clone()].iter().zip(&self.counts[range]);
-            for (&other, counts) in beside {
-                let near = &mut user.near[other as usize];
-                if near.count[LAST] == 0.0 {
-                    user.touched.push(other);
+    fn neighbours_of(&self, movie: u32) -> &[Neighbour] {
+        let movie = movie as usize;
+        &self.neighbours[self.offsets[movie]..self.offsets[movie + 1]]
+    }
+
+    /// Sums for some movies over those that a user rated.
+    pub fn look_at(&self, rated: &[u32], movies: &[u32], user: &mut BesideUser) {
+        user.start(movies, self.weights.len());
+        for (before, &movie) in rated.iter().enumerate() {
+            if let Some(&next) = rated.get(before + 1) {
+                prefetch(self.neighbours_of(next));
+            }
+            let recencies = recencies(rated.len() - 1 - before);
+            let weight = self.weights[movie as usize];
+            for neighbour in self.neighbours_of(movie) {
+                let place = user.places[neighbour.movie as usize];
+                if place != NOWHERE {
+                    user.near[place as usize].add(&neighbour.counts, weight, recencies);
                 }
-                let shares = counts.map(|count| count * weight);
-                add(&mut near.count, counts);
-                add(&mut near.sum, &shares);
-                for (most, &share) in near.most.iter_mut().zip(&shares) {
-                    *most = if share > *most { share } else { *most };
-                }
-                if let Some(recencies) = recencies {
-                    for (recent, weight) in near.recent.iter_mut().zip(recencies) {
-                        add(recent, &shares.map(|share| weight * share));
-                    }
-                }
+            }
+        }
+    }
+}
+
+impl Near {
+    fn add(
+        &mut self,
+        counts: &[f32; KINDS],
+        weight: f32,
+        recencies: Option<[f32; RECENCIES.len()]>,
+    ) {
+        let shares = counts.map(|count| count * weight);
+        add(&mut self.count, counts);
+        add(&mut self.sum, &shares);
+        for (most, &share) in self.most.iter_mut().zip(&shares) {
+            *most = if share > *most { share } else { *most };
+        }
+        if let Some(recencies) = recencies {
+            for (recent, weight) in self.recent.iter_mut().zip(recencies) {
+                add(recent, &shares.map(|share| weight * share));
             }
         }
     }
@@ -127,16 +151,22 @@ fn recencies(after: usize) -> Option<[f32; RECENCIES.len()]> {
 }
 
 impl BesideUser {
-    /// Of a movie, in each way.
+    /// Of a movie that was looked at, in each way.
     pub(super) fn of(&self, movie: usize) -> &Near {
-        &self.near[movie]
+        &self.near[self.places[movie] as usize]
     }
 
-    fn clear(&mut self, movies: usize) {
-        self.near.resize(movies, Default::default());
-        for movie in self.touched.drain(..) {
-            self.near[movie as usize] = Default::default();
+    fn start(&mut self, movies: &[u32], of_all: usize) {
+        for movie in self.movies.drain(..) {
+            self.places[movie as usize] = NOWHERE;
         }
+        self.places.resize(of_all, NOWHERE);
+        for (&movie, place) in movies.iter().zip(0..) {
+            self.places[movie as usize] = place;
+        }
+        self.movies.extend(movies);
+        self.near.clear();
+        self.near.resize(movies.len(), Near::default());
     }
 }
 
@@ -167,21 +197,22 @@ impl Counting {
     }
 
     /// The most frequent, by movie; nothing is left of them.
-    fn take(&mut self, neighbours: usize) -> Vec<(u32, [f32; KINDS])> {
-        let taken = self.touched.drain(..).map(|movie| {
-            let counts = std::mem::take(&mut self.counts[movie as usize]);
-            (movie, counts)
+    fn take(&mut self, neighbours: usize) -> Vec<Neighbour> {
+        let taken = self.touched.drain(..).map(|movie| Neighbour {
+            movie,
+            counts: std::mem::take(&mut self.counts[movie as usize]),
         });
         let mut taken: Vec<_> = taken.collect();
         if taken.len() > neighbours {
-            taken.select_nth_unstable_by(neighbours, |(a, x), (b, y)| {
-                y[LAST].total_cmp(&x[LAST]).then(a.cmp(b))
+            taken.select_nth_unstable_by(neighbours, |a, b| {
+                let most = b.counts[LAST].total_cmp(&a.counts[LAST]);
+                most.then(a.movie.cmp(&b.movie))
             });
             taken.truncate(neighbours);
             // Of all movies together what is beyond would be many times what is kept.
             taken.shrink_to_fit();
         }
-        taken.sort_unstable_by_key(|&(movie, _)| movie);
+        taken.sort_unstable_by_key(|neighbour| neighbour.movie);
         taken
     }
 }
@@ -213,7 +244,7 @@ mod tests {
         let audiences = RatedBags::of_movies(5, rows.into_iter());
         let beside = Beside::fit(&histories, &audiences, 9);
         let mut user = BesideUser::default();
-        beside.look_at(&[0], &mut user);
+        beside.look_at(&[0], &[1, 2, 3], &mut user);
         let near = |counts: [f32; KINDS], after: i32| {
             let shares = counts.map(|count| count / 5.0);
             let weight = |recency: f32| (-(after as f32) / recency).exp();
@@ -229,12 +260,11 @@ mod tests {
         assert_eq!(user.of(3), &Near::default());
         // What was rated longest ago weighs least where it is recency that counts, and what came
         // before is not after.
-        beside.look_at(&[1, 3], &mut user);
+        beside.look_at(&[1, 3], &[0], &mut user);
         assert_eq!(user.of(0), &near([2.0, 2.0, 2.0, 0.0], 1));
-        beside.look_at(&[0], &mut user);
         // The one that is beside most often alone; whoever was looked at before is forgotten.
         let beside = Beside::fit(&histories, &audiences, 1);
-        beside.look_at(&[0], &mut user);
+        beside.look_at(&[0], &[2, 1], &mut user);
         assert_eq!(user.of(1), &near([2.0; KINDS], 0));
         assert_eq!(user.of(2), &Near::default());
     }

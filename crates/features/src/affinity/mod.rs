@@ -97,7 +97,7 @@ const DAYS: std::ops::RangeInclusive<f32> = -2000.0..=4000.0;
 /// let affinities = Affinities::fit(&histories, dataset.features(), 256);
 ///
 /// let (mut user, mut features) = (UserAffinity::default(), [0.0; 31]);
-/// affinities.look_at(histories.row(0), &mut user);
+/// affinities.look_at(histories.row(0), &[7], &mut user);
 /// affinities.fill(&user, 7, 0.5, &mut features);
 /// let ratings = Affinities::names().iter().position(|&it| it == "ratings of the user");
 /// assert_eq!(features[ratings.unwrap()], (histories.row(0).len() as f32).ln_1p());
@@ -115,7 +115,7 @@ pub struct Affinities {
     years: Vec<f32>,
 }
 
-/// What is known of one user before movies are looked at; keep it from one user to the next.
+/// What is known of one user and some movies together; keep it from one user to the next.
 #[derive(Debug, Default)]
 pub struct UserAffinity {
     beside: BesideUser,
@@ -157,23 +157,26 @@ impl Affinities {
         &NAMES
     }
 
-    /// Looks at what a user, or somebody new, rated.
-    pub fn look_at(&self, history: RatedBag, user: &mut UserAffinity) {
+    /// Looks at what a user, or somebody new, rated, for the features of `movies`.
+    ///
+    /// # Panics
+    /// Where there is no such movie.
+    pub fn look_at(&self, history: RatedBag, movies: &[u32], user: &mut UserAffinity) {
         let count = history.len() as f32;
         user.count = count.ln_1p();
         user.root = (count + 1.0).sqrt();
         user.bias = self.biases.of_ratings(history.stars_by_id()) as f32;
         user.last = history.timestamps.last().map_or(0.0, |&last| days(last));
-        self.beside.look_at(history.ids, &mut user.beside);
+        self.beside.look_at(history.ids, movies, &mut user.beside);
         self.tastes.look_at(history.ids, &mut user.taste);
         self.months.look_at(history.timestamps, &mut user.months);
     }
 
-    /// Writes the features, `[features]`, of a movie for the user who was looked at; `score` is
-    /// what the first stage says of the two.
+    /// Writes the features, `[features]`, of one of the movies that were looked at, for their user;
+    /// `score` is what the first stage says of the two.
     ///
     /// # Panics
-    /// Where `out` has another length, or there is no such movie.
+    /// Where `out` has another length, or the movie was not looked at.
     pub fn fill(&self, user: &UserAffinity, movie: u32, score: f32, out: &mut [f32]) {
         let at = movie as usize;
         let count = self.counts[at] as f32;

@@ -76,7 +76,8 @@ impl Proposes for Shortlist {
         let mut user = self.lock().pop().unwrap_or_default();
         let passed_over = [passed_over, &self.unrated].concat();
         let movies = choose(top_k(scores, count, &passed_over));
-        self.affinities.look_at(history, &mut user);
+        let ids: Vec<u32> = movies.iter().map(|&(movie, _)| movie).collect();
+        self.affinities.look_at(history, &ids, &mut user);
         let width = Affinities::names().len();
         let mut features = vec![0.0; movies.len() * width];
         for (&(movie, score), out) in movies.iter().zip(features.chunks_exact_mut(width)) {
