@@ -2,7 +2,7 @@ use mmdlrm_data::Batches;
 use mmdlrm_features::TrainingData;
 use mmdlrm_metrics::Regression;
 
-use crate::ranker::check_numbers;
+use crate::answers::check_numbers;
 use crate::{Measured, Rater, Result};
 
 /// Held-out rows that are predicted at a time.

@@ -50,6 +50,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod answers;
 mod dlrm;
 mod epoch_metrics;
 mod error;
@@ -65,6 +66,7 @@ mod run;
 mod session;
 mod stepper;
 
+pub use answers::{best_of, causes_of, check_numbers, check_rows, score_all, shares_of, stars_of};
 pub use dlrm::{
     AUDIENCE_TABLE, GENRE_TABLE, HISTORY_TABLE, ListBatches, ListData, ListScorer, MOVIE_TABLE,
     NewUser, RATED_AUDIENCE_TABLE, RATED_HISTORY_TABLE, Recipe, Scorer, TrainConfig, USER_TABLE,
@@ -86,8 +88,7 @@ pub use rank::{
     CandidateScore, RankedMovie, TopList, UserScores, rank_catalogue, rank_users, score_candidates,
 };
 pub use ranker::{
-    Cause, Ranker, RateNewcomer, Rater, Share, Visitor, Wanted, Who, best_of, check_numbers,
-    check_rows, keep_within_bounds, score_all, stars_of,
+    Cause, Ranker, RateNewcomer, Rater, Share, Visitor, Wanted, Who, keep_within_bounds,
 };
 pub use run::{
     Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Posters, Progress, Replacement,

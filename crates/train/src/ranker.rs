@@ -8,6 +8,7 @@ use mmdlrm_data::{Batch, HIGHEST_RATING, LOWEST_RATING, Rated};
 use mmdlrm_features::NewMovie;
 use mmdlrm_model::top_k;
 
+use crate::answers::check_numbers;
 use crate::{Error, Result};
 
 /// A model that puts items in order for a user.
@@ -261,83 +262,6 @@ impl Share {
     pub const MEETS: &str = " × ";
 }
 
-/// What a model predicts that one user or visitor would give to each of `items`; `None` of a model
-/// that predicts no stars.
-///
-/// # Errors
-/// As [`Rater::rate_items`]; [`Error::Mismatch`] of what is no number.
-pub fn stars_of(model: &dyn Ranker, who: Who, items: &[u32]) -> Result<Option<Vec<f32>>> {
-    let Some(rater) = model.rater() else {
-        return Ok(None);
-    };
-    let mut stars = Vec::new();
-    rater.rate_items(who, items, &mut stars)?;
-    check_numbers("predictions", &stars, who.len() * items.len())?;
-    Ok(Some(stars))
-}
-
-/// What [`Ranker::best`] says, looked at: a model of anybody's may be wrong.
-///
-/// # Errors
-/// What the model says; [`Error::Mismatch`] of more items than are wanted, of one that there is
-/// not, and of a score that is no number.
-pub fn best_of(model: &dyn Ranker, who: Who, wanted: &Wanted) -> Result<Vec<(u32, f32)>> {
-    let best = model.best(who, wanted)?;
-    if best.len() > wanted.count {
-        let (found, count) = (best.len(), wanted.count);
-        return Err(Error::Mismatch(format!(
-            "the model chose {found} items where {count} were asked for"
-        )));
-    }
-    check_rows("item", best.iter().map(|&(item, _)| item), wanted.items)?;
-    let scores: Vec<f32> = best.iter().map(|&(_, score)| score).collect();
-    check_numbers("scores", &scores, best.len())?;
-    Ok(best)
-}
-
-/// Scores of all of `items` items, counted and looked at: a model of anybody's may be wrong.
-///
-/// # Errors
-/// What the model says; [`Error::Mismatch`] where it wrote another number of scores, or what
-/// is no number.
-pub fn score_all(model: &dyn Ranker, who: Who, items: usize, scores: &mut Vec<f32>) -> Result<()> {
-    model.score(who, scores)?;
-    check_numbers("scores", scores, who.len() * items)
-}
-
-/// Refuses another number of numbers than there should be, and what is none.
-///
-/// # Errors
-/// [`Error::Mismatch`], which says what they are.
-pub fn check_numbers(what: &str, found: &[f32], expected: usize) -> Result<()> {
-    if found.len() != expected {
-        return Err(Error::Mismatch(format!(
-            "the model wrote {} {what} where {expected} were asked for",
-            found.len()
-        )));
-    }
-    match found.iter().position(|x| !x.is_finite()) {
-        None => Ok(()),
-        Some(place) => Err(Error::Mismatch(format!(
-            "number {place} of the {what} that the model wrote is {}",
-            found[place]
-        ))),
-    }
-}
-
-/// Refuses dense rows that there are not, of users or movies.
-///
-/// # Errors
-/// [`Error::Mismatch`], which names the first of them.
-pub fn check_rows(what: &str, rows: impl IntoIterator<Item = u32>, count: usize) -> Result<()> {
-    match rows.into_iter().find(|&row| row as usize >= count) {
-        None => Ok(()),
-        Some(row) => Err(Error::Mismatch(format!(
-            "there is no {what} in row {row}: there are {count}"
-        ))),
-    }
-}
-
 /// What one part of a model adds to a score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Share {
@@ -370,9 +294,13 @@ impl Cause {
     /// The `count` that add most, in the order in which [`Ranker::because`] has them: those of
     /// one amount by item.
     pub fn strongest(mut causes: Vec<Self>, count: usize) -> Vec<Self> {
+        let order = |a: &Self, b: &Self| b.amount.total_cmp(&a.amount).then(a.item.cmp(&b.item));
         causes.retain(|cause| cause.amount > 0.0);
-        causes.sort_unstable_by(|a, b| b.amount.total_cmp(&a.amount).then(a.item.cmp(&b.item)));
-        causes.truncate(count);
+        if causes.len() > count {
+            causes.select_nth_unstable_by(count, order);
+            causes.truncate(count);
+        }
+        causes.sort_unstable_by(order);
         causes
     }
 }
@@ -381,92 +309,9 @@ impl Cause {
 mod tests {
     use super::*;
 
-    /// Says the same whatever it is asked.
-    struct Parrot(Vec<f32>);
-
-    impl Ranker for Parrot {
-        fn parameters(&self) -> usize {
-            0
-        }
-
-        fn score(&self, _who: Who, scores: &mut Vec<f32>) -> Result<()> {
-            scores.clone_from(&self.0);
-            Ok(())
-        }
-
-        fn meet(&self, ratings: &[Rated], _stop: Option<&AtomicBool>) -> Result<Visitor> {
-            Ok(Visitor::new(ratings.to_vec(), "parrot"))
-        }
-    }
-
-    #[test]
-    fn scores_that_are_too_few_too_many_or_no_numbers_are_refused() {
-        let scores = |says: &[f32]| {
-            let mut scores = Vec::new();
-            score_all(&Parrot(says.to_vec()), Who::Users(&[7]), 2, &mut scores)
-        };
-        scores(&[1.0, 2.0]).unwrap();
-        for (says, why) in [
-            (&[1.0][..], "wrote 1 scores where 2 were asked for"),
-            (&[1.0; 3], "wrote 3 scores where 2 were asked for"),
-            (
-                &[1.0, f32::NAN],
-                "number 1 of the scores that the model wrote is NaN",
-            ),
-        ] {
-            let error = scores(says).unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
-        }
-    }
-
-    /// Has one answer to whoever asks for the best.
-    struct Stubborn(Vec<(u32, f32)>);
-
-    impl Ranker for Stubborn {
-        fn parameters(&self) -> usize {
-            0
-        }
-
-        fn score(&self, _who: Who, _scores: &mut Vec<f32>) -> Result<()> {
-            unreachable!("it is asked for the best")
-        }
-
-        fn best(&self, _who: Who, _wanted: &Wanted) -> Result<Vec<(u32, f32)>> {
-            Ok(self.0.clone())
-        }
-
-        fn meet(&self, ratings: &[Rated], _stop: Option<&AtomicBool>) -> Result<Visitor> {
-            Ok(Visitor::new(ratings.to_vec(), ()))
-        }
-    }
-
-    #[test]
-    fn the_best_are_the_highest_scores_of_what_is_wanted() {
-        let wanted = Wanted {
-            items: 4,
-            passed_over: &[2],
-            count: 2,
-        };
-        let parrot = Parrot(vec![1.0, 4.0, 9.0, 3.0]);
-        let best = best_of(&parrot, Who::Users(&[7]), &wanted).unwrap();
-        assert_eq!(best, [(1, 4.0), (3, 3.0)]);
-        let refused = |model: &dyn Ranker, why: &str| {
-            let error = best_of(model, Who::Users(&[7]), &wanted).unwrap_err();
-            assert!(error.to_string().contains(why), "{error}");
-        };
-        refused(&Parrot(vec![1.0; 3]), "wrote 3 scores where 4 were");
-        refused(&Parrot(vec![f32::NAN; 4]), "number 0 of the scores");
-        refused(&Stubborn(vec![(0, 1.0); 3]), "chose 3 items where 2 were");
-        refused(&Stubborn(vec![(4, 1.0)]), "no item in row 4");
-        refused(
-            &Stubborn(vec![(0, f32::INFINITY)]),
-            "number 0 of the scores",
-        );
-    }
-
     #[test]
     fn a_visitor_of_another_model_is_refused() {
-        let visitor = Parrot(Vec::new()).meet(&[], None).unwrap();
+        let visitor = Visitor::new(Vec::new(), "parrot");
         assert_eq!(*visitor.state::<&str>().unwrap(), "parrot");
         let error = visitor.state::<u32>().unwrap_err().to_string();
         assert!(error.contains("another model met the visitor"), "{error}");

@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 use mmdlrm_data::{Batch, Rated};
 use mmdlrm_features::NewMovie;
 use mmdlrm_train::{
-    Cause, Error, Ranker, RateNewcomer, Rater, Result, Share, Visitor, Who, keep_within_bounds,
+    Cause, Error, Ranker, RateNewcomer, Rater, Result, Share, Visitor, Who, causes_of,
+    keep_within_bounds, shares_of,
 };
 
 use super::{Blend, mix};
@@ -53,10 +54,9 @@ impl<P: Deref<Target: Ranker> + Send + Sync> Ranker for Blend<P> {
     fn explain(&self, who: Who, items: &[u32]) -> Result<Option<Vec<Vec<Share>>>> {
         let mut blended: Vec<Vec<Share>> = vec![Vec::new(); items.len()];
         for (part, (weight, model)) in self.parts().enumerate() {
-            let Some(of_part) = model.explain(as_part_knows(who, part)?, items)? else {
+            let Some(of_part) = shares_of(model, as_part_knows(who, part)?, items)? else {
                 return Ok(None);
             };
-            mmdlrm_data::Error::unless_all("explanations", of_part.len(), items.len())?;
             for (blended, shares) in blended.iter_mut().zip(of_part) {
                 shares
                     .into_iter()
@@ -71,10 +71,9 @@ impl<P: Deref<Target: Ranker> + Send + Sync> Ranker for Blend<P> {
         for (part, (weight, model)) in self.parts().enumerate() {
             // All that a part has: what two parts know of adds up.
             let who = as_part_knows(who, part)?;
-            let Some(of_part) = model.because(who, items, usize::MAX)? else {
+            let Some(of_part) = causes_of(model, who, items, usize::MAX)? else {
                 continue;
             };
-            mmdlrm_data::Error::unless_all("reasons", of_part.len(), items.len())?;
             let blended = blended.get_or_insert_with(|| vec![Vec::new(); items.len()]);
             for (blended, causes) in blended.iter_mut().zip(of_part) {
                 let causes = causes.into_iter().map(|Cause { item, amount }| Cause {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use mmdlrm_baselines::GaussianProcess;
 use mmdlrm_model::Part;
-use mmdlrm_train::{Cause, Error, Ranker, Share, Who};
+use mmdlrm_train::{Cause, Error, Ranker, Share, Who, causes_of, shares_of};
 
 use super::{Catalogue, Movie, Reason};
 use crate::Result;
@@ -37,11 +37,7 @@ pub(super) fn causes(
     who: Who,
     movies: &[u32],
 ) -> Result<Option<Vec<Vec<Cause>>>> {
-    let causes = model.because(who, movies, MOST_CAUSES)?;
-    if let Some(causes) = &causes {
-        mmdlrm_data::Error::unless_all("reasons", causes.len(), movies.len())?;
-    }
-    Ok(causes)
+    Ok(causes_of(model, who, movies, MOST_CAUSES)?)
 }
 
 /// The strongest reasons for each of `movies`, `count` of them at most: what the user rated, where
@@ -75,10 +71,9 @@ pub(super) fn reasons(
         });
         return reasons.collect();
     }
-    let Some(shares) = model.explain(who, movies)? else {
+    let Some(shares) = shares_of(model, who, movies)? else {
         return Ok(none());
     };
-    mmdlrm_data::Error::unless_all("explanations", shares.len(), movies.len())?;
     Ok(shares.into_iter().map(|it| in_words(it, count)).collect())
 }
 
