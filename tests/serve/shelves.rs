@@ -153,7 +153,7 @@ fn what_a_wish_or_a_title_lacks_is_said_in_words() {
     for (rating, expected, part) in [
         (
             vec![json!({"title": "§§§"})],
-            400,
+            404,
             "no movie is called '§§§'",
         ),
         (vec![json!({"title": "the"})], 400, "may be any of"),

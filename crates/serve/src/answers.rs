@@ -10,7 +10,12 @@ use crate::limits::{LONGEST_TEXT, MOST_ANSWERS, MOST_RATINGS};
 #[derive(Serialize, ToSchema)]
 pub struct MovieInfo {
     pub id: u32,
+    /// As it is written in the data: `City of Lost Children, The (Cité des enfants perdus, La)`.
     title: String,
+    /// As people say it: `The City of Lost Children`.
+    name: String,
+    /// With its other titles: `The City of Lost Children (La Cité des enfants perdus)`.
+    full_name: String,
     year: Option<i32>,
     genres: Vec<String>,
     /// Where its poster is, if it has one.
@@ -23,6 +28,8 @@ impl MovieInfo {
         Self {
             id: movie.id,
             title: movie.title.clone(),
+            name: movie.name(),
+            full_name: movie.full_name(),
             year: movie.year,
             genres: movie.genres.clone(),
             poster: poster.map(|_| format!("/posters/{}", movie.id)),

@@ -97,8 +97,10 @@ pub enum Refusals {
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let status = match &error {
-            Error::UnknownUser(_) | Error::UnknownMovie(_) => StatusCode::NOT_FOUND,
-            Error::UnknownTitle { .. } | Error::AmbiguousTitle { .. } => StatusCode::BAD_REQUEST,
+            Error::UnknownUser(_) | Error::UnknownMovie(_) | Error::UnknownTitle { .. } => {
+                StatusCode::NOT_FOUND
+            }
+            Error::AmbiguousTitle { .. } => StatusCode::BAD_REQUEST,
             // What was asked makes no sense.
             Error::Setting { .. } | Error::Data(_) | Error::CannotTell(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY

@@ -6,9 +6,12 @@ use super::{Catalogue, Movie};
 use crate::{Error, Result};
 
 /// Articles that stand behind a title so that it sorts by its first word.
-const ARTICLES: [&str; 14] = [
-    "The", "A", "An", "Le", "La", "Les", "L'", "El", "Los", "Las", "Il", "Der", "Die", "Das",
+const ARTICLES: [&str; 26] = [
+    "The", "A", "An", "Le", "La", "Les", "L'", "Un", "Une", "El", "Los", "Las", "Una", "Il", "Lo",
+    "O", "Os", "Der", "Die", "Das", "Ein", "Eine", "Den", "Det", "De", "Het",
 ];
+/// What stands before another title of the same movie.
+const ALSO_KNOWN_AS: &str = "a.k.a. ";
 /// Movies that are listed where a title is not the name of one, at most.
 const MOST_MEANT: usize = 5;
 /// How alike two titles are, from 0 to 1, where one may be meant by the other.
@@ -95,22 +98,39 @@ impl Movie {
     /// The title as people say it, its article in front and without other titles in brackets: of
     /// `City of Lost Children, The (Cité des enfants perdus, La)`, `The City of Lost Children`.
     pub fn name(&self) -> String {
-        match self.bare_title() {
-            (title, None) => title.to_owned(),
-            (title, Some("L'")) => format!("L'{title}"),
-            (title, Some(article)) => format!("{article} {title}"),
+        said(self.bare_title())
+    }
+
+    /// The whole title as people say it, the articles of other titles in brackets in front too:
+    /// `The City of Lost Children (La Cité des enfants perdus)`.
+    pub fn full_name(&self) -> String {
+        let (_, others) = self.titles();
+        let mut name = self.name();
+        for other in others.split_inclusive(')') {
+            let inner = other.strip_prefix(" (").and_then(|it| it.strip_suffix(')'));
+            let Some(title) = inner else {
+                name.push_str(other);
+                continue;
+            };
+            let (also, title) = match title.strip_prefix(ALSO_KNOWN_AS) {
+                Some(title) => (ALSO_KNOWN_AS, title),
+                None => ("", title),
+            };
+            name.push_str(&format!(" ({also}{})", said(split_article(title))));
         }
+        name
     }
 
     /// The title without other titles in brackets, and the article that stands behind it.
     fn bare_title(&self) -> (&str, Option<&str>) {
-        let title = match self.title.find(" (") {
-            Some(end) if self.title.ends_with(')') => &self.title[..end],
-            _ => &self.title,
-        };
-        match title.rsplit_once(", ") {
-            Some((title, article)) if ARTICLES.contains(&article) => (title, Some(article)),
-            _ => (title, None),
+        split_article(self.titles().0)
+    }
+
+    /// The title, and others in brackets behind it.
+    fn titles(&self) -> (&str, &str) {
+        match self.title.find(" (") {
+            Some(end) if self.title.ends_with(')') => self.title.split_at(end),
+            _ => (&self.title, ""),
         }
     }
 
@@ -170,6 +190,23 @@ impl Catalogue {
     }
 }
 
+/// A title, and the article that stands behind it.
+fn split_article(title: &str) -> (&str, Option<&str>) {
+    match title.rsplit_once(", ") {
+        Some((title, article)) if ARTICLES.contains(&article) => (title, Some(article)),
+        _ => (title, None),
+    }
+}
+
+/// With the article in front.
+fn said((title, article): (&str, Option<&str>)) -> String {
+    match article {
+        None => title.to_owned(),
+        Some(article) if article.ends_with('\'') => format!("{article}{title}"),
+        Some(article) => format!("{article} {title}"),
+    }
+}
+
 /// A title and the year in brackets behind it.
 fn split_year(text: &str) -> (&str, Option<i32>) {
     let split = text
@@ -196,19 +233,42 @@ mod tests {
 
     #[test]
     fn articles_come_first_and_other_titles_fall_away() {
-        for (title, name) in [
-            ("Matrix, The", "The Matrix"),
+        for (title, name, full_name) in [
+            ("Matrix, The", "The Matrix", "The Matrix"),
             (
                 "City of Lost Children, The (Cité des enfants perdus, La)",
                 "The City of Lost Children",
+                "The City of Lost Children (La Cité des enfants perdus)",
             ),
-            ("Avventura, L' (Adventure, The)", "L'Avventura"),
-            ("I, Robot", "I, Robot"),
-            ("(500) Days of Summer", "(500) Days of Summer"),
-            ("Supercop (Police Story 3) (Jing cha)", "Supercop"),
-            ("", ""),
+            (
+                "Avventura, L' (a.k.a. Adventure, The)",
+                "L'Avventura",
+                "L'Avventura (a.k.a. The Adventure)",
+            ),
+            ("I, Robot", "I, Robot", "I, Robot"),
+            (
+                "(500) Days of Summer",
+                "(500) Days of Summer",
+                "(500) Days of Summer",
+            ),
+            (
+                "Supercop (Police Story 3) (Jing cha)",
+                "Supercop",
+                "Supercop (Police Story 3) (Jing cha)",
+            ),
+            (
+                "Odd, The (One (Two)) (",
+                "Odd, The (One (Two)) (",
+                "Odd, The (One (Two)) (",
+            ),
+            ("Odd, The (One (Two))", "The Odd", "The Odd (One (Two))"),
+            ("", "", ""),
         ] {
-            assert_eq!(movie(1, title, 2000).name(), name);
+            let movie = movie(1, title, 2000);
+            assert_eq!(
+                (movie.name(), movie.full_name()),
+                (name.into(), full_name.into())
+            );
         }
     }
 

@@ -4,7 +4,7 @@ import { closeFilm, go, state, watch } from "./address.js";
 import { $, make, notice } from "./dom.js";
 import { card, cover, recall, remember, skeletons, starsInput, starsText } from "./films.js";
 import { ask, Latest } from "./server.js";
-import { fullTitle, sentence } from "./titles.js";
+import { sentence } from "./titles.js";
 import { rate } from "./visitor.js";
 
 const SIMILAR = 14;
@@ -46,7 +46,7 @@ function why({ reasons = [] }) {
 function head(told, now) {
   const { movie } = told;
   return [
-    make("h2", { id: "details-title", tabIndex: -1, textContent: fullTitle(movie) }),
+    make("h2", { id: "details-title", tabIndex: -1, textContent: movie.full_name }),
     make("p", { className: "quiet", textContent: [movie.year, movie.genres.join(", ")].filter(Boolean).join(" · ") }),
     make("div", { className: "stars-of" }, ...stars(told, now)),
     make("ul", { className: "reasons" }, ...why(told)),

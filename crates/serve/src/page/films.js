@@ -2,7 +2,7 @@
 
 import { address } from "./address.js";
 import { make } from "./dom.js";
-import { sentence, shortTitle, titleAndYear } from "./titles.js";
+import { sentence, nameAndYear } from "./titles.js";
 
 /** Hue and drawing of a cover without a poster, by genre: what says most of a film comes first. */
 const LOOKS = {
@@ -57,7 +57,7 @@ export function cover(movie) {
 function drawnCover(movie) {
   const looks = GENRES.filter((genre) => movie.genres.includes(genre)).map((genre) => LOOKS[genre]);
   const [[hue, drawing] = OTHER, [otherHue] = [hue]] = looks;
-  const title = shortTitle(movie);
+  const title = movie.name;
   const longest = Math.max(...title.split(/[\s-]/).map((word) => word.length));
   const size = title.length > 34 || longest > 12 ? "small" : title.length > 16 || longest > 9 ? "middle" : "large";
   const node = make("span", { className: `cover drawn ${drawing} ${size}` },
@@ -84,7 +84,7 @@ function about({ movie, stars = null, reasons = [] }) {
     movie.poster && movie.year ? String(movie.year) : movie.genres.slice(0, 2).join(", ") || null,
   ].filter((fact) => fact !== null);
   return make("span", { className: "about" },
-    movie.poster ? make("strong", { textContent: shortTitle(movie) }) : null,
+    movie.poster ? make("strong", { textContent: movie.name }) : null,
     make("span", { className: "facts" }, facts.flatMap((fact, place) => (place ? [" · ", fact] : [fact]))),
     reasons.length ? make("span", { className: "why", textContent: sentence(reasons[0].words) }) : null);
 }
@@ -94,7 +94,7 @@ export function card(told) {
   remember(told);
   const { movie } = told;
   return make("li", {},
-    make("a", { className: "card", href: address({ film: movie.id }), "data-film": movie.id, title: titleAndYear(movie) },
+    make("a", { className: "card", href: address({ film: movie.id }), "data-film": movie.id, title: nameAndYear(movie) },
       cover(movie), about(told)));
 }
 
@@ -103,7 +103,7 @@ export function choice(told, take) {
   remember(told);
   const { movie } = told;
   return make("li", {},
-    make("button", { type: "button", className: "card", onclick: () => take(movie), title: `I know ${titleAndYear(movie)}` },
+    make("button", { type: "button", className: "card", onclick: () => take(movie), title: `I know ${nameAndYear(movie)}` },
       make("span", { className: "hidden", textContent: "Add " }),
       cover(movie), about({ movie }), make("span", { className: "plus", textContent: "+", "aria-hidden": "true" })));
 }
@@ -118,7 +118,7 @@ export function skeletons(count) {
 /** Stars to be set, by half stars; `set` is told. */
 export function starsInput(movie, stars, set) {
   const input = make("input", { type: "range", min: 0, max: 5, step: 0.5,
-    "aria-label": `Your stars for ${titleAndYear(movie)}` });
+    "aria-label": `Your stars for ${nameAndYear(movie)}` });
   const node = make("span", { className: "star-input" }, make("span", { className: "five" }), input);
   const show = (value) => {
     input.value = value;

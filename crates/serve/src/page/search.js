@@ -3,7 +3,6 @@
 import { $, $$, debounced, make, say } from "./dom.js";
 import { cover } from "./films.js";
 import { ask, Latest } from "./server.js";
-import { fullTitle } from "./titles.js";
 
 const input = $("#title");
 const list = $("#found");
@@ -47,7 +46,7 @@ function offer(movies, isChosen, choose) {
     { id: `found-${place}`, role: "option", "aria-selected": "false", onclick: () => choose(movie) },
     cover(movie),
     make("span", {},
-      make("strong", { textContent: fullTitle(movie) }),
+      make("strong", { textContent: movie.full_name }),
       make("small", { textContent: [movie.year, movie.genres.slice(0, 3).join(", ")].filter(Boolean).join(" · ") })),
     isChosen(movie) ? make("small", { className: "mark", textContent: "chosen" }) : null)));
   list.hidden = false;

@@ -5,7 +5,7 @@ import { $, $$, debounced, make, notice, say } from "./dom.js";
 import { card, choice, forgetOpinions, skeletons } from "./films.js";
 import { clearFilters, isFiltered } from "./filters.js";
 import { Latest } from "./server.js";
-import { shortTitle, titleAndYear } from "./titles.js";
+import { nameAndYear } from "./titles.js";
 
 const root = $("#shelves");
 const latest = new Latest();
@@ -88,8 +88,8 @@ function heading({ title, because }) {
   if (!because) return make("h3", { textContent: title });
   const link = card({ movie: because }).firstChild;
   link.className = "";
-  link.replaceChildren(shortTitle(because));
-  link.title = titleAndYear(because);
+  link.replaceChildren(because.name);
+  link.title = nameAndYear(because);
   return make("h3", {}, "Because you watched ", link);
 }
 

@@ -6,7 +6,7 @@ import { cover, recall, remember, starsInput } from "./films.js";
 import { startSearch } from "./search.js";
 import { ask, post, Problem } from "./server.js";
 import { showShelves } from "./shelves.js";
-import { fullTitle, titleAndYear } from "./titles.js";
+import { nameAndYear } from "./titles.js";
 
 const chosen = $("#chosen");
 /** Films whose names are asked for. */
@@ -22,13 +22,13 @@ function forget(movie) {
   const films = new Map(state().films);
   films.delete(movie.id);
   go({ films });
-  say(`${fullTitle(movie)} is taken away.`);
+  say(`${movie.full_name} is taken away.`);
   $("#title").focus();
 }
 
 function take(movie) {
   if (!state().films.has(movie.id)) rate(movie, 5, null);
-  say(`${fullTitle(movie)} is chosen, with 5 stars.`);
+  say(`${movie.full_name} is chosen, with 5 stars.`);
 }
 
 /** What an address names may not have been seen yet. */
@@ -55,12 +55,12 @@ function row(id, stars) {
     return make("li", { className: "skeleton", "data-id": id });
   }
   const remove = make("button", { type: "button", className: "remove",
-    onclick: () => forget(movie), "aria-label": `Take ${titleAndYear(movie)} away` },
+    onclick: () => forget(movie), "aria-label": `Take ${nameAndYear(movie)} away` },
     make("span", { textContent: "×", "aria-hidden": "true" }));
   return make("li", { "data-id": id },
     cover(movie),
     make("span", { className: "named" },
-      make("strong", { textContent: fullTitle(movie) }),
+      make("strong", { textContent: movie.full_name }),
       movie.year ? make("small", { textContent: movie.year }) : null),
     starsInput(movie, stars, (value) => rate(movie, value)),
     remove);
