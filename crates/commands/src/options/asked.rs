@@ -8,6 +8,7 @@ use mmdlrm::train::Error::NoRun;
 use mmdlrm::{Experiment, ExperimentConfig, Source};
 use serde::Deserialize;
 
+use super::source::name_of;
 use crate::compare::figures::is_over;
 use crate::progress::Progress;
 use crate::{Error, Result, job, train, warnings};
@@ -50,7 +51,7 @@ impl AskedRun {
         if let Some(run) = self.run {
             return Ok(run);
         }
-        let folder = usual_folder(self.data.as_deref());
+        let folder = usual_out(self.data.as_deref());
         check_data(self.data.as_deref(), &folder)?;
         let path = folder.display();
         let experiment = match is_over(&folder) {
@@ -72,16 +73,9 @@ impl AskedRun {
     }
 }
 
-/// `runs/NAME-rank`, by the name of the folder of data: `.` has one too once it is resolved.
-fn usual_folder(data: Option<&Path>) -> PathBuf {
-    let mut name = match data {
-        None => OsString::from("sample"),
-        Some(data) => {
-            let whole = data.canonicalize();
-            let whole = whole.as_deref().unwrap_or(data);
-            whole.file_name().unwrap_or("run".as_ref()).to_owned()
-        }
-    };
+/// The folder of a run that recommends where none is named: `runs/NAME-rank`.
+fn usual_out(data: Option<&Path>) -> PathBuf {
+    let mut name = name_of(data);
     name.push("-rank");
     PathBuf::from("runs").join(name)
 }

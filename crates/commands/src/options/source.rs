@@ -1,6 +1,7 @@
 //! What a model is trained on: ratings, posters, plots and what encodes these, other vectors.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mmdlrm::data::generate::GeneratorConfig;
@@ -41,6 +42,16 @@ pub struct SourceOptions {
     vectors: Vec<VectorsFile>,
 }
 
+/// What data are called: by the name of their folder, which `.` has too once it is resolved.
+pub(super) fn name_of(data: Option<&Path>) -> OsString {
+    let Some(data) = data else {
+        return "sample".into();
+    };
+    let whole = data.canonicalize();
+    let name = whole.as_deref().unwrap_or(data).file_name();
+    name.unwrap_or("run".as_ref()).to_owned()
+}
+
 impl SourceOptions {
     /// Which of them do nothing beside each other.
     pub fn idle(&self) -> [Idle<'static>; 3] {
@@ -78,13 +89,9 @@ impl SourceOptions {
         self.data.is_none()
     }
 
-    /// The folder of a run on these data where none is named.
+    /// The folder of a run on these data where none is named: `runs/NAME`.
     pub fn usual_out(&self) -> PathBuf {
-        let name = match &self.data {
-            None => "sample".as_ref(),
-            Some(data) => data.file_name().unwrap_or("run".as_ref()),
-        };
-        PathBuf::from("runs").join(name)
+        PathBuf::from("runs").join(name_of(self.data.as_deref()))
     }
 
     /// Writes down what is named; `seed` is that of a sample and of an untrained encoder.
