@@ -286,6 +286,10 @@ fn movies_are_found_by_what_people_call_them() {
         }
         let with_year = format!("{} ({})", movie.name().to_uppercase(), movie.year.unwrap());
         assert_eq!(catalogue.by_title(&with_year).unwrap().id, movie.id);
+        let with_others = format!("{} ({})", movie.full_name(), movie.year.unwrap());
+        assert_eq!(catalogue.by_title(&with_others).unwrap().id, movie.id);
+        let found = catalogue.find(&movie.full_name(), usize::MAX);
+        assert!(found.contains(&movie));
     }
     let error = catalogue.by_title("e").unwrap_err();
     assert!(

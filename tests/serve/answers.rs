@@ -19,7 +19,9 @@ fn questions_are_answered_with_titles_stars_and_reasons() {
     assert_eq!(found.as_array().unwrap().len(), 5);
     let first = &found[0];
     assert!(first["stars"].as_f64().unwrap() >= found[4]["stars"].as_f64().unwrap());
-    assert!(!first["movie"]["title"].as_str().unwrap().is_empty());
+    for title in ["title", "name", "full_name"] {
+        assert!(!first["movie"][title].as_str().unwrap().is_empty());
+    }
     assert!(!first["reasons"].as_array().unwrap().is_empty());
     let id = first["movie"]["id"].as_u64().unwrap();
     let stars = server.json(&format!("/api/users/{user}/stars/{id}"));

@@ -7,8 +7,12 @@ use crate::{Error, Result};
 /// that predicts no stars.
 ///
 /// # Errors
-/// As [`Rater::rate_items`]; [`Error::Mismatch`] of what is no number.
-pub fn stars_of(model: &dyn Ranker, who: Who, items: &[u32]) -> Result<Option<Vec<f32>>> {
+/// As [`Rater::rate_items`](crate::Rater::rate_items); [`Error::Mismatch`] of what is no number.
+pub fn stars_of(
+    model: &(impl Ranker + ?Sized),
+    who: Who,
+    items: &[u32],
+) -> Result<Option<Vec<f32>>> {
     let Some(rater) = model.rater() else {
         return Ok(None);
     };
@@ -22,8 +26,13 @@ pub fn stars_of(model: &dyn Ranker, who: Who, items: &[u32]) -> Result<Option<Ve
 ///
 /// # Errors
 /// What the model says; [`Error::Mismatch`] of more items than are wanted, of one that there is
-/// not, that is passed over or chosen twice, and of a score that is no number.
-pub fn best_of(model: &dyn Ranker, who: Who, wanted: &Wanted) -> Result<Vec<(u32, f32)>> {
+/// not, that is passed over or chosen twice, of a score that is no number, and of one above that of
+/// an item before it.
+pub fn best_of(
+    model: &(impl Ranker + ?Sized),
+    who: Who,
+    wanted: &Wanted,
+) -> Result<Vec<(u32, f32)>> {
     let best = model.best(who, wanted)?;
     if best.len() > wanted.count {
         let (found, count) = (best.len(), wanted.count);
@@ -48,6 +57,7 @@ pub fn best_of(model: &dyn Ranker, who: Who, wanted: &Wanted) -> Result<Vec<(u32
     }
     let scores: Vec<f32> = best.iter().map(|&(_, score)| score).collect();
     check_numbers("scores", &scores, best.len())?;
+    check_order("chose", &scores)?;
     Ok(best)
 }
 
@@ -74,7 +84,7 @@ pub fn shares_of(
 ///
 /// # Errors
 /// What the model says; [`Error::Mismatch`] of causes of more or fewer items than were asked for,
-/// of more of one than `count`, and of an amount that is not above 0.
+/// of more of one than `count`, of an amount that is not above 0, and of one above that before it.
 pub fn causes_of(
     model: &(impl Ranker + ?Sized),
     who: Who,
@@ -88,6 +98,7 @@ pub fn causes_of(
         }
         let amounts: Vec<f32> = causes.iter().map(|it| it.amount).collect();
         check_numbers("causes", &amounts, amounts.len())?;
+        check_order("named as causes", &amounts)?;
         if let Some(Cause { item, amount }) = causes.iter().find(|it| it.amount <= 0.0) {
             return Err(Error::Mismatch(format!(
                 "what item {item} adds to a score is {amount}, which is no cause"
@@ -98,6 +109,17 @@ pub fn causes_of(
         check_count("lists of causes", causes.len(), items.len())?;
     }
     Ok(causes)
+}
+
+/// Refuses numbers that are not in their order, the highest first.
+fn check_order(did: &str, found: &[f32]) -> Result<()> {
+    match found.windows(2).find(|pair| pair[0] < pair[1]) {
+        None => Ok(()),
+        Some(pair) => Err(Error::Mismatch(format!(
+            "the model {did} what has {} before what has {}",
+            pair[0], pair[1]
+        ))),
+    }
 }
 
 fn check_count(what: &str, found: usize, expected: usize) -> Result<()> {
@@ -114,7 +136,12 @@ fn check_count(what: &str, found: usize, expected: usize) -> Result<()> {
 /// # Errors
 /// What the model says; [`Error::Mismatch`] where it wrote another number of scores, or what
 /// is no number.
-pub fn score_all(model: &dyn Ranker, who: Who, items: usize, scores: &mut Vec<f32>) -> Result<()> {
+pub fn score_all(
+    model: &(impl Ranker + ?Sized),
+    who: Who,
+    items: usize,
+    scores: &mut Vec<f32>,
+) -> Result<()> {
     model.score(who, scores)?;
     check_numbers("scores", scores, who.len() * items)
 }
@@ -234,6 +261,8 @@ mod tests {
         refused(&Stubborn(vec![(0, 1.0); 3]), "chose 3 items where 2 were");
         refused(&Stubborn(vec![(4, 1.0)]), "no item in row 4");
         refused(&Stubborn(vec![(1, 1.0); 2]), "chose item 1 twice");
+        let rising = vec![(0, 1.0), (1, 2.0)];
+        refused(&Stubborn(rising), "chose what has 1 before what has 2");
         refused(&Stubborn(vec![(2, 1.0)]), "item 2 which is passed over");
         refused(
             &Stubborn(vec![(0, f32::INFINITY)]),
@@ -304,6 +333,11 @@ mod tests {
                 "number 0 of the causes",
             ),
             (&[&[], &[-0.5]], "", "item 3 adds to a score is -0.5"),
+            (
+                &[&[], &[0.1, 0.2]],
+                "",
+                "as causes what has 0.1 before what has 0.2",
+            ),
             (&[&[0.1, 0.1, 0.1], &[]], "", "wrote 3 causes where 2"),
         ] {
             let (shares, causes) = asked(says);

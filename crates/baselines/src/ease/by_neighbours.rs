@@ -25,27 +25,25 @@ use super::sparse::{Sparse, add_product};
 use super::symmetric::Symmetric;
 use super::{EaseConfig, too_small};
 
-/// `B` by the items that it has weights in, so many at a time: the sums of a block stay in the
-/// nearest caches, and threads share blocks.
+/// `B`, row `i` of which has the weights of an input in the items. A score reads rows, and reasons
+/// read columns.
 #[derive(Debug, Clone)]
-pub(super) struct ByNeighbours(Vec<Block>);
-
-/// The same weights twice: a score reads rows of `B`, and reasons read columns.
-#[derive(Debug, Clone)]
-struct Block {
-    /// Row `i` has the weights of an input in the items of the block, `[items, block]`.
-    by_input: Sparse,
-    /// Transposed when reasons are first asked for.
+pub(super) struct ByNeighbours {
+    /// So many columns at a time, `[items, width]`: a thread sums the scores of a block, which stay
+    /// in its caches.
+    blocks: Vec<Sparse>,
+    width: usize,
+    /// `Bᵀ`, made when reasons are first asked for.
     by_item: OnceLock<Sparse>,
 }
 
-/// Items of a block; tests have few, and several blocks of them.
-const BLOCK: usize = if cfg!(test) { 8 } else { 1 << 14 };
+/// Columns of a block, at least, …
+const WIDTH: usize = 1 << 14;
+/// … and how many blocks there are at most: each has the lengths of all rows.
+const BLOCKS: usize = 16;
 /// Weights of a row that are asked for before it is read; by then the hardware sees the others
 /// coming.
 const AHEAD: usize = 256;
-/// Weights from which on a score is worth the work of several threads.
-const WORTH_SHARING: usize = 1 << 18;
 
 /// What a thread keeps from one item to the next.
 #[derive(Default)]
@@ -117,7 +115,7 @@ impl ByNeighbours {
         };
         let by_item = Sparse::of_rows(items, Scratch::default, row)?;
         drop((x, transposed, gram));
-        Ok(Self::new(&by_item))
+        Ok(Self::of(&by_item.transposed(items)))
     }
 
     /// Of what [`Self::parts`] says; `None` where that does not fit together.
@@ -128,26 +126,31 @@ impl ByNeighbours {
         let items = lengths.len();
         let lengths = lengths.into_iter().map(|length| length as usize);
         let by_input = Sparse::from_parts(lengths, ids, values.to_vec(), items)?;
-        Some(Self::new(&by_input.transposed(items)))
+        Some(Self::of(&by_input))
     }
 
-    /// Of the weights of each item.
-    fn new(by_item: &Sparse) -> Self {
-        let items = by_item.rows();
-        let blocks = (0..items).step_by(BLOCK).map(|first| Block {
-            by_input: by_item.rows_transposed(first..items.min(first + BLOCK), items),
+    fn of(by_input: &Sparse) -> Self {
+        let width = by_input.rows().div_ceil(BLOCKS).max(WIDTH);
+        Self::in_blocks(by_input, width)
+    }
+
+    fn in_blocks(by_input: &Sparse, width: usize) -> Self {
+        let firsts = (0..by_input.rows() as u32).step_by(width);
+        let blocks = firsts.map(|first| by_input.columns(first..first + width as u32));
+        Self {
+            blocks: blocks.collect(),
+            width,
             by_item: OnceLock::new(),
-        });
-        Self(blocks.collect())
+        }
     }
 
     /// How many items each has a weight in, which, and how much.
     pub fn parts(&self) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let (mut lengths, mut items, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-        for input in 0..self.0.first().map_or(0, |block| block.by_input.rows()) {
+        for input in 0..self.blocks.first().map_or(0, Sparse::rows) {
             let before = items.len();
-            for (block, first) in self.0.iter().zip((0u32..).step_by(BLOCK)) {
-                let (ids, values) = block.by_input.row(input);
+            for (block, first) in self.blocks.iter().zip((0u32..).step_by(self.width)) {
+                let (ids, values) = block.row(input);
                 items.extend(ids.iter().map(|&id| (first + id) as f32));
                 weights.extend(values);
             }
@@ -157,55 +160,43 @@ impl ByNeighbours {
     }
 
     pub fn parameters(&self) -> usize {
-        let blocks = self.0.iter();
-        blocks.map(|block| block.by_input.entries().1.len()).sum()
+        let blocks = self.blocks.iter();
+        blocks.map(|block| block.entries().1.len()).sum()
     }
 
     /// `xB`, `[items]`.
     pub fn score(&self, history: &[(u32, f32)], scores: &mut [f32]) {
-        let lengths = self.0.iter().map(|block| block.weights_of(history));
-        if lengths.sum::<usize>() < WORTH_SHARING {
-            let blocks = self.0.iter().zip(scores.chunks_mut(BLOCK));
-            return blocks.for_each(|(block, scores)| block.score(history, scores));
-        }
-        let blocks = self.0.par_iter().zip(scores.par_chunks_mut(BLOCK));
-        blocks.for_each(|(block, scores)| block.score(history, scores));
+        let blocks = self.blocks.par_iter();
+        let blocks = blocks.zip(scores.par_chunks_mut(self.width));
+        blocks.for_each(|(block, scores)| score(block, history, scores));
     }
 
     /// `B_ij` of each `i` of a history.
     pub fn column(&self, history: &[(u32, f32)], item: u32) -> Vec<f32> {
-        let block = &self.0[item as usize / BLOCK];
-        let transposed = || block.by_input.transposed(BLOCK);
-        let by_item = block.by_item.get_or_init(transposed);
+        let by_item = self.by_item.get_or_init(|| {
+            let blocks = self.blocks.iter();
+            Sparse::stacked(blocks.map(|block| block.transposed(self.width)))
+        });
         let history = history.iter();
         history
-            .map(|&(other, _)| by_item.get(item as usize % BLOCK, other))
+            .map(|&(other, _)| by_item.get(item as usize, other))
             .collect()
     }
 }
 
-impl Block {
-    /// Weights that the score of a history takes.
-    fn weights_of(&self, history: &[(u32, f32)]) -> usize {
-        let rows = history
-            .iter()
-            .map(|&(item, _)| self.by_input.row(item as usize));
-        rows.map(|(ids, _)| ids.len()).sum()
-    }
-
-    fn score(&self, history: &[(u32, f32)], scores: &mut [f32]) {
-        scores.fill(0.0);
-        for (place, &(item, weight)) in history.iter().enumerate() {
-            if let Some(&(next, _)) = history.get(place + 1) {
-                let (ids, values) = self.by_input.row(next as usize);
-                let first = ids.len().min(AHEAD);
-                prefetch(&ids[..first]);
-                prefetch(&values[..first]);
-            }
-            let (ids, values) = self.by_input.row(item as usize);
-            for (&id, &value) in ids.iter().zip(values) {
-                scores[id as usize] += weight * value;
-            }
+/// `xB` of a block.
+fn score(block: &Sparse, history: &[(u32, f32)], scores: &mut [f32]) {
+    scores.fill(0.0);
+    for (place, &(item, weight)) in history.iter().enumerate() {
+        if let Some(&(next, _)) = history.get(place + 1) {
+            let (ids, values) = block.row(next as usize);
+            let first = ids.len().min(AHEAD);
+            prefetch(&ids[..first]);
+            prefetch(&values[..first]);
+        }
+        let (ids, values) = block.row(item as usize);
+        for (&id, &value) in ids.iter().zip(values) {
+            scores[id as usize] += weight * value;
         }
     }
 }
@@ -248,28 +239,29 @@ mod tests {
                 .collect())
         };
         let by_item = Sparse::of_rows(20, || (), row).unwrap();
-        let weights = ByNeighbours::new(&by_item);
-        assert_eq!(weights.0.len(), 3);
+        let weights = ByNeighbours::in_blocks(&by_item.transposed(20), 8);
+        assert_eq!(weights.blocks.len(), 3);
         let (lengths, items, values) = weights.parts();
         assert_eq!(lengths[0], 7.0);
         assert_eq!(items[..7], [0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0]);
-        let again = ByNeighbours::from_parts(&lengths, &items, &values).unwrap();
+        let one = ByNeighbours::from_parts(&lengths, &items, &values).unwrap();
+        assert_eq!(one.blocks.len(), 1);
         let history = [(0, 1.0), (6, 2.0), (17, 0.5)];
-        let mut scores = vec![f32::NAN; 20];
-        again.score(&history, &mut scores);
         let of = |item: usize| {
             let inputs = history.iter().map(|&(input, x)| (input as usize, x));
-            let inputs =
-                inputs.filter(|&(input, _)| input <= item && (item - input).is_multiple_of(3));
+            let has = |input: usize| input <= item && (item - input).is_multiple_of(3);
+            let inputs = inputs.filter(|&(input, _)| has(input));
             inputs
                 .map(|(input, x)| x * weight(input, item))
                 .sum::<f32>()
         };
-        assert_eq!(scores, (0..20).map(of).collect::<Vec<_>>());
-        assert_eq!(again.column(&history, 17), [0.0, 0.0, weight(17, 17)]);
-        assert_eq!(
-            again.column(&history, 18),
-            [weight(0, 18), weight(6, 18), 0.0]
-        );
+        for weights in [weights, one] {
+            let mut scores = vec![f32::NAN; 20];
+            weights.score(&history, &mut scores);
+            assert_eq!(scores, (0..20).map(of).collect::<Vec<_>>());
+            assert_eq!(weights.column(&history, 17), [0.0, 0.0, weight(17, 17)]);
+            let column = [weight(0, 18), weight(6, 18), 0.0];
+            assert_eq!(weights.column(&history, 18), column);
+        }
     }
 }

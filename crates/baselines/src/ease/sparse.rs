@@ -25,11 +25,7 @@ impl Sparse {
         scratch: impl Fn() -> S + Sync,
         row: impl Fn(usize, &mut S) -> Result<Vec<(u32, f32)>> + Sync,
     ) -> Result<Self> {
-        let mut matrix = Self {
-            offsets: vec![0],
-            columns: Vec::new(),
-            values: Vec::new(),
-        };
+        let mut matrix = Self::empty();
         for start in (0..rows).step_by(ROWS_AT_A_TIME) {
             let numbers = start..(start + ROWS_AT_A_TIME).min(rows);
             let made = numbers.into_par_iter();
@@ -90,17 +86,50 @@ impl Sparse {
         columns.binary_search(&column).map_or(0.0, |at| values[at])
     }
 
-    /// Of `columns` columns.
-    pub fn transposed(&self, columns: usize) -> Self {
-        self.rows_transposed(0..self.rows(), columns)
+    /// Some of the columns, of which the first becomes column 0.
+    pub fn columns(&self, range: Range<u32>) -> Self {
+        let mut some = Self::empty();
+        for row in 0..self.rows() {
+            let (columns, values) = self.row(row);
+            let place = |of| columns.partition_point(|&column| column < of);
+            let span = place(range.start)..place(range.end);
+            let columns = columns[span.clone()].iter();
+            some.columns
+                .extend(columns.map(|column| column - range.start));
+            some.values.extend(&values[span]);
+            some.offsets.push(some.columns.len());
+        }
+        some
     }
 
-    /// Of some of the rows, the first of which is the first column of what is returned; of
-    /// `columns` columns.
-    pub fn rows_transposed(&self, rows: Range<usize>, columns: usize) -> Self {
+    /// The rows of each matrix below those of the one before.
+    pub fn stacked(matrices: impl Iterator<Item = Self>) -> Self {
+        let mut stacked = Self::empty();
+        for matrix in matrices {
+            let before = stacked.columns.len();
+            let offsets = matrix.offsets[1..].iter();
+            stacked
+                .offsets
+                .extend(offsets.map(|offset| before + offset));
+            stacked.columns.extend(matrix.columns);
+            stacked.values.extend(matrix.values);
+        }
+        stacked
+    }
+
+    /// Without rows.
+    fn empty() -> Self {
+        Self {
+            offsets: vec![0],
+            columns: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Of `columns` columns.
+    pub fn transposed(&self, columns: usize) -> Self {
         let mut offsets = vec![0; columns + 1];
-        let entries = self.offsets[rows.start]..self.offsets[rows.end];
-        for &column in &self.columns[entries.clone()] {
+        for &column in &self.columns {
             offsets[column as usize + 1] += 1;
         }
         for column in 0..columns {
@@ -109,14 +138,14 @@ impl Sparse {
         let mut next = offsets.clone();
         let mut transposed = Self {
             offsets,
-            columns: vec![0; entries.len()],
-            values: vec![0.0; entries.len()],
+            columns: vec![0; self.columns.len()],
+            values: vec![0.0; self.columns.len()],
         };
-        for (row, number) in rows.zip(0..) {
+        for row in 0..self.rows() {
             let (columns, values) = self.row(row);
             for (&column, &value) in columns.iter().zip(values) {
                 let place = &mut next[column as usize];
-                transposed.columns[*place] = number;
+                transposed.columns[*place] = row as u32;
                 transposed.values[*place] = value;
                 *place += 1;
             }
@@ -162,10 +191,14 @@ mod tests {
             }
         }
         assert_eq!(transposed.transposed(2), matrix);
-        assert_eq!(
-            matrix.rows_transposed(1..2, 3).row(2),
-            (&[0][..], &[3.0][..])
-        );
+        let columns = [matrix.columns(0..1), matrix.columns(1..3)];
+        assert_eq!(columns[1].row(0), (&[0][..], &[2.0][..]));
+        assert_eq!(columns[1].row(1), (&[1][..], &[3.0][..]));
+        let rows = columns
+            .iter()
+            .zip([1, 2])
+            .map(|(it, wide)| it.transposed(wide));
+        assert_eq!(Sparse::stacked(rows), transposed);
         let mut sums = [0.5; 3];
         // Row 2 of AᵀA is [3, 0, 9].
         add_product(transposed.row(2), |_| 2.0, &matrix, &mut sums);

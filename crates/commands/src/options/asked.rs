@@ -51,7 +51,7 @@ impl AskedRun {
         if let Some(run) = self.run {
             return Ok(run);
         }
-        let folder = usual_out(self.data.as_deref());
+        let folder = usual_rank_out(self.data.as_deref());
         check_data(self.data.as_deref(), &folder)?;
         let path = folder.display();
         let experiment = match is_over(&folder) {
@@ -74,7 +74,7 @@ impl AskedRun {
 }
 
 /// The folder of a run that recommends where none is named: `runs/NAME-rank`.
-fn usual_out(data: Option<&Path>) -> PathBuf {
+fn usual_rank_out(data: Option<&Path>) -> PathBuf {
     let mut name = name_of(data);
     name.push("-rank");
     PathBuf::from("runs").join(name)

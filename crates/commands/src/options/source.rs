@@ -42,14 +42,16 @@ pub struct SourceOptions {
     vectors: Vec<VectorsFile>,
 }
 
-/// What data are called: by the name of their folder, which `.` has too once it is resolved.
+/// What data are called: by the name of their folder, which `.` has once it is resolved.
 pub(super) fn name_of(data: Option<&Path>) -> OsString {
     let Some(data) = data else {
         return "sample".into();
     };
-    let whole = data.canonicalize();
-    let name = whole.as_deref().unwrap_or(data).file_name();
-    name.unwrap_or("run".as_ref()).to_owned()
+    if let Some(name) = data.file_name() {
+        return name.to_owned();
+    }
+    let whole = data.canonicalize().unwrap_or_default();
+    whole.file_name().unwrap_or("run".as_ref()).to_owned()
 }
 
 impl SourceOptions {

@@ -1,6 +1,6 @@
 //! Movies by what people call them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Catalogue, Movie};
 use crate::{Error, Result};
@@ -22,8 +22,8 @@ const NEARLY_AS_LIKE: f32 = 0.8;
 /// Titles in lower case, to look them up.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Titles {
-    /// By dense row.
-    lower: Vec<String>,
+    /// By dense row, as they are written, and as people say the whole of them.
+    lower: Vec<[String; 2]>,
     /// Dense rows of the movies that have a title, as it is written or as people say it.
     exact: HashMap<String, Vec<u32>>,
     /// The same without the article.
@@ -36,9 +36,10 @@ impl Titles {
         for (row, movie) in (0..).zip(movies) {
             let title = movie.title.to_lowercase();
             let (bare, article) = movie.bare_title();
-            let said = movie.name().to_lowercase();
-            if said != title {
-                titles.exact.entry(said).or_default().push(row);
+            let full_name = movie.full_name().to_lowercase();
+            let written_and_said = [&title, &movie.name().to_lowercase(), &full_name];
+            for title in written_and_said.into_iter().collect::<BTreeSet<_>>() {
+                titles.exact.entry(title.clone()).or_default().push(row);
             }
             if article.is_some() {
                 titles
@@ -47,8 +48,7 @@ impl Titles {
                     .or_default()
                     .push(row);
             }
-            titles.exact.entry(title.clone()).or_default().push(row);
-            titles.lower.push(title);
+            titles.lower.push([title, full_name]);
         }
         titles
     }
@@ -61,9 +61,11 @@ impl Titles {
             return Vec::new();
         }
         let titles = (0..).zip(&self.lower);
-        let found = titles.filter(|(_, title)| words.iter().all(|word| title.contains(word)));
+        let has_all = |title: &String| words.iter().all(|word| title.contains(word));
+        let found = titles.filter(|(_, titles)| titles.iter().any(has_all));
+        let begins = |title: &String| title.starts_with(text.trim());
         let mut found: Vec<_> = found
-            .map(|(row, title)| (!title.starts_with(text.trim()), title.len(), row))
+            .map(|(row, titles)| (!titles.iter().any(begins), titles[0].len(), row))
             .collect();
         found.sort_unstable();
         found.into_iter().map(|(.., row)| row).collect()
@@ -78,7 +80,7 @@ impl Titles {
         let own = pairs(text);
         let titles = (0..).zip(&self.lower);
         let mut found: Vec<(f32, u32)> = titles
-            .filter_map(|(row, title)| {
+            .filter_map(|(row, [title, _])| {
                 let others = pairs(title);
                 let both = others.intersection(&own).count();
                 let like = 2.0 * both as f32 / (own.len() + others.len()).max(1) as f32;
@@ -270,6 +272,27 @@ mod tests {
                 (name.into(), full_name.into())
             );
         }
+    }
+
+    #[test]
+    fn titles_are_found_as_they_are_written_and_as_they_are_said() {
+        let lost = "City of Lost Children, The (Cité des enfants perdus, La)";
+        let titles = Titles::new(&[movie(1, lost, 1995), movie(2, "Avventura, L'", 1960)]);
+        for (text, row) in [
+            (
+                "city of lost children, the (cité des enfants perdus, la)",
+                0,
+            ),
+            ("the city of lost children (la cité des enfants perdus)", 0),
+            ("the city of lost children", 0),
+            ("l'avventura", 1),
+        ] {
+            assert_eq!(titles.exact[text], [row], "{text}");
+            assert_eq!(titles.with_words(text), [row], "{text}");
+        }
+        assert_eq!(titles.with_words("(la cité"), [0]);
+        assert_eq!(titles.with_words("avventura, l'"), [1]);
+        assert_eq!(titles.exact["avventura, l'"], [1]);
     }
 
     #[test]

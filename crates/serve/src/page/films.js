@@ -2,7 +2,7 @@
 
 import { address } from "./address.js";
 import { make } from "./dom.js";
-import { sentence, nameAndYear } from "./titles.js";
+import { fullNameAndYear, sentence } from "./titles.js";
 
 /** Hue and drawing of a cover without a poster, by genre: what says most of a film comes first. */
 const LOOKS = {
@@ -94,7 +94,7 @@ export function card(told) {
   remember(told);
   const { movie } = told;
   return make("li", {},
-    make("a", { className: "card", href: address({ film: movie.id }), "data-film": movie.id, title: nameAndYear(movie) },
+    make("a", { className: "card", href: address({ film: movie.id }), "data-film": movie.id, title: fullNameAndYear(movie) },
       cover(movie), about(told)));
 }
 
@@ -103,7 +103,7 @@ export function choice(told, take) {
   remember(told);
   const { movie } = told;
   return make("li", {},
-    make("button", { type: "button", className: "card", onclick: () => take(movie), title: `I know ${nameAndYear(movie)}` },
+    make("button", { type: "button", className: "card", onclick: () => take(movie), title: `I know ${fullNameAndYear(movie)}` },
       make("span", { className: "hidden", textContent: "Add " }),
       cover(movie), about({ movie }), make("span", { className: "plus", textContent: "+", "aria-hidden": "true" })));
 }
@@ -118,7 +118,7 @@ export function skeletons(count) {
 /** Stars to be set, by half stars; `set` is told. */
 export function starsInput(movie, stars, set) {
   const input = make("input", { type: "range", min: 0, max: 5, step: 0.5,
-    "aria-label": `Your stars for ${nameAndYear(movie)}` });
+    "aria-label": `Your stars for ${fullNameAndYear(movie)}` });
   const node = make("span", { className: "star-input" }, make("span", { className: "five" }), input);
   const show = (value) => {
     input.value = value;

@@ -5,7 +5,7 @@ import { $, $$, debounced, make, notice, say } from "./dom.js";
 import { card, choice, forgetOpinions, skeletons } from "./films.js";
 import { clearFilters, isFiltered } from "./filters.js";
 import { Latest } from "./server.js";
-import { nameAndYear } from "./titles.js";
+import { fullNameAndYear } from "./titles.js";
 
 const root = $("#shelves");
 const latest = new Latest();
@@ -89,7 +89,7 @@ function heading({ title, because }) {
   const link = card({ movie: because }).firstChild;
   link.className = "";
   link.replaceChildren(because.name);
-  link.title = nameAndYear(because);
+  link.title = fullNameAndYear(because);
   return make("h3", {}, "Because you watched ", link);
 }
 

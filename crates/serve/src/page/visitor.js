@@ -6,7 +6,7 @@ import { cover, recall, remember, starsInput } from "./films.js";
 import { startSearch } from "./search.js";
 import { ask, post, Problem } from "./server.js";
 import { showShelves } from "./shelves.js";
-import { nameAndYear } from "./titles.js";
+import { fullNameAndYear } from "./titles.js";
 
 const chosen = $("#chosen");
 /** Films whose names are asked for. */
@@ -55,7 +55,7 @@ function row(id, stars) {
     return make("li", { className: "skeleton", "data-id": id });
   }
   const remove = make("button", { type: "button", className: "remove",
-    onclick: () => forget(movie), "aria-label": `Take ${nameAndYear(movie)} away` },
+    onclick: () => forget(movie), "aria-label": `Take ${fullNameAndYear(movie)} away` },
     make("span", { textContent: "×", "aria-hidden": "true" }));
   return make("li", { "data-id": id },
     cover(movie),
