@@ -40,8 +40,8 @@ pub fn best_of(
             "the model chose {found} items where {count} were asked for"
         )));
     }
-    check_rows("item", best.iter().map(|&(item, _)| item), wanted.items)?;
     let mut chosen: Vec<u32> = best.iter().map(|&(item, _)| item).collect();
+    check_rows("item", chosen.iter().copied(), wanted.items)?;
     chosen.sort_unstable();
     let refused = |item, what| {
         Err(Error::Mismatch(format!(
@@ -94,7 +94,7 @@ pub fn causes_of(
     let causes = model.because(who, items, count)?;
     for causes in causes.iter().flatten() {
         if causes.len() > count {
-            check_count("causes", causes.len(), count)?;
+            return Err(wrong_count("causes", causes.len(), count));
         }
         let amounts: Vec<f32> = causes.iter().map(|it| it.amount).collect();
         check_numbers("causes", &amounts, amounts.len())?;
@@ -125,10 +125,14 @@ fn check_order(did: &str, found: &[f32]) -> Result<()> {
 fn check_count(what: &str, found: usize, expected: usize) -> Result<()> {
     match found == expected {
         true => Ok(()),
-        false => Err(Error::Mismatch(format!(
-            "the model wrote {found} {what} where {expected} were asked for"
-        ))),
+        false => Err(wrong_count(what, found, expected)),
     }
+}
+
+fn wrong_count(what: &str, found: usize, expected: usize) -> Error {
+    Error::Mismatch(format!(
+        "the model wrote {found} {what} where {expected} were asked for"
+    ))
 }
 
 /// Scores of all of `items` items, counted and looked at.
