@@ -51,7 +51,7 @@ use inputs::{Inputs, matrix};
 /// | --- | --- | --- | --- |
 /// | items ≤ users, and at most [`dense_up_to`](EaseConfig::dense_up_to) | an inverse, `[items, items]` | `B` | ratings of the user · items |
 /// | users < items, and at most that | an inverse, `[users, users]` | that | all ratings + users² |
-/// | else | equations of each item with its 256 [nearest](EaseConfig::neighbours) | 256 weights an item, twice once reasons are asked for | the weights that the user's items have in others: 256 each in the mean of all, thousands of much rated ones |
+/// | else | equations of each item with its 256 [nearest](EaseConfig::neighbours) | 256 weights an item, twice once reasons are asked for | the weights that the user's items have in others: 256 each at most in the mean of all items, many more of much rated ones |
 ///
 /// Sums are `f64`, what is kept `f32`. Everything runs on all threads, with the same bits
 /// on any number of them.
