@@ -37,6 +37,7 @@ mod blend;
 mod ease;
 mod gaussian_process;
 mod popularity;
+mod sparse;
 mod training_ratings;
 
 pub use blend::{Blend, BlendFile};

@@ -10,8 +10,8 @@ use mmdlrm_kernels::{add_scaled, vectorize};
 
 use super::inputs::Inputs;
 use super::packed::{self, Packed};
-use super::sparse::{Sparse, add_product};
 use super::symmetric::{Singular, Symmetric};
+use crate::sparse::{Sparse, add_product};
 
 #[derive(Debug, Clone)]
 pub(super) struct ByItems {

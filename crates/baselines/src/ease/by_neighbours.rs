@@ -21,9 +21,9 @@ use rayon::prelude::*;
 
 use super::inputs::{Inputs, matrix};
 use super::packed::Packed;
-use super::sparse::{Sparse, add_product};
 use super::symmetric::Symmetric;
 use super::{EaseConfig, too_small};
+use crate::sparse::{Sparse, add_product};
 
 /// `B`, row `i` of which has the weights of an input in the items. A score reads rows, and reasons
 /// read columns.

@@ -14,8 +14,8 @@ use rayon::prelude::*;
 
 use super::inputs::Inputs;
 use super::packed::Packed;
-use super::sparse::{Sparse, add_product};
 use super::symmetric::{Singular, Symmetric};
+use crate::sparse::{Sparse, add_product};
 
 #[derive(Debug, Clone)]
 pub(super) struct ByUsers {

@@ -4,7 +4,7 @@ use mmdlrm_data::{RatedBag, RatedBags};
 use mmdlrm_train::{Error, Result};
 
 use super::EaseConfig;
-use super::sparse::Sparse;
+use crate::sparse::Sparse;
 use mmdlrm_train::check_rows;
 
 /// What users rated, as numbers: `x` of each item of a history, in the order of the items.

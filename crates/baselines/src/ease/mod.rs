@@ -9,7 +9,6 @@ mod packed;
 mod persist;
 mod pivot;
 mod ranker;
-mod sparse;
 mod symmetric;
 mod tile;
 

@@ -11,7 +11,7 @@ const ROWS_AT_A_TIME: usize = 4096;
 /// A matrix by rows, what is not 0 in the order of the columns (compressed sparse rows): 8 bytes
 /// a number.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Sparse {
+pub(crate) struct Sparse {
     offsets: Vec<usize>,
     columns: Vec<u32>,
     values: Vec<f32>,
@@ -155,7 +155,7 @@ impl Sparse {
 }
 
 /// `sums[c] += Σ_k a_k · scale(k) · b_kc`: as much of a row of a product as there are sums.
-pub(super) fn add_product(
+pub(crate) fn add_product(
     (ids, values): (&[u32], &[f32]),
     scale: impl Fn(usize) -> f64,
     b: &Sparse,
