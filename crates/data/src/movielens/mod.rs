@@ -4,6 +4,7 @@ mod credits;
 mod genome;
 mod links;
 mod movies;
+mod part;
 mod policy;
 mod ratings;
 mod side_files;
