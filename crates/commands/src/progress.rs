@@ -73,11 +73,15 @@ impl Observer for Progress {
             None => String::new(),
         };
         self.bar.println(format!(
-            "epoch {:2}  train loss {:.4}{}{}  {:.0} ratings/s",
+            "epoch {:2}  train loss {:.4}{}{}{}  {:.0} ratings/s",
             metrics.epoch,
             metrics.train_loss,
             error("validation", metrics.validation_rmse),
             error("test", metrics.test_rmse),
+            match metrics.validation_ndcg {
+                Some(ndcg) => format!("  validation nDCG@10 {ndcg:.4}"),
+                None => String::new(),
+            },
             metrics.samples_per_s
         ));
     }

@@ -14,6 +14,10 @@ pub struct EpochMetrics {
     pub validation_rmse: Option<f64>,
     /// The same on the held-out rows. It is shown, and nothing is chosen by it.
     pub test_rmse: Option<f64>,
+    /// Mean nDCG@10 over the users with validation rows, of a model that learns what users rate
+    /// and not how high: the epoch with the most is kept, where none has an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_ndcg: Option<f64>,
     /// Seconds of training, without the evaluation.
     pub seconds: f64,
     /// Training rows a second.
@@ -28,6 +32,7 @@ impl EpochMetrics {
             train_loss,
             validation_rmse: None,
             test_rmse: None,
+            validation_ndcg: None,
             seconds,
             samples_per_s: rows as f64 / seconds,
         }

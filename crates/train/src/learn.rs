@@ -76,8 +76,8 @@ impl Pace<'_> {
 /// after each epoch. Whatever learns by steps goes through here.
 ///
 /// The model ends with the parameters of the epoch that has the least error on the
-/// validation rows, where it [measures](Stepper::measure) any; with those of the last one
-/// otherwise. The same settings, data and seed give the same model, to the bit, however
+/// validation rows, or that ranks them best, where it [measures](Stepper::measure) any; with those
+/// of the last one otherwise. The same settings, data and seed give the same model, to the bit, however
 /// often the run was stopped: a checkpoint of other `settings` or other `data` is refused.
 ///
 /// # Errors
@@ -244,6 +244,7 @@ impl<T: Stepper> Loop<'_, T> {
         let Measured {
             validation_rmse,
             test_rmse,
+            validation_ndcg,
         } = measured?;
         if let Some(rmse) = validation_rmse.filter(|rmse| !rmse.is_finite()) {
             return Err(self.diverged(rmse));
@@ -255,6 +256,7 @@ impl<T: Stepper> Loop<'_, T> {
             train_loss: self.progress.loss_sum / rows,
             validation_rmse,
             test_rmse,
+            validation_ndcg,
             seconds,
             samples_per_s: rows / seconds,
         })

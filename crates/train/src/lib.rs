@@ -81,11 +81,12 @@ pub use fit::Fit;
 pub use learn::{Pace, learn};
 pub use next_item::{NextItemData, NextItemRanker, NextItemTrainConfig, train_next_item};
 pub use optimizer::{
-    Algorithm, Decay, LearningRate, Optimizer, OptimizerConfig, Rule, Schedule, StepSize,
+    Algorithm, Decay, DenseAdam, LearningRate, Optimizer, OptimizerConfig, Rule, Schedule, StepSize,
 };
 pub use persist::Persist;
 pub use rank::{
     CandidateScore, RankedMovie, TopList, UserScores, rank_catalogue, rank_users, score_candidates,
+    validation_ndcg,
 };
 pub use ranker::{
     Cause, Ranker, RateNewcomer, Rater, Share, Visitor, Wanted, Who, keep_within_bounds,

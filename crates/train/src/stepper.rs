@@ -89,8 +89,9 @@ pub trait Stepper {
     fn model(&mut self) -> Result<&dyn Persist>;
 }
 
-/// What a model is worth after an epoch, in stars: root mean squared errors on the
-/// validation rows, by which the best epoch is chosen, and on the held-out ones.
+/// What a model is worth after an epoch: root mean squared errors in stars on the validation
+/// rows, by which the best epoch is chosen, and on the held-out ones; or, of a model that predicts
+/// no stars, how it ranks what is validated on.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Measured {
@@ -98,6 +99,9 @@ pub struct Measured {
     pub validation_rmse: Option<f64>,
     /// On the held-out rows.
     pub test_rmse: Option<f64>,
+    /// nDCG@10 over the users with validation rows, as [`validation_ndcg`](crate::validation_ndcg)
+    /// has it: the best epoch is chosen by it where there is no error to choose by.
+    pub validation_ndcg: Option<f64>,
 }
 
 impl Measured {
@@ -106,6 +110,15 @@ impl Measured {
         Self {
             validation_rmse,
             test_rmse,
+            validation_ndcg: None,
+        }
+    }
+
+    /// Of a model that predicts no stars.
+    pub fn of_ranking(validation_ndcg: Option<f64>) -> Self {
+        Self {
+            validation_ndcg,
+            ..Self::default()
         }
     }
 }

@@ -155,14 +155,27 @@ fn norm(gradients: &Gradients) -> f64 {
     (squares(&gradients.dense) + tables.sum::<f64>()).sqrt()
 }
 
-/// Adam with decoupled weight decay for parameters that lie in one piece.
+/// Adam with decoupled weight decay for parameters that lie in one piece, all of which each step
+/// moves: what a [`Stepper`](crate::Stepper) of one's own can learn by.
+///
+/// ```
+/// use mmdlrm_train::DenseAdam;
+///
+/// let mut x = [1.0, 1.0];
+/// let mut adam = DenseAdam::new(x.len());
+/// adam.step(&mut x, &[0.5, 0.0], 0.1, 0.0);
+/// // The first step is the rate, whatever the gradient.
+/// assert!((x[0] - 0.9).abs() < 1e-6);
+/// assert_eq!(x[1], 1.0);
+/// ```
 #[derive(Debug, Clone)]
-pub(crate) struct DenseAdam {
+pub struct DenseAdam {
     state: Vec<f32>,
     step: u64,
 }
 
 impl DenseAdam {
+    /// For so many parameters, before the first step.
     pub fn new(parameters: usize) -> Self {
         Self {
             state: vec![0.0; Algorithm::Adam.state_width(parameters)],
@@ -176,11 +189,19 @@ impl DenseAdam {
     }
 
     /// Takes over the state that was kept after `steps` steps.
+    ///
+    /// # Errors
+    /// A state that is missing, or of another number of parameters.
     pub fn restore(&mut self, kept: &Kept, steps: u64) -> Result<()> {
         self.step = steps;
         kept.load("optimizer", &mut self.state)
     }
 
+    /// Moves `x` by one step of the learning rate `rate`, of which `weight_decay` is taken off
+    /// `x` first; `gradients` has a number for each of `x`.
+    ///
+    /// # Panics
+    /// Where there are more of `x` than it was made for.
     pub fn step(&mut self, x: &mut [f32], gradients: &[f32], rate: f64, weight_decay: f64) {
         self.step += 1;
         let update = Update::new(Algorithm::Adam, rate, weight_decay, 1.0, self.step);

@@ -1,3 +1,4 @@
+use mmdlrm_data::RatedBag;
 use mmdlrm_features::{TrainingData, UserRows};
 use mmdlrm_metrics::{Gain, PerUser};
 use rayon::prelude::*;
@@ -78,6 +79,31 @@ pub fn rank_users<T: Send>(
     data: &dyn TrainingData,
     users: Option<&[u32]>,
     look: impl Fn(UserScores) -> Result<T> + Sync,
+    take: impl FnMut(u32, Vec<T>) -> Result<()>,
+) -> Result<()> {
+    let mut held_out = 0;
+    let asked = |user: &UserRows| {
+        held_out += user.held_out.len();
+        let is_asked = users.is_none_or(|users| users.binary_search(&user.user).is_ok());
+        is_asked.then(|| {
+            Waiting::of(
+                user.user,
+                user.known(),
+                user.held_out,
+                !user.trained.is_empty(),
+            )
+        })
+    };
+    rank(rankers, data, asked, look, take)?;
+    all_came("held-out ratings", held_out, data.test_rows())
+}
+
+/// As [`rank_users`]: `asked` says who is asked about, and what is relevant to them.
+fn rank<T: Send>(
+    rankers: &[&dyn Ranker],
+    data: &dyn TrainingData,
+    mut asked: impl FnMut(&UserRows) -> Option<Waiting>,
+    look: impl Fn(UserScores) -> Result<T> + Sync,
     mut take: impl FnMut(u32, Vec<T>) -> Result<()>,
 ) -> Result<()> {
     let features = data.features();
@@ -89,22 +115,18 @@ pub fn rank_users<T: Send>(
         movies: features.movies().len(),
     };
     let mut waiting: Vec<Waiting> = Vec::with_capacity(USERS_AT_A_TIME);
-    let mut held_out = 0;
     data.for_each_user(|user| {
-        held_out += user.held_out.len();
-        let is_asked = users.is_none_or(|users| users.binary_search(&user.user).is_ok());
-        if !is_asked || user.held_out.is_empty() {
+        let Some(asked) = asked(&user).filter(|asked| !asked.held_out.is_empty()) else {
             return Ok(());
-        }
-        waiting.push(Waiting::new(&user));
+        };
+        waiting.push(asked);
         if waiting.len() == USERS_AT_A_TIME {
             block.ask(&waiting, &look, &mut take)?;
             waiting.clear();
         }
         Ok::<_, Error>(())
     })?;
-    block.ask(&waiting, &look, &mut take)?;
-    all_came("held-out ratings", held_out, data.test_rows())
+    block.ask(&waiting, &look, &mut take)
 }
 
 /// nDCG@`k` over the whole catalogue: for each user with held-out ratings, all
@@ -125,11 +147,7 @@ pub fn rank_catalogue(
     mut on_user: impl FnMut(u32, f64) -> Result<()>,
 ) -> Result<PerUser> {
     let mut ranking = PerUser::default();
-    let look = |user: UserScores| {
-        let list = TopList::new(user.scores, user.known, k);
-        let standings = list.standings(user.held_out.iter().copied())?;
-        Ok(standings.ndcg(k, Gain::Linear)?)
-    };
+    let look = |user: UserScores| ndcg(&user, k);
     rank_users(&[model], data, None, look, |user, found| {
         for ndcg in found {
             ranking.add(ndcg)?;
@@ -138,6 +156,44 @@ pub fn rank_catalogue(
         Ok(())
     })?;
     Ok(ranking)
+}
+
+/// Of what is relevant among the movies that the user does not know.
+fn ndcg(user: &UserScores, k: usize) -> Result<f64> {
+    let list = TopList::new(user.scores, user.known, k);
+    let standings = list.standings(user.held_out.iter().copied())?;
+    Ok(standings.ndcg(k, Gain::Linear)?)
+}
+
+/// nDCG@`k` over the whole catalogue, of what users rated in the validation set: as
+/// [`rank_catalogue`], but all movies outside the user's training set compete, and the relevant
+/// ones are those of the validation set. `None` where there is no validation row. What is held
+/// out is not looked at: by this figure epochs and settings can be chosen.
+///
+/// # Errors
+/// As [`rank_catalogue`].
+pub fn validation_ndcg(
+    model: &dyn Ranker,
+    data: &dyn TrainingData,
+    k: usize,
+) -> Result<Option<f64>> {
+    if data.validation_rows() == 0 {
+        return Ok(None);
+    }
+    let mut ranking = PerUser::default();
+    let mut seen = 0;
+    let asked = |user: &UserRows| {
+        seen += user.validated.len();
+        let trained = user.trained.ids.to_vec();
+        let has_history = !trained.is_empty();
+        Some(Waiting::of(user.user, trained, user.validated, has_history))
+    };
+    let look = |user: UserScores| ndcg(&user, k);
+    rank(&[model], data, asked, look, |_user, found| {
+        Ok(found.into_iter().try_for_each(|ndcg| ranking.add(ndcg))?)
+    })?;
+    all_came("validation ratings", seen, data.validation_rows())?;
+    Ok(ranking.mean())
 }
 
 /// A user who waits to be ranked for.
@@ -149,20 +205,20 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn new(user: &UserRows) -> Self {
-        let mut known = user.known();
+    /// Of a user who knows some movies, and to whom what `relevant` names is relevant.
+    fn of(user: u32, mut known: Vec<u32>, relevant: RatedBag, has_history: bool) -> Self {
         known.sort_unstable();
         known.dedup();
         // The later of two ratings of a movie stays behind the earlier one, and is taken.
-        let mut held_out: Vec<(u32, f32)> = user.held_out.stars_by_id().collect();
+        let mut held_out: Vec<(u32, f32)> = relevant.stars_by_id().collect();
         held_out.reverse();
         held_out.sort_by_key(|rated| rated.0);
         held_out.dedup_by_key(|rated| rated.0);
         Self {
-            user: user.user,
+            user,
             known,
             held_out,
-            has_history: !user.trained.is_empty(),
+            has_history,
         }
     }
 }

@@ -5,7 +5,7 @@ mod catalogue;
 mod top_list;
 
 pub use candidates::{CandidateScore, score_candidates};
-pub use catalogue::{UserScores, rank_catalogue, rank_users};
+pub use catalogue::{UserScores, rank_catalogue, rank_users, validation_ndcg};
 pub use top_list::TopList;
 
 /// A movie in its place among those that are recommended to a user.

@@ -58,12 +58,17 @@ impl Progress {
         self.seconds + self.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>()
     }
 
-    /// The epoch with the least error on the validation rows, from 0; the first of equals.
+    /// The epoch with the least error on the validation rows, or that ranks them best where no
+    /// epoch has an error, from 0; the first of equals.
     pub(crate) fn best_epoch(&self) -> Option<usize> {
-        let errors = self.epochs.iter().enumerate();
-        let errors = errors.filter_map(|(epoch, metrics)| Some((metrics.validation_rmse?, epoch)));
-        let best = errors.min_by(|(a, _), (b, _)| a.total_cmp(b));
-        best.map(|(_, epoch)| epoch)
+        let least = |of: fn(&EpochMetrics) -> Option<f64>| {
+            let figures = self.epochs.iter().enumerate();
+            let figures = figures.filter_map(|(epoch, metrics)| Some((of(metrics)?, epoch)));
+            let best = figures.min_by(|(a, _), (b, _)| a.total_cmp(b));
+            best.map(|(_, epoch)| epoch)
+        };
+        least(|metrics| metrics.validation_rmse)
+            .or_else(|| least(|metrics| metrics.validation_ndcg.map(|ndcg| -ndcg)))
     }
 
     /// The epoch at hand, from 1.
@@ -152,7 +157,10 @@ impl Checkpoint {
     /// Refuses a best epoch, from 0, whose figures are not those of the run: it came from
     /// elsewhere.
     pub(crate) fn check_best(&self, run: &Progress, epoch: usize) -> Result<()> {
-        let figures = |it: &EpochMetrics| (it.train_loss, it.validation_rmse, it.test_rmse);
+        let figures = |it: &EpochMetrics| {
+            let errors = (it.validation_rmse, it.test_rmse);
+            (it.train_loss, errors, it.validation_ndcg)
+        };
         let kept = self.progress.epochs.iter().map(figures);
         match kept.eq(run.epochs[..=epoch].iter().map(figures)) {
             true => Ok(()),

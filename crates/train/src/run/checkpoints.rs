@@ -239,6 +239,7 @@ mod tests {
                 train_loss: 0.1 + 0.7,
                 validation_rmse: Some(0.9),
                 test_rmse: None,
+                validation_ndcg: None,
                 seconds: 1.0,
                 samples_per_s: 2.0,
             }],
