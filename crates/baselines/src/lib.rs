@@ -5,6 +5,11 @@
 //! | --- | --- | --- |
 //! | [`GaussianProcessConfig`] | [`GaussianProcess`] | a user's ratings as a smooth function of movie and moment |
 //! | [`EaseConfig`] | [`Ease`] | a linear model of what is rated together, in closed form |
+//! | [`BprMfConfig`] | [`BprMf`] | vectors whose products put what was rated before what was not |
+//! | [`LightGcnConfig`] | [`LightGcn`] | the same, summed over neighbours in the graph of users and items |
+//! | [`VbprConfig`] | [`Vbpr`] | vectors of movies, of which a part is made of their content |
+//! | [`FreedomConfig`] | [`Freedom`] | that graph, thinned, beside one of movies whose content is alike |
+//! | [`Bm3Config`] | [`Bm3`] | vectors that are to foretell each other, without what was not rated |
 //! | [`PopularityConfig`] | [`Popularity`] | what most rated |
 //!
 //! A [`Blend`] is several models' weighted mean, of these and of any others, and [`BlendFile`]
@@ -34,16 +39,35 @@
 #![forbid(unsafe_code)]
 
 mod blend;
+mod bm3;
+mod bpr_mf;
 mod ease;
+mod freedom;
 mod gaussian_process;
+#[cfg(test)]
+mod golden;
+mod graph;
+mod item_features;
+mod light_gcn;
+mod linear;
+mod pairs;
+mod pairwise;
+mod parameters;
 mod popularity;
 mod sparse;
 mod training_ratings;
+mod vbpr;
 
 pub use blend::{Blend, BlendFile};
+pub use bm3::{Bm3, Bm3Config};
+pub use bpr_mf::{BprMf, BprMfConfig};
 pub use ease::{Ease, EaseConfig};
+pub use freedom::{Freedom, FreedomConfig};
 pub use gaussian_process::{GaussianProcess, GaussianProcessConfig};
+pub use light_gcn::{LightGcn, LightGcnConfig};
+pub use pairwise::{FactorModel, PairwiseTraining};
 pub use popularity::{Popularity, PopularityConfig};
+pub use vbpr::{Vbpr, VbprConfig};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

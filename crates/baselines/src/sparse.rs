@@ -39,6 +39,32 @@ impl Sparse {
         Ok(matrix)
     }
 
+    /// Of `(row, column, value)` in any order of the rows, columns of a row ascending, each once.
+    /// Goes through them twice.
+    pub fn of_entries(rows: usize, entries: impl Iterator<Item = (u32, u32, f32)> + Clone) -> Self {
+        let mut offsets = vec![0; rows + 1];
+        for (row, ..) in entries.clone() {
+            offsets[row as usize + 1] += 1;
+        }
+        for row in 0..rows {
+            offsets[row + 1] += offsets[row];
+        }
+        let mut next = offsets.clone();
+        let mut columns = vec![0; offsets[rows]];
+        let mut values = vec![0.0; offsets[rows]];
+        for (row, column, value) in entries {
+            let place = &mut next[row as usize];
+            columns[*place] = column;
+            values[*place] = value;
+            *place += 1;
+        }
+        Self {
+            offsets,
+            columns,
+            values,
+        }
+    }
+
     /// Of columns and values that lie row by row, as many as `lengths` say; `None` where that
     /// makes no matrix of `columns` columns.
     pub fn from_parts(
@@ -128,29 +154,12 @@ impl Sparse {
 
     /// Of `columns` columns.
     pub fn transposed(&self, columns: usize) -> Self {
-        let mut offsets = vec![0; columns + 1];
-        for &column in &self.columns {
-            offsets[column as usize + 1] += 1;
-        }
-        for column in 0..columns {
-            offsets[column + 1] += offsets[column];
-        }
-        let mut next = offsets.clone();
-        let mut transposed = Self {
-            offsets,
-            columns: vec![0; self.columns.len()],
-            values: vec![0.0; self.columns.len()],
-        };
-        for row in 0..self.rows() {
+        let of_row = |row: usize| {
             let (columns, values) = self.row(row);
-            for (&column, &value) in columns.iter().zip(values) {
-                let place = &mut next[column as usize];
-                transposed.columns[*place] = row as u32;
-                transposed.values[*place] = value;
-                *place += 1;
-            }
-        }
-        transposed
+            let entries = columns.iter().zip(values);
+            entries.map(move |(&column, &value)| (column, row as u32, value))
+        };
+        Self::of_entries(columns, (0..self.rows()).flat_map(of_row))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mmdlrm_baselines::{Ease, GaussianProcess, Popularity};
+use mmdlrm_baselines::{Bm3, BprMf, Ease, Freedom, GaussianProcess, LightGcn, Popularity, Vbpr};
 use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{NextItemRanker, Persist, Ranker, Scorer};
@@ -14,7 +14,7 @@ use crate::{BestModel, TwoStageModel};
 pub(crate) type Load = fn(&[u8], &Known) -> mmdlrm_train::Result<Box<dyn Ranker>>;
 
 /// Kinds of models that a saved run can be opened with: [`Dlrm`], [`Best`](crate::Best)'s,
-/// [`GaussianProcess`], [`Ease`], [`Popularity`], [`NextItemRanker`], and whatever else
+/// [`NextItemRanker`], those of [`baselines`](crate::baselines), and whatever else
 /// [joins](Self::with).
 ///
 /// ```
@@ -51,6 +51,11 @@ impl Default for Kinds {
             .with::<GaussianProcess>()
             .with::<Ease>()
             .with::<Popularity>()
+            .with::<BprMf>()
+            .with::<LightGcn>()
+            .with::<Vbpr>()
+            .with::<Freedom>()
+            .with::<Bm3>()
             .with::<NextItemRanker>()
     }
 }

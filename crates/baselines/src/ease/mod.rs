@@ -9,7 +9,7 @@ mod packed;
 mod persist;
 mod pivot;
 mod ranker;
-mod symmetric;
+pub(crate) mod symmetric;
 mod tile;
 
 use std::fmt;

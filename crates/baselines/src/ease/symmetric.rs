@@ -26,7 +26,7 @@ const SMALL: usize = 512;
 
 /// A matrix, `[n, n]`, of which the lower triangle counts. Keep one, and with it its memory.
 #[derive(Debug, Default)]
-pub(super) struct Symmetric {
+pub(crate) struct Symmetric {
     rows: usize,
     values: Vec<f64>,
     /// `V`, eight rows at a time, column by column, `[rows / 8, BLOCK]`.
@@ -37,7 +37,7 @@ pub(super) struct Symmetric {
 
 /// A pivot that is not positive: the matrix is not positive definite, or nearly not.
 #[derive(Debug)]
-pub(super) struct Singular;
+pub(crate) struct Singular;
 
 impl Symmetric {
     /// `fill(row, out)` writes a row up to its diagonal.

@@ -8,11 +8,12 @@
 mod blend;
 mod ease;
 mod gaussian_process;
+mod pairwise;
 mod popularity;
 
 use std::fs;
 
-use mmdlrm_data::{MovieLens, Split, generate};
+use mmdlrm_data::{IdMap, Modality, MovieLens, Split, generate};
 use mmdlrm_features::{Dataset, TrainingData};
 use mmdlrm_train::{Ranker, Rater, Who, predict_test};
 
@@ -27,7 +28,16 @@ fn dataset_with(hidden: Option<&str>) -> Dataset {
 }
 
 /// The same of as many users and movies.
-fn dataset_of((users, movies): (u32, u32), hidden: Option<&str>) -> Dataset {
+fn dataset_of(shape: (u32, u32), hidden: Option<&str>) -> Dataset {
+    dataset_of_modalities(shape, hidden, |_| Vec::new())
+}
+
+/// The same with modalities of the movies.
+fn dataset_of_modalities(
+    (users, movies): (u32, u32),
+    hidden: Option<&str>,
+    modalities: impl Fn(&IdMap) -> Vec<Modality>,
+) -> Dataset {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("sample");
     let config = generate::GeneratorConfig {
@@ -53,7 +63,9 @@ fn dataset_of((users, movies): (u32, u32), hidden: Option<&str>) -> Dataset {
         }
         fs::write(&path, lines.join("\n")).unwrap();
     }
-    Dataset::new(&open(), split, Vec::new()).unwrap()
+    let movielens = open();
+    let movies = IdMap::from_ids(movielens.movies.ids().iter().copied());
+    Dataset::new(&movielens, split, modalities(&movies)).unwrap()
 }
 
 /// Scores of all movies.

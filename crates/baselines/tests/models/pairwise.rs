@@ -1,0 +1,298 @@
+//! Models that learn from pairs.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mmdlrm_baselines::{
+    Bm3Config, BprMfConfig, FreedomConfig, LightGcnConfig, PairwiseTraining, VbprConfig,
+};
+use mmdlrm_data::Modality;
+use mmdlrm_features::{Dataset, Known, TrainingData};
+use mmdlrm_train::{
+    CheckpointConfig, Checkpoints, Error, Fit, Kept, Persist, Ranker, Session, Tensors, Who,
+    validation_ndcg,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{dataset, dataset_of_modalities, scores};
+
+/// A few short epochs.
+fn training(epochs: usize) -> PairwiseTraining {
+    let mut training = PairwiseTraining::default();
+    training.epochs = epochs;
+    training.batch_size = 100;
+    training
+}
+
+/// What each of the models is fitted by, and asked.
+trait Fitted: Fit<Model: 'static> + Copy + DeserializeOwned {
+    fn short(epochs: usize) -> Self;
+}
+
+macro_rules! fitted {
+    ($($config:ty),*) => {
+        $(impl Fitted for $config {
+            fn short(epochs: usize) -> Self {
+                let mut config = Self::default();
+                config.training = training(epochs);
+                config.dim = 16;
+                config
+            }
+        })*
+    };
+}
+
+fitted!(
+    BprMfConfig,
+    LightGcnConfig,
+    VbprConfig,
+    FreedomConfig,
+    Bm3Config
+);
+
+/// Calls a function of any of the models' settings with each.
+macro_rules! for_each_model {
+    ($function:ident) => {
+        $function::<BprMfConfig>();
+        $function::<LightGcnConfig>();
+        $function::<VbprConfig>();
+        $function::<FreedomConfig>();
+        $function::<Bm3Config>();
+    };
+}
+
+/// The made-up folder with two modalities: one that tells movies apart, one that some lack.
+fn with_content(hidden: Option<&str>) -> Dataset {
+    dataset_of_modalities((40, 60), hidden, |movies| {
+        let vector = |movie: u32, width: usize| -> Vec<f32> {
+            (0..width)
+                .map(|at| ((movie as usize * 7 + at * at) as f32).sin())
+                .collect()
+        };
+        let of = |name: &str, width: usize, every: u32| {
+            let ids = movies.ids().iter().filter(|&&id| id % every != 1);
+            let vectors: Vec<(u32, Vec<f32>)> = ids.map(|&id| (id, vector(id, width))).collect();
+            let vectors = vectors.iter().map(|(id, vector)| (*id, &vector[..]));
+            Modality::standardized(name, width, movies, vectors).unwrap()
+        };
+        vec![of("image", 24, 3), of("text", 8, 1000)]
+    })
+}
+
+fn fit<C: Fitted>(config: &C, data: &Dataset) -> C::Model {
+    config.fit(data, Session::default()).unwrap()
+}
+
+const USERS: Who = Who::Users(&[0, 1, 7, 39]);
+
+#[test]
+fn losses_fall_and_the_epoch_that_ranks_best_is_kept() {
+    fn check<C: Fitted>() {
+        let data = with_content(None);
+        let mut epochs = Vec::new();
+        let session = Session::default().on_epoch(|epoch, _model| {
+            epochs.push((epoch.train_loss, epoch.validation_ndcg.unwrap()));
+            Ok(())
+        });
+        let model = C::short(12).fit(&data, session).unwrap();
+        let kind = C::Model::kind();
+        let (first, last) = (epochs[0].0, epochs[11].0);
+        assert!(last < 0.97 * first, "{kind}: {first} {last}");
+        let best = epochs.iter().map(|epoch| epoch.1).fold(0.0, f64::max);
+        let found = validation_ndcg(&model, &data, 10).unwrap();
+        assert_eq!(found, Some(best), "{kind}");
+        assert!(best > epochs[0].1, "{kind}");
+    }
+    for_each_model!(check);
+}
+
+#[test]
+fn labels_that_are_hidden_change_nothing() {
+    fn check<C: Fitted>() {
+        let config = C::short(2);
+        let (seen, noise) = (with_content(None), with_content(Some("0.5")));
+        let found = [seen, noise].map(|data| scores(&fit(&config, &data), USERS));
+        assert!(found[0] == found[1], "{}", C::Model::kind());
+    }
+    for_each_model!(check);
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_number_of_threads() {
+    fn check<C: Fitted>() {
+        let data = with_content(None);
+        let found = [1, 3].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let pool = pool.build().unwrap();
+            pool.install(|| scores(&fit(&C::short(2), &data), USERS))
+        });
+        assert!(found[0] == found[1], "{}", C::Model::kind());
+    }
+    for_each_model!(check);
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_to_the_same_bits() {
+    fn check<C: Fitted>() {
+        let data = with_content(None);
+        let config = C::short(3);
+        let whole = scores(&fit(&config, &data), USERS);
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path(), CheckpointConfig::default());
+        let stop = AtomicBool::new(false);
+        let mut steps = 0;
+        let session = Session {
+            checkpoints: Some(checkpoints.clone()),
+            stop: Some(&stop),
+            ..Session::default()
+        };
+        // In the middle of the second epoch.
+        let session = session.on_step(|_rows| {
+            steps += 1;
+            stop.store(steps == 10, Ordering::Relaxed);
+        });
+        let error = config.fit(&data, session).err();
+        assert!(
+            matches!(error, Some(Error::Stopped { step: 10 })),
+            "{error:?}"
+        );
+        let session = Session {
+            resumed: checkpoints.latest().unwrap().checkpoint,
+            checkpoints: Some(checkpoints),
+            ..Session::default()
+        };
+        let model = config.fit(&data, session).unwrap();
+        assert!(scores(&model, USERS) == whole, "{}", C::Model::kind());
+    }
+    for_each_model!(check);
+}
+
+#[test]
+fn a_file_opens_to_the_same_bits_and_a_damaged_one_does_not() {
+    fn check<C: Fitted>() {
+        let data = with_content(None);
+        let known = Known::of(&data).unwrap();
+        let model = fit(&C::short(2), &data);
+        let file = model.to_safetensors().unwrap();
+        let opened = C::Model::load(&file, &known).unwrap();
+        assert!(scores(&opened, USERS) == scores(&model, USERS));
+        assert!(opened.to_safetensors().unwrap() == file);
+        let refused = |file: &[u8]| assert!(C::Model::load(file, &known).is_err());
+        refused(&file[..file.len() - 1]);
+        refused(b"no file");
+        let (config, _) = Kept::from_safetensors::<C>(&file).unwrap();
+        refused(&Tensors::default().to_safetensors(&config).unwrap());
+        refused(&Tensors::default().to_safetensors(&"no settings").unwrap());
+        let others = Known::of(&crate::dataset_of((41, 61), None)).unwrap();
+        assert!(C::Model::load(&file, &others).is_err());
+    }
+    for_each_model!(check);
+}
+
+#[test]
+fn a_visitor_is_told_much_of_what_a_user_of_the_same_ratings_is() {
+    fn check<C: Fitted>() {
+        let data = with_content(None);
+        let model = fit(&C::short(12), &data);
+        let mut alike = 0.0;
+        for user in 0..40u32 {
+            let ratings: Vec<_> = data.user_histories().row(user).rows_of(9).collect();
+            let visitor = model.meet(&ratings, None).unwrap();
+            let own = scores(&model, Who::Users(&[user]));
+            let theirs = scores(&model, Who::Visitor(&visitor));
+            alike += correlation(&own, &theirs) / 40.0;
+        }
+        assert!(alike > 0.6, "{}: {alike}", C::Model::kind());
+        let nobody = model.meet(&[], None).unwrap();
+        assert!(
+            scores(&model, Who::Visitor(&nobody))
+                .iter()
+                .all(|x| x.is_finite())
+        );
+        let unknown = mmdlrm_data::Rated {
+            movie: 60,
+            ..Default::default()
+        };
+        let error = model.meet(&[unknown], None).unwrap_err().to_string();
+        assert!(error.contains("no movie in row 60"), "{error}");
+        let error = model.score(Who::Users(&[40]), &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("no user in row 40"), "{error}");
+    }
+    for_each_model!(check);
+}
+
+fn correlation(a: &[f32], b: &[f32]) -> f64 {
+    let mean = |x: &[f32]| x.iter().sum::<f32>() / x.len() as f32;
+    let (of_a, of_b) = (mean(a), mean(b));
+    let sum = |of: &dyn Fn(f32, f32) -> f32| {
+        let pairs = a.iter().zip(b);
+        pairs
+            .map(|(a, b)| f64::from(of(a - of_a, b - of_b)))
+            .sum::<f64>()
+    };
+    sum(&|a, b| a * b) / (sum(&|a, _| a * a) * sum(&|_, b| b * b)).sqrt()
+}
+
+/// Settings with one of another value, by name.
+fn with<C: Fitted>(setting: &str, value: impl Serialize) -> C {
+    let mut settings = serde_json::to_value(C::short(2)).unwrap();
+    let value = serde_json::to_value(value).unwrap();
+    match settings.get_mut(setting) {
+        Some(there) => *there = value,
+        None => settings["training"][setting] = value,
+    }
+    serde_json::from_value(settings).unwrap()
+}
+
+#[track_caller]
+fn assert_refused<C: Fitted>(setting: &str, value: impl Serialize) {
+    let data = with_content(None);
+    let config = with::<C>(setting, value);
+    let mut begun = false;
+    let session = Session::default().on_step(|_| begun = true);
+    let refused = [
+        config.check(data.features()).err(),
+        config.fit(&data, session).err(),
+    ];
+    for error in refused {
+        let error = error.unwrap().to_string();
+        assert!(error.contains(&format!("{setting} is")), "{error}");
+    }
+    assert!(!begun);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused_before_anything_is_learned() {
+    fn check<C: Fitted>() {
+        for setting in ["dim", "epochs", "batch_size"] {
+            assert_refused::<C>(setting, 0);
+        }
+        assert_refused::<C>("learning_rate", -1.0);
+    }
+    for_each_model!(check);
+    assert_refused::<LightGcnConfig>("decay", -1.0);
+    assert_refused::<BprMfConfig>("decay", -1.0);
+    assert_refused::<VbprConfig>("penalty", 1e300);
+    assert_refused::<FreedomConfig>("dropped", 1.0);
+    assert_refused::<FreedomConfig>("others", 1.5);
+    assert_refused::<FreedomConfig>("neighbours", 0);
+    assert_refused::<FreedomConfig>("layers", 0);
+    assert_refused::<Bm3Config>("layers", 0);
+    assert_refused::<Bm3Config>("dropout", 1.0);
+}
+
+#[test]
+fn what_learns_from_content_says_that_there_is_none() {
+    fn check<C: Fitted>() {
+        let data = dataset();
+        let error = C::short(1).check(data.features()).unwrap_err().to_string();
+        assert!(
+            error.contains("vectors of movies, and there are none"),
+            "{error}"
+        );
+        assert!(C::short(1).fit(&data, Session::default()).is_err());
+    }
+    check::<VbprConfig>();
+    check::<FreedomConfig>();
+    check::<Bm3Config>();
+}
