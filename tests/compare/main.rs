@@ -139,3 +139,89 @@ fn what_cannot_be_compared_is_refused_by_name() {
     let output = support::run(dir, "compare", &["ratings"]);
     assert_eq!(output.status.code(), Some(2));
 }
+
+/// What is printed of models that are trained.
+fn trained(dir: &Path, more: &str) -> String {
+    let all = format!("--data data --out compared {more}");
+    let output = support::run(dir, "compare", &all.split(' ').collect::<Vec<_>>());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout).to_string()
+}
+
+#[test]
+fn models_are_trained_and_stand_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    generate::write(&dir.join("data"), &GeneratorConfig::tiny(), |_| {}).unwrap();
+    let models = "--models popularity,ease,gaussian-process";
+    let printed = trained(dir, models);
+    for part in [
+        "| ease, EASE |",
+        "| stars | RMSE | MAE |",
+        "20 % of the ratings, by seed 42",
+    ] {
+        assert!(printed.contains(part), "no '{part}' in {printed}");
+    }
+    let kept = std::fs::read_to_string(dir.join("compared/compare.md")).unwrap();
+    assert_eq!(kept.trim(), printed.trim());
+    // Again, of what is there.
+    assert_eq!(trained(dir, models), printed);
+    let used_up = trained(dir, &format!("{models},bpr-mf --budget 0"));
+    assert!(
+        used_up.contains("used up before bpr-mf (seed 1)"),
+        "{used_up}"
+    );
+}
+
+#[test]
+fn what_was_finished_before_a_kill_is_not_done_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    generate::write(&dir.join("data"), &GeneratorConfig::tiny(), |_| {}).unwrap();
+    let all = "--data data --out compared --models popularity,ease,bpr-mf,light-gcn";
+    let arguments: Vec<&str> = all.split(' ').collect();
+    let first = dir.join("compared/ease/seed-1.json");
+    let mut child = support::start(dir, "compare")
+        .args(&arguments)
+        .spawn()
+        .unwrap();
+    support::wait_until(&mut child, || first.exists());
+    support::kill(&mut child);
+    let when = || std::fs::metadata(&first).unwrap().modified().unwrap();
+    let before = when();
+    let printed = trained(dir, "--models popularity,ease,bpr-mf,light-gcn");
+    assert_eq!(when(), before);
+    for model in ["popularity", "ease", "bpr-mf", "light-gcn"] {
+        assert!(printed.contains(&format!("| {model}, ")), "{printed}");
+    }
+}
+
+#[test]
+fn options_that_do_nothing_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, part) in [
+        ("first second --seeds 2", "--seeds does nothing beside runs"),
+        (
+            "first second --data data",
+            "--data does nothing beside runs",
+        ),
+        (
+            "--data data --candidates file",
+            "--candidates does nothing without --protocol candidates",
+        ),
+        (
+            "--data data --protocol last --test-share 0.1",
+            "--test-share does nothing with a protocol that holds out one",
+        ),
+        ("--data data --protocol candidates", "--candidates"),
+        ("--data data --models nobody", "nobody"),
+        ("--data data --seeds 0", "0 is not in 1.."),
+        ("--data data --budget=-1", "negative"),
+    ] {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let output = support::run(folder.path(), "compare", &arguments);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(part), "no '{part}' in {error}");
+    }
+}

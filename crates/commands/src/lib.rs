@@ -32,7 +32,7 @@
 //! | [`encode`] | embeds posters and plots into a store |
 //! | [`data`] | makes a MovieLens folder up, or reads one |
 //! | [`ablate`] | compares what genres, plots, posters and histories add |
-//! | [`compare`] | compares saved runs |
+//! | [`compare`] | compares saved runs, or trains models on the same rows and compares them |
 //!
 //! All of it is [`mmdlrm`]'s: a program that wants the figures and not the words uses that
 //! crate itself.

@@ -81,6 +81,37 @@ impl PerUser {
         drawn.interval(|users| ratio(users.iter().map(|&user| self.sums[user])))
     }
 
+    /// The mean of several of the same users in the same order, user by user: of seeds, say.
+    ///
+    /// ```
+    /// use mmdlrm_metrics::PerUser;
+    ///
+    /// let (mut first, mut second) = (PerUser::default(), PerUser::default());
+    /// first.add(1.0)?;
+    /// second.add(0.5)?;
+    /// assert_eq!(PerUser::mean_of(&[first, second])?.mean(), Some(0.75));
+    /// # Ok::<(), mmdlrm_metrics::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::OtherUsers`].
+    pub fn mean_of(several: &[Self]) -> Result<Self> {
+        let Some((first, others)) = several.split_first() else {
+            return Ok(Self::default());
+        };
+        let mut sums = first.sums.clone();
+        for other in others {
+            first.check_users(other)?;
+            for (sum, other) in sums.iter_mut().zip(&other.sums) {
+                *sum = plus(*sum, *other);
+            }
+        }
+        let count = several.len() as f64;
+        sums.iter_mut()
+            .for_each(|sum| *sum = (sum.0 / count, sum.1 / count));
+        Ok(Self { sums })
+    }
+
     /// This mean less that of `other`, which must be of the same users in the same order;
     /// `None` where one of them is.
     ///

@@ -81,6 +81,14 @@ pub enum Error {
         /// The kinds that are known.
         known: String,
     },
+    /// A model that there is none of.
+    #[error("there is no model called '{name}' to compare; there are {known}")]
+    UnknownModel {
+        /// What was asked for.
+        name: String,
+        /// All that there are.
+        known: String,
+    },
     /// A question that the run's model has no answer to.
     #[error("the model cannot tell {0}")]
     CannotTell(&'static str),

@@ -542,9 +542,18 @@ impl Best {
     }
 }
 
+/// Learns the model that a configuration of such a preset describes, on the CPU.
+pub(crate) fn own_fit(config: ExperimentConfig) -> OwnFit {
+    OwnFit {
+        config,
+        device: Device::Cpu,
+        model: RefCell::default(),
+    }
+}
+
 /// The model that a configuration describes, all of it a [`Dlrm`].
-#[derive(Serialize)]
-struct OwnFit {
+#[derive(Clone, Serialize)]
+pub(crate) struct OwnFit {
     config: ExperimentConfig,
     #[serde(skip)]
     device: Device,
@@ -554,6 +563,12 @@ struct OwnFit {
 }
 
 impl OwnFit {
+    /// Of parameters, of what is dropped, and of the order of the rows.
+    pub fn set_seed(&mut self, seed: u64) {
+        (self.config.seed, self.config.train.seed) = (seed, seed);
+        self.model = RefCell::default();
+    }
+
     fn untrained(&self, features: &Features) -> mmdlrm_train::Result<Dlrm> {
         let shape = self.config.preset.config(features, self.config.dim);
         Ok(Dlrm::new(shape, self.config.seed)?)

@@ -62,6 +62,7 @@ pub use mmdlrm_model as model;
 pub use mmdlrm_train as train;
 
 mod best;
+mod comparison;
 mod config;
 mod density;
 #[cfg_attr(not(feature = "device"), path = "no_device.rs")]
@@ -89,6 +90,7 @@ mod two_stage;
 mod vectors;
 
 pub use best::{Best, BestContext, BestModel};
+pub use comparison::{Compared, Comparison, ComparisonReport, ComparisonTable, Estimate};
 pub use config::{Clip, EncoderConfig, ExperimentConfig, Source, SplitConfig, Task};
 pub use density::Density;
 pub use error::{Error, Result};

@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 
+#[derive(Clone)]
 pub(crate) enum Device {
     Cpu,
 }

@@ -4,7 +4,7 @@ use mmdlrm_features::TrainingData;
 use mmdlrm_train::{EpochMetrics, Ranker, RunFolder};
 
 use crate::made_from::Learned;
-use crate::{Catalogue, ExperimentConfig, RankingReport, Report, Result};
+use crate::{Catalogue, ComparisonReport, ExperimentConfig, RankingReport, Report, Result};
 
 pub(crate) fn write_for_model(
     _: &RunFolder,
@@ -25,4 +25,8 @@ pub(crate) fn write_for_ranking(
     _: &[EpochMetrics],
 ) -> Result<()> {
     Ok(())
+}
+
+pub(crate) fn of_comparison(_: &ComparisonReport) -> Result<Option<String>> {
+    Ok(None)
 }

@@ -37,6 +37,23 @@ impl Sources {
         opened: Option<Opened>,
         observer: &mut dyn Observer,
     ) -> Result<Self> {
+        Self::of(config, Ok, opened, observer)
+    }
+
+    /// Reads the same for a new run, but, where the configuration names candidates, of their users
+    /// and movies alone.
+    pub fn open_part(config: &ExperimentConfig, observer: &mut dyn Observer) -> Result<Self> {
+        Self::of(config, |ratings| ratings.part(config), None, observer)
+    }
+
+    /// `part` takes what is wanted of the ratings, once posters and plots are known to be of
+    /// movies of the release.
+    fn of(
+        config: &ExperimentConfig,
+        part: impl FnOnce(Ratings) -> Result<Ratings>,
+        opened: Option<Opened>,
+        observer: &mut dyn Observer,
+    ) -> Result<Self> {
         device(&config.device)?;
         observer.begin(Stage::ReadData, 0);
         let (dir, posters_csv, summaries_csv) = locate(config)?;
@@ -46,6 +63,7 @@ impl Sources {
         let posters = posters.transpose()?.unwrap_or_default();
         let summaries = summaries_csv.map(|path| read_summaries(&path, movies));
         let summaries = summaries.transpose()?.unwrap_or_default();
+        let ratings = part(ratings)?;
         let vectors = read_vectors(config, &ratings.movies().index())?;
         let looks = config.preset.uses_modalities();
 
@@ -164,6 +182,19 @@ impl Ratings {
             return Ok(Self::Streamed(options.open_streamed(dir)?, split));
         }
         Ok(Self::Whole(options.open(dir)?))
+    }
+
+    /// Of the users and movies of the configuration's candidates alone, where it has any.
+    fn part(self, config: &ExperimentConfig) -> Result<Self> {
+        match (self, &config.split) {
+            (Self::Whole(movielens), SplitConfig::Candidates(path)) => {
+                let candidates = Candidates::read(path, &movielens)?;
+                let users = candidates.rows().iter().map(|row| row.user_id);
+                let part = movielens.part(&IdMap::from_ids(users), candidates.movies())?;
+                Ok(Self::Whole(part))
+            }
+            (whole, _) => Ok(whole),
+        }
     }
 
     fn movies(&self) -> &Movies {

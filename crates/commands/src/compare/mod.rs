@@ -1,4 +1,5 @@
-//! Compares saved runs, or evaluations of them: one table of their final figures.
+//! Compares models: saved runs, or evaluations of them, by one table of their final figures; or,
+//! without runs, all models that there are, trained and measured on the same rows.
 //!
 //! Where two runs predict the same held-out ratings, the table also says by how much the
 //! RMSE of each differs from that of the first, with a 95 % interval over users.
@@ -6,136 +7,86 @@
 mod difference;
 pub(crate) mod figures;
 mod predictions;
+mod runs;
+mod trained;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use self::difference::Difference;
-use self::figures::{Catalogue, Figures, Ranking};
-use self::predictions::{Predicted, read};
-use crate::{Error, Result};
+use clap::{ArgMatches, Command, FromArgMatches};
 
-/// Compare saved runs: a table of their final figures.
+use self::trained::Trained;
+use crate::options::{Idle, idle};
+use crate::{Result, warnings};
+
+/// Options: which runs, or which models on which data. Those that would do nothing beside the
+/// others are an error.
+#[derive(Debug)]
+pub struct Args(Options);
+
+/// Compare saved runs; or, without any, train models on the same rows and compare them.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+struct Options {
     /// Folders of runs or of evaluations; differences are to the first
-    #[arg(value_name = "RUN", required = true, num_args = 2..)]
+    #[arg(value_name = "RUN", num_args = 2..)]
     runs: Vec<PathBuf>,
+    #[command(flatten)]
+    trained: Trained,
 }
 
-/// Prints the table.
+impl clap::Args for Args {
+    fn group_id() -> Option<clap::Id> {
+        Options::group_id()
+    }
+
+    fn augment_args(command: Command) -> Command {
+        Options::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Options::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Args {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let options = Options::from_arg_matches(matches)?;
+        options.check(matches)?;
+        Ok(Self(options))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)?;
+        self.0.check(matches)
+    }
+}
+
+impl Options {
+    /// Refuses options that would do nothing beside the others.
+    fn check(&self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let names = matches.ids().map(|id| id.as_str());
+        let of_training: Vec<&str> = names.filter(|&name| name != "runs").collect();
+        let mut rules = vec![Idle {
+            options: &of_training,
+            holds: !self.runs.is_empty(),
+            circumstances: "beside runs, which are compared as they are",
+        }];
+        rules.extend(self.trained.idle());
+        idle::check(matches, &rules)
+    }
+}
+
+/// Prints the tables; those of models that it trains are left in a folder too.
 ///
 /// # Errors
 /// A folder that holds no run, a run that is not over, or runs that have no figure in
-/// common: of ratings and of rankings, or of rankings by other protocols.
+/// common: of ratings and of rankings, or of rankings by other protocols; what
+/// [`mmdlrm::Comparison`] cannot use or do.
 pub fn run(args: Args) -> Result<()> {
-    println!("{}", table(&args.runs)?);
-    Ok(())
-}
-
-/// What stands in place of a figure that there is not.
-const NONE: &str = "–";
-
-/// The table, in Markdown.
-fn table(runs: &[PathBuf]) -> Result<String> {
-    let (mut of_catalogue, mut rankings) = (Vec::new(), Vec::new());
-    for run in runs {
-        match Figures::read(run)? {
-            Figures::Catalogue(figures) => of_catalogue.push((run.as_path(), figures)),
-            Figures::Ranking(figures) => rankings.push((run.as_path(), figures)),
-        }
+    let Args(Options { runs, trained }) = args;
+    if !runs.is_empty() {
+        println!("{}", runs::table(&runs)?);
+        return Ok(());
     }
-    match (of_catalogue.first(), rankings.first()) {
-        (Some((of_catalogue, _)), Some((of_ranking, _))) => Err(incomparable(
-            of_ranking,
-            of_catalogue,
-            "it ranks candidates, and the other the whole catalogue",
-        )),
-        (Some(_), None) => table_of_catalogue(&of_catalogue),
-        _ => table_of_rankings(&rankings),
-    }
-}
-
-fn incomparable(path: &Path, first: &Path, why: impl Into<String>) -> Error {
-    Error::Incomparable {
-        path: path.to_owned(),
-        first: first.to_owned(),
-        why: why.into(),
-    }
-}
-
-fn table_of_catalogue(runs: &[(&Path, Catalogue)]) -> Result<String> {
-    let Some(((first, _), others)) = runs.split_first() else {
-        return Ok(String::new());
-    };
-    let predicted = read(first)?;
-    let mut differences = vec![NONE.to_owned()];
-    for (other, _) in others {
-        differences.push(difference(predicted.as_deref(), read(other)?.as_deref())?);
-    }
-    let mut lines = vec![
-        format!(
-            "| run | RMSE | MAE | R² | nDCG@10 | held-out ratings | \
-             RMSE less that of {} (95 % interval over users) |",
-            first.display()
-        ),
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |".to_owned(),
-    ];
-    let figure = |figure: Option<f64>| figure.map_or(NONE.to_owned(), |it| format!("{it:.4}"));
-    for ((run, figures), difference) in runs.iter().zip(differences) {
-        let ratings = figures.test_ratings.map(|it| it.to_string());
-        lines.push(format!(
-            "| {} | {} | {} | {} | {} | {} | {difference} |",
-            run.display(),
-            figure(figures.rmse),
-            figure(figures.mae),
-            figure(figures.r2),
-            figure(figures.ndcg_at_10),
-            ratings.unwrap_or(NONE.to_owned()),
-        ));
-    }
-    Ok(lines.join("\n"))
-}
-
-/// The difference to the first run in words, or why there is none.
-fn difference(first: Option<&[Predicted]>, other: Option<&[Predicted]>) -> Result<String> {
-    let (Some(first), Some(other)) = (first, other) else {
-        return Ok(format!("{NONE} (no predictions)"));
-    };
-    Ok(match Difference::between(first, other)? {
-        Some(difference) => difference.to_string(),
-        None => format!("{NONE} (other held-out ratings)"),
-    })
-}
-
-fn table_of_rankings(runs: &[(&Path, Ranking)]) -> Result<String> {
-    let Some(((first, of_first), others)) = runs.split_first() else {
-        return Ok(String::new());
-    };
-    for (other, ranking) in others {
-        if ranking.protocol != of_first.protocol {
-            let why = format!(
-                "its figures are of {}, and the other's of {}",
-                ranking.protocol, of_first.protocol
-            );
-            return Err(incomparable(other, first, why));
-        }
-    }
-    let mut lines = vec![
-        format!(
-            "| run, {} | hit rate@10 | nDCG@10 | MRR@10 | users |",
-            of_first.protocol
-        ),
-        "| --- | ---: | ---: | ---: | ---: |".to_owned(),
-    ];
-    for (run, ranking) in runs {
-        lines.push(format!(
-            "| {} | {:.4} | {:.4} | {:.4} | {} |",
-            run.display(),
-            ranking.hit_rate_at_10,
-            ranking.ndcg_at_10,
-            ranking.mrr_at_10,
-            ranking.users
-        ));
-    }
-    Ok(lines.join("\n"))
+    warnings::show();
+    trained.run()
 }

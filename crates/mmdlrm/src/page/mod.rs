@@ -1,6 +1,7 @@
 //! `report.html`: one file that says what a run came to.
 
 mod charts;
+mod comparison;
 mod machine;
 mod people;
 mod rankings;
@@ -10,6 +11,7 @@ use mmdlrm_features::TrainingData;
 use mmdlrm_train::{EpochMetrics, Ranker, RunFolder};
 
 use charts::Curve;
+pub(crate) use comparison::of_comparison;
 use people::{Person, people};
 use rankings::RankingTable;
 
@@ -192,6 +194,10 @@ impl Page {
         let errors: Vec<Curve> = errors
             .map(|(name, points)| Curve { name, points })
             .collect();
+        let ndcg = [Curve {
+            name: "validation",
+            points: at(|metrics| metrics.validation_ndcg),
+        }];
         let charts = vec![
             Chart {
                 title: "Loss",
@@ -202,6 +208,11 @@ impl Page {
                 title: "Error",
                 about: "After each epoch. Nothing is chosen by the held-out ratings.",
                 svg: charts::curves(&errors, "RMSE, stars")?,
+            },
+            Chart {
+                title: "Ranking",
+                about: "After each epoch: how validation ratings stand among all movies.",
+                svg: charts::curves(&ndcg, "nDCG@10")?,
             },
             Chart {
                 title: "Predicted against given",

@@ -18,9 +18,7 @@ pub(crate) fn rank_candidates(
     held_out: &str,
     folder: &RunFolder,
 ) -> Result<Ranking> {
-    let others = candidates.rows().iter().map(|row| row.movie_ids.len() - 1);
-    let count = others.max().unwrap_or(0);
-    let protocol = Protocol::SampledNegatives { count };
+    let protocol = protocol_of(candidates);
     let mut all: Vec<Vec<UserFigures>> = Vec::new();
     for (number, ranker) in contestants.rankers().into_iter().enumerate() {
         let mut of_ranker = Vec::new();
@@ -43,8 +41,36 @@ pub(crate) fn rank_candidates(
         let has_history = user.is_some_and(|user| counts[user as usize] > 0);
         tally.add(all.iter().map(|of_ranker| &of_ranker[place]), has_history)?;
     }
-    let ranking = tally.ranking(held_out, count + 1, contestants.baselines())?;
+    let longest = candidates
+        .rows()
+        .iter()
+        .map(|row| row.movie_ids.len())
+        .max();
+    let ranking = tally.ranking(held_out, longest.unwrap_or(0), contestants.baselines())?;
     ranking.ok_or_else(no_held_out)
+}
+
+/// Figures of one model, a row of the candidates each.
+pub(crate) fn figures_of_candidates(
+    model: &dyn Ranker,
+    features: &Features,
+    candidates: &Candidates,
+) -> Result<(Protocol, Vec<UserFigures>)> {
+    let protocol = protocol_of(candidates);
+    let mut all = Vec::with_capacity(candidates.rows().len());
+    rank_by(model, features, candidates, |_scored, standings| {
+        all.push(figures(protocol, standings)?);
+        Ok(())
+    })?;
+    Ok((protocol, all))
+}
+
+/// The held-out movie against as many others as the longest row has.
+fn protocol_of(candidates: &Candidates) -> Protocol {
+    let others = candidates.rows().iter().map(|row| row.movie_ids.len() - 1);
+    Protocol::SampledNegatives {
+        count: others.max().unwrap_or(0),
+    }
 }
 
 /// Hands out each user's scores, and where the movie that was held out stands.

@@ -1,7 +1,7 @@
 use mmdlrm_data::Candidates;
 use mmdlrm_features::{Features, TrainingData};
 use mmdlrm_metrics::{Breakdown, PerUser, Protocol};
-use mmdlrm_train::{RankedMovie, RunFolder, TopList, UserScores, rank_users};
+use mmdlrm_train::{RankedMovie, Ranker, RunFolder, TopList, UserScores, rank_users};
 
 use super::protocols::protocols;
 use super::report::{GroupNdcg, RANKING_CUT_OFF, Rankings};
@@ -86,6 +86,31 @@ pub(crate) fn rank_catalogue(
     let ranked = (drawn.users.len() as u64, drawn.about);
     let groups = collected.by_user_ratings.groups();
     Rankings::new(rankings, ranked, groups).map_or_else(|| Err(no_held_out()), |it| Ok(Some(it)))
+}
+
+/// Figures of one model, a user each, under every protocol that follows from a split.
+pub(crate) fn figures_of_users(
+    model: &dyn Ranker,
+    data: &dyn TrainingData,
+    split: &SplitConfig,
+) -> Result<Vec<(Protocol, Vec<UserFigures>)>> {
+    let pass = Pass::new(split, data.features().movie_counts());
+    let protocols = pass.protocols.iter();
+    let mut all: Vec<_> = protocols.map(|&protocol| (protocol, Vec::new())).collect();
+    rank_users(
+        &[model],
+        data,
+        None,
+        |user| pass.look(user),
+        |_user, found| {
+            let figures = found.into_iter().flat_map(|it| it.figures);
+            for ((_, users), figures) in all.iter_mut().zip(figures) {
+                users.push(figures);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(all)
 }
 
 /// What the pass over the users came to so far.

@@ -5,7 +5,7 @@ use crate::measure::{CONFIDENCE, RESAMPLES};
 
 /// Figures of one user by one ranker, one a metric of the protocol; `None` where the user has
 /// nothing relevant and the protocol asks for something.
-pub(super) type UserFigures = Option<Vec<f64>>;
+pub(crate) type UserFigures = Option<Vec<f64>>;
 
 /// What a protocol says of one ranking of one user.
 pub(super) fn figures(

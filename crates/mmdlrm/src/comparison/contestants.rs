@@ -1,0 +1,236 @@
+//! Which models are compared, and the settings that each is tried with.
+
+use mmdlrm_baselines::{
+    Bm3Config, BprMfConfig, EaseConfig, FreedomConfig, GaussianProcessConfig, LightGcnConfig,
+    PairwiseTraining, PopularityConfig, VbprConfig,
+};
+use mmdlrm_features::Features;
+
+use super::settings::{Of, Settings};
+use crate::experiment::own_fit;
+use crate::{Best, ExperimentConfig, Preset, SplitConfig, TwoStage};
+
+/// Epochs without a better one after which a model has learned enough.
+const PATIENCE: usize = 10;
+/// More epochs than any of them needs.
+const MOST_EPOCHS: usize = 200;
+
+/// A model by name, with settings to choose from by validation rows.
+pub(super) struct Contestant {
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub about: &'static str,
+    /// What its authors, or those of a library, published, and by which protocol: figures that have
+    /// nothing to do with those of another.
+    pub published: &'static str,
+    /// Whether it is nothing without vectors of movies.
+    pub needs_content: bool,
+    /// Whether it looks at a context that [`Best`] names.
+    pub needs_context: bool,
+    /// Whether it is chosen, and put in order, by the stars that it predicts.
+    pub predicts_stars: bool,
+    pub settings: Vec<Box<dyn Settings>>,
+}
+
+impl Contestant {
+    fn new(name: &'static str, about: &'static str, settings: Vec<Box<dyn Settings>>) -> Self {
+        Self {
+            name,
+            about,
+            published: "",
+            needs_content: false,
+            needs_context: false,
+            predicts_stars: false,
+            settings,
+        }
+    }
+
+    fn published(self, published: &'static str) -> Self {
+        Self { published, ..self }
+    }
+
+    fn of_content(self) -> Self {
+        Self {
+            needs_content: true,
+            ..self
+        }
+    }
+
+    fn of_stars(self) -> Self {
+        Self {
+            predicts_stars: true,
+            ..self
+        }
+    }
+
+    /// Whether the data have what it needs.
+    pub fn can_learn(&self, features: &Features) -> bool {
+        !self.needs_content || !features.modalities().is_empty()
+    }
+
+    /// All of them, in the order of a table that nothing is known of yet. `split` says what
+    /// [`TwoStage`] learns to find.
+    pub fn all(split: &SplitConfig) -> Vec<Self> {
+        let mut all = of_rankings();
+        all.extend(of_stars());
+        all.push(Self {
+            needs_context: false,
+            ..Self::new(
+                "rank",
+                "two-stage multimodal DLRM",
+                vec![Of::seeded(two_stage(split), |config, seed| {
+                    (config.seed, config.train.seed) = (seed, seed);
+                })],
+            )
+        });
+        all
+    }
+}
+
+/// The ranking DLRM, without a rater beside it.
+fn two_stage(split: &SplitConfig) -> TwoStage {
+    TwoStage::of(ExperimentConfig {
+        split: split.clone(),
+        rater: false,
+        ..ExperimentConfig::of(Preset::Rank)
+    })
+}
+
+/// Models that learn what is rated, and not how high.
+fn of_rankings() -> Vec<Contestant> {
+    let ease = [
+        EaseConfig::plain(100.0),
+        EaseConfig::plain(300.0),
+        EaseConfig::plain(1000.0),
+        EaseConfig::default(),
+    ];
+    vec![
+        Contestant::new(
+            "popularity",
+            "how often a movie is rated",
+            vec![Of::exact(PopularityConfig::default())],
+        ),
+        Contestant::new("ease", "EASE", ease.into_iter().map(Of::exact).collect()),
+        Contestant::new(
+            "bpr-mf",
+            "matrix factorization by BPR",
+            grid([1e-3, 1e-2, 3e-2], |config: &mut BprMfConfig, decay| {
+                config.decay = decay;
+            }),
+        ),
+        Contestant::new(
+            "light-gcn",
+            "LightGCN",
+            grid(
+                [(2, 1e-4), (2, 1e-3), (3, 1e-3)],
+                |config: &mut LightGcnConfig, of| {
+                    (config.layers, config.decay) = of;
+                },
+            ),
+        )
+        .published("recall@20 0.1824, nDCG@20 0.1547: Gowalla, all items compete"),
+        Contestant::new(
+            "vbpr",
+            "VBPR",
+            grid([0.01, 0.1, 1.0], |config: &mut VbprConfig, penalty| {
+                config.penalty = penalty;
+            }),
+        )
+        .published("recall@10 0.0423, nDCG@10 0.0223: Amazon Baby, all items compete (MMRec)")
+        .of_content(),
+        Contestant::new(
+            "freedom",
+            "FREEDOM",
+            grid(
+                [(0.8, 1e-3), (0.9, 1e-3), (0.8, 1e-5)],
+                |config: &mut FreedomConfig, of| {
+                    (config.dropped, config.penalty) = of;
+                },
+            ),
+        )
+        .published("recall@10 0.0627, nDCG@10 0.0330: Amazon Baby, all items compete (MMRec)")
+        .of_content(),
+        Contestant::new(
+            "bm3",
+            "BM3",
+            grid(
+                [(1, 0.1), (2, 0.1), (2, 0.01)],
+                |config: &mut Bm3Config, of| {
+                    (config.layers, config.penalty) = of;
+                },
+            ),
+        )
+        .published("recall@10 0.0564, nDCG@10 0.0301: Amazon Baby, all items compete (MMRec)")
+        .of_content(),
+    ]
+}
+
+/// Models that predict stars.
+fn of_stars() -> Vec<Contestant> {
+    let preset = |preset| {
+        let fit = own_fit(ExperimentConfig::of(preset));
+        vec![Of::seeded(fit, |fit, seed| fit.set_seed(seed))]
+    };
+    let best = Of::seeded(Best::default(), |config, seed| {
+        (config.seed, config.train.seed) = (seed, seed);
+    });
+    vec![
+        Contestant::new(
+            "gaussian-process",
+            "a process over each user's ratings",
+            vec![Of::exact(GaussianProcessConfig::default())],
+        )
+        .of_stars(),
+        Contestant::new("dlrm", "DLRM", preset(Preset::Dlrm)).of_stars(),
+        Contestant::new("mmdlrm", "multimodal DLRM", preset(Preset::Mmdlrm)).of_stars(),
+        Contestant {
+            needs_context: true,
+            ..Contestant::new("best", "DLRM of histories, beside a process", vec![best]).of_stars()
+        },
+    ]
+}
+
+/// A model that learns from pairs.
+trait OfPairs: mmdlrm_train::Fit<Model: 'static> + Clone + Default + 'static {
+    fn training(&mut self) -> &mut PairwiseTraining;
+}
+
+macro_rules! of_pairs {
+    ($($config:ty),*) => {
+        $(impl OfPairs for $config {
+            fn training(&mut self) -> &mut PairwiseTraining {
+                &mut self.training
+            }
+        })*
+    };
+}
+
+of_pairs!(
+    BprMfConfig,
+    LightGcnConfig,
+    VbprConfig,
+    FreedomConfig,
+    Bm3Config
+);
+
+/// Settings that differ in a few numbers. How many epochs they need validation rows tell.
+fn grid<C: OfPairs, T>(
+    values: impl IntoIterator<Item = T>,
+    set: impl Fn(&mut C, T),
+) -> Vec<Box<dyn Settings>> {
+    let settings = values.into_iter().map(|value| {
+        let mut config = C::default();
+        set(&mut config, value);
+        let training = config.training();
+        (training.epochs, training.patience) = (MOST_EPOCHS, Some(PATIENCE));
+        Of::learned(
+            config,
+            |config, seed| config.training().seed = seed,
+            |config, epochs| {
+                let training = config.training();
+                (training.epochs, training.patience) = (epochs, None);
+            },
+        )
+    });
+    settings.collect()
+}

@@ -1,0 +1,264 @@
+//! Models side by side.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mmdlrm::baselines::PopularityConfig;
+use mmdlrm::data::generate::{self, GeneratorConfig};
+use mmdlrm::data::{MovieLens, Split};
+use mmdlrm::{
+    Comparison, ComparisonReport, Experiment, ExperimentConfig, Silent, Source, SplitConfig,
+};
+
+use crate::support::write_vectors;
+
+/// A made-up release.
+fn data() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = GeneratorConfig {
+        users: 40,
+        movies: 60,
+        ratings: 1000,
+        seed: 9,
+        contents: false,
+    };
+    let data = folder.path().join("data");
+    generate::write(&data, &config, |_| {}).unwrap();
+    (folder, data)
+}
+
+fn comparison(data: &Path, models: &[&str]) -> Comparison {
+    Comparison {
+        config: ExperimentConfig {
+            source: Source::Folder {
+                data: data.to_owned(),
+                posters: None,
+                summaries: None,
+            },
+            out: data.with_file_name("comparison"),
+            ..ExperimentConfig::default()
+        },
+        models: models.iter().map(|&name| name.to_owned()).collect(),
+        ..Comparison::default()
+    }
+}
+
+fn run(comparison: &Comparison) -> ComparisonReport {
+    comparison.run(&mut Silent).unwrap()
+}
+
+#[test]
+fn figures_are_those_of_an_experiment_and_the_best_model_comes_first() {
+    let (folder, data) = data();
+    let comparison = comparison(&data, &["popularity", "ease", "gaussian-process"]);
+    let report = run(&comparison);
+    let config = ExperimentConfig {
+        out: folder.path().join("run"),
+        ..comparison.config.clone()
+    };
+    let experiment = Experiment::new(config).unwrap();
+    let alone = experiment
+        .fit(&PopularityConfig::default(), &mut Silent)
+        .unwrap();
+    let ranking = &alone.ranking.unwrap().rankings[0];
+    let table = &report.tables[0];
+    assert_eq!(table.title, ranking.protocol);
+    assert_eq!(table.metrics[0], "nDCG@10");
+    let row = table
+        .rows
+        .iter()
+        .find(|row| row.model == "popularity")
+        .unwrap();
+    for (metric, figure) in table.metrics.iter().zip(&row.figures) {
+        let other = ranking
+            .figures
+            .iter()
+            .find(|it| it.metric == *metric)
+            .unwrap();
+        assert!((figure.value - other.value).abs() < 1e-12);
+        assert_eq!(figure.interval, other.interval);
+    }
+    for table in &report.tables {
+        let of_first = table.rows.iter().map(|row| row.figures[0].value);
+        let first: Vec<f64> = of_first.collect();
+        assert!(first.is_sorted_by(|a, b| (a >= b) == table.more_is_better || a == b));
+        assert_eq!(table.rows[0].difference, None);
+        for row in &table.rows[1..] {
+            let apart = row.figures[0].value - first[0];
+            let difference = row.difference.unwrap().value;
+            // Squared errors differ, and what is shown is their root.
+            assert!(!table.more_is_better || (difference - apart).abs() < 1e-12);
+        }
+    }
+    let stars = report.tables.last().unwrap();
+    assert_eq!((stars.title.as_str(), stars.rows.len()), ("stars", 1));
+    for file in ["compare.md", "compare.json", "compare.html"] {
+        let text = fs::read_to_string(comparison.config.out.join(file)).unwrap();
+        assert!(text.contains("gaussian-process"), "{file}");
+    }
+}
+
+#[test]
+fn what_was_finished_is_not_done_again_and_what_is_damaged_or_of_other_data_is() {
+    let (_folder, data) = data();
+    let mut comparison = comparison(&data, &["popularity", "ease"]);
+    comparison.seeds = 2;
+    let first = run(&comparison);
+    let file = |model: &str, seed| {
+        let folder = comparison.config.out.join(model);
+        folder.join(format!("seed-{seed}.json"))
+    };
+    // As if it had taken long.
+    let text = fs::read_to_string(file("popularity", 1)).unwrap();
+    let mut outcome: serde_json::Value = serde_json::from_str(&text).unwrap();
+    outcome["seconds"] = 1e6.into();
+    fs::write(file("popularity", 1), outcome.to_string()).unwrap();
+    fs::write(file("popularity", 2), &text[..text.len() / 2]).unwrap();
+    fs::remove_file(file("ease", 1)).unwrap();
+    let kept = fs::read(file("ease", 2)).unwrap();
+    let second = run(&comparison);
+    let row = |report: &ComparisonReport, model: &str| {
+        let rows = &report.tables[0].rows;
+        rows.iter().find(|row| row.model == model).unwrap().clone()
+    };
+    assert!(row(&second, "popularity").seconds > 4e5);
+    assert_eq!(
+        row(&second, "popularity").figures,
+        row(&first, "popularity").figures
+    );
+    assert_eq!(row(&second, "ease").figures, row(&first, "ease").figures);
+    assert_eq!(fs::read(file("ease", 2)).unwrap(), kept);
+
+    comparison.config.split = SplitConfig::Random {
+        test_share: 0.2,
+        seed: 7,
+    };
+    let other = run(&comparison);
+    assert!(row(&other, "popularity").seconds < 1e3);
+    assert_ne!(row(&other, "ease").figures, row(&first, "ease").figures);
+}
+
+#[test]
+fn a_budget_that_is_used_up_begins_nothing_and_says_what() {
+    let (_folder, data) = data();
+    let mut comparison = comparison(&data, &["popularity", "ease"]);
+    run(&Comparison {
+        models: vec!["popularity".to_owned()],
+        ..comparison.clone()
+    });
+    comparison.budget = Some(Duration::ZERO);
+    let report = run(&comparison);
+    // What was there is shown.
+    assert_eq!(report.tables[0].rows.len(), 1);
+    assert_eq!(report.left_out, ["ease (seed 1)"]);
+    assert!(report.to_string().contains("used up before ease (seed 1)"));
+}
+
+#[test]
+fn models_that_there_are_not_and_data_without_content_are_refused() {
+    let (_folder, data) = data();
+    let error = |models: &[&str]| {
+        let error = comparison(&data, models).run(&mut Silent).unwrap_err();
+        error.to_string()
+    };
+    let unknown = error(&["popularity", "nobody"]);
+    assert!(unknown.contains("no model called 'nobody'"), "{unknown}");
+    assert!(unknown.contains("light-gcn"), "{unknown}");
+    let lacking = error(&["popularity", "vbpr"]);
+    assert!(
+        lacking.contains("models is vbpr, but it learns from vectors"),
+        "{lacking}"
+    );
+}
+
+/// Settings and epochs that were chosen.
+fn choices(comparison: &Comparison) -> Vec<(String, serde_json::Value)> {
+    run(comparison);
+    let choice = |model: &String| {
+        let path = comparison.config.out.join(model).join("choice.json");
+        let choice: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        (
+            model.clone(),
+            serde_json::json!([choice["number"], choice["epochs"]]),
+        )
+    };
+    comparison.models.iter().map(choice).collect()
+}
+
+#[test]
+fn what_is_held_out_chooses_nothing() {
+    let (_folder, data) = data();
+    let comparison = comparison(&data, &["ease", "bpr-mf"]);
+    let chosen = choices(&comparison);
+    assert!(
+        chosen
+            .iter()
+            .any(|(_, choice)| *choice != serde_json::json!([0, 1]))
+    );
+    let ratings = MovieLens::open(&data).unwrap().ratings;
+    let split = Split::random(ratings.len(), 0.2, 42).unwrap();
+    let path = data.join("ratings.csv");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for &row in split.test() {
+        let line = &mut lines[row as usize + 1];
+        let columns: Vec<&str> = line.split(',').collect();
+        *line = format!("{},{},0.5,{}", columns[0], columns[1], columns[3]);
+    }
+    fs::write(&path, lines.join("\n")).unwrap();
+    assert_eq!(choices(&comparison), chosen);
+}
+
+#[test]
+fn each_protocol_has_its_table_first() {
+    let (folder, data) = data();
+    let vectors = folder.path().join("vectors.parquet");
+    write_vectors(&vectors, &data);
+    let movielens = MovieLens::open(&data).unwrap();
+    let (users, movies) = (movielens.ratings.user_ids(), movielens.ratings.movie_ids());
+    let candidates = folder.path().join("candidates.csv");
+    let others: Vec<String> = movielens.movies.ids()[..9]
+        .iter()
+        .map(u32::to_string)
+        .collect();
+    let held_out = movies
+        .iter()
+        .position(|id| !others.contains(&id.to_string()))
+        .unwrap();
+    let row = format!(
+        "{},{},{}",
+        users[held_out],
+        movies[held_out],
+        others.join(",")
+    );
+    let names: Vec<String> = (0..9).map(|at| format!("negative{at}")).collect();
+    let header = format!("userId,heldOutMovieId,{}", names.join(","));
+    fs::write(&candidates, format!("{header}\n{row}\n")).unwrap();
+    for (split, title) in [
+        (
+            SplitConfig::LeaveLastOut { count: 1 },
+            "the one rated last relevant",
+        ),
+        (SplitConfig::Temporal { test_share: 0.2 }, "full catalogue"),
+        (
+            SplitConfig::ColdMovies {
+                test_share: 0.2,
+                seed: 1,
+            },
+            "items without a training rating alone",
+        ),
+        (
+            SplitConfig::Candidates(candidates),
+            "against 9 sampled others",
+        ),
+    ] {
+        let mut comparison = comparison(&data, &["popularity", "vbpr"]);
+        comparison.config.vectors = vec![format!("made={}", vectors.display()).parse().unwrap()];
+        comparison.config.split = split;
+        let report = run(&comparison);
+        let table = &report.tables[0];
+        assert!(table.title.contains(title), "{} {title}", table.title);
+        assert_eq!(table.rows.len(), 2);
+    }
+}
