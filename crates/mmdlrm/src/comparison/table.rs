@@ -315,7 +315,7 @@ impl fmt::Display for Estimate {
 
 impl ComparisonTable {
     /// Whether something was published of one of the models.
-    pub(crate) fn has_published(&self) -> bool {
+    fn has_published(&self) -> bool {
         self.rows.iter().any(|row| !row.published.is_empty())
     }
 }

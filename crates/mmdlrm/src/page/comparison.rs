@@ -15,7 +15,6 @@ struct Page {
 struct Table {
     title: String,
     metrics: Vec<String>,
-    has_published: bool,
     rows: Vec<Row>,
 }
 
@@ -63,7 +62,6 @@ impl Table {
         Self {
             title: table.title.clone(),
             metrics: table.metrics.clone(),
-            has_published: table.has_published(),
             rows: table.rows.iter().map(|row| Row::of(row, most)).collect(),
         }
     }
