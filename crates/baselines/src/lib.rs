@@ -4,6 +4,7 @@
 //! | settings, a [`Fit`] | model, a [`Ranker`] that a run's folder keeps | what it is |
 //! | --- | --- | --- |
 //! | [`GaussianProcessConfig`] | [`GaussianProcess`] | a user's ratings as a smooth function of movie and moment |
+//! | [`BayesianConfig`] | [`BayesianFactorization`] | matrix factorization or SVD++, averaged over draws of all weights |
 //! | [`EaseConfig`] | [`Ease`] | a linear model of what is rated together, in closed form |
 //! | [`BprMfConfig`] | [`BprMf`] | vectors whose products put what was rated before what was not |
 //! | [`LightGcnConfig`] | [`LightGcn`] | the same, summed over neighbours in the graph of users and items |
@@ -38,6 +39,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod bayesian;
 mod blend;
 mod bm3;
 mod bpr_mf;
@@ -58,6 +60,7 @@ mod sparse;
 mod training_ratings;
 mod vbpr;
 
+pub use bayesian::{BayesianConfig, BayesianFactorization};
 pub use blend::{Blend, BlendFile};
 pub use bm3::{Bm3, Bm3Config};
 pub use bpr_mf::{BprMf, BprMfConfig};

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod bayesian;
 mod blend;
 mod ease;
 mod gaussian_process;
