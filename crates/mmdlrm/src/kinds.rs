@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mmdlrm_baselines::{Bm3, BprMf, Ease, Freedom, GaussianProcess, LightGcn, Popularity, Vbpr};
+use mmdlrm_baselines::{
+    BayesianFactorization, Bm3, BprMf, Ease, Freedom, GaussianProcess, LightGcn, Popularity, Vbpr,
+};
 use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
 use mmdlrm_train::{NextItemRanker, Persist, Ranker, Scorer};
@@ -49,6 +51,7 @@ impl Default for Kinds {
             .with::<BestModel>()
             .with::<TwoStageModel>()
             .with::<GaussianProcess>()
+            .with::<BayesianFactorization>()
             .with::<Ease>()
             .with::<Popularity>()
             .with::<BprMf>()

@@ -1,8 +1,8 @@
 //! Which models are compared, and the settings that each is tried with.
 
 use mmdlrm_baselines::{
-    Bm3Config, BprMfConfig, EaseConfig, FreedomConfig, GaussianProcessConfig, LightGcnConfig,
-    PairwiseTraining, PopularityConfig, VbprConfig,
+    BayesianConfig, Bm3Config, BprMfConfig, EaseConfig, FreedomConfig, GaussianProcessConfig,
+    LightGcnConfig, PairwiseTraining, PopularityConfig, VbprConfig,
 };
 use mmdlrm_features::Features;
 
@@ -171,6 +171,11 @@ fn of_stars() -> Vec<Contestant> {
         let fit = own_fit(ExperimentConfig::of(preset));
         vec![Of::seeded(fit, |fit, seed| fit.set_seed(seed))]
     };
+    let bayesian = |config| {
+        Of::seeded(config, |config: &mut BayesianConfig, seed| {
+            config.seed = seed
+        })
+    };
     let best = Of::seeded(Best::default(), |config, seed| {
         (config.seed, config.train.seed) = (seed, seed);
     });
@@ -179,6 +184,18 @@ fn of_stars() -> Vec<Contestant> {
             "gaussian-process",
             "a process over each user's ratings",
             vec![Of::exact(GaussianProcessConfig::default())],
+        )
+        .of_stars(),
+        Contestant::new(
+            "bayesian-mf",
+            "Bayesian matrix factorization",
+            vec![bayesian(BayesianConfig::mf())],
+        )
+        .of_stars(),
+        Contestant::new(
+            "bayesian-svd-plus-plus",
+            "Bayesian SVD++, flipped",
+            vec![bayesian(BayesianConfig::svd_plus_plus_flipped())],
         )
         .of_stars(),
         Contestant::new("dlrm", "DLRM", preset(Preset::Dlrm)).of_stars(),
