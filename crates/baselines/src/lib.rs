@@ -11,6 +11,7 @@
 //! | [`VbprConfig`] | [`Vbpr`] | vectors of movies, of which a part is made of their content |
 //! | [`FreedomConfig`] | [`Freedom`] | that graph, thinned, beside one of movies whose content is alike |
 //! | [`Bm3Config`] | [`Bm3`] | vectors that are to foretell each other, without what was not rated |
+//! | [`LightGtConfig`] | [`LightGt`] | attention over the content of what a user rated, by positions in that graph |
 //! | [`PopularityConfig`] | [`Popularity`] | what most rated |
 //!
 //! A [`Blend`] is several models' weighted mean, of these and of any others, and [`BlendFile`]
@@ -51,6 +52,7 @@ mod golden;
 mod graph;
 mod item_features;
 mod light_gcn;
+mod light_gt;
 mod linear;
 mod pairs;
 mod pairwise;
@@ -68,6 +70,7 @@ pub use ease::{Ease, EaseConfig};
 pub use freedom::{Freedom, FreedomConfig};
 pub use gaussian_process::{GaussianProcess, GaussianProcessConfig};
 pub use light_gcn::{LightGcn, LightGcnConfig};
+pub use light_gt::{LightGt, LightGtConfig};
 pub use pairwise::{FactorModel, PairwiseTraining};
 pub use popularity::{Popularity, PopularityConfig};
 pub use vbpr::{Vbpr, VbprConfig};

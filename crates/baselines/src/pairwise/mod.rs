@@ -19,7 +19,7 @@ pub use config::PairwiseTraining;
 pub(crate) use config::{at_least_one, not_negative};
 pub use factors::Factors;
 pub(crate) use learn::{Pairwise, learn_pairs};
-pub(crate) use loss::{Vectors, add_rows, bpr};
+pub(crate) use loss::{Vectors, add_rows, bpr, softplus};
 pub use model::{FactorModel, Net};
 pub(crate) use tables::Tables;
 pub use triples::{Draw, Triples};

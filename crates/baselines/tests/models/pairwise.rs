@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mmdlrm_baselines::{
-    Bm3Config, BprMfConfig, FreedomConfig, LightGcnConfig, PairwiseTraining, VbprConfig,
+    Bm3Config, BprMfConfig, FreedomConfig, LightGcnConfig, LightGtConfig, PairwiseTraining,
+    VbprConfig,
 };
 use mmdlrm_data::Modality;
 use mmdlrm_features::{Dataset, Known, TrainingData};
@@ -47,7 +48,8 @@ fitted!(
     LightGcnConfig,
     VbprConfig,
     FreedomConfig,
-    Bm3Config
+    Bm3Config,
+    LightGtConfig
 );
 
 /// Calls a function of any of the models' settings with each.
@@ -58,6 +60,7 @@ macro_rules! for_each_model {
         $function::<VbprConfig>();
         $function::<FreedomConfig>();
         $function::<Bm3Config>();
+        $function::<LightGtConfig>();
     };
 }
 
@@ -279,6 +282,14 @@ fn settings_that_make_no_sense_are_refused_before_anything_is_learned() {
     assert_refused::<FreedomConfig>("layers", 0);
     assert_refused::<Bm3Config>("layers", 0);
     assert_refused::<Bm3Config>("dropout", 1.0);
+    for setting in ["history", "blocks", "heads"] {
+        assert_refused::<LightGtConfig>(setting, 0);
+    }
+    for setting in ["dropout", "score_weight", "decay"] {
+        assert_refused::<LightGtConfig>(setting, -0.1);
+    }
+    assert_refused::<LightGtConfig>("dropout", 1.0);
+    assert_refused::<LightGtConfig>("score_weight", 1.1);
 }
 
 #[test]
@@ -295,4 +306,5 @@ fn what_learns_from_content_says_that_there_is_none() {
     check::<VbprConfig>();
     check::<FreedomConfig>();
     check::<Bm3Config>();
+    check::<LightGtConfig>();
 }
