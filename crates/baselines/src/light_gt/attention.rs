@@ -6,9 +6,9 @@
 //! y = A·v
 //! ```
 
-use mmdlrm_kernels::{Finish, Panels, add_transposed, copy_rows, store, vectorize};
+use mmdlrm_kernels::{Finish, Panels, add_transposed, store, vectorize};
 
-use super::rows::{Dropout, softmax, softmax_back};
+use super::rows::{Dropout, LANES, Lanes, fill_behind, length, lines, softmax, softmax_back, wide};
 
 /// Rooms that one sample after another is computed in.
 #[derive(Debug, Clone, Default)]
@@ -16,10 +16,13 @@ pub(super) struct Scratch {
     pub panels: Panels,
     pub rows: Vec<f32>,
     pub scores: Vec<f32>,
+    /// Of the scores' gradients, rows next to each other.
+    pub close: Vec<f32>,
+    pub lanes: Vec<Lanes>,
 }
 
-/// Of a head, what the way back needs again: `t`, `v`, the weights, and what dropout left of
-/// them.
+/// Of a head, what the way back needs again: `t`, `v`, the weights, in rows that are [`wide`], and
+/// what dropout left of them, in rows next to each other.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HeadTrace {
     pub t: Vec<f32>,
@@ -38,22 +41,30 @@ pub(super) fn room(values: &mut Vec<f32>, length: usize) -> &mut [f32] {
 pub(super) fn attend(
     head: &mut HeadTrace,
     q: &[f32],
-    (dropout, key): (Dropout, u32),
+    drawn: (Dropout, u32),
     (y, bias, dim): (&mut [f32], Option<&[f32]>, usize),
     scratch: &mut Scratch,
 ) {
     let n = q.len() / dim;
-    let Scratch { panels, rows, .. } = scratch;
-    let weights = room(&mut head.weights, n * n);
+    let Scratch {
+        panels,
+        rows,
+        lanes,
+        ..
+    } = scratch;
+    let weights = room(&mut head.weights, n * wide(n));
     panels.fill_transposed((q, dim), n, dim);
-    panels.multiply(copy_rows(&head.t, dim), n, (weights, n), store(), rows);
-    let kept = room(&mut head.kept, n * n);
     vectorize(
         #[inline(always)]
-        || {
-            softmax(weights, n);
-            dropout.apply(weights, kept, key);
-        },
+        || fill_behind(weights, n, f32::NEG_INFINITY),
+    );
+    let out = (&mut *weights, wide(n));
+    panels.multiply(lines(&head.t, dim), n, out, store(), rows);
+    let kept = room(&mut head.kept, length(n, n));
+    lanes.resize(n, [0.0; LANES]);
+    vectorize(
+        #[inline(always)]
+        || softmax(weights, n, drawn, kept, lanes),
     );
     panels.fill((&head.v, dim), n, dim);
     let finish = Finish::new(
@@ -62,7 +73,7 @@ pub(super) fn attend(
         #[inline(always)]
         |_, _, _| {},
     );
-    panels.multiply(copy_rows(kept, n), n, (y, dim), finish, rows);
+    panels.multiply(lines(kept, n), n, (y, dim), finish, rows);
 }
 
 /// Of the gradients `dy`, those of `t` and `v`, which are written, and of `q`, which are added.
@@ -78,17 +89,28 @@ pub(super) fn attend_back(
         panels,
         rows,
         scores,
+        close,
+        lanes,
     } = scratch;
-    let scores = room(scores, n * n);
-    panels.fill_transposed((&head.v, dim), n, dim);
-    panels.multiply(copy_rows(dy, dim), n, (scores, n), store(), rows);
+    let of_kept = room(scores, n * wide(n));
     vectorize(
         #[inline(always)]
-        || softmax_back(scores, &head.weights, &head.kept, n),
+        || fill_behind(of_kept, n, 0.0),
+    );
+    panels.fill_transposed((&head.v, dim), n, dim);
+    let out = (&mut *of_kept, wide(n));
+    panels.multiply(lines(dy, dim), n, out, store(), rows);
+    let scores = room(close, length(n, n));
+    lanes.resize(n, [0.0; LANES]);
+    vectorize(
+        #[inline(always)]
+        || softmax_back(of_kept, n, (&head.weights, &head.kept), scores, lanes),
     );
     dv.fill(0.0);
-    add_transposed(dv, &head.kept, copy_rows(dy, dim), (n, dim), rows);
+    let kept = &head.kept[..n * n];
+    add_transposed(dv, kept, lines(dy, dim), (n, dim), rows);
     panels.fill((q, dim), n, dim);
-    panels.multiply(copy_rows(scores, n), n, (dt, dim), store(), rows);
-    add_transposed(dq, scores, copy_rows(&head.t, dim), (n, dim), rows);
+    panels.multiply(lines(scores, n), n, (dt, dim), store(), rows);
+    let scores = &scores[..n * n];
+    add_transposed(dq, scores, lines(&head.t, dim), (n, dim), rows);
 }

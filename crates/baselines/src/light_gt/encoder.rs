@@ -12,12 +12,15 @@
 //! Of the last block nothing but the user's place is read, `x₀`: there the means of `x` under the
 //! weights go through `OV`, not each `x`.
 
-use mmdlrm_kernels::{add_scaled, add_transposed, copy_rows, dot, store, vectorize};
+use mmdlrm_kernels::{add_scaled, add_transposed, dot, store, vectorize};
 
 use super::attention::{HeadTrace, Scratch, attend, attend_back, room};
 use super::folded::{Folded, FoldedHead, HeadWeights, Weights, added, with_bias};
 use super::nodes::{NodeSums, Nodes};
-use super::rows::{Dropout, add_sum, key, norm, norm_back, softmax, softmax_back};
+use super::rows::{
+    Dropout, LANES, Lanes, add_sum, add_to_rows, copy, each_row, key, length, lines, norm,
+    norm_back, softmax, softmax_back, wide,
+};
 
 /// Slope of the leaky ReLU below 0.
 const SLOPE: f32 = 0.01;
@@ -69,7 +72,7 @@ struct LastHead {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rooms {
     scratch: Scratch,
-    ones: Vec<f32>,
+    lanes: Vec<[Lanes; 2]>,
     y: Vec<f32>,
     x: Vec<f32>,
     q: Vec<f32>,
@@ -107,7 +110,6 @@ impl Encoder<'_> {
         let (dim, last) = (self.dim(), self.folded.blocks.len() - 1);
         trace.blocks.resize_with(last, BlockTrace::default);
         trace.inputs.resize_with(last + 1, Default::default);
-        rooms.ones.resize(dim, 1.0);
         if last == 0 {
             gather(&self.nodes.x, sample, dim, &mut trace.inputs[0].0);
         }
@@ -117,7 +119,7 @@ impl Encoder<'_> {
         self.attend_last(sample, draw, trace, rooms);
         let finish = with_bias(self.folded.dense.bias.of(&self.weights.values));
         let dense = room(&mut trace.dense, dim);
-        let rows = copy_rows(&trace.out, dim);
+        let rows = lines(&trace.out, dim);
         let scratch = &mut rooms.scratch.rows;
         self.weights
             .dense
@@ -163,9 +165,9 @@ impl Encoder<'_> {
                 let scratch = &mut rooms.scratch.rows;
                 let (t, v) = (room(t, n * dim), room(v, n * dim));
                 let finish = with_bias(qk_bias.of(values));
-                qk.multiply(copy_rows(q, dim), n, (t, dim), finish, scratch);
+                qk.multiply(lines(q, dim), n, (t, dim), finish, scratch);
                 let finish = with_bias(ov_bias.of(values));
-                ov.multiply(copy_rows(x, dim), n, (v, dim), finish, scratch);
+                ov.multiply(lines(x, dim), n, (v, dim), finish, scratch);
             }
             let bias = (number == 0).then(|| folded.bias.of(values));
             let drawn = (self.dropout, self.key(draw, block, number));
@@ -175,9 +177,10 @@ impl Encoder<'_> {
         let out = room(&mut behind[0].0, n * dim);
         let normal = room(&mut of_block.normal, n * dim);
         let factors = room(&mut of_block.factors, n);
+        let lanes = &mut rooms.scratch.lanes;
         vectorize(
             #[inline(always)]
-            || norm(y, (scale, shift, &rooms.ones), (normal, factors), out),
+            || norm(y, (scale, shift), (normal, factors), out, lanes),
         );
     }
 
@@ -200,39 +203,36 @@ impl Encoder<'_> {
             let finish = with_bias(folded.qk_bias.of(values));
             weight
                 .qk
-                .multiply(copy_rows(q, dim), 1, (t, dim), finish, scratch);
-            let weights = room(&mut head.weights, n);
-            let kept = room(&mut head.kept, n);
+                .multiply(lines(q, dim), 1, (t, dim), finish, scratch);
+            let weights = room(&mut head.weights, wide(n));
+            weights[n..].fill(f32::NEG_INFINITY);
+            let kept = room(&mut head.kept, length(1, n));
             let mean = room(&mut head.mean, dim);
             mean.fill(0.0);
-            let (dropout, key) = (self.dropout, self.key(draw, block, number));
+            let drawn = (self.dropout, self.key(draw, block, number));
             vectorize(
                 #[inline(always)]
                 || {
                     for (score, q) in weights.iter_mut().zip(q.chunks_exact(dim)) {
                         *score = dot(t, q);
                     }
-                    softmax(weights, n);
-                    dropout.apply(weights, kept, key);
+                    softmax(weights, n, drawn, kept, &mut [[0.0; LANES]]);
                     for (&weight, x) in kept.iter().zip(x.chunks_exact(dim)) {
                         add_scaled(mean, x, weight);
                     }
                 },
             );
-            head.total = kept.iter().sum();
+            head.total = kept[..n].iter().sum();
             weight
                 .ov
-                .multiply(copy_rows(mean, dim), 1, (y, dim), added(), scratch);
+                .multiply(lines(mean, dim), 1, (y, dim), added(), scratch);
             add_scaled(y, folded.ov_bias.of(values), head.total);
         }
-        let parts = (
-            folded.scale.of(values),
-            folded.shift.of(values),
-            &*rooms.ones,
-        );
+        let parts = (folded.scale.of(values), folded.shift.of(values));
         let normal = room(&mut trace.normal, dim);
         let factors = std::slice::from_mut(&mut trace.factor);
-        norm(y, parts, (normal, factors), room(&mut trace.out, dim));
+        let out = room(&mut trace.out, dim);
+        norm(y, parts, (normal, factors), out, &mut [[0.0; LANES]]);
     }
 
     fn key(&self, draw: u64, block: usize, head: usize) -> u32 {
@@ -256,7 +256,7 @@ impl Encoder<'_> {
         let (dim, n, last) = (self.dim(), rows.len(), self.folded.blocks.len() - 1);
         let dense = &self.folded.dense;
         let scratch = &mut rooms.scratch.rows;
-        let out = copy_rows(&trace.out, dim);
+        let out = lines(&trace.out, dim);
         add_transposed(
             dense.weight.of_mut(sums),
             &of_dense,
@@ -267,7 +267,7 @@ impl Encoder<'_> {
         add_scaled(dense.bias.of_mut(sums), &of_dense, 1.0);
         let y = room(&mut rooms.y, dim);
         let back = &self.weights.dense_back;
-        back.multiply(copy_rows(&of_dense, dim), 1, (y, dim), store(), scratch);
+        back.multiply(lines(&of_dense, dim), 1, (y, dim), store(), scratch);
         room(&mut rooms.x, n * dim).fill(0.0);
         room(&mut rooms.q, n * dim).fill(0.0);
         self.last_back(trace, rooms, sums);
@@ -291,38 +291,42 @@ impl Encoder<'_> {
         let (x, q) = &trace.inputs[block];
         let Rooms {
             scratch,
-            ones,
+            lanes,
             y,
             x: of_x,
             q: of_q,
             t,
             ..
         } = rooms;
-        self.norm_back(block, (&trace.normal, &[trace.factor]), (y, ones), sums);
+        self.norm_back(block, (&trace.normal, &[trace.factor]), (y, lanes), sums);
         let scratch = &mut scratch.rows;
         for (number, head) in trace.last.iter().enumerate() {
             let (weight, folded) = (&self.weights.heads[block][number], &folded.heads[number]);
-            let mean = copy_rows(&head.mean, dim);
+            let mean = lines(&head.mean, dim);
             add_transposed(folded.ov.of_mut(sums), y, mean, (dim, dim), scratch);
             add_scaled(folded.ov_bias.of_mut(sums), y, head.total);
             let mut of_mean = vec![0.0; dim];
-            let rows = copy_rows(y, dim);
+            let rows = lines(y, dim);
             weight
                 .ov_back
                 .multiply(rows, 1, (&mut of_mean, dim), store(), scratch);
             let of_total = dot(y, folded.ov_bias.of(values));
             let of_t = room(t, dim);
             of_t.fill(0.0);
-            let mut scores = vec![0.0; head.kept.len()];
+            let n = x.len() / dim;
+            let mut of_kept = vec![0.0; wide(n)];
+            let mut scores = vec![0.0; length(1, n)];
             vectorize(
                 #[inline(always)]
                 || {
                     let rows = x.chunks_exact(dim).zip(of_x.chunks_exact_mut(dim));
-                    for ((score, &kept), (x, of_x)) in scores.iter_mut().zip(&head.kept).zip(rows) {
-                        *score = dot(&of_mean, x) + of_total;
+                    for ((out, &kept), (x, of_x)) in of_kept.iter_mut().zip(&head.kept).zip(rows) {
+                        *out = dot(&of_mean, x) + of_total;
                         add_scaled(of_x, &of_mean, kept);
                     }
-                    softmax_back(&mut scores, &head.weights, &head.kept, head.kept.len());
+                    let of_weights = (&*head.weights, &*head.kept);
+                    let lanes = &mut [[0.0; LANES]];
+                    softmax_back(&mut of_kept, n, of_weights, &mut scores, lanes);
                     let rows = q.chunks_exact(dim).zip(of_q.chunks_exact_mut(dim));
                     for (&score, (q, of_q)) in scores.iter().zip(rows) {
                         add_scaled(of_t, q, score);
@@ -330,7 +334,7 @@ impl Encoder<'_> {
                     }
                 },
             );
-            let rows = copy_rows(of_t, dim);
+            let rows = lines(of_t, dim);
             add_transposed(folded.qk.of_mut(sums), &q[..dim], rows, (dim, dim), scratch);
             add_scaled(folded.qk_bias.of_mut(sums), of_t, 1.0);
             weight
@@ -355,7 +359,7 @@ impl Encoder<'_> {
         let of_block = &trace.blocks[block];
         let Rooms {
             scratch,
-            ones,
+            lanes,
             y,
             x: of_x,
             q: of_q,
@@ -366,7 +370,7 @@ impl Encoder<'_> {
         self.norm_back(
             block,
             (&of_block.normal, &of_block.factors),
-            (y, ones),
+            (y, lanes),
             sums,
         );
         let length = y.len();
@@ -383,7 +387,7 @@ impl Encoder<'_> {
             }
             let (weight, folded) = (&self.weights.heads[block][number], &folded.heads[number]);
             let (n, scratch) = (rows.len(), &mut scratch.rows);
-            let (of_t, of_v) = (copy_rows(t, dim), copy_rows(v, dim));
+            let (of_t, of_v) = (lines(t, dim), lines(v, dim));
             weight
                 .qk_back
                 .multiply(of_t, n, (of_q, dim), added(), scratch);
@@ -391,7 +395,7 @@ impl Encoder<'_> {
             weight
                 .ov_back
                 .multiply(of_v, n, (of_x, dim), added(), scratch);
-            let inputs = copy_rows(x, dim);
+            let inputs = lines(x, dim);
             add_transposed(folded.ov.of_mut(sums), v, inputs, (dim, dim), scratch);
             vectorize(
                 #[inline(always)]
@@ -413,17 +417,18 @@ impl Encoder<'_> {
         &self,
         block: usize,
         normal: (&[f32], &[f32]),
-        (gradients, ones): (&mut [f32], &[f32]),
+        (gradients, lanes): (&mut [f32], &mut Vec<[Lanes; 2]>),
         sums: &mut [f32],
     ) {
         let (dim, folded) = (self.dim(), &self.folded.blocks[block]);
         let scale = folded.scale.of(&self.weights.values);
         let (mut of_scale, mut of_shift) = (vec![0.0; dim], vec![0.0; dim]);
+        lanes.resize(normal.1.len(), [[0.0; LANES]; 2]);
         vectorize(
             #[inline(always)]
             || {
                 let out = (&mut *of_scale, &mut *of_shift);
-                norm_back(gradients, normal, (scale, ones), out);
+                norm_back(gradients, normal, scale, out, lanes);
                 add_sum(gradients, folded.bias.of_mut(sums));
             },
         );
@@ -435,18 +440,40 @@ impl Encoder<'_> {
 /// Rows of a table, `[_, D]`, one after another.
 fn gather(table: &[f32], rows: &[u32], dim: usize, out: &mut Vec<f32>) {
     let out = room(out, rows.len() * dim);
-    for (&row, out) in rows.iter().zip(out.chunks_exact_mut(dim)) {
-        out.copy_from_slice(&table[row as usize * dim..][..dim]);
-    }
+    vectorize(
+        #[inline(always)]
+        || {
+            each_row(
+                table,
+                rows,
+                dim,
+                #[inline(always)]
+                |row, number| copy(row, &mut out[number * dim..][..dim]),
+            );
+        },
+    );
 }
 
 /// `x + p`.
 fn add_positions(p: &[f32], sample: &[u32], x: &[f32], out: &mut Vec<f32>) {
     let dim = x.len() / sample.len();
-    gather(p, sample, dim, out);
+    let out = room(out, x.len());
     vectorize(
         #[inline(always)]
-        || add_scaled(out, x, 1.0),
+        || {
+            each_row(
+                p,
+                sample,
+                dim,
+                #[inline(always)]
+                |p, number| {
+                    let x = &x[number * dim..][..dim];
+                    let out = out[number * dim..][..dim].iter_mut();
+                    out.zip(x.iter().zip(p))
+                        .for_each(|(out, (x, p))| *out = x + p);
+                },
+            );
+        },
     );
 }
 
@@ -454,10 +481,6 @@ fn add_positions(p: &[f32], sample: &[u32], x: &[f32], out: &mut Vec<f32>) {
 pub(super) fn scatter(values: &[f32], rows: &[u32], dim: usize, table: &mut [f32]) {
     vectorize(
         #[inline(always)]
-        || {
-            for (&row, values) in rows.iter().zip(values.chunks_exact(dim)) {
-                add_scaled(&mut table[row as usize * dim..][..dim], values, 1.0);
-            }
-        },
+        || add_to_rows(values, rows, dim, table),
     );
 }
