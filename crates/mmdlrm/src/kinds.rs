@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mmdlrm_baselines::{
-    BayesianFactorization, Bm3, BprMf, Ease, Freedom, GaussianProcess, LightGcn, Popularity, Vbpr,
+    BayesianFactorization, Bm3, BprMf, Ease, Freedom, GaussianProcess, LightGcn, LightGt,
+    Popularity, Vbpr,
 };
 use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
@@ -56,6 +57,7 @@ impl Default for Kinds {
             .with::<Popularity>()
             .with::<BprMf>()
             .with::<LightGcn>()
+            .with::<LightGt>()
             .with::<Vbpr>()
             .with::<Freedom>()
             .with::<Bm3>()

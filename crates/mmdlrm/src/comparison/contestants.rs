@@ -2,7 +2,7 @@
 
 use mmdlrm_baselines::{
     BayesianConfig, Bm3Config, BprMfConfig, EaseConfig, FreedomConfig, GaussianProcessConfig,
-    LightGcnConfig, PairwiseTraining, PopularityConfig, VbprConfig,
+    LightGcnConfig, LightGtConfig, PairwiseTraining, PopularityConfig, VbprConfig,
 };
 use mmdlrm_features::Features;
 
@@ -151,6 +151,13 @@ fn of_rankings() -> Vec<Contestant> {
         .published("recall@10 0.0627, nDCG@10 0.0330: Amazon Baby, all items compete (MMRec)")
         .of_content(),
         Contestant::new(
+            "light-gt",
+            "LightGT",
+            grid([()], |_: &mut LightGtConfig, ()| {}),
+        )
+        .published("recall@10 0.2650, nDCG@10 0.1771: a Movielens with trailers, all items compete")
+        .of_content(),
+        Contestant::new(
             "bm3",
             "BM3",
             grid(
@@ -227,7 +234,8 @@ of_pairs!(
     LightGcnConfig,
     VbprConfig,
     FreedomConfig,
-    Bm3Config
+    Bm3Config,
+    LightGtConfig
 );
 
 /// Settings that differ in a few numbers. How many epochs they need validation rows tell.
