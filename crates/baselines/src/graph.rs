@@ -52,7 +52,6 @@ impl Graph {
     }
 
     /// `Â`.
-    #[cfg(test)]
     pub fn matrix(&self) -> &Sparse {
         &self.matrix
     }

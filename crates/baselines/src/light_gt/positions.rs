@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::graph::Graph;
+use crate::graph::{Graph, multiply};
 
 /// `Ê⁰ … Ê^L`: `Êᵏ` is the mean of `E⁰ … Eᵏ`, with `Eˡ = Â·Eˡ⁻¹`, each `[nodes, D]`.
 #[derive(Debug, Clone, Default)]
@@ -14,19 +14,14 @@ impl Positions {
     /// Of the tables `E⁰`, `[nodes, D]`.
     pub fn of(graph: &Graph, tables: &[f32], layers: usize, dim: usize) -> Self {
         let mut means = vec![tables.to_vec()];
-        let (mut layer, mut sums) = (tables.to_vec(), tables.to_vec());
-        let mut next = vec![0.0; tables.len()];
-        for number in 1..=layers {
-            graph.multiply(&layer, None, dim, &mut next);
-            std::mem::swap(&mut layer, &mut next);
-            let factor = 1.0 / (number + 1) as f32;
-            let mut mean = vec![0.0; tables.len()];
-            let rows = mean.par_iter_mut().zip(&mut sums).zip(&layer);
-            rows.with_min_len(1 << 14).for_each(|((mean, sum), x)| {
-                *sum += x;
-                *mean = factor * *sum;
-            });
-            means.push(mean);
+        let (mut sums, mut next) = (tables.to_vec(), vec![0.0; tables.len()]);
+        for layer in 1..=layers {
+            // E⁰ + Â·(E⁰ + … + Eˡ⁻¹).
+            multiply(graph.matrix(), &sums, Some(tables), 1.0, (&mut next, dim));
+            std::mem::swap(&mut sums, &mut next);
+            let factor = 1.0 / (layer + 1) as f32;
+            let numbers = sums.par_iter().with_min_len(1 << 14);
+            means.push(numbers.map(|sum| factor * sum).collect());
         }
         Self { means }
     }

@@ -102,9 +102,8 @@ impl LightGtNet {
             draw,
         };
         let mut sums = self.parts(&samples, named.nodes.len());
-        for number in 0..prepared.len() {
+        for (number, (weights, nodes)) in prepared.iter().enumerate() {
             let tables = std::mem::take(&mut sums.tables[number]);
-            let (weights, nodes) = &prepared[number];
             let of_nodes = (&self.positions(positions)[..], &*named.nodes);
             let mut back = NodeBack::of(nodes, tables, of_nodes, (&self.folded, weights));
             self.add_scores(&samples, (&sums.slopes, &sums.vectors[number]), &mut back.x);
@@ -276,10 +275,10 @@ impl LightGtNet {
             add_scaled(out, vectors.user(triples.users[number % count]), slope);
         });
         out.extend(of_items);
-        let mut of_tables = Vec::new();
         let layers = self.config.id_layers();
-        self.graph.mean_of_layers(&out, layers, dim, &mut of_tables);
-        gradients[..of_tables.len()].copy_from_slice(&of_tables);
+        let of_tables = &mut gradients[..out.len()];
+        self.graph
+            .mean_of_layers(&out, layers, dim, of_tables, &mut Vec::new());
     }
 }
 
