@@ -12,6 +12,7 @@
 //! | [`FreedomConfig`] | [`Freedom`] | that graph, thinned, beside one of movies whose content is alike |
 //! | [`Bm3Config`] | [`Bm3`] | vectors that are to foretell each other, without what was not rated |
 //! | [`LightGtConfig`] | [`LightGt`] | attention over the content of what a user rated, by positions in that graph |
+//! | [`BiasConfig`] | [`BiasModel`] | biases of users and movies |
 //! | [`PopularityConfig`] | [`Popularity`] | what most rated |
 //!
 //! A [`Blend`] is several models' weighted mean, of these and of any others, and [`BlendFile`]
@@ -41,6 +42,7 @@
 #![forbid(unsafe_code)]
 
 mod bayesian;
+mod biases;
 mod blend;
 mod bm3;
 mod bpr_mf;
@@ -63,6 +65,9 @@ mod training_ratings;
 mod vbpr;
 
 pub use bayesian::{BayesianConfig, BayesianFactorization};
+mod visitor;
+
+pub use biases::{BiasConfig, BiasModel};
 pub use blend::{Blend, BlendFile};
 pub use bm3::{Bm3, Bm3Config};
 pub use bpr_mf::{BprMf, BprMfConfig};

@@ -6,11 +6,13 @@
 )]
 
 mod bayesian;
+mod biases;
 mod blend;
 mod ease;
 mod gaussian_process;
 mod pairwise;
 mod popularity;
+mod raters;
 
 use std::fs;
 
