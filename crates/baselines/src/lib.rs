@@ -63,10 +63,9 @@ mod popularity;
 mod sparse;
 mod training_ratings;
 mod vbpr;
-
-pub use bayesian::{BayesianConfig, BayesianFactorization};
 mod visitor;
 
+pub use bayesian::{BayesianConfig, BayesianFactorization};
 pub use biases::{BiasConfig, BiasModel};
 pub use blend::{Blend, BlendFile};
 pub use bm3::{Bm3, Bm3Config};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mmdlrm_baselines::{
-    BayesianFactorization, Bm3, BprMf, Ease, Freedom, GaussianProcess, LightGcn, LightGt,
-    Popularity, Vbpr,
+    BayesianFactorization, BiasModel, Bm3, BprMf, Ease, Freedom, GaussianProcess, LightGcn,
+    LightGt, Popularity, Vbpr,
 };
 use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
@@ -52,6 +52,7 @@ impl Default for Kinds {
             .with::<BestModel>()
             .with::<TwoStageModel>()
             .with::<GaussianProcess>()
+            .with::<BiasModel>()
             .with::<BayesianFactorization>()
             .with::<Ease>()
             .with::<Popularity>()

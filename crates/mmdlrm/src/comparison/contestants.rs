@@ -1,8 +1,9 @@
 //! Which models are compared, and the settings that each is tried with.
 
 use mmdlrm_baselines::{
-    BayesianConfig, Bm3Config, BprMfConfig, EaseConfig, FreedomConfig, GaussianProcessConfig,
-    LightGcnConfig, LightGtConfig, PairwiseTraining, PopularityConfig, VbprConfig,
+    BayesianConfig, BiasConfig, Bm3Config, BprMfConfig, EaseConfig, FreedomConfig,
+    GaussianProcessConfig, LightGcnConfig, LightGtConfig, PairwiseTraining, PopularityConfig,
+    VbprConfig,
 };
 use mmdlrm_features::Features;
 
@@ -187,6 +188,12 @@ fn of_stars() -> Vec<Contestant> {
         (config.seed, config.train.seed) = (seed, seed);
     });
     vec![
+        Contestant::new(
+            "biases",
+            "biases of users and movies",
+            vec![Of::exact(BiasConfig::default())],
+        )
+        .of_stars(),
         Contestant::new(
             "gaussian-process",
             "a process over each user's ratings",
