@@ -114,7 +114,7 @@ pub use error::{Error, Result};
 pub use fingerprint::{DataChange, DataFingerprint, DataPart, PartHasher, RatingsHasher};
 pub use ids::IdMap;
 pub use movielens::{
-    Credits, Duplicates, Format, Genome, HIGHEST_RATING, LOWEST_RATING, LeftOut, MovieLens,
+    Credit, Credits, Duplicates, Format, Genome, HIGHEST_RATING, LOWEST_RATING, LeftOut, MovieLens,
     MovieTags, Movies, OpenOptions, Poster, Ratings, StreamedMovieLens, Summary, UnknownMovies,
     read_posters, read_summaries,
 };

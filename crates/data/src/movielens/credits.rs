@@ -40,18 +40,10 @@ impl Credits {
     /// A row that cannot be read, or without a role or a name.
     pub fn read(path: &Path) -> Result<Self> {
         let mut pairs = Vec::new();
-        TableFile::open(path, &Dialect::Csv, &["movieId", "role", "name"])?.for_each(|row| {
-            let (role, name) = (row.text(1)?, row.text(2)?);
-            let (role, name) = (role.trim(), name.trim());
-            for (column, text) in [(1, role), (2, name)] {
-                if text.is_empty() {
-                    return Err(row.bad(column, "is blank; write it or remove the row"));
-                }
-            }
+        for_each_credit(path, |movie_id, role, name| {
             // No text has a zero in it, so that no two pairs make one.
             let both = [role.as_bytes(), &[0], name.as_bytes()].concat();
-            pairs.push((row.id(0)?, xxh3_64(&both)));
-            Ok(())
+            pairs.push((movie_id, xxh3_64(&both)));
         })?;
         pairs.sort_unstable();
         pairs.dedup();
@@ -97,6 +89,62 @@ impl Credits {
         });
         Modality::standardized("credits", WIDTH, movies, vectors)
     }
+}
+
+/// A row of a `credits.csv`.
+///
+/// ```
+/// use mmdlrm_data::Credit;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("credits.csv");
+/// std::fs::write(&path, "movieId,role,name\n1,director,John Lasseter\n")?;
+/// let credits = Credit::read_all(&path)?;
+/// assert_eq!((credits[0].movie_id, &*credits[0].name), (1, "John Lasseter"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credit {
+    /// Raw movie id.
+    pub movie_id: u32,
+    /// What somebody did for it, as the file has it.
+    pub role: String,
+    /// Who.
+    pub name: String,
+}
+
+impl Credit {
+    /// All rows, in the order of the file.
+    ///
+    /// # Errors
+    /// As [`Credits::read`].
+    pub fn read_all(path: &Path) -> Result<Vec<Self>> {
+        let mut credits = Vec::new();
+        for_each_credit(path, |movie_id, role, name| {
+            credits.push(Self {
+                movie_id,
+                role: role.to_owned(),
+                name: name.to_owned(),
+            });
+        })?;
+        Ok(credits)
+    }
+}
+
+/// Hands out movie, role and name of each row.
+fn for_each_credit(path: &Path, mut take: impl FnMut(u32, &str, &str)) -> Result<()> {
+    TableFile::open(path, &Dialect::Csv, &["movieId", "role", "name"])?.for_each(|row| {
+        let (role, name) = (row.text(1)?, row.text(2)?);
+        let (role, name) = (role.trim(), name.trim());
+        for (column, text) in [(1, role), (2, name)] {
+            if text.is_empty() {
+                return Err(row.bad(column, "is blank; write it or remove the row"));
+            }
+        }
+        take(row.id(0)?, role, name);
+        Ok(())
+    })
 }
 
 #[cfg(test)]

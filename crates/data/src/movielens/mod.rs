@@ -23,7 +23,7 @@ use crate::split::row_numbers;
 use crate::text::{Dialect, locate};
 use crate::{Error, IdMap, RatingsStream, Result};
 
-pub use credits::Credits;
+pub use credits::{Credit, Credits};
 pub use genome::Genome;
 use links::read_links;
 pub use movies::Movies;
