@@ -8,7 +8,9 @@
 
 use mmdlrm_kernels::{Finish, Panels, add_transposed, store, vectorize};
 
-use super::rows::{Dropout, LANES, Lanes, fill_behind, length, lines, softmax, softmax_back, wide};
+use super::lanes::{LANES, Lanes, fill_behind, length, wide};
+use super::rows::{lines, room};
+use super::softmax::{Dropout, softmax, softmax_back};
 
 /// Rooms that one sample after another is computed in.
 #[derive(Debug, Clone, Default)]
@@ -29,12 +31,6 @@ pub(super) struct HeadTrace {
     pub v: Vec<f32>,
     pub weights: Vec<f32>,
     pub kept: Vec<f32>,
-}
-
-/// Room for `length` numbers, whatever they are.
-pub(super) fn room(values: &mut Vec<f32>, length: usize) -> &mut [f32] {
-    values.resize(length, 0.0);
-    values
 }
 
 /// `y = A·v + bias`, or `y += A·v` where there is none, `[n, D]`.

@@ -4,13 +4,17 @@ mod attention;
 mod config;
 mod encoder;
 mod folded;
+mod lanes;
+mod named;
 mod net;
 mod nodes;
+mod norm;
 mod part;
 mod positions;
 mod rows;
 mod sequences;
 mod shape;
+mod softmax;
 mod step;
 #[cfg(test)]
 mod tests;

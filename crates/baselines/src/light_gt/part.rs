@@ -6,8 +6,8 @@ use mmdlrm_kernels::{dot, vectorize};
 
 use super::encoder::{Encoder, Rooms, Trace};
 use super::nodes::NodeSums;
-use super::rows::key;
 use super::sequences::Sequences;
+use super::softmax::key;
 use crate::pairwise::{Triples, Vectors, softplus};
 
 /// Samples of a part.

@@ -5,53 +5,20 @@ use rayon::prelude::*;
 
 use super::encoder::Encoder;
 use super::folded::Weights;
+use super::named::Named;
 use super::net::LightGtNet;
-use super::nodes::{NodeBack, NodeSums, Nodes, Picked, add};
+use super::nodes::{NodeBack, NodeSums, Nodes};
 use super::part::{Desk, Part, SAMPLES, Samples};
 use super::positions::Positions;
-use super::rows::{Dropout, add_sum};
+use super::rows::{Picked, add, add_sum, scatter};
 use super::sequences::Sequences;
+use super::softmax::Dropout;
 use crate::pairwise::{Triples, Vectors, add_rows};
 
 /// Parts that are computed before they are added up, where there are fewer threads.
 const PARTS: usize = 4;
 /// Rows of which gradients are summed together.
 const SUMMED: usize = 512;
-
-/// The nodes that a step names, ascending: users, then items.
-pub(super) struct Named {
-    pub nodes: Vec<u32>,
-    /// How many of them are users.
-    pub users: usize,
-    /// The number of each node among them, of those that are named.
-    places: Vec<u32>,
-}
-
-impl Named {
-    /// Of `users` users and all items, `nodes` in all, those that are named.
-    pub fn of(named: impl IntoIterator<Item = u32>, users: usize, nodes: usize) -> Self {
-        let mut places = vec![u32::MAX; nodes];
-        for node in named {
-            places[node as usize] = 0;
-        }
-        let mut found = Vec::new();
-        for (node, place) in (0..).zip(&mut places) {
-            if *place == 0 {
-                *place = found.len() as u32;
-                found.push(node);
-            }
-        }
-        Self {
-            users: found.partition_point(|&node| (node as usize) < users),
-            nodes: found,
-            places,
-        }
-    }
-
-    pub fn place(&self, node: u32) -> u32 {
-        self.places[node as usize]
-    }
-}
 
 /// What all parts come to.
 struct Sums {
@@ -306,7 +273,7 @@ impl Sums {
             .for_each(|(modality, number, table)| {
                 for part in parts {
                     let of_part = &part.tables[modality].tables[number];
-                    super::encoder::scatter(of_part, &part.nodes, dim, table);
+                    scatter(of_part, &part.nodes, dim, table);
                 }
             });
     }

@@ -1,9 +1,11 @@
 //! The model behind the loop that it learns in, and what ranks by it.
 
+mod newcomer;
+
 use std::sync::Arc;
 
 use mmdlrm_features::Features;
-use mmdlrm_kernels::{Panels, add_scaled, dot, vectorize};
+use mmdlrm_kernels::{Panels, dot, vectorize};
 use mmdlrm_train::Result;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -12,17 +14,19 @@ use rayon::prelude::*;
 use super::LightGtConfig;
 use super::encoder::{Encoder, Rooms, Trace};
 use super::folded::{Folded, Weights};
-use super::nodes::{Nodes, Picked, product};
+use super::named::Named;
+use super::nodes::{Nodes, product};
 use super::positions::Positions;
-use super::rows::Dropout;
+use super::rows::Picked;
 use super::sequences::{Sequences, cut};
 use super::shape::Shape;
-use super::step::Named;
+use super::softmax::Dropout;
 use crate::graph::Graph;
 use crate::item_features::{ItemFeatures, need_modalities};
 use crate::pairs::Pairs;
 use crate::pairwise::{Draw, Factors, Net, PairwiseTraining, Triples};
 use crate::parameters::Parameters;
+use newcomer::Ready;
 
 /// What is added to degrees.
 pub(super) const ADDED: f64 = 1e-5;
@@ -38,16 +42,6 @@ pub struct LightGtNet {
     pub(super) shape: Shape,
     pub(super) folded: Folded,
     ready: Option<Arc<Ready>>,
-}
-
-/// What somebody new is computed by.
-#[derive(Debug)]
-struct Ready {
-    positions: Positions,
-    weights: Vec<Weights>,
-    /// The mean of the users' own vectors.
-    own: Vec<f32>,
-    counts: Vec<u32>,
 }
 
 impl LightGtNet {
@@ -127,51 +121,6 @@ impl LightGtNet {
             encoder.forward(sequence, 0, (trace, rooms), out);
             out.iter_mut().for_each(|x| *x *= 1.0 - weight);
         }
-    }
-
-    fn get_ready(&mut self, positions: Positions, weights: Vec<Weights>) {
-        let dim = self.config.dim;
-        let table = self.shape.own.of(&self.parameters.values);
-        let rows = table.chunks_exact(dim).enumerate();
-        let known = rows.filter(|(user, _)| !self.pairs.of_user(*user as u32).is_empty());
-        let count = known.clone().count().max(1);
-        let mut own = vec![0.0; dim];
-        known.for_each(|(_, row)| add_scaled(&mut own, row, 1.0 / count as f32));
-        self.ready = Some(Arc::new(Ready {
-            positions,
-            weights,
-            own,
-            counts: self.pairs.counts(),
-        }));
-    }
-
-    /// What a modality knows of somebody new and of the items of the sequence, in this order.
-    fn newcomer_nodes(
-        &self,
-        (number, items): (usize, &[u32]),
-        own: &[Vec<f32>],
-        ready: &Ready,
-    ) -> Nodes {
-        let dim = self.config.dim;
-        let mut x = ready.own.clone();
-        x.extend(self.projected(number, items));
-        let first = self.shape.users.rows;
-        let positions = (1..=self.config.blocks).map(|block| {
-            let mean = ready.positions.mean(block);
-            let rows = items.iter().map(|&item| first + item as usize);
-            let rows = rows.flat_map(|node| &mean[node * dim..][..dim]);
-            own[block].iter().chain(rows).copied().collect()
-        });
-        let positions: Vec<Vec<f32>> = positions.collect();
-        let positions: Vec<&[f32]> = positions.iter().map(Vec::as_slice).collect();
-        let rows: Vec<u32> = (0..=items.len() as u32).collect();
-        let layer = self.shape.encoders[number].position;
-        Nodes::of(
-            x,
-            (&positions, &rows),
-            (layer, &self.parameters.values),
-            (&self.folded, &ready.weights[number]),
-        )
     }
 }
 
@@ -260,36 +209,7 @@ impl Net for LightGtNet {
     }
 
     fn visitor(&self, rated: &[u32], factors: &Factors) -> Vec<f32> {
-        let mut rated = rated.to_vec();
-        rated.sort_unstable();
-        rated.dedup();
-        let width = factors.vectors().width;
-        let mut vector = vec![0.0; width];
-        let Some(ready) = self.ready.as_ref().filter(|_| !rated.is_empty()) else {
-            let users = factors.vectors().users.chunks_exact(width.max(1));
-            let share = 1.0 / users.len().max(1) as f32;
-            users.for_each(|user| add_scaled(&mut vector, user, share));
-            return vector;
-        };
-        let neighbours = rated.iter().map(|&item| {
-            let degrees = (rated.len() as f64 + ADDED)
-                * (f64::from(ready.counts[item as usize].max(1)) + ADDED);
-            let node = self.shape.users.rows as u32 + item;
-            (node, degrees.sqrt().recip() as f32)
-        });
-        let neighbours: Vec<(u32, f32)> = neighbours.collect();
-        let own = ready.positions.of_newcomer(&neighbours, self.config.dim);
-        let items = cut(&rated, self.config.history, self.config.training.seed);
-        let modalities = 0..ready.weights.len();
-        let nodes: Vec<Nodes> = modalities
-            .map(|number| self.newcomer_nodes((number, &items), &own, ready))
-            .collect();
-        let prepared: Vec<_> = ready.weights.iter().zip(&nodes).collect();
-        let sequence: Vec<u32> = (0..=items.len() as u32).collect();
-        let id = &own[self.config.id_layers()];
-        let room = (&mut Trace::default(), &mut Rooms::default());
-        self.user_vector(id, &sequence, &prepared, room, &mut vector);
-        vector
+        self.newcomer(rated, factors)
     }
 }
 
