@@ -12,6 +12,7 @@
 //! | [`FreedomConfig`] | [`Freedom`] | that graph, thinned, beside one of movies whose content is alike |
 //! | [`Bm3Config`] | [`Bm3`] | vectors that are to foretell each other, without what was not rated |
 //! | [`LightGtConfig`] | [`LightGt`] | attention over the content of what a user rated, by positions in that graph |
+//! | [`KnnRaterConfig`] | [`KnnRater`] | biases, corrected by the nearest movies or users |
 //! | [`BiasConfig`] | [`BiasModel`] | biases of users and movies |
 //! | [`PopularityConfig`] | [`Popularity`] | what most rated |
 //!
@@ -59,6 +60,7 @@ mod linear;
 mod pairs;
 mod pairwise;
 mod parameters;
+mod knn_rater;
 mod popularity;
 mod sparse;
 mod training_ratings;
@@ -76,6 +78,7 @@ pub use gaussian_process::{GaussianProcess, GaussianProcessConfig};
 pub use light_gcn::{LightGcn, LightGcnConfig};
 pub use light_gt::{LightGt, LightGtConfig};
 pub use pairwise::{FactorModel, PairwiseTraining};
+pub use knn_rater::{KnnRater, KnnRaterConfig, Side, Similarity};
 pub use popularity::{Popularity, PopularityConfig};
 pub use vbpr::{Vbpr, VbprConfig};
 

@@ -11,6 +11,7 @@ mod blend;
 mod ease;
 mod gaussian_process;
 mod pairwise;
+mod knn_rater;
 mod popularity;
 mod raters;
 

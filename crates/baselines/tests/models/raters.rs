@@ -1,9 +1,9 @@
-//! What models of stars have in common.
+//! What biases and neighbours have in common.
 
 use std::io::Write;
 use std::path::PathBuf;
 
-use mmdlrm_baselines::BiasConfig;
+use mmdlrm_baselines::{BiasConfig, KnnRaterConfig};
 use mmdlrm_data::{Batch, MovieLens, Rated, Split};
 use mmdlrm_features::{ContextConfig, Dataset, Known, TrainingData};
 use mmdlrm_train::{Fit, Kept, Persist, Ranker, Rater, Session, Tensors, Who};
@@ -40,6 +40,8 @@ trait Behaviour {
 
 fn hold_of_all(behaviour: &impl Behaviour) {
     behaviour.hold(&BiasConfig::default());
+    behaviour.hold(&KnnRaterConfig::items());
+    behaviour.hold(&KnnRaterConfig::users());
 }
 
 #[test]
@@ -107,7 +109,14 @@ fn a_file_opens_to_the_same_bits_and_one_that_is_damaged_or_of_other_data_is_ref
 
 /// Of all that a file of one of them may have, what it has.
 fn names(kept: &Kept) -> Vec<&'static str> {
-    let all = ["mean", "users", "movies"];
+    let all = [
+        "mean",
+        "users",
+        "movies",
+        "similar.lengths",
+        "similar.ids",
+        "similar.values",
+    ];
     let there = all.into_iter().filter(|name| kept.get(name).is_ok());
     there.collect()
 }
