@@ -6,6 +6,8 @@
 //! | [`GaussianProcessConfig`] | [`GaussianProcess`] | a user's ratings as a smooth function of movie and moment |
 //! | [`BayesianConfig`] | [`BayesianFactorization`] | matrix factorization or SVD++, averaged over draws of all weights |
 //! | [`EaseConfig`] | [`Ease`] | a linear model of what is rated together, in closed form |
+//! | [`KnnConfig`] | [`Knn`] | what the nearest neighbours say, of items or of users |
+//! | [`IalsConfig`] | [`Ials`] | vectors of users and items, by alternating least squares |
 //! | [`BprMfConfig`] | [`BprMf`] | vectors whose products put what was rated before what was not |
 //! | [`LightGcnConfig`] | [`LightGcn`] | the same, summed over neighbours in the graph of users and items |
 //! | [`VbprConfig`] | [`Vbpr`] | vectors of movies, of which a part is made of their content |
@@ -53,15 +55,20 @@ mod gaussian_process;
 #[cfg(test)]
 mod golden;
 mod graph;
+mod ials;
+mod incidence;
 mod item_features;
+mod knn;
+mod knn_rater;
 mod light_gcn;
 mod light_gt;
 mod linear;
 mod pairs;
 mod pairwise;
 mod parameters;
-mod knn_rater;
 mod popularity;
+mod progress;
+mod side;
 mod sparse;
 mod training_ratings;
 mod vbpr;
@@ -75,11 +82,14 @@ pub use bpr_mf::{BprMf, BprMfConfig};
 pub use ease::{Ease, EaseConfig};
 pub use freedom::{Freedom, FreedomConfig};
 pub use gaussian_process::{GaussianProcess, GaussianProcessConfig};
+pub use ials::{Ials, IalsConfig};
+pub use knn::{Knn, KnnConfig};
+pub use knn_rater::{KnnRater, KnnRaterConfig, Similarity};
 pub use light_gcn::{LightGcn, LightGcnConfig};
 pub use light_gt::{LightGt, LightGtConfig};
 pub use pairwise::{FactorModel, PairwiseTraining};
-pub use knn_rater::{KnnRater, KnnRaterConfig, Side, Similarity};
 pub use popularity::{Popularity, PopularityConfig};
+pub use side::Side;
 pub use vbpr::{Vbpr, VbprConfig};
 
 #[cfg(doctest)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mmdlrm_baselines::{
-    BayesianFactorization, BiasModel, Bm3, BprMf, Ease, Freedom, GaussianProcess, LightGcn,
-    LightGt, Popularity, Vbpr,
+    BayesianFactorization, BiasModel, Bm3, BprMf, Ease, Freedom, GaussianProcess, Ials, Knn,
+    KnnRater, LightGcn, LightGt, Popularity, Vbpr,
 };
 use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
@@ -53,9 +53,12 @@ impl Default for Kinds {
             .with::<TwoStageModel>()
             .with::<GaussianProcess>()
             .with::<BiasModel>()
+            .with::<KnnRater>()
             .with::<BayesianFactorization>()
             .with::<Ease>()
             .with::<Popularity>()
+            .with::<Knn>()
+            .with::<Ials>()
             .with::<BprMf>()
             .with::<LightGcn>()
             .with::<LightGt>()

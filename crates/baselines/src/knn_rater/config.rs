@@ -1,19 +1,10 @@
 use mmdlrm_train::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::Side;
+
 /// Most that are kept of anything for one movie or user.
 const MOST: usize = 1 << 16;
-
-/// Who are neighbours of a [`KnnRater`](crate::KnnRater).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Side {
-    /// Movies that the user rated, of the movie in question.
-    #[default]
-    Items,
-    /// Users who rated the movie, of the user in question.
-    Users,
-}
 
 /// How alike two movies are by those who rated both of them, or two users by the movies that both
 /// rated: `n` of them, `a` and `b` being the two ratings of each.

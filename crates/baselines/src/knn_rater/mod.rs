@@ -17,10 +17,11 @@ use mmdlrm_kernels::InstructionSet;
 use mmdlrm_train::{Error, Fit, Result, Session, check_rows};
 use serde_json::{Value, json};
 
+use crate::Side;
 use crate::biases::Baseline;
 use crate::training_ratings::TrainingRatings;
 use crate::visitor::check_stars;
-pub use config::{KnnRaterConfig, Side, Similarity};
+pub use config::{KnnRaterConfig, Similarity};
 use similar::{Comparison, Similar};
 
 /// More ids than this are not whole numbers in `f32`.

@@ -10,8 +10,11 @@ mod biases;
 mod blend;
 mod ease;
 mod gaussian_process;
-mod pairwise;
+mod ials;
+mod knn;
 mod knn_rater;
+mod known;
+mod pairwise;
 mod popularity;
 mod raters;
 

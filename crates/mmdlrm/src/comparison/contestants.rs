@@ -2,8 +2,8 @@
 
 use mmdlrm_baselines::{
     BayesianConfig, BiasConfig, Bm3Config, BprMfConfig, EaseConfig, FreedomConfig,
-    GaussianProcessConfig, LightGcnConfig, LightGtConfig, PairwiseTraining, PopularityConfig,
-    VbprConfig,
+    GaussianProcessConfig, IalsConfig, KnnConfig, KnnRaterConfig, LightGcnConfig, LightGtConfig,
+    PairwiseTraining, PopularityConfig, VbprConfig,
 };
 use mmdlrm_features::Features;
 
@@ -111,6 +111,17 @@ fn of_rankings() -> Vec<Contestant> {
             "how often a movie is rated",
             vec![Of::exact(PopularityConfig::default())],
         ),
+        Contestant::new(
+            "item-knn",
+            "item neighbours",
+            neighbours(&KnnConfig::default()),
+        ),
+        Contestant::new(
+            "user-knn",
+            "user neighbours",
+            neighbours(&KnnConfig::users()),
+        ),
+        Contestant::new("ials", "iALS", ials()),
         Contestant::new("ease", "EASE", ease.into_iter().map(Of::exact).collect()),
         Contestant::new(
             "bpr-mf",
@@ -173,6 +184,29 @@ fn of_rankings() -> Vec<Contestant> {
     ]
 }
 
+/// As many neighbours as are usual.
+fn neighbours(config: &KnnConfig) -> Vec<Box<dyn Settings>> {
+    let of = |neighbours| {
+        let mut config = *config;
+        config.neighbours = neighbours;
+        Of::exact(config)
+    };
+    [20, 50, 100, 200].map(of).into()
+}
+
+/// The package implicit's settings, and ridges by frequency.
+fn ials() -> Vec<Box<dyn Settings>> {
+    let of_implicit = [5.0, 10.0].map(|alpha| {
+        let mut config = IalsConfig::default();
+        config.alpha = alpha;
+        config
+    });
+    let by_frequency = IalsConfig::by_frequency(0.01, 0.1);
+    let all = of_implicit.into_iter().chain([by_frequency]);
+    all.map(|config| Of::seeded(config, |config, seed| config.seed = seed))
+        .collect()
+}
+
 /// Models that predict stars.
 fn of_stars() -> Vec<Contestant> {
     let preset = |preset| {
@@ -192,6 +226,18 @@ fn of_stars() -> Vec<Contestant> {
             "biases",
             "biases of users and movies",
             vec![Of::exact(BiasConfig::default())],
+        )
+        .of_stars(),
+        Contestant::new(
+            "item-knn-stars",
+            "item neighbours beside biases",
+            vec![Of::exact(KnnRaterConfig::items())],
+        )
+        .of_stars(),
+        Contestant::new(
+            "user-knn-stars",
+            "user neighbours beside biases",
+            vec![Of::exact(KnnRaterConfig::users())],
         )
         .of_stars(),
         Contestant::new(

@@ -1,0 +1,144 @@
+//! The rows of a matrix of zeros and ones that are most like another.
+
+use crate::KnnConfig;
+use crate::incidence::Incidence;
+
+/// Candidates that are looked through at a time, for each that is kept.
+const ROOM: usize = 4;
+
+/// A likeness and the row that has it.
+pub(super) type Neighbour = (f32, u32);
+
+/// What is looked through, and what is kept from one search to the next.
+#[derive(Debug)]
+pub(super) struct Search<'a> {
+    rows: &'a Incidence,
+    by_column: &'a Incidence,
+    neighbours: usize,
+    shrinkage: f64,
+    /// `n_ab`, zeros between searches.
+    together: Vec<u32>,
+    room: Vec<(f64, u32)>,
+}
+
+impl<'a> Search<'a> {
+    /// Through `rows`, whose transpose is `by_column`.
+    pub fn new(rows: &'a Incidence, by_column: &'a Incidence, config: &KnnConfig) -> Self {
+        Self {
+            rows,
+            by_column,
+            neighbours: config.neighbours,
+            shrinkage: config.shrinkage,
+            together: vec![0; rows.rows()],
+            room: Vec::new(),
+        }
+    }
+
+    /// The rows most like one of ones in `columns`, in their order, likenesses above 0; `own` is
+    /// passed over. Of those that are equally like the first are taken.
+    pub fn nearest(&mut self, columns: &[u32], own: Option<u32>) -> Vec<Neighbour> {
+        for &column in columns {
+            for &row in self.by_column.row(column) {
+                self.together[row as usize] += 1;
+            }
+        }
+        if let Some(own) = own {
+            self.together[own as usize] = 0;
+        }
+        self.room.clear();
+        let count = columns.len() as f64;
+        let mut least = 0.0;
+        for row in 0..self.together.len() {
+            let together = std::mem::take(&mut self.together[row]);
+            if together == 0 {
+                continue;
+            }
+            let others = self.rows.row(row as u32).len() as f64;
+            let likeness = f64::from(together) / ((count * others).sqrt() + self.shrinkage);
+            // Of equal ones the first stay.
+            if likeness > least {
+                self.room.push((likeness, row as u32));
+                if self.room.len() == ROOM * self.neighbours {
+                    least = self.keep_nearest();
+                }
+            }
+        }
+        self.keep_nearest();
+        self.room.sort_unstable_by_key(|&(_, row)| row);
+        let nearest = self.room.iter();
+        nearest
+            .map(|&(likeness, row)| (likeness as f32, row))
+            .collect()
+    }
+
+    /// Drops all but as many as are asked for, and returns the least likeness that is left, 0 where
+    /// there are not more.
+    fn keep_nearest(&mut self) -> f64 {
+        let order = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if self.room.len() < self.neighbours {
+            return 0.0;
+        }
+        let (_, last, _) = self.room.select_nth_unstable_by(self.neighbours - 1, order);
+        let least = last.0;
+        self.room.truncate(self.neighbours);
+        least
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmdlrm_data::{Rated, RatedBags};
+
+    use super::*;
+
+    /// Many rows, few columns, so that many are equally like.
+    fn rows() -> Incidence {
+        let rated = (0..400u32).map(|at| Rated {
+            user: at * 7919 % 101,
+            movie: at * 104_729 % 13,
+            ..Rated::default()
+        });
+        Incidence::of(&RatedBags::of_users(101, rated), 13).unwrap()
+    }
+
+    #[test]
+    fn the_nearest_are_those_of_all_likenesses_in_order() {
+        let rows = rows();
+        let by_column = rows.transposed(13);
+        for (neighbours, shrinkage) in [(1, 0.0), (7, 0.0), (7, 3.0), (60, 1.0), (500, 0.0)] {
+            let config = KnnConfig {
+                neighbours,
+                shrinkage,
+                ..KnnConfig::default()
+            };
+            let mut search = Search::new(&rows, &by_column, &config);
+            for own in 0..101 {
+                let columns = rows.row(own);
+                let likeness = |other: u32| {
+                    let others = rows.row(other);
+                    let together = columns.iter().filter(|it| others.contains(it)).count();
+                    let norms = (columns.len() as f64 * others.len() as f64).sqrt();
+                    together as f64 / (norms + shrinkage)
+                };
+                let mut all: Vec<(f64, u32)> = (0..101).map(|it| (likeness(it), it)).collect();
+                all.retain(|&(likeness, other)| likeness > 0.0 && other != own);
+                all.sort_by(|a, b| b.0.total_cmp(&a.0));
+                all.truncate(neighbours);
+                all.sort_by_key(|it| it.1);
+                let expected: Vec<Neighbour> = all.iter().map(|it| (it.0 as f32, it.1)).collect();
+                assert_eq!(search.nearest(columns, Some(own)), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_is_nobody_of_the_rows_finds_a_twin() {
+        let rows = rows();
+        let by_column = rows.transposed(13);
+        let config = KnnConfig::default();
+        let mut search = Search::new(&rows, &by_column, &config);
+        let twin = |found: Vec<Neighbour>| found.into_iter().find(|&(_, row)| row == 3);
+        assert_eq!(twin(search.nearest(rows.row(3), None)), Some((1.0, 3)));
+        assert_eq!(twin(search.nearest(rows.row(3), Some(3))), None);
+    }
+}
