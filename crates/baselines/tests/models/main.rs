@@ -15,6 +15,7 @@ mod knn;
 mod knn_rater;
 mod known;
 mod pairwise;
+mod pea;
 mod popularity;
 mod raters;
 
