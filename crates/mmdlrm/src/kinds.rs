@@ -5,7 +5,7 @@ use std::fmt;
 
 use mmdlrm_baselines::{
     BayesianFactorization, BiasModel, Bm3, BprMf, Ease, Freedom, GaussianProcess, Ials, Knn,
-    KnnRater, LightGcn, LightGt, Popularity, Vbpr,
+    KnnRater, LightGcn, LightGt, Pea, Popularity, Vbpr,
 };
 use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
@@ -62,6 +62,7 @@ impl Default for Kinds {
             .with::<BprMf>()
             .with::<LightGcn>()
             .with::<LightGt>()
+            .with::<Pea>()
             .with::<Vbpr>()
             .with::<Freedom>()
             .with::<Bm3>()

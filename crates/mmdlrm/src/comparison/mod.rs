@@ -10,7 +10,8 @@ mod table;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mmdlrm_data::{Candidates, DataFingerprint, Modality, MovieLens, Split};
+use mmdlrm_baselines::{Entities, Role};
+use mmdlrm_data::{Candidates, Credit, DataFingerprint, Modality, MovieLens, Split};
 use mmdlrm_features::{Dataset, TrainingData};
 use mmdlrm_train::{Ranker, Session};
 use serde::Serialize;
@@ -89,7 +90,7 @@ impl Default for Comparison {
 impl Comparison {
     /// Names of all models, and what each is.
     pub fn names() -> Vec<(&'static str, &'static str)> {
-        let all = Contestant::all(&ExperimentConfig::default().split);
+        let all = Contestant::all(&ExperimentConfig::default().split, &Entities::default());
         all.iter().map(|it| (it.name, it.about)).collect()
     }
 
@@ -100,8 +101,9 @@ impl Comparison {
     /// a folder that cannot be written, or what a model cannot be trained with.
     pub fn run(&self, observer: &mut dyn Observer) -> Result<ComparisonReport> {
         self.config.validate()?;
-        let mut contestants = self.contestants()?;
+        self.contestants(&Entities::default())?;
         let arena = Arena::read(&self.config, observer)?;
+        let mut contestants = self.contestants(&arena.entities)?;
         let features = arena.whole.features();
         let lacking = contestants.iter().find(|it| !it.can_learn(features));
         if let (Some(lacking), false) = (lacking, self.models.is_empty()) {
@@ -149,8 +151,8 @@ impl Comparison {
     }
 
     /// Those that are named; all without names.
-    fn contestants(&self) -> Result<Vec<Contestant>> {
-        let mut all = Contestant::all(&self.config.split);
+    fn contestants(&self, entities: &Entities) -> Result<Vec<Contestant>> {
+        let mut all = Contestant::all(&self.config.split, entities);
         let unknown = |name: &&String| all.iter().all(|it| it.name != name.as_str());
         if let Some(name) = self.models.iter().find(unknown) {
             return Err(Error::UnknownModel {
@@ -167,6 +169,8 @@ impl Comparison {
 struct Arena {
     split: SplitConfig,
     candidates: Option<Candidates>,
+    /// What is known of movies beside years, genres and content.
+    entities: Entities,
     fingerprint: DataFingerprint,
     /// All training rows, and what is held out.
     whole: Dataset,
@@ -205,12 +209,27 @@ impl Arena {
         let inner = Split::new(ratings.len(), train.to_vec(), validation.to_vec())?;
         let dataset = |split| Dataset::new(&movielens, split, modalities.clone());
         let whole = dataset(split)?;
+        let mut entities = Entities::of_tags(&movielens)?;
+        if let Some(path) = &config.credits {
+            for Credit {
+                movie_id,
+                role,
+                name,
+                ..
+            } in Credit::read_all(path)?
+            {
+                if let Some(role) = Role::of(&role) {
+                    entities.add_credit(movie_id, role, &name);
+                }
+            }
+        }
         Ok(Self {
             split: config.split.clone(),
             fingerprint: whole.fingerprint(),
             less: dataset(of_validation)?,
             inner: dataset(inner)?,
             whole,
+            entities,
             candidates,
             contexts: Contexts {
                 movielens,
