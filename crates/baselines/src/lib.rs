@@ -14,6 +14,7 @@
 //! | [`FreedomConfig`] | [`Freedom`] | that graph, thinned, beside one of movies whose content is alike |
 //! | [`Bm3Config`] | [`Bm3`] | vectors that are to foretell each other, without what was not rated |
 //! | [`LightGtConfig`] | [`LightGt`] | attention over the content of what a user rated, by positions in that graph |
+//! | [`MatrixFactorizationConfig`] | [`MatrixFactorization`] | SVD and SVD++: biases, and products of vectors |
 //! | [`KnnRaterConfig`] | [`KnnRater`] | biases, corrected by the nearest movies or users |
 //! | [`BiasConfig`] | [`BiasModel`] | biases of users and movies |
 //! | [`PopularityConfig`] | [`Popularity`] | what most rated |
@@ -67,6 +68,7 @@ mod pairs;
 mod pairwise;
 mod parameters;
 mod pea;
+mod matrix_factorization;
 mod popularity;
 mod progress;
 mod side;
@@ -90,6 +92,8 @@ pub use light_gcn::{LightGcn, LightGcnConfig};
 pub use light_gt::{LightGt, LightGtConfig};
 pub use pairwise::{FactorModel, PairwiseTraining};
 pub use pea::{Entities, EntitySign, Pea, PeaConfig, PeaFit, PeaFusion, PeaLayer, Role};
+pub use knn_rater::{KnnRater, KnnRaterConfig, Side, Similarity};
+pub use matrix_factorization::{MatrixFactorization, MatrixFactorizationConfig};
 pub use popularity::{Popularity, PopularityConfig};
 pub use side::Side;
 pub use vbpr::{Vbpr, VbprConfig};

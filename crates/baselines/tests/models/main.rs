@@ -16,6 +16,7 @@ mod knn_rater;
 mod known;
 mod pairwise;
 mod pea;
+mod matrix_factorization;
 mod popularity;
 mod raters;
 

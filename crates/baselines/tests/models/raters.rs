@@ -1,9 +1,9 @@
-//! What biases and neighbours have in common.
+//! What biases, neighbours and matrix factorization have in common.
 
 use std::io::Write;
 use std::path::PathBuf;
 
-use mmdlrm_baselines::{BiasConfig, KnnRaterConfig};
+use mmdlrm_baselines::{BiasConfig, KnnRaterConfig, MatrixFactorizationConfig};
 use mmdlrm_data::{Batch, MovieLens, Rated, Split};
 use mmdlrm_features::{ContextConfig, Dataset, Known, TrainingData};
 use mmdlrm_train::{Fit, Kept, Persist, Ranker, Rater, Session, Tensors, Who};
@@ -17,6 +17,11 @@ pub fn fit<F: Fit>(config: &F, data: &Dataset) -> F::Model {
 
 /// ml-latest-small with the test rows of scikit-learn's seed 42, where it is there.
 pub fn latest_small() -> Option<Dataset> {
+    latest_small_of(|split, _| split)
+}
+
+/// The same of another split of so many ratings.
+pub fn latest_small_of(change: impl FnOnce(Split, usize) -> Split) -> Option<Dataset> {
     let shared = std::env::var_os("MMDLRM_SHARED").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
         PathBuf::from,
@@ -30,7 +35,13 @@ pub fn latest_small() -> Option<Dataset> {
     let movielens = MovieLens::open(folder.join("ml-latest-small")).unwrap();
     let rows = folder.join("splits/ml-latest-small-random42-test.csv");
     let split = Split::from_test_rows(&rows, &movielens.ratings).unwrap();
+    let split = change(split, movielens.ratings.len());
     Some(Dataset::new(&movielens, split, Vec::new()).unwrap())
+}
+
+fn one_epoch(mut config: MatrixFactorizationConfig) -> MatrixFactorizationConfig {
+    config.epochs = 1;
+    config
 }
 
 /// Something that holds of any of them.
@@ -42,6 +53,8 @@ fn hold_of_all(behaviour: &impl Behaviour) {
     behaviour.hold(&BiasConfig::default());
     behaviour.hold(&KnnRaterConfig::items());
     behaviour.hold(&KnnRaterConfig::users());
+    behaviour.hold(&one_epoch(MatrixFactorizationConfig::svd()));
+    behaviour.hold(&one_epoch(MatrixFactorizationConfig::svd_plus_plus()));
 }
 
 #[test]
@@ -116,6 +129,11 @@ fn names(kept: &Kept) -> Vec<&'static str> {
         "similar.lengths",
         "similar.ids",
         "similar.values",
+        "users.biases",
+        "users.vectors",
+        "movies.biases",
+        "movies.vectors",
+        "movies.implicit",
     ];
     let there = all.into_iter().filter(|name| kept.get(name).is_ok());
     there.collect()
