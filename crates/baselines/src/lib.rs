@@ -16,6 +16,7 @@
 //! | [`LightGtConfig`] | [`LightGt`] | attention over the content of what a user rated, by positions in that graph |
 //! | [`MatrixFactorizationConfig`] | [`MatrixFactorization`] | SVD and SVD++: biases, and products of vectors |
 //! | [`KnnRaterConfig`] | [`KnnRater`] | biases, corrected by the nearest movies or users |
+//! | [`PeaConfig`] | [`Pea`] | sums along metapaths over users, movies, genres, people and tags: PEAGAT, PEAGCN, PEASage |
 //! | [`BiasConfig`] | [`BiasModel`] | biases of users and movies |
 //! | [`PopularityConfig`] | [`Popularity`] | what most rated |
 //!
@@ -64,11 +65,11 @@ mod knn_rater;
 mod light_gcn;
 mod light_gt;
 mod linear;
+mod matrix_factorization;
 mod pairs;
 mod pairwise;
 mod parameters;
 mod pea;
-mod matrix_factorization;
 mod popularity;
 mod progress;
 mod side;
@@ -90,10 +91,9 @@ pub use knn::{Knn, KnnConfig};
 pub use knn_rater::{KnnRater, KnnRaterConfig, Similarity};
 pub use light_gcn::{LightGcn, LightGcnConfig};
 pub use light_gt::{LightGt, LightGtConfig};
+pub use matrix_factorization::{MatrixFactorization, MatrixFactorizationConfig};
 pub use pairwise::{FactorModel, PairwiseTraining};
 pub use pea::{Entities, EntitySign, Pea, PeaConfig, PeaFit, PeaFusion, PeaLayer, Role};
-pub use knn_rater::{KnnRater, KnnRaterConfig, Side, Similarity};
-pub use matrix_factorization::{MatrixFactorization, MatrixFactorizationConfig};
 pub use popularity::{Popularity, PopularityConfig};
 pub use side::Side;
 pub use vbpr::{Vbpr, VbprConfig};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use mmdlrm_baselines::{
     BayesianFactorization, BiasModel, Bm3, BprMf, Ease, Freedom, GaussianProcess, Ials, Knn,
-    KnnRater, LightGcn, LightGt, Pea, Popularity, Vbpr,
+    KnnRater, LightGcn, LightGt, MatrixFactorization, Pea, Popularity, Vbpr,
 };
 use mmdlrm_features::Known;
 use mmdlrm_model::Dlrm;
@@ -54,6 +54,7 @@ impl Default for Kinds {
             .with::<GaussianProcess>()
             .with::<BiasModel>()
             .with::<KnnRater>()
+            .with::<MatrixFactorization>()
             .with::<BayesianFactorization>()
             .with::<Ease>()
             .with::<Popularity>()

@@ -14,9 +14,9 @@ mod ials;
 mod knn;
 mod knn_rater;
 mod known;
+mod matrix_factorization;
 mod pairwise;
 mod pea;
-mod matrix_factorization;
 mod popularity;
 mod raters;
 

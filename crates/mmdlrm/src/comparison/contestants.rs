@@ -3,7 +3,7 @@
 use mmdlrm_baselines::{
     BayesianConfig, BiasConfig, Bm3Config, BprMfConfig, EaseConfig, Entities, FreedomConfig,
     GaussianProcessConfig, IalsConfig, KnnConfig, KnnRaterConfig, LightGcnConfig, LightGtConfig,
-    PairwiseTraining, PeaConfig, PeaFit, PopularityConfig, VbprConfig,
+    MatrixFactorizationConfig, PairwiseTraining, PeaConfig, PeaFit, PopularityConfig, VbprConfig,
 };
 use mmdlrm_features::Features;
 
@@ -254,6 +254,11 @@ fn of_stars() -> Vec<Contestant> {
         let fit = own_fit(ExperimentConfig::of(preset));
         vec![Of::seeded(fit, |fit, seed| fit.set_seed(seed))]
     };
+    let factorization = |config| {
+        Of::seeded(config, |config: &mut MatrixFactorizationConfig, seed| {
+            config.seed = seed;
+        })
+    };
     let bayesian = |config| {
         Of::seeded(config, |config: &mut BayesianConfig, seed| {
             config.seed = seed
@@ -279,6 +284,18 @@ fn of_stars() -> Vec<Contestant> {
             "user-knn-stars",
             "user neighbours beside biases",
             vec![Of::exact(KnnRaterConfig::users())],
+        )
+        .of_stars(),
+        Contestant::new(
+            "svd",
+            "matrix factorization",
+            vec![factorization(MatrixFactorizationConfig::svd())],
+        )
+        .of_stars(),
+        Contestant::new(
+            "svd-plus-plus",
+            "SVD++",
+            vec![factorization(MatrixFactorizationConfig::svd_plus_plus())],
         )
         .of_stars(),
         Contestant::new(
