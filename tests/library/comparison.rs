@@ -51,7 +51,7 @@ fn run(comparison: &Comparison) -> ComparisonReport {
 #[test]
 fn figures_are_those_of_an_experiment_and_the_best_model_comes_first() {
     let (folder, data) = data();
-    let comparison = comparison(&data, &["popularity", "ease", "gaussian-process"]);
+    let comparison = comparison(&data, &["popularity", "ease", "gaussian-process", "biases"]);
     let report = run(&comparison);
     let config = ExperimentConfig {
         out: folder.path().join("run"),
@@ -86,13 +86,14 @@ fn figures_are_those_of_an_experiment_and_the_best_model_comes_first() {
         assert_eq!(table.rows[0].difference, None);
         for row in &table.rows[1..] {
             let apart = row.figures[0].value - first[0];
-            let difference = row.difference.unwrap().value;
-            // Squared errors differ, and what is shown is their root.
-            assert!(!table.more_is_better || (difference - apart).abs() < 1e-12);
+            let difference = row.difference.unwrap();
+            assert!((difference.value - apart).abs() < 1e-12);
+            let (low, high) = difference.interval.unwrap();
+            assert!(low <= difference.value && difference.value <= high);
         }
     }
     let stars = report.tables.last().unwrap();
-    assert_eq!((stars.title.as_str(), stars.rows.len()), ("stars", 1));
+    assert_eq!((stars.title.as_str(), stars.rows.len()), ("stars", 2));
     for file in ["compare.md", "compare.json", "compare.html"] {
         let text = fs::read_to_string(comparison.config.out.join(file)).unwrap();
         assert!(text.contains("gaussian-process"), "{file}");

@@ -233,12 +233,22 @@ fn of_stars(models: &[Model]) -> Result<Option<ComparisonTable>> {
     }
     let metrics = vec!["MSE".to_owned(), "MAE".to_owned()];
     let mut table = table("stars".to_owned(), metrics, false, rows)?;
+    let best = table.rows[0].figures[0].value.sqrt();
     for row in &mut table.rows {
         // The mean of the errors' roots would be another figure.
-        let root = &mut row.figures[0];
-        root.deviation = root.deviation.map(|it| it / (2.0 * root.value.sqrt()));
-        root.interval = root.interval.map(|(low, high)| (low.sqrt(), high.sqrt()));
-        root.value = root.value.sqrt();
+        let error = &mut row.figures[0];
+        let root = error.value.sqrt();
+        error.deviation = error.deviation.map(|it| it / (2.0 * root));
+        error.interval = error.interval.map(|(low, high)| (low.sqrt(), high.sqrt()));
+        error.value = root;
+        if let Some(difference) = &mut row.difference {
+            // a² − b² = (a − b)·(a + b), of the interval to first order.
+            let sum = root + best;
+            difference.value /= sum;
+            difference.interval = difference
+                .interval
+                .map(|(low, high)| (low / sum, high / sum));
+        }
     }
     table.metrics[0] = "RMSE".to_owned();
     Ok(Some(table))
