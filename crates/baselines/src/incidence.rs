@@ -60,6 +60,12 @@ impl Incidence {
         self.columns.len()
     }
 
+    /// How many ones each row has.
+    pub fn counts(&self) -> Vec<u32> {
+        let ends = self.offsets.windows(2);
+        ends.map(|ends| (ends[1] - ends[0]) as u32).collect()
+    }
+
     /// The columns of the ones of a row.
     pub fn row(&self, row: u32) -> &[u32] {
         let row = row as usize;
@@ -101,6 +107,7 @@ mod tests {
             [users.row(0), users.row(1), users.row(2)],
             [&[1, 2][..], &[], &[0, 2]]
         );
+        assert_eq!(users.counts(), [2, 0, 2]);
         let items = users.transposed(4);
         assert_eq!(items.row(2), [0, 2]);
         assert!(items.row(3).is_empty());

@@ -198,7 +198,7 @@ mod tests {
     use crate::ials::lanes::LANES;
 
     const FACTORS: usize = 20;
-    const ROWS: usize = 90;
+    const ROWS: usize = 4500;
 
     fn fixed() -> Fixed {
         let number = |at: usize| ((at * at * 31 + at * 57) % 101) as f32 / 50.0 - 1.0;
@@ -263,12 +263,15 @@ mod tests {
     fn vectors_shares_and_losses_are_those_of_the_equations_however_many_ratings() {
         let fixed = fixed();
         let mut equations = Equations::default();
+        assert!(4200 * fixed.across() > NEAR);
         for (count, alpha, ridge) in [
             (1, 5.0, 5.0),
             (10, 40.0, 1e-6),
             (11, 40.0, 1e-6),
             (70, 2.0, 100.0),
             (90, 10_000.0, 0.1),
+            // So many that `ZᵀZ` is made.
+            (4200, 40.0, 3.0),
             (7, 10_000.0, 0.1),
             (30, 1.0, 1.0),
             (9, 1.0, 1.0),

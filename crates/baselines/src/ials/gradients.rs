@@ -40,7 +40,8 @@ impl Gradients {
             vector.extend(right);
         }
         let mut left = dot(right, right);
-        let enough = rest * rest * left;
+        // Squares that are smaller are lost.
+        let enough = (rest * rest * left).max(f32::MIN_POSITIVE);
         for _ in 0..STEPS {
             if left <= enough {
                 break;

@@ -49,10 +49,13 @@ use lanes::Lanes;
 /// x_u = (YᵀY + (α − 1)·Σ_i y_i·y_iᵀ + ρ_u)⁻¹·α·Σ_i y_i      i rated by u
 /// ```
 ///
-/// They are solved exactly. The fixed side is first turned by the eigenvectors of `YᵀY`, so that
-/// what all equations share is diagonal; those of few ratings are then solved as so many equations,
-/// in place of as many as there are factors. Numbers are `f32`; `YᵀY`, its eigenvectors and the loss
-/// are `f64`. Everything runs on all threads, with the same bits on any number of them.
+/// For that the fixed side is turned by the eigenvectors of `YᵀY`, so that what all equations share
+/// is diagonal and taken out of them: what is left is so well conditioned, no worse than `α`, that
+/// conjugate gradients solve it in a few steps (Takács, Pilászy and Tikk, 2011, take a few steps of
+/// the equations as they are). While vectors are fitted they stop when a thousandth of the
+/// right-hand side is left, and at a hundred-thousandth when somebody asks. Numbers are `f32`; `YᵀY`,
+/// its eigenvectors and the loss are `f64`. Everything runs on all threads, with the same bits on any
+/// number of them.
 ///
 /// A user is a history and nothing else: the equations are solved when somebody asks, with the
 /// last vectors of the items, and a visitor with the ratings of a user has the scores of that user,
@@ -113,7 +116,7 @@ impl Ials {
         let items = users.transposed(items);
         let begun = Self {
             config: *config,
-            counts: counts(&items),
+            counts: items.counts(),
             vectors: learn::drawn(items.rows(), config),
             users,
         };
@@ -185,12 +188,6 @@ impl Fit for IalsConfig {
 fn check(config: &IalsConfig) -> Result<()> {
     InstructionSet::in_use().map_err(|error| mmdlrm_data::Error::External(error.into()))?;
     config.validate()
-}
-
-/// How many users rated each item.
-fn counts(items: &Incidence) -> Vec<u32> {
-    let rows = 0..items.rows() as u32;
-    rows.map(|item| items.row(item).len() as u32).collect()
 }
 
 impl fmt::Debug for Ials {

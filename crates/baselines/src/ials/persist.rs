@@ -11,7 +11,7 @@ use mmdlrm_features::Known;
 use mmdlrm_train::{Error, Kept, Persist, Result, Tensors};
 
 use super::fixed::Fixed;
-use super::{Ials, IalsConfig, check, counts};
+use super::{Ials, IalsConfig, check};
 use crate::incidence::Incidence;
 use crate::training_ratings::histories;
 
@@ -45,7 +45,7 @@ impl Persist for Ials {
         let users = Incidence::of(&*histories(known, true)?, items)?;
         Ok(Self {
             config,
-            counts: counts(&users.transposed(items)),
+            counts: users.transposed(items).counts(),
             users,
             vectors,
         })

@@ -29,10 +29,11 @@ impl ByItems {
         config: &KnnConfig,
         mut told: impl FnMut(usize) -> Result<()>,
     ) -> Result<Self> {
+        let counts = items.counts();
         let mut stretches = Vec::new();
         for first in (0..items.rows()).step_by(ITEMS_AT_A_TIME) {
             let count = ITEMS_AT_A_TIME.min(items.rows() - first);
-            let search = || Search::new(items, users, config);
+            let search = || Search::new(users, &counts, config);
             let row = |place, search: &mut Search| {
                 let item = (first + place) as u32;
                 let nearest = search.nearest(items.row(item), Some(item));

@@ -71,7 +71,7 @@ mod tests {
             ..KnnConfig::users()
         };
         let history = users.row(0);
-        let neighbours = Search::new(&users, &items, &config).nearest(history, Some(0));
+        let neighbours = Search::new(&items, &users.counts(), &config).nearest(history, Some(0));
         let of = [2.0 / (1.0 + 6.0f32.sqrt()), 1.0 / (1.0 + 2.0)];
         assert_eq!(neighbours, [(of[0], 1), (of[1], 2)]);
         let mut scores = [f32::NAN; 4];

@@ -76,6 +76,8 @@ pub struct Knn {
     config: KnnConfig,
     users: Incidence,
     items: Incidence,
+    /// How many items each user rated.
+    counts: Vec<u32>,
     /// Where the neighbours are those of items.
     lists: Option<ByItems>,
 }
@@ -112,6 +114,7 @@ impl Knn {
         };
         Ok(Self {
             config: *config,
+            counts: users.counts(),
             users,
             items,
             lists,
@@ -145,7 +148,7 @@ impl Knn {
     fn search(&self) -> Option<Search<'_>> {
         match self.lists {
             Some(_) => None,
-            None => Some(Search::new(&self.users, &self.items, &self.config)),
+            None => Some(Search::new(&self.items, &self.counts, &self.config)),
         }
     }
 

@@ -50,6 +50,7 @@ impl Persist for Knn {
         Ok(Self {
             config,
             items: users.transposed(items),
+            counts: users.counts(),
             users,
             lists,
         })

@@ -5,6 +5,8 @@ use crate::incidence::Incidence;
 
 /// Candidates that are looked through at a time, for each that is kept.
 const ROOM: usize = 4;
+/// Below 1 by more than rounding comes to.
+const NEARLY: f64 = 1.0 - 1e-12;
 
 /// A likeness and the row that has it.
 pub(super) type Neighbour = (f32, u32);
@@ -12,8 +14,9 @@ pub(super) type Neighbour = (f32, u32);
 /// What is looked through, and what is kept from one search to the next.
 #[derive(Debug)]
 pub(super) struct Search<'a> {
-    rows: &'a Incidence,
     by_column: &'a Incidence,
+    /// How many ones each row has.
+    counts: &'a [u32],
     neighbours: usize,
     shrinkage: f64,
     /// `n_ab`, zeros between searches.
@@ -22,14 +25,14 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// Through `rows`, whose transpose is `by_column`.
-    pub fn new(rows: &'a Incidence, by_column: &'a Incidence, config: &KnnConfig) -> Self {
+    /// Through rows, of which there are their transpose and how many ones each has.
+    pub fn new(by_column: &'a Incidence, counts: &'a [u32], config: &KnnConfig) -> Self {
         Self {
-            rows,
             by_column,
+            counts,
             neighbours: config.neighbours,
             shrinkage: config.shrinkage,
-            together: vec![0; rows.rows()],
+            together: vec![0; counts.len()],
             room: Vec::new(),
         }
     }
@@ -48,41 +51,39 @@ impl<'a> Search<'a> {
         self.room.clear();
         let count = columns.len() as f64;
         let mut least = 0.0;
-        for row in 0..self.together.len() {
-            let together = std::mem::take(&mut self.together[row]);
-            if together == 0 {
+        let numbers = self.together.iter_mut().zip(self.counts);
+        for (row, (together, &others)) in (0..).zip(numbers) {
+            let (together, others) = (f64::from(std::mem::take(together)), f64::from(others));
+            // Most rows are passed over without a root; of equal ones none is.
+            if together * together <= least * least * NEARLY * count * others {
                 continue;
             }
-            let others = self.rows.row(row as u32).len() as f64;
-            let likeness = f64::from(together) / ((count * others).sqrt() + self.shrinkage);
-            // Of equal ones the first stay.
-            if likeness > least {
-                self.room.push((likeness, row as u32));
-                if self.room.len() == ROOM * self.neighbours {
-                    least = self.keep_nearest();
-                }
+            let norms = (count * others).sqrt();
+            self.room.push((together / (norms + self.shrinkage), row));
+            if self.room.len() == ROOM * self.neighbours {
+                least = keep_nearest(&mut self.room, self.neighbours);
             }
         }
-        self.keep_nearest();
+        keep_nearest(&mut self.room, self.neighbours);
         self.room.sort_unstable_by_key(|&(_, row)| row);
         let nearest = self.room.iter();
         nearest
             .map(|&(likeness, row)| (likeness as f32, row))
             .collect()
     }
+}
 
-    /// Drops all but as many as are asked for, and returns the least likeness that is left, 0 where
-    /// there are not more.
-    fn keep_nearest(&mut self) -> f64 {
-        let order = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        if self.room.len() < self.neighbours {
-            return 0.0;
-        }
-        let (_, last, _) = self.room.select_nth_unstable_by(self.neighbours - 1, order);
-        let least = last.0;
-        self.room.truncate(self.neighbours);
-        least
+/// Drops all but as many as are asked for, and returns the least likeness that is left, 0 where
+/// there are not more.
+fn keep_nearest(room: &mut Vec<(f64, u32)>, neighbours: usize) -> f64 {
+    if room.len() < neighbours {
+        return 0.0;
     }
+    let order = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    let (_, last, _) = room.select_nth_unstable_by(neighbours - 1, order);
+    let least = last.0;
+    room.truncate(neighbours);
+    least
 }
 
 #[cfg(test)]
@@ -111,7 +112,8 @@ mod tests {
                 shrinkage,
                 ..KnnConfig::default()
             };
-            let mut search = Search::new(&rows, &by_column, &config);
+            let counts = rows.counts();
+            let mut search = Search::new(&by_column, &counts, &config);
             for own in 0..101 {
                 let columns = rows.row(own);
                 let likeness = |other: u32| {
@@ -136,7 +138,8 @@ mod tests {
         let rows = rows();
         let by_column = rows.transposed(13);
         let config = KnnConfig::default();
-        let mut search = Search::new(&rows, &by_column, &config);
+        let counts = rows.counts();
+        let mut search = Search::new(&by_column, &counts, &config);
         let twin = |found: Vec<Neighbour>| found.into_iter().find(|&(_, row)| row == 3);
         assert_eq!(twin(search.nearest(rows.row(3), None)), Some((1.0, 3)));
         assert_eq!(twin(search.nearest(rows.row(3), Some(3))), None);

@@ -95,11 +95,11 @@ fn pieces(offsets: &[usize]) -> Vec<Range<usize>> {
 }
 
 /// Cuts rows of `width` numbers by pieces that follow each other from row 0 on.
-pub(crate) fn cut_rows<'a, T>(
+pub(crate) fn cut_rows<T>(
     pieces: impl Iterator<Item = Range<usize>>,
     width: usize,
-    mut rows: &'a mut [T],
-) -> Vec<&'a mut [T]> {
+    mut rows: &mut [T],
+) -> Vec<&mut [T]> {
     let mut cut = Vec::new();
     for piece in pieces {
         let own;

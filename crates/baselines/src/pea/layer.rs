@@ -198,7 +198,7 @@ impl Layer {
     }
 
     /// What of its parameters gets gradients by `g`, those of `out` before it is cut off at 0,
-    /// and which; those of `z` are left in `passed`, for [`to_inputs`](Self::to_inputs).
+    /// and which; those of `z` are left in `passed`, for [`write_inputs`](Self::write_inputs).
     pub fn back(
         &self,
         values: &[f32],
@@ -236,7 +236,14 @@ impl Layer {
 
     /// The gradients of `x` after [`back`](Self::back), which are added to `dx` or take its
     /// place.
-    pub fn to_inputs(&self, values: &[f32], passed: &Passed, g: &[f32], dx: &mut [f32], how: Out) {
+    pub fn write_inputs(
+        &self,
+        values: &[f32],
+        passed: &Passed,
+        g: &[f32],
+        dx: &mut [f32],
+        how: Out,
+    ) {
         let (n, m) = (self.inputs, self.outputs());
         let mut panels = Panels::default();
         panels.fill((self.weight.of(values), n), m, n);
