@@ -167,6 +167,8 @@ impl ComparisonReport {
         }
         let tables = protocols.into_iter().map(|it| of_protocol(it, &models));
         let mut tables = tables.collect::<Result<Vec<_>>>()?;
+        // Of a protocol under which no user has anything relevant there is nothing to say.
+        tables.retain(|table| !table.rows.is_empty());
         tables.extend(of_stars(&models)?);
         Ok(Self {
             held_out: held_out(split),
@@ -181,8 +183,8 @@ type Model<'a> = (&'a Contestant, Vec<&'a Outcome>);
 
 fn of_protocol(protocol: &str, models: &[Model]) -> Result<ComparisonTable> {
     let of = |outcome: &&Outcome| -> Option<UserRanking> {
-        let ranking = outcome.rankings.iter().find(|it| it.protocol == protocol);
-        ranking.cloned()
+        let is_this = |it: &&UserRanking| it.protocol == protocol && !it.users.is_empty();
+        outcome.rankings.iter().find(is_this).cloned()
     };
     let mut rows = Vec::new();
     let mut metrics = Vec::new();
