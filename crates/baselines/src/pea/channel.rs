@@ -78,7 +78,7 @@ impl Channel {
         let hidden = &walked.first.out;
         let mut found = second.back(values, steps[1], (hidden, g), &mut walked.second);
         let of_first = &mut walked.of_first;
-        second.write_inputs(values, &walked.second, g, of_first, Out::Store);
+        second.back_to_inputs(values, &walked.second, g, of_first, Out::Store);
         let pieces = of_first.par_chunks_mut(ROWS * first.outputs());
         let pieces = pieces.zip(hidden.par_chunks(ROWS * first.outputs()));
         pieces.for_each(|(of_first, hidden)| {
@@ -92,7 +92,7 @@ impl Channel {
     /// Adds the gradients of the table after [`back`](Self::back).
     pub fn add_to_table(&self, values: &[f32], walked: &Walked, of_table: &mut [f32]) {
         let (passed, g) = (&walked.first, &walked.of_first);
-        self.layers[0].write_inputs(values, passed, g, of_table, Out::Add);
+        self.layers[0].back_to_inputs(values, passed, g, of_table, Out::Add);
     }
 
     /// `H` of somebody new who is not in the table, and who is the target of edges from the

@@ -198,7 +198,7 @@ impl Layer {
     }
 
     /// What of its parameters gets gradients by `g`, those of `out` before it is cut off at 0,
-    /// and which; those of `z` are left in `passed`, for [`write_inputs`](Self::write_inputs).
+    /// and which; those of `z` are left in `passed`, for [`back_to_inputs`](Self::back_to_inputs).
     pub fn back(
         &self,
         values: &[f32],
@@ -236,7 +236,7 @@ impl Layer {
 
     /// The gradients of `x` after [`back`](Self::back), which are added to `dx` or take its
     /// place.
-    pub fn write_inputs(
+    pub fn back_to_inputs(
         &self,
         values: &[f32],
         passed: &Passed,
