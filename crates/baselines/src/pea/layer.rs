@@ -1,5 +1,7 @@
 //! A layer of a metapath: what nodes make of their neighbours.
 
+use std::ops::Range;
+
 use mmdlrm_kernels::{Panels, add_scaled, dot};
 use rand_chacha::ChaCha8Rng;
 
@@ -51,6 +53,8 @@ enum Kind {
 pub(crate) struct Passed {
     /// `z`, `[rows, heads·width]`: of all nodes that edges begin or end at.
     z: Vec<f32>,
+    /// Rows of it that anything is made of.
+    used: Range<usize>,
     /// `[targets, heads·width]`.
     pub out: Vec<f32>,
     edges: Edges,
@@ -161,6 +165,11 @@ impl Layer {
             Kind::Sage { .. } => Edges::Known(Weights::means(step, rows, targets)),
         };
         Passed {
+            used: match self.kind {
+                // Of itself a node has another product.
+                Kind::Sage { .. } => step.out_of.span(),
+                Kind::Gat { .. } | Kind::Gcn => 0..rows,
+            },
             z: vec![0.0; rows * self.outputs()],
             out: vec![0.0; targets * self.outputs()],
             dz: vec![0.0; rows * self.outputs()],
@@ -170,13 +179,21 @@ impl Layer {
 
     /// Of `x`, `[_, inputs]`, cut off at 0 where `relu` says so.
     pub fn forth(&self, values: &[f32], step: Step, x: &[f32], relu: bool, passed: &mut Passed) {
-        let Passed { z, out, edges, .. } = passed;
-        let (n, m) = (self.inputs, self.outputs());
-        let (rows, targets) = (z.len() / m, out.len() / m);
-        multiply(
-            (&x[..rows * n], n),
-            &self.panels(self.weight, values),
+        let Passed {
             z,
+            used,
+            out,
+            edges,
+            ..
+        } = passed;
+        let (n, m) = (self.inputs, self.outputs());
+        let targets = out.len() / m;
+        let weight = self.panels(self.weight, values);
+        let of_used = &mut z[used.start * m..used.end * m];
+        multiply(
+            (&x[used.start * n..used.end * n], n),
+            &weight,
+            of_used,
             Out::Store,
         );
         let bias = self.bias.of(values);
@@ -208,7 +225,13 @@ impl Layer {
     ) -> Vec<(Matrix, Vec<f32>)> {
         let (n, m) = (self.inputs, self.outputs());
         let mut found = vec![(self.bias, of_bias((g, m)))];
-        let Passed { z, out, edges, dz } = passed;
+        let Passed {
+            z,
+            used,
+            out,
+            edges,
+            dz,
+        } = passed;
         match edges {
             Edges::Attended(heads) => {
                 let (mut sources, mut targets) = (Vec::new(), Vec::new());
@@ -229,7 +252,8 @@ impl Layer {
             let x = &x[..g.len() / m * n];
             found.push((own, of_weight((g, m), (x, n))));
         }
-        let x = &x[..dz.len() / m * n];
+        let x = &x[used.start * n..used.end * n];
+        let dz = &dz[used.start * m..used.end * m];
         found.push((self.weight, of_weight((dz, m), (x, n))));
         found
     }
@@ -245,15 +269,21 @@ impl Layer {
         how: Out,
     ) {
         let (n, m) = (self.inputs, self.outputs());
+        let used = passed.used.clone();
         let mut panels = Panels::default();
-        panels.fill((self.weight.of(values), n), m, n);
-        let rows = passed.dz.len() / m * n;
-        multiply((&passed.dz, m), &panels, &mut dx[..rows], how);
+        let mut how = how;
         if let Kind::Sage { own } = self.kind {
             panels.fill((own.of(values), n), m, n);
-            let rows = g.len() / m * n;
-            multiply((g, m), &panels, &mut dx[..rows], Out::Add);
+            let (of_targets, others) = dx.split_at_mut(g.len() / m * n);
+            multiply((g, m), &panels, of_targets, how);
+            if how == Out::Store {
+                others.fill(0.0);
+            }
+            how = Out::Add;
         }
+        panels.fill((self.weight.of(values), n), m, n);
+        let dz = &passed.dz[used.start * m..used.end * m];
+        multiply((dz, m), &panels, &mut dx[used.start * n..used.end * n], how);
     }
 
     /// The result for somebody new, of whom `x` is known and who is the target of edges from
