@@ -168,7 +168,7 @@ fn models_are_trained_and_stand_side_by_side() {
     assert_eq!(trained(dir, models), printed);
     let used_up = trained(dir, &format!("{models},bpr-mf --budget 0"));
     assert!(
-        used_up.contains("used up before bpr-mf (seed 1)"),
+        used_up.contains("- bpr-mf (seed 1): the budget was over"),
         "{used_up}"
     );
 }
@@ -217,6 +217,9 @@ fn options_that_do_nothing_are_refused() {
         ("--data data --models nobody", "nobody"),
         ("--data data --seeds 0", "0 is not in 1.."),
         ("--data data --budget=-1", "negative"),
+        ("--data data --memory=-1", "from 0"),
+        ("--data data --memory nan", "from 0"),
+        ("--data data --epochs 0", "0 is not in 1.."),
     ] {
         let arguments: Vec<&str> = arguments.split(' ').collect();
         let output = support::run(folder.path(), "compare", &arguments);

@@ -152,8 +152,53 @@ fn a_budget_that_is_used_up_begins_nothing_and_says_what() {
     let report = run(&comparison);
     // What was there is shown.
     assert_eq!(report.tables[0].rows.len(), 1);
-    assert_eq!(report.left_out, ["ease (seed 1)"]);
-    assert!(report.to_string().contains("used up before ease (seed 1)"));
+    assert_eq!(report.left_out, ["ease (seed 1): the budget was over"]);
+    let printed = report.to_string();
+    assert!(
+        printed.contains("- ease (seed 1): the budget was over"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn who_would_take_more_memory_than_there_is_is_left_out_or_refused_where_it_is_named() {
+    let (_folder, data) = data();
+    let mut comparison = comparison(&data, &["popularity", "light-gcn"]);
+    comparison.memory = Some(1 << 16);
+    let error = comparison.run(&mut Silent).unwrap_err().to_string();
+    assert!(
+        error.contains("light-gcn would take 0.0 GiB of memory"),
+        "{error}"
+    );
+    assert!(!comparison.config.out.join("popularity").exists());
+
+    comparison.models.clear();
+    comparison.budget = Some(Duration::ZERO);
+    let report = run(&comparison);
+    let why = |model: &str| {
+        let own = report.left_out.iter();
+        own.filter(|it| it.starts_with(model))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert!(why("light-gcn:")[0].contains("would take"), "{report}");
+    assert_eq!(why("vbpr"), ["vbpr: there are no vectors of movies"]);
+    assert_eq!(
+        why("popularity"),
+        ["popularity (seed 1): the budget was over"]
+    );
+}
+
+#[test]
+fn epochs_that_are_tried_are_as_few_as_they_are_said_to_be() {
+    let (_folder, data) = data();
+    let mut comparison = comparison(&data, &["bpr-mf"]);
+    comparison.epochs = Some(0);
+    assert!(comparison.run(&mut Silent).is_err());
+    comparison.epochs = Some(1);
+    let report = run(&comparison);
+    let settings = report.tables[0].rows[0].settings.to_string();
+    assert!(settings.contains("\"epochs\":1"), "{settings}");
 }
 
 #[test]

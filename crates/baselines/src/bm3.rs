@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::graph::{Graph, Newcomers};
 use crate::item_features::{ItemFeatures, need_modalities};
 use crate::linear::Linear;
+use crate::memory::{Size, numbers};
 use crate::pairs::Pairs;
 use crate::pairwise::{
     Draw, FactorModel, Factors, Net, PairwiseTraining, Tables, Triples, add_rows, at_least_one,
@@ -272,6 +273,14 @@ impl Net for Bm3Net {
         Draw::EachPair { times: 1 }
     }
 
+    fn memory(config: &Bm3Config, size: Size) -> u64 {
+        let (tables, content) = (size.nodes() * config.dim as u64, size.items * size.content);
+        let batch = config.training.batch_size as u64 * config.dim as u64;
+        size.pairwise(tables + content, tables) + size.graph()
+            // A batch's vectors, targets and what is foretold, of each modality too.
+            + numbers(12 * tables + content + batch * (4 + size.modalities))
+    }
+
     fn parameters(&self) -> &Parameters {
         &self.parameters
     }
@@ -351,6 +360,10 @@ impl Fit for Bm3Config {
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
         Bm3::rows(self, data)
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        Bm3Net::memory(self, Size::of(data))
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<Bm3> {

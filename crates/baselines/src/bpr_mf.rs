@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::memory::Size;
 use crate::pairs::Pairs;
 use crate::pairwise::{
     Draw, FactorModel, Factors, Net, PairwiseTraining, Tables, Triples, at_least_one, bpr,
@@ -111,6 +112,11 @@ impl Net for BprMfNet {
         Draw::UsersEvenly
     }
 
+    fn memory(config: &BprMfConfig, size: Size) -> u64 {
+        let tables = size.nodes() * config.dim as u64;
+        size.pairwise(tables, tables)
+    }
+
     fn parameters(&self) -> &Parameters {
         &self.parameters
     }
@@ -158,6 +164,10 @@ impl Fit for BprMfConfig {
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
         BprMf::rows(self, data)
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        BprMfNet::memory(self, Size::of(data))
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<BprMf> {

@@ -66,6 +66,7 @@ mod light_gcn;
 mod light_gt;
 mod linear;
 mod matrix_factorization;
+mod memory;
 mod pairs;
 mod pairwise;
 mod parameters;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::graph::{Graph, Newcomers};
+use crate::memory::{Size, numbers};
 use crate::pairs::Pairs;
 use crate::pairwise::{
     Draw, FactorModel, Factors, Net, PairwiseTraining, Tables, Triples, at_least_one, bpr,
@@ -159,6 +160,11 @@ impl Net for LightGcnNet {
         Draw::UsersEvenly
     }
 
+    fn memory(config: &LightGcnConfig, size: Size) -> u64 {
+        let tables = size.nodes() * config.dim as u64;
+        size.pairwise(tables, tables) + size.graph() + numbers(4 * tables)
+    }
+
     fn parameters(&self) -> &Parameters {
         &self.parameters
     }
@@ -214,6 +220,10 @@ impl Fit for LightGcnConfig {
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
         LightGcn::rows(self, data)
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        LightGcnNet::memory(self, Size::of(data))
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<LightGcn> {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::item_features::{ItemFeatures, need_modalities};
 use crate::linear::Linear;
+use crate::memory::{Size, numbers};
 use crate::pairs::Pairs;
 use crate::pairwise::{
     Draw, FactorModel, Factors, Net, PairwiseTraining, Triples, Vectors, add_rows, at_least_one,
@@ -171,6 +172,12 @@ impl Net for VbprNet {
         Draw::EachPair { times: 1 }
     }
 
+    fn memory(config: &VbprConfig, size: Size) -> u64 {
+        let dim = config.dim as u64;
+        let learned = dim * (2 * size.users + size.items + size.content);
+        size.pairwise(learned, 2 * dim * size.nodes()) + numbers(2 * size.items * size.content)
+    }
+
     fn parameters(&self) -> &Parameters {
         &self.parameters
     }
@@ -228,6 +235,10 @@ impl Fit for VbprConfig {
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
         Vbpr::rows(self, data)
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        VbprNet::memory(self, Size::of(data))
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<Vbpr> {

@@ -89,6 +89,19 @@ pub enum Error {
         /// All that there are.
         known: String,
     },
+    /// A model that is too large for the memory that there is.
+    #[error(
+        "{model} would take {needed} of memory beside the data, and {free} are free: leave it out, \
+         take fewer ratings, or set the limit yourself"
+    )]
+    Memory {
+        /// Its name.
+        model: &'static str,
+        /// What it would take.
+        needed: String,
+        /// What there is.
+        free: String,
+    },
     /// A question that the run's model has no answer to.
     #[error("the model cannot tell {0}")]
     CannotTell(&'static str),

@@ -31,6 +31,14 @@ pub trait Fit: Serialize {
         0
     }
 
+    /// Bytes of memory that learning holds at most beside the data, as far as they grow with it, to
+    /// within about a half; 0 where that is little. Who would rather be told than run out of memory
+    /// asks beforehand.
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let _ = data;
+        0
+    }
+
     /// Learns, from the beginning or from where `session` says. What learns by
     /// [`learn`](crate::learn) keeps checkpoints and tells of epochs; what does not tells of
     /// them by [`Session::on_epoch`], if it has any, and begins anew where it was stopped.

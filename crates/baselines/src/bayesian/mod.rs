@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::memory::{Size, numbers};
 use mmdlrm_data::{Rated, RatedBag, RatedBags};
 use mmdlrm_features::{Features, TrainingData};
 use mmdlrm_kernels::InstructionSet;
@@ -155,6 +156,23 @@ impl Fit for BayesianConfig {
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
         self.iterations.saturating_mul(data.training_rows())
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let (size, rank) = (Size::of(data), self.rank as u64);
+        let sides = [
+            (size.users, size.items, self.histories),
+            (size.items, size.users, self.audiences),
+        ];
+        let doubles = sides.map(|(rows, features, is_implicit)| {
+            let own = 4 * rows * (rank + 1);
+            let left = (rank + 1) * (rank + 2) / 2 + 2 * (rank + 1) + 6;
+            own + u64::from(is_implicit) * (rows * left + 3 * features * (rank + 1))
+        });
+        let kept = 3 * size.nodes() * (rank + 1) * self.stretches as u64;
+        let links = u64::from(self.histories) + u64::from(self.audiences);
+        let bags = size.histories() + 12 * size.ratings;
+        bags + numbers(links * size.ratings + kept + 2 * doubles.iter().sum::<u64>())
     }
 
     /// Draws everything so many times. An epoch is a stretch of draws, and its loss the squared

@@ -8,6 +8,7 @@ use mmdlrm_train::{Fit, Kept, Persist, Result, Session, Tensors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::memory::Size;
 use crate::training_ratings::TrainingRatings;
 pub(crate) use baseline::Baseline;
 
@@ -92,6 +93,10 @@ impl Fit for BiasConfig {
     fn check(&self, features: &Features) -> Result<Value> {
         let (users, movies) = (features.users().len(), features.movies().len());
         Ok(json!({ "users": users, "movies": movies }))
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        Size::of(data).both_sides()
     }
 
     /// Biases of a context that looks at no times are taken over, and not fitted again.

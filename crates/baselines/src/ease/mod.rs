@@ -15,6 +15,7 @@ mod tile;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::memory::{Size, numbers};
 use mmdlrm_data::{RatedBag, RatedBags};
 use mmdlrm_features::{Features, TrainingData};
 use mmdlrm_kernels::InstructionSet;
@@ -195,6 +196,22 @@ impl Fit for EaseConfig {
         check(items, self)?;
         let way = Way::of(users, items, self).name();
         Ok(json!({ "users": users, "items": items, "way": way }))
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let size = Size::of(data);
+        let matrix = numbers(size.ratings);
+        let weights = match Way::of(size.users as usize, size.items as usize, self) {
+            // An inverse, and B.
+            Way::Items => numbers(3 * size.items * size.items),
+            Way::Users => numbers(3 * size.users * size.users + 2 * size.items),
+            Way::Neighbours => {
+                let inputs = size.items.min(self.inputs as u64);
+                let kept = size.items * size.items.min(self.neighbours as u64);
+                numbers(inputs * inputs / 2 + 4 * kept)
+            }
+        };
+        size.histories() + 4 * matrix + weights
     }
 
     /// Fits `B` to the training ratings, whose times are not looked at.

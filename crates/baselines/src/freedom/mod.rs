@@ -21,6 +21,7 @@ use thinned::Thinned;
 use crate::graph::{Graph, Newcomers};
 use crate::item_features::{ItemFeatures, need_modalities};
 use crate::linear::Linear;
+use crate::memory::{Size, numbers};
 use crate::pairs::Pairs;
 use crate::pairwise::{
     Draw, FactorModel, Factors, Net, PairwiseTraining, Tables, Triples, Vectors, bpr,
@@ -146,6 +147,12 @@ impl Net for FreedomNet {
         Draw::EachPair { times: 1 }
     }
 
+    fn memory(config: &FreedomConfig, size: Size) -> u64 {
+        let (tables, content) = (size.nodes() * config.dim as u64, size.items * size.content);
+        let graphs = 2 * size.graph() + thinned::BYTES * size.ratings;
+        size.pairwise(tables + content, tables) + graphs + numbers(8 * tables + content)
+    }
+
     fn parameters(&self) -> &Parameters {
         &self.parameters
     }
@@ -217,6 +224,10 @@ impl Fit for FreedomConfig {
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
         Freedom::rows(self, data)
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        FreedomNet::memory(self, Size::of(data))
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<Freedom> {

@@ -8,6 +8,9 @@ use super::config::ADDED;
 use crate::graph::Graph;
 use crate::pairs::Pairs;
 
+/// What is kept and drawn of an edge beside graphs.
+pub(super) const BYTES: u64 = 8 + 8 + 16 + 8;
+
 /// A graph of users and items of which some edges are left out, others each epoch.
 #[derive(Debug, Clone)]
 pub(super) struct Thinned {

@@ -15,6 +15,7 @@ use mmdlrm_kernels::InstructionSet;
 use mmdlrm_train::{Fit, Result, Session};
 use serde::{Deserialize, Serialize};
 
+use crate::memory::{Size, numbers};
 use crate::training_ratings::TrainingRatings;
 use factors::Factors;
 use process::{MovieSide, UserSide};
@@ -98,6 +99,11 @@ impl Default for GaussianProcessConfig {
 
 impl Fit for GaussianProcessConfig {
     type Model = GaussianProcess;
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let size = Size::of(data);
+        size.both_sides() + numbers(size.ratings)
+    }
 
     /// Fits biases, factors and every user's windows. Histories, audiences and biases of a
     /// context that looks at times alike are shared, and not fitted again.

@@ -20,6 +20,7 @@ use mmdlrm_train::{Fit, Result, Session};
 use serde_json::{Value, json};
 
 use crate::incidence::{self, Incidence};
+use crate::memory::{Size, numbers};
 pub use config::IalsConfig;
 use equations::{EXACTLY, Equations};
 use fixed::Fixed;
@@ -175,6 +176,12 @@ impl Fit for IalsConfig {
     /// All of them twice an iteration: once for the users, and once for the items.
     fn rows(&self, data: &dyn TrainingData) -> usize {
         2 * self.iterations * data.training_rows()
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let size = Size::of(data);
+        let vectors = size.nodes() * self.factors as u64;
+        size.histories() + size.incidences() + numbers(3 * vectors)
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<Ials> {

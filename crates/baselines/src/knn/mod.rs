@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::Side;
 use crate::incidence::{self, Incidence};
+use crate::memory::{Size, numbers};
 use crate::progress::step_is_over;
 use by_items::ByItems;
 pub use config::KnnConfig;
@@ -194,6 +195,15 @@ impl Fit for KnnConfig {
             Side::Items => data.training_rows(),
             Side::Users => 0,
         }
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let size = Size::of(data);
+        let neighbours = match self.side {
+            Side::Items => size.items * size.items.min(self.neighbours as u64),
+            Side::Users => 0,
+        };
+        size.histories() + size.incidences() + 3 * numbers(2 * neighbours)
     }
 
     fn fit(&self, data: &dyn TrainingData, mut session: Session) -> Result<Knn> {

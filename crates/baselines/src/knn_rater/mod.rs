@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::Side;
 use crate::biases::Baseline;
+use crate::memory::{Size, numbers};
 use crate::training_ratings::TrainingRatings;
 use crate::visitor::check_stars;
 pub use config::{KnnRaterConfig, Similarity};
@@ -176,6 +177,17 @@ impl Fit for KnnRaterConfig {
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
         data.training_rows()
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let size = Size::of(data);
+        let compared = match self.side {
+            Side::Items => size.items,
+            Side::Users => size.users,
+        };
+        let alike = compared * compared.min(self.candidates as u64);
+        // Room that a vector grows by included.
+        size.both_sides() + size.histories() + numbers(3 * alike)
     }
 
     /// Biases of a context that looks at no times are taken over, and not fitted again.

@@ -23,7 +23,8 @@ use mmdlrm_features::{Features, TrainingData};
 use mmdlrm_train::{Fit, Result, Session};
 use serde_json::{Value, json};
 
-use crate::pairwise::FactorModel;
+use crate::memory::Size;
+use crate::pairwise::{FactorModel, Net as _};
 pub use config::LightGtConfig;
 pub use net::LightGtNet;
 
@@ -120,6 +121,10 @@ impl Fit for LightGtConfig {
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
         LightGt::rows(self, data)
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        LightGtNet::memory(self, Size::of(data))
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<LightGt> {

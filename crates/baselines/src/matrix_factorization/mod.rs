@@ -11,6 +11,7 @@ mod vectors;
 
 use std::fmt;
 
+use crate::memory::{Size, numbers};
 use mmdlrm_data::RatedBags;
 use mmdlrm_features::{Features, TrainingData};
 use mmdlrm_kernels::InstructionSet;
@@ -160,6 +161,12 @@ impl Fit for MatrixFactorizationConfig {
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
         self.epochs * data.training_rows()
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let size = Size::of(data);
+        let vectors = (size.nodes() + size.items) * (self.factors as u64 + 2);
+        size.both_sides() + numbers(3 * vectors)
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<MatrixFactorization> {

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::factors::{Factors, check_instructions};
 use super::{Draw, Pairwise, PairwiseTraining, Triples, learn_pairs};
+use crate::memory::Size;
 use crate::pairs::Pairs;
 use crate::parameters::Parameters;
 use crate::training_ratings::histories;
@@ -40,6 +41,9 @@ pub trait Net: Sized + Send + Sync {
 
     /// Which triples it learns from.
     fn draw() -> Draw;
+
+    /// Bytes that learning takes.
+    fn memory(config: &Self::Config, size: Size) -> u64;
 
     /// What it learns.
     fn parameters(&self) -> &Parameters;

@@ -14,6 +14,7 @@ use super::graph::{Graph, metapaths};
 use super::links::check_count;
 use super::net::Net;
 use super::{Entities, Pea, PeaConfig};
+use crate::memory::{Size, numbers};
 use crate::pairs::Pairs;
 use crate::pairwise::{Draw, learn_pairs};
 
@@ -110,6 +111,19 @@ impl Fit for PeaFit {
         self.config.times * data.training_rows() * self.config.training.epochs
     }
 
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let (size, config) = (Size::of(data), &self.config);
+        let has = |relation| self.entities.has(relation, data.features(), config);
+        let paths = metapaths(has).len() as u64;
+        let (dim, repr) = (config.dim as u64, config.repr as u64);
+        let hidden = (config.hidden * config.heads) as u64;
+        // Products, results and gradients of each layer, and attention.
+        let of_node = paths * (4 * hidden + 6 * repr + 8) + 6 * dim + 4 * repr;
+        // An epoch's order, and edges by both of their ends.
+        let order = (config.times as u64 + 1) * size.ratings;
+        size.histories() + numbers(size.nodes() * of_node + order) + (4 + 24) * size.ratings
+    }
+
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<Pea> {
         let (features, config) = (data.features(), &self.config);
         check(config, features)?;
@@ -140,6 +154,10 @@ impl Fit for PeaConfig {
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
         PeaFit::new(*self, Entities::default()).rows(data)
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        PeaFit::new(*self, Entities::default()).memory(data)
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<Pea> {

@@ -13,6 +13,9 @@ use crate::progress::Progress;
 /// Seed of the split, of a sample, and of an untrained encoder.
 const SEED: u64 = 42;
 const SECONDS_A_MINUTE: f64 = 60.0;
+const BYTES_A_GIB: f64 = (1u64 << 30) as f64;
+/// More than any machine has.
+const MOST_GIB: f64 = 1e6;
 
 /// For `#[command(flatten)]`.
 #[derive(Debug, clap::Args)]
@@ -43,9 +46,16 @@ pub struct Trained {
     /// Seeds of what models draw, from 1
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Begin no other model after so many minutes
-    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
-    budget: Option<f64>,
+    /// Time for all of it: models that will not be done by then are left out
+    #[arg(long, value_name = "MINUTES", default_value = "1440", value_parser = minutes)]
+    budget: f64,
+    /// Memory for a model beside the data: those that would take more are left out [default: as
+    /// much as is free]
+    #[arg(long, value_name = "GIB", value_parser = gib)]
+    memory: Option<u64>,
+    /// Most epochs that are tried of models that learn by them [default: as many as they need]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    epochs: Option<u64>,
     /// Folder for compare.md, compare.html, and what each model came to; a comparison that was
     /// stopped goes on there
     #[arg(long, value_name = "DIR", default_value = "runs/comparison")]
@@ -82,6 +92,15 @@ fn minutes(text: &str) -> Result<f64, String> {
     match Duration::try_from_secs_f64(minutes * SECONDS_A_MINUTE) {
         Ok(_) => Ok(minutes),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Takes a number of gibibytes.
+fn gib(text: &str) -> Result<u64, String> {
+    let gib: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    match (0.0..=MOST_GIB).contains(&gib) {
+        true => Ok((gib * BYTES_A_GIB) as u64),
+        false => Err(format!("it must be from 0 to {MOST_GIB:.0}")),
     }
 }
 
@@ -140,12 +159,14 @@ impl Trained {
             ..ExperimentConfig::default()
         };
         self.source.apply(SEED, &mut config);
-        let budget = self.budget.map(|minutes| minutes * SECONDS_A_MINUTE);
+        let seconds = self.budget * SECONDS_A_MINUTE;
         Ok(Comparison {
             config,
             models: self.models,
             seeds: self.seeds,
-            budget: budget.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            budget: Duration::try_from_secs_f64(seconds).ok(),
+            memory: self.memory,
+            epochs: self.epochs.map(|epochs| epochs as usize),
         })
     }
 }

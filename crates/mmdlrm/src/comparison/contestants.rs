@@ -5,16 +5,25 @@ use mmdlrm_baselines::{
     GaussianProcessConfig, IalsConfig, KnnConfig, KnnRaterConfig, LightGcnConfig, LightGtConfig,
     MatrixFactorizationConfig, PairwiseTraining, PeaConfig, PeaFit, PopularityConfig, VbprConfig,
 };
-use mmdlrm_features::Features;
+use mmdlrm_features::{Features, TrainingData};
 
-use super::settings::{Of, Settings};
+use super::settings::{Epochs, Of, Settings};
 use crate::experiment::own_fit;
 use crate::{Best, ExperimentConfig, Preset, SplitConfig, TwoStage};
 
-/// Epochs without a better one after which a model has learned enough.
-const PATIENCE: usize = 10;
-/// More epochs than any of them needs.
-const MOST_EPOCHS: usize = 200;
+/// Epochs that are tried: more than any of them needs.
+const EPOCHS: Epochs = Epochs {
+    most: 200,
+    patience: 10,
+};
+/// Of metapaths, whose epochs go over every pair four times.
+const EPOCHS_OF_METAPATHS: Epochs = Epochs {
+    most: 20,
+    patience: 5,
+};
+/// Steps that an epoch has at most: a step over a graph takes time with the graph, so that batches
+/// grow with it too.
+const STEPS: usize = 100;
 
 /// A model by name, with settings to choose from by validation rows.
 pub(super) struct Contestant {
@@ -31,6 +40,31 @@ pub(super) struct Contestant {
     /// Whether it is chosen, and put in order, by the stars that it predicts.
     pub predicts_stars: bool,
     pub settings: Vec<Box<dyn Settings>>,
+}
+
+/// What settings depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Circumstances<'a> {
+    /// What [`TwoStage`] learns to find.
+    pub split: &'a SplitConfig,
+    /// What is known of movies beside years, genres and content.
+    pub entities: &'a Entities,
+    /// Training rows, 0 where they are not known yet.
+    pub rows: usize,
+    /// Most epochs that are tried.
+    pub epochs: Option<usize>,
+}
+
+impl Circumstances<'_> {
+    /// Of a way to learn that goes over each row so many times an epoch: epochs to try, in batches
+    /// of `batch_size` or more.
+    fn pace(&self, training: &mut PairwiseTraining, epochs: Epochs, times: usize) -> Epochs {
+        let most = self.epochs.unwrap_or(epochs.most);
+        training.epochs = most;
+        training.patience = Some(epochs.patience);
+        training.batch_size = training.batch_size.max(self.rows * times / STEPS);
+        Epochs { most, ..epochs }
+    }
 }
 
 impl Contestant {
@@ -69,11 +103,17 @@ impl Contestant {
         !self.needs_content || !features.modalities().is_empty()
     }
 
-    /// All of them, in the order of a table that nothing is known of yet. `split` says what
-    /// [`TwoStage`] learns to find, and `entities` are what is known of movies besides.
-    pub fn all(split: &SplitConfig, entities: &Entities) -> Vec<Self> {
-        let mut all = of_rankings();
-        all.extend(of_metapaths(entities));
+    /// Bytes that learning takes at most, whichever of its settings is tried.
+    pub fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let of_settings = self.settings.iter().map(|it| it.memory(data));
+        of_settings.max().unwrap_or(0)
+    }
+
+    /// All of them, in the order of a table that nothing is known of yet.
+    pub fn all(circumstances: &Circumstances) -> Vec<Self> {
+        let split = circumstances.split;
+        let mut all = of_rankings(circumstances);
+        all.extend(of_metapaths(circumstances));
         all.extend(of_stars());
         all.push(Self {
             needs_context: false,
@@ -99,7 +139,7 @@ fn two_stage(split: &SplitConfig) -> TwoStage {
 }
 
 /// Models that learn what is rated, and not how high.
-fn of_rankings() -> Vec<Contestant> {
+fn of_rankings(circumstances: &Circumstances) -> Vec<Contestant> {
     let ease = [
         EaseConfig::plain(100.0),
         EaseConfig::plain(300.0),
@@ -127,14 +167,19 @@ fn of_rankings() -> Vec<Contestant> {
         Contestant::new(
             "bpr-mf",
             "matrix factorization by BPR",
-            grid([1e-3, 1e-2, 3e-2], |config: &mut BprMfConfig, decay| {
-                config.decay = decay;
-            }),
+            grid(
+                circumstances,
+                [1e-3, 1e-2, 3e-2],
+                |config: &mut BprMfConfig, decay| {
+                    config.decay = decay;
+                },
+            ),
         ),
         Contestant::new(
             "light-gcn",
             "LightGCN",
             grid(
+                circumstances,
                 [(2, 1e-4), (2, 1e-3), (3, 1e-3)],
                 |config: &mut LightGcnConfig, of| {
                     (config.layers, config.decay) = of;
@@ -145,9 +190,13 @@ fn of_rankings() -> Vec<Contestant> {
         Contestant::new(
             "vbpr",
             "VBPR",
-            grid([0.01, 0.1, 1.0], |config: &mut VbprConfig, penalty| {
-                config.penalty = penalty;
-            }),
+            grid(
+                circumstances,
+                [0.01, 0.1, 1.0],
+                |config: &mut VbprConfig, penalty| {
+                    config.penalty = penalty;
+                },
+            ),
         )
         .published("recall@10 0.0423, nDCG@10 0.0223: Amazon Baby, all items compete (MMRec)")
         .of_content(),
@@ -155,6 +204,7 @@ fn of_rankings() -> Vec<Contestant> {
             "freedom",
             "FREEDOM",
             grid(
+                circumstances,
                 [(0.8, 1e-3), (0.9, 1e-3), (0.8, 1e-5)],
                 |config: &mut FreedomConfig, of| {
                     (config.dropped, config.penalty) = of;
@@ -166,7 +216,7 @@ fn of_rankings() -> Vec<Contestant> {
         Contestant::new(
             "light-gt",
             "LightGT",
-            grid([()], |_: &mut LightGtConfig, ()| {}),
+            grid(circumstances, [()], |_: &mut LightGtConfig, ()| {}),
         )
         .published("recall@10 0.2650, nDCG@10 0.1771: a Movielens with trailers, all items compete")
         .of_content(),
@@ -174,6 +224,7 @@ fn of_rankings() -> Vec<Contestant> {
             "bm3",
             "BM3",
             grid(
+                circumstances,
                 [(1, 0.1), (2, 0.1), (2, 0.01)],
                 |config: &mut Bm3Config, of| {
                     (config.layers, config.penalty) = of;
@@ -186,14 +237,15 @@ fn of_rankings() -> Vec<Contestant> {
 }
 
 /// Models of metapaths, in larger and fewer steps than published.
-fn of_metapaths(entities: &Entities) -> [Contestant; 3] {
+fn of_metapaths(circumstances: &Circumstances) -> [Contestant; 3] {
     let of = |name, about, published, config: PeaConfig| {
-        let mut fit = PeaFit::new(config, entities.clone());
+        let mut fit = PeaFit::new(config, circumstances.entities.clone());
         let training = &mut fit.config.training;
         (training.batch_size, training.learning_rate) = (4096, 0.01);
-        (training.epochs, training.patience) = (20, Some(5));
+        let epochs = circumstances.pace(training, EPOCHS_OF_METAPATHS, config.times);
         let settings = Of::learned(
             fit,
+            epochs,
             |fit, seed| fit.config.training.seed = seed,
             |fit, epochs| {
                 let training = &mut fit.config.training;
@@ -351,16 +403,17 @@ of_pairs!(
 
 /// Settings that differ in a few numbers. How many epochs they need validation rows tell.
 fn grid<C: OfPairs, T>(
+    circumstances: &Circumstances,
     values: impl IntoIterator<Item = T>,
     set: impl Fn(&mut C, T),
 ) -> Vec<Box<dyn Settings>> {
     let settings = values.into_iter().map(|value| {
         let mut config = C::default();
         set(&mut config, value);
-        let training = config.training();
-        (training.epochs, training.patience) = (MOST_EPOCHS, Some(PATIENCE));
+        let epochs = circumstances.pace(config.training(), EPOCHS, 1);
         Of::learned(
             config,
+            epochs,
             |config, seed| config.training().seed = seed,
             |config, epochs| {
                 let training = config.training();

@@ -94,6 +94,15 @@ pub(super) fn read<T: for<'a> Deserialize<'a>>(
     Ok(serde_json::from_slice(&text).ok().filter(is_this))
 }
 
+/// Where there is none yet.
+pub(super) fn create_folder(path: &Path) -> Result<()> {
+    let failed = |source| mmdlrm_data::Error::Write {
+        path: path.to_owned(),
+        source,
+    };
+    Ok(std::fs::create_dir_all(path).map_err(failed)?)
+}
+
 /// Whole or absent.
 pub(super) fn write(path: &Path, text: &[u8]) -> Result<()> {
     let beside = path.with_extension("partial");

@@ -23,7 +23,7 @@ pub struct ComparisonReport {
     pub held_out: String,
     /// The one that the split is for first.
     pub tables: Vec<ComparisonTable>,
-    /// Models that the budget was used up before.
+    /// Models for which there was no content, memory or time, and what they would have needed.
     pub left_out: Vec<String>,
 }
 
@@ -390,11 +390,10 @@ impl fmt::Display for ComparisonReport {
             .iter()
             .try_for_each(|table| writeln!(f, "{table}"))?;
         if !self.left_out.is_empty() {
-            writeln!(
-                f,
-                "The budget was used up before {}.",
-                self.left_out.join(", ")
-            )?;
+            writeln!(f, "Left out:\n")?;
+            self.left_out
+                .iter()
+                .try_for_each(|it| writeln!(f, "- {it}"))?;
         }
         Ok(())
     }

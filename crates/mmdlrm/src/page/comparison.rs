@@ -9,7 +9,7 @@ use crate::{Compared, ComparisonReport, ComparisonTable, Error, Estimate, Result
 struct Page {
     held_out: String,
     tables: Vec<Table>,
-    left_out: String,
+    left_out: Vec<String>,
 }
 
 struct Table {
@@ -44,7 +44,7 @@ pub(crate) fn of_comparison(report: &ComparisonReport) -> Result<Option<String>>
     let page = Page {
         held_out: report.held_out.clone(),
         tables: report.tables.iter().map(Table::of).collect(),
-        left_out: report.left_out.join(", "),
+        left_out: report.left_out.clone(),
     };
     let html = page.render();
     html.map(Some)

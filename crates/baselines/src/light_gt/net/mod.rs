@@ -23,6 +23,7 @@ use super::shape::Shape;
 use super::softmax::Dropout;
 use crate::graph::Graph;
 use crate::item_features::{ItemFeatures, need_modalities};
+use crate::memory::{Size, numbers};
 use crate::pairs::Pairs;
 use crate::pairwise::{Draw, Factors, Net, PairwiseTraining, Triples};
 use crate::parameters::Parameters;
@@ -148,6 +149,15 @@ impl Net for LightGtNet {
 
     fn draw() -> Draw {
         Draw::EachPair { times: 1 }
+    }
+
+    fn memory(config: &LightGtConfig, size: Size) -> u64 {
+        let (tables, blocks) = (size.nodes() * config.dim as u64, config.blocks as u64);
+        let own = size.users * config.dim as u64;
+        let of_nodes = size.modalities * (2 * blocks + 4) + blocks + 3;
+        let vectors = tables * (1 + size.modalities);
+        let content = 2 * size.items * size.content;
+        size.pairwise(tables + own, vectors) + size.graph() + numbers(of_nodes * tables + content)
     }
 
     fn parameters(&self) -> &Parameters {

@@ -1,0 +1,108 @@
+//! What learning is said to take of memory, beside what it takes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use mmdlrm_baselines::{
+    BayesianConfig, BiasConfig, Bm3Config, BprMfConfig, EaseConfig, FreedomConfig,
+    GaussianProcessConfig, IalsConfig, KnnConfig, KnnRaterConfig, LightGcnConfig, LightGtConfig,
+    MatrixFactorizationConfig, PairwiseTraining, PeaConfig, VbprConfig,
+};
+use mmdlrm_data::{Modality, MovieLens, Split, generate};
+use mmdlrm_features::Dataset;
+use mmdlrm_train::{Fit, Session};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+const TEXT: usize = 48;
+
+fn dataset() -> Dataset {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("data");
+    let shape = generate::GeneratorConfig {
+        users: 4000,
+        movies: 1000,
+        ratings: 200_000,
+        seed: 1,
+        contents: false,
+    };
+    generate::write(&dir, &shape, |_| {}).unwrap();
+    let movielens = MovieLens::open(&dir).unwrap();
+    let split = Split::random(movielens.ratings.len(), 0.1, 1).unwrap();
+    let index = movielens.movies.index();
+    let of_movie = |&id: &u32| {
+        (
+            id,
+            (0..TEXT).map(|at| (id as usize * at % 7) as f32).collect(),
+        )
+    };
+    let rows: Vec<(u32, Vec<f32>)> = movielens.movies.ids().iter().map(of_movie).collect();
+    let rows = rows.iter().map(|(id, vector)| (*id, &vector[..]));
+    let text = Modality::standardized("text", TEXT, &index, rows).unwrap();
+    Dataset::new(&movielens, split, vec![text]).unwrap()
+}
+
+/// What is said over what is taken.
+fn ratio(fit: &impl Fit, data: &Dataset) -> f64 {
+    let before = ALLOCATED.current_usage();
+    ALLOCATED.reset_peak_usage();
+    drop(fit.fit(data, Session::default()).unwrap());
+    let taken = ALLOCATED.peak_usage() - before;
+    fit.memory(data) as f64 / taken as f64
+}
+
+/// Few steps of many triples.
+fn short(training: &mut PairwiseTraining) {
+    (training.epochs, training.batch_size) = (1, 100_000);
+}
+
+#[test]
+fn what_is_said_is_what_is_taken_within_a_factor() {
+    let data = dataset();
+    let mut ratios: Vec<(&str, f64)> = Vec::new();
+    macro_rules! of_pairs {
+        ($($name:literal: $config:expr),* $(,)?) => {
+            $({
+                let mut config = $config;
+                short(&mut config.training);
+                ratios.push(($name, ratio(&config, &data)));
+            })*
+        };
+    }
+    of_pairs!(
+        "bpr-mf": BprMfConfig::default(),
+        "light-gcn": LightGcnConfig::default(),
+        "vbpr": VbprConfig::default(),
+        "freedom": FreedomConfig::default(),
+        "bm3": Bm3Config::default(),
+        "peagat": PeaConfig::peagat(),
+        "peasage": PeaConfig::peasage(),
+    );
+    let mut light_gt = LightGtConfig::default();
+    (light_gt.history, light_gt.blocks, light_gt.gcn_layers) = (5, 2, 2);
+    light_gt.training.epochs = 1;
+    ratios.push(("light-gt", ratio(&light_gt, &data)));
+    let mut sparse = EaseConfig::default();
+    sparse.dense_up_to = 0;
+    let mut bayesian = BayesianConfig::svd_plus_plus_flipped();
+    (bayesian.iterations, bayesian.burn_in) = (20, 0);
+    ratios.extend([
+        ("ials", ratio(&IalsConfig::default(), &data)),
+        ("item-knn", ratio(&KnnConfig::default(), &data)),
+        ("ease", ratio(&EaseConfig::default(), &data)),
+        ("ease by neighbours", ratio(&sparse, &data)),
+        ("biases", ratio(&BiasConfig::default(), &data)),
+        ("item-knn-stars", ratio(&KnnRaterConfig::items(), &data)),
+        (
+            "svd-plus-plus",
+            ratio(&MatrixFactorizationConfig::svd_plus_plus(), &data),
+        ),
+        (
+            "gaussian-process",
+            ratio(&GaussianProcessConfig::default(), &data),
+        ),
+        ("bayesian-svd-plus-plus", ratio(&bayesian, &data)),
+    ]);
+    let is_off = |&&(_, ratio): &&(&str, f64)| !(0.7..2.0).contains(&ratio);
+    assert_eq!(ratios.iter().filter(is_off).count(), 0, "{ratios:?}");
+}

@@ -1,0 +1,120 @@
+//! What all models of a comparison learn from, and are measured on.
+
+use mmdlrm_baselines::{Entities, Role};
+use mmdlrm_data::{Candidates, Credit, DataFingerprint, Modality, MovieLens, Split};
+use mmdlrm_features::{Dataset, TrainingData};
+
+use super::contestants::Contestant;
+use super::measure::HeldOut;
+use crate::sources::{Release, Sources};
+use crate::{BestContext, Error, ExperimentConfig, Observer, Result, SplitConfig};
+
+/// Share of the training ratings that settings and epochs are chosen by.
+pub(super) const VALIDATION: f64 = 0.1;
+
+/// What all models learn from, and are measured on.
+pub(super) struct Arena {
+    pub split: SplitConfig,
+    candidates: Option<Candidates>,
+    /// What is known of movies beside years, genres and content.
+    pub entities: Entities,
+    pub fingerprint: DataFingerprint,
+    /// All training rows, and what is held out.
+    pub whole: Dataset,
+    /// The training rows less the validation rows, which it knows as such.
+    pub less: Dataset,
+    /// The same, and in place of what is held out the validation rows.
+    pub inner: Dataset,
+    contexts: Contexts,
+}
+
+/// The same with the context that [`Best`](crate::Best) looks at, made where it is asked for.
+struct Contexts {
+    movielens: MovieLens,
+    modalities: Vec<Modality>,
+}
+
+impl Arena {
+    pub fn read(config: &ExperimentConfig, observer: &mut dyn Observer) -> Result<Self> {
+        let mut sources = Sources::open_part(config, observer)?;
+        let modalities = sources.encode(observer)?.list;
+        let Release::Whole {
+            movielens,
+            split,
+            candidates,
+        } = sources.release
+        else {
+            return Err(Error::Setting {
+                setting: "stream",
+                value: "true".to_owned(),
+                rule: "models are compared on ratings in memory",
+            });
+        };
+        let ratings = &movielens.ratings;
+        let of_validation = split.clone().with_validation(VALIDATION, ratings)?;
+        let (train, validation) = (of_validation.train(), of_validation.validation());
+        let inner = Split::new(ratings.len(), train.to_vec(), validation.to_vec())?;
+        let dataset = |split| Dataset::new(&movielens, split, modalities.clone());
+        let whole = dataset(split)?;
+        let mut entities = Entities::of_tags(&movielens)?;
+        if let Some(path) = &config.credits {
+            for Credit {
+                movie_id,
+                role,
+                name,
+                ..
+            } in Credit::read_all(path)?
+            {
+                if let Some(role) = Role::of(&role) {
+                    entities.add_credit(movie_id, role, &name);
+                }
+            }
+        }
+        Ok(Self {
+            split: config.split.clone(),
+            fingerprint: whole.fingerprint(),
+            less: dataset(of_validation)?,
+            inner: dataset(inner)?,
+            whole,
+            entities,
+            candidates,
+            contexts: Contexts {
+                movielens,
+                modalities,
+            },
+        })
+    }
+
+    /// What is held out, to be measured on.
+    pub fn held_out<'a>(&'a self, data: &'a dyn TrainingData) -> HeldOut<'a> {
+        HeldOut {
+            data,
+            split: &self.split,
+            candidates: self.candidates.as_ref(),
+        }
+    }
+
+    /// The validation rows, likewise: candidates have no other movies for them.
+    pub fn validation<'a>(&'a self, data: &'a dyn TrainingData) -> HeldOut<'a> {
+        HeldOut {
+            data,
+            split: &self.split,
+            candidates: None,
+        }
+    }
+
+    /// All training rows as a model looks at them.
+    pub fn whole_for(&self, contestant: &Contestant) -> Result<Option<Dataset>> {
+        if !contestant.needs_context {
+            return Ok(None);
+        }
+        let Contexts {
+            movielens,
+            modalities,
+        } = &self.contexts;
+        let data = Dataset::new(movielens, self.whole.split().clone(), modalities.clone())?;
+        Ok(Some(
+            data.with_context(BestContext::default().of_batches())?,
+        ))
+    }
+}

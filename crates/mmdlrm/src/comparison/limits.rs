@@ -1,0 +1,165 @@
+//! How much memory and time a model may take.
+
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mmdlrm_train::Session;
+
+use super::memory;
+
+/// How long a model learns before its pace is known.
+const PACE_AFTER: Duration = Duration::from_secs(5);
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// What all models of a comparison have together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// When there is no time left.
+    deadline: Option<Instant>,
+    /// Bytes that a model may take.
+    pub memory: Option<u64>,
+}
+
+impl Limits {
+    /// From now on; as much memory as is free if `memory` says nothing.
+    pub fn new(budget: Option<Duration>, memory: Option<u64>) -> Self {
+        Self {
+            // Further away than a clock goes is never.
+            deadline: budget.and_then(|budget| Instant::now().checked_add(budget)),
+            memory: memory.or_else(memory::available),
+        }
+    }
+
+    /// Whether no other model is to begin.
+    pub fn are_reached(&self) -> bool {
+        self.deadline.is_some_and(|it| Instant::now() >= it)
+    }
+
+    /// Looks after a model that goes over `rows` rows at least, 0 where that is not known.
+    pub fn watch(&self, rows: usize) -> Watch {
+        Watch {
+            begun: Instant::now(),
+            deadline: self.deadline,
+            rows,
+            done: Cell::new(0),
+            stop: AtomicBool::new(false),
+            why: RefCell::new(None),
+        }
+    }
+}
+
+/// Stops a model that will not be done in time as soon as its pace says so.
+#[derive(Debug)]
+pub(super) struct Watch {
+    begun: Instant,
+    deadline: Option<Instant>,
+    rows: usize,
+    done: Cell<usize>,
+    stop: AtomicBool,
+    why: RefCell<Option<String>>,
+}
+
+impl Watch {
+    /// To learn with.
+    pub fn session(&self) -> Session<'_> {
+        let session = Session {
+            stop: Some(&self.stop),
+            ..Session::default()
+        };
+        session.on_step(|rows| self.step(rows, Instant::now()))
+    }
+
+    /// Why the model was stopped, if it was.
+    pub fn why(&self) -> Option<String> {
+        self.why.borrow().clone()
+    }
+
+    fn step(&self, rows: usize, now: Instant) {
+        self.done.set(self.done.get() + rows);
+        let (Some(deadline), false) = (self.deadline, self.stop.load(Ordering::Relaxed)) else {
+            return;
+        };
+        let why = if now >= deadline {
+            Some("was not done when the budget was over".to_owned())
+        } else {
+            self.too_slow(deadline, now)
+        };
+        if why.is_some() {
+            self.stop.store(true, Ordering::Relaxed);
+            self.why.replace(why);
+        }
+    }
+
+    fn too_slow(&self, deadline: Instant, now: Instant) -> Option<String> {
+        let elapsed = now - self.begun;
+        let done = self.done.get();
+        if elapsed < PACE_AFTER || done == 0 {
+            return None;
+        }
+        let seconds = elapsed.as_secs_f64() * self.rows as f64 / done as f64;
+        let left = (deadline - self.begun).as_secs_f64();
+        (seconds > left).then(|| {
+            format!(
+                "would take {} or more at its pace, and {} of the budget are left",
+                in_words(seconds),
+                in_words(left)
+            )
+        })
+    }
+}
+
+/// Seconds as one would say them.
+fn in_words(seconds: f64) -> String {
+    let (amount, unit) = match seconds {
+        ..120.0 => (seconds, "s"),
+        ..7200.0 => (seconds / 60.0, "min"),
+        ..172_800.0 => (seconds / 3600.0, "h"),
+        _ => (seconds / 86_400.0, "days"),
+    };
+    format!("{amount:.0} {unit}")
+}
+
+/// Bytes likewise.
+pub(super) fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / GIB)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_will_not_be_done_in_time_is_stopped_once_its_pace_is_known() {
+        let limits = Limits::new(Some(Duration::from_secs(3600)), Some(0));
+        let watch = limits.watch(1000);
+        watch.step(1, watch.begun + Duration::from_secs(4));
+        assert_eq!(watch.why(), None);
+        watch.step(1, watch.begun + Duration::from_secs(8));
+        let why = watch.why().unwrap();
+        assert!(why.starts_with("would take 67 min or more"), "{why}");
+        assert!(why.ends_with("60 min of the budget are left"), "{why}");
+        assert!(watch.stop.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn what_is_quick_enough_goes_on_until_the_budget_is_over() {
+        let limits = Limits::new(Some(Duration::from_secs(3600)), Some(0));
+        let watch = limits.watch(1000);
+        watch.step(500, watch.begun + Duration::from_secs(1700));
+        assert_eq!(watch.why(), None);
+        watch.step(1, watch.begun + Duration::from_secs(3601));
+        assert!(watch.why().unwrap().contains("when the budget was over"));
+    }
+
+    #[test]
+    fn without_a_budget_nothing_is_stopped() {
+        let watch = Limits::new(None, Some(0)).watch(usize::MAX);
+        watch.step(1, watch.begun + Duration::from_secs(1 << 20));
+        assert_eq!(watch.why(), None);
+        assert_eq!(in_words(100.0), "100 s");
+        assert_eq!(in_words(5400.0), "90 min");
+        assert_eq!(in_words(9000.0), "2 h");
+        assert_eq!(in_words(1e6), "12 days");
+    }
+}

@@ -1,0 +1,182 @@
+//! A model of a comparison with a seed: its settings are chosen, it is trained and measured.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use mmdlrm_data::DataFingerprint;
+use mmdlrm_features::TrainingData;
+use mmdlrm_train::Ranker;
+use serde::Serialize;
+
+use super::arena::{Arena, VALIDATION};
+use super::contestants::Contestant;
+use super::limits::{Limits, Watch};
+use super::outcome::{self, Choice, Outcome};
+use super::settings::Settings;
+use super::{Comparison, FIRST_SEED, memory, table};
+use crate::{Observer, Result, SplitConfig, Stage};
+
+/// A model with a seed.
+pub(super) struct Run<'a> {
+    pub comparison: &'a Comparison,
+    pub arena: &'a Arena,
+    pub limits: &'a Limits,
+    pub contestant: &'a Contestant,
+    pub seed: u64,
+}
+
+/// A figure of validation rows, and the epoch that had it.
+type Tried = (f64, Option<usize>);
+
+/// What was done in time, or why it was not.
+pub(super) type InTime<T> = std::result::Result<T, String>;
+
+/// Why there was no time for a model, if that is why it failed.
+fn told<T>(watch: &Watch, error: mmdlrm_train::Error) -> Result<InTime<T>> {
+    watch.why().map_or(Err(error.into()), |why| Ok(Err(why)))
+}
+
+/// What tells an outcome from those of other data, settings or ways to choose.
+#[derive(Serialize)]
+struct Identity<'a> {
+    data: &'a DataFingerprint,
+    split: &'a SplitConfig,
+    model: &'a str,
+    settings: Vec<serde_json::Value>,
+    validation: f64,
+}
+
+impl Run<'_> {
+    /// What an earlier comparison of the same left.
+    pub fn kept(&self) -> Result<Option<Outcome>> {
+        let identity = self.identity()?;
+        outcome::read(&self.path(), |it: &Outcome| it.identity == identity)
+    }
+
+    fn identity(&self) -> Result<String> {
+        let settings = self.contestant.settings.iter();
+        Ok(serde_json::to_string(&Identity {
+            data: &self.arena.fingerprint,
+            split: &self.arena.split,
+            model: self.contestant.name,
+            settings: settings
+                .map(|it| it.describe())
+                .collect::<mmdlrm_train::Result<_>>()?,
+            validation: VALIDATION,
+        })?)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.comparison.config.out.join(self.contestant.name)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder().join(format!("seed-{}.json", self.seed))
+    }
+
+    /// Chooses, trains, measures, and keeps what it came to; or why there was no time for it.
+    pub fn run(&self, observer: &mut dyn Observer) -> Result<InTime<Outcome>> {
+        outcome::create_folder(&self.folder())?;
+        let choice = match self.choice()? {
+            Ok(choice) => choice,
+            Err(why) => return Ok(Err(why)),
+        };
+        let settings = &self.contestant.settings[choice.number];
+        let settings = settings.with(self.seed, choice.epochs);
+        let own = self.arena.whole_for(self.contestant)?;
+        let data = own.as_ref().unwrap_or(&self.arena.whole);
+        observer.begin(Stage::Train, 0);
+        memory::begin();
+        let begun = Instant::now();
+        settings.check(data.features())?;
+        let watch = self.limits.watch(settings.least_rows(data));
+        let model = match settings.fit(data, watch.session()) {
+            Ok(model) => model,
+            Err(error) => {
+                observer.end();
+                return told(&watch, error);
+            }
+        };
+        let seconds = begun.elapsed().as_secs_f64();
+        let peak_mib = memory::peak_mib();
+        observer.end();
+        let held_out = self.arena.held_out(data);
+        let outcome = Outcome {
+            identity: self.identity()?,
+            model: self.contestant.name.to_owned(),
+            seed: self.seed,
+            settings: settings.describe()?,
+            parameters: model.parameters(),
+            seconds,
+            peak_mib,
+            errors: held_out.errors(&*model)?,
+            rankings: held_out.rankings(&*model)?,
+        };
+        outcome::write(&self.path(), &serde_json::to_vec(&outcome)?)?;
+        Ok(Ok(outcome))
+    }
+
+    /// Which settings, and for how many epochs, as validation rows have it: once for all seeds.
+    fn choice(&self) -> Result<InTime<Choice>> {
+        let path = self.folder().join("choice.json");
+        let identity = self.identity()?;
+        if let Some(kept) = outcome::read(&path, |it: &Choice| it.identity == identity)? {
+            return Ok(Ok(kept));
+        }
+        let begun = Instant::now();
+        let settings = &self.contestant.settings;
+        let mut best: Option<(f64, usize, Option<usize>)> = None;
+        if settings.len() > 1 || settings.iter().any(|it| it.has_epochs()) {
+            for (number, settings) in settings.iter().enumerate() {
+                let (figure, epochs) = match self.tried(&**settings)? {
+                    Ok(found) => found,
+                    Err(why) => return Ok(Err(why)),
+                };
+                if best.is_none_or(|(other, ..)| figure > other) {
+                    best = Some((figure, number, epochs));
+                }
+            }
+        }
+        let (_, number, epochs) = best.unwrap_or((0.0, 0, None));
+        let choice = Choice {
+            identity,
+            number,
+            epochs,
+            seconds: begun.elapsed().as_secs_f64(),
+        };
+        outcome::write(&path, &serde_json::to_vec(&choice)?)?;
+        Ok(Ok(choice))
+    }
+
+    /// How good settings are on the validation rows, more being better, and after how many epochs.
+    fn tried(&self, settings: &dyn Settings) -> Result<InTime<Tried>> {
+        let data = &self.arena.less;
+        let watch = self.limits.watch(settings.least_rows(data));
+        let mut epochs: Option<(f64, usize)> = None;
+        let session = watch.session().on_epoch(|metrics, _model| {
+            if let Some(ndcg) = metrics.validation_ndcg
+                && epochs.is_none_or(|(best, _)| ndcg > best)
+            {
+                epochs = Some((ndcg, metrics.epoch));
+            }
+            Ok(())
+        });
+        let model = match settings.with(FIRST_SEED, None).fit(data, session) {
+            Ok(model) => model,
+            Err(error) => return told(&watch, error),
+        };
+        let figure = self.validated(&*model)?;
+        Ok(Ok((figure, epochs.map(|(_, epoch)| epoch))))
+    }
+
+    fn validated(&self, model: &dyn Ranker) -> Result<f64> {
+        let validation = self.arena.validation(&self.arena.inner);
+        if self.contestant.predicts_stars {
+            let errors = validation.errors(model)?.unwrap_or_default();
+            return Ok(errors.squared()?.mean().map_or(0.0, |error| -error));
+        }
+        let rankings = validation.rankings(model)?;
+        let first = table::foremost(&rankings, &self.arena.split);
+        first.map_or(Ok(0.0), table::mean_ndcg)
+    }
+}
