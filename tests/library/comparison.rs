@@ -1,5 +1,6 @@
 //! Models side by side.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -103,7 +104,7 @@ fn figures_are_those_of_an_experiment_and_the_best_model_comes_first() {
 #[test]
 fn what_was_finished_is_not_done_again_and_what_is_damaged_or_of_other_data_is() {
     let (_folder, data) = data();
-    let mut comparison = comparison(&data, &["popularity", "ease"]);
+    let mut comparison = comparison(&data, &["svd", "ials"]);
     comparison.seeds = 2;
     let first = run(&comparison);
     let file = |model: &str, seed| {
@@ -111,33 +112,97 @@ fn what_was_finished_is_not_done_again_and_what_is_damaged_or_of_other_data_is()
         folder.join(format!("seed-{seed}.json"))
     };
     // As if it had taken long.
-    let text = fs::read_to_string(file("popularity", 1)).unwrap();
+    let text = fs::read_to_string(file("svd", 1)).unwrap();
     let mut outcome: serde_json::Value = serde_json::from_str(&text).unwrap();
     outcome["seconds"] = 1e6.into();
-    fs::write(file("popularity", 1), outcome.to_string()).unwrap();
-    fs::write(file("popularity", 2), &text[..text.len() / 2]).unwrap();
-    fs::remove_file(file("ease", 1)).unwrap();
-    let kept = fs::read(file("ease", 2)).unwrap();
+    fs::write(file("svd", 1), outcome.to_string()).unwrap();
+    fs::write(file("svd", 2), &text[..text.len() / 2]).unwrap();
+    fs::remove_file(file("ials", 1)).unwrap();
+    let kept = fs::read(file("ials", 2)).unwrap();
     let second = run(&comparison);
     let row = |report: &ComparisonReport, model: &str| {
         let rows = &report.tables[0].rows;
         rows.iter().find(|row| row.model == model).unwrap().clone()
     };
-    assert!(row(&second, "popularity").seconds > 4e5);
-    assert_eq!(
-        row(&second, "popularity").figures,
-        row(&first, "popularity").figures
-    );
-    assert_eq!(row(&second, "ease").figures, row(&first, "ease").figures);
-    assert_eq!(fs::read(file("ease", 2)).unwrap(), kept);
+    assert!(row(&second, "svd").seconds > 4e5);
+    assert_eq!(row(&second, "svd").figures, row(&first, "svd").figures);
+    assert_eq!(row(&second, "ials").figures, row(&first, "ials").figures);
+    assert_eq!(fs::read(file("ials", 2)).unwrap(), kept);
 
     comparison.config.split = SplitConfig::Random {
         test_share: 0.2,
         seed: 7,
     };
     let other = run(&comparison);
-    assert!(row(&other, "popularity").seconds < 1e3);
-    assert_ne!(row(&other, "ease").figures, row(&first, "ease").figures);
+    assert!(row(&other, "svd").seconds < 1e3);
+    assert_ne!(row(&other, "ials").figures, row(&first, "ials").figures);
+}
+
+#[test]
+fn figures_that_are_missing_and_other_candidates_are_no_outcome_to_go_on_with() {
+    let (folder, data) = data();
+    let movielens = MovieLens::open(&data).unwrap();
+    let file = folder.path().join("candidates.csv");
+    // The last movie that each of some users rated, against some that they did not.
+    let write = |from: usize| {
+        let ratings = &movielens.ratings;
+        let mut rated: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (&user, &movie) in ratings.user_ids().iter().zip(ratings.movie_ids()) {
+            rated.entry(user).or_default().push(movie);
+        }
+        let mut text = "userId,heldOutMovieId,a,b,c,d,e\n".to_owned();
+        for (user, own) in &rated {
+            let others = movielens.movies.ids().iter().filter(|id| !own.contains(id));
+            let others: Vec<String> = others.skip(from).take(5).map(u32::to_string).collect();
+            text += &format!("{user},{},{}\n", own[own.len() - 1], others.join(","));
+        }
+        fs::write(&file, text).unwrap();
+    };
+    write(0);
+    let mut comparison = comparison(&data, &["popularity"]);
+    comparison.config.split = SplitConfig::Candidates(file.clone());
+    let first = run(&comparison);
+    write(1);
+    let other = run(&comparison);
+    let figures = |report: &ComparisonReport| report.tables[0].rows[0].figures.clone();
+    assert_ne!(figures(&other), figures(&first));
+
+    let kept = comparison.config.out.join("popularity/seed-1.json");
+    let mut outcome: serde_json::Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
+    outcome["rankings"][0]["users"][0] = serde_json::json!([]);
+    fs::write(&kept, outcome.to_string()).unwrap();
+    assert_eq!(figures(&run(&comparison)), figures(&other));
+}
+
+#[test]
+fn a_model_without_chance_is_trained_once() {
+    let (_folder, data) = data();
+    let mut comparison = comparison(&data, &["popularity", "svd"]);
+    comparison.seeds = 2;
+    let report = run(&comparison);
+    let row = |model: &str| {
+        let rows = &report.tables[0].rows;
+        rows.iter().find(|row| row.model == model).unwrap().clone()
+    };
+    assert_eq!((row("popularity").seeds, row("svd").seeds), (1, 2));
+    assert_eq!(row("popularity").figures[0].deviation, None);
+    assert!(row("svd").figures[0].deviation.is_some());
+    assert!(
+        report
+            .to_string()
+            .contains("means over 2 seeds where a model draws anything, 95 %")
+    );
+    // One seed less of a model that draws: that is said.
+    fs::remove_file(comparison.config.out.join("svd/seed-2.json")).unwrap();
+    comparison.models.push("ials".to_owned());
+    run(&comparison);
+    fs::remove_file(comparison.config.out.join("svd/seed-2.json")).unwrap();
+    comparison.budget = Some(Duration::ZERO);
+    let printed = run(&comparison).to_string();
+    assert!(
+        printed.contains("where a model draws anything, 1 of svd, 95 %"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -193,9 +258,21 @@ fn who_would_take_more_memory_than_there_is_is_left_out_or_refused_where_it_is_n
 fn epochs_that_are_tried_are_as_few_as_they_are_said_to_be() {
     let (_folder, data) = data();
     let mut comparison = comparison(&data, &["bpr-mf"]);
+    let refused = |comparison: &Comparison| comparison.run(&mut Silent).unwrap_err().to_string();
     comparison.epochs = Some(0);
-    assert!(comparison.run(&mut Silent).is_err());
+    assert!(refused(&comparison).contains("epochs is 0"));
     comparison.epochs = Some(1);
+    let idle = Comparison {
+        models: vec!["ease".to_owned()],
+        ..comparison.clone()
+    };
+    assert!(refused(&idle).contains("validation rows choose the epochs of none"));
+    let none = Comparison {
+        seeds: 0,
+        epochs: None,
+        ..comparison.clone()
+    };
+    assert!(refused(&none).contains("seeds is 0"));
     let report = run(&comparison);
     let settings = report.tables[0].rows[0].settings.to_string();
     assert!(settings.contains("\"epochs\":1"), "{settings}");

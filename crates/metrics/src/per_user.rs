@@ -152,6 +152,57 @@ impl PerUser {
         resamples: usize,
         seed: u64,
     ) -> Result<Option<(f64, f64)>> {
+        self.paired(other, |mean| mean, (level, resamples, seed))
+    }
+
+    /// The root of this mean less that of `other`, as [`Self::difference`]: of squared errors,
+    /// that of two RMSEs.
+    ///
+    /// # Errors
+    /// [`Error::OtherUsers`].
+    ///
+    /// ```
+    /// use mmdlrm_metrics::PerUser;
+    ///
+    /// let (mut model, mut baseline) = (PerUser::default(), PerUser::default());
+    /// for _ in 0..100 {
+    ///     model.add_sum(4.0 * 0.64, 4.0)?; // four ratings, each off by 0.8
+    ///     baseline.add_sum(4.0 * 0.81, 4.0)?;
+    /// }
+    /// let difference = model.root_difference(&baseline)?.unwrap();
+    /// assert!((difference + 0.1).abs() < 1e-12);
+    /// let (low, high) = model.root_difference_interval(&baseline, 0.95, 1000, 42)?.unwrap();
+    /// assert!((low + 0.1).abs() < 1e-12 && (high + 0.1).abs() < 1e-12);
+    /// # Ok::<(), mmdlrm_metrics::Error>(())
+    /// ```
+    pub fn root_difference(&self, other: &Self) -> Result<Option<f64>> {
+        self.check_users(other)?;
+        let means = self.mean().zip(other.mean());
+        Ok(means.map(|(own, other)| own.sqrt() - other.sqrt()))
+    }
+
+    /// Percentile interval of [`Self::root_difference`], as [`Self::difference_interval`].
+    ///
+    /// # Errors
+    /// [`Error::OtherUsers`].
+    pub fn root_difference_interval(
+        &self,
+        other: &Self,
+        level: f64,
+        resamples: usize,
+        seed: u64,
+    ) -> Result<Option<(f64, f64)>> {
+        self.paired(other, f64::sqrt, (level, resamples, seed))
+    }
+
+    /// Percentile interval of the difference of what `of` makes of both means, by confidence,
+    /// number of draws and seed.
+    fn paired(
+        &self,
+        other: &Self,
+        of: impl Fn(f64) -> f64,
+        (level, resamples, seed): (f64, usize, u64),
+    ) -> Result<Option<(f64, f64)>> {
         self.check_users(other)?;
         let pairs: Vec<_> = self.sums.iter().zip(&other.sums).collect();
         let Some(drawn) = Resampling::new(pairs.len(), level, resamples, seed) else {
@@ -163,7 +214,7 @@ impl PerUser {
                 let (own, other) = pairs[user];
                 (plus(sums.0, *own), plus(sums.1, *other))
             });
-            Some(ratio([own].into_iter())? - ratio([other].into_iter())?)
+            Some(of(ratio([own].into_iter())?) - of(ratio([other].into_iter())?))
         }))
     }
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::device::{Device, device};
+use crate::own_fit::memory_of;
 
 // Chosen on validation rows; `docs/accuracy.md` has the figures.
 /// Share of the process in predictions.
@@ -255,6 +256,14 @@ impl Fit for Best {
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
         data.training_rows() * self.train.epochs
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let dlrm = memory_of(&Self::shape(data.features(), self.dim));
+        match self.context.process_share {
+            0.0 => dlrm,
+            _ => dlrm + self.context.of_process().memory(data),
+        }
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<BestModel> {

@@ -6,17 +6,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mmdlrm_data::Modality;
-use mmdlrm_features::{Features, StreamedDataset, TrainingData};
-use mmdlrm_model::Dlrm;
-use mmdlrm_train::{
-    EpochMetrics, Fit, Persist, Ranker, Replacement, RunFolder, Scorer, Session, train,
-};
-use serde::Serialize;
+use mmdlrm_features::{StreamedDataset, TrainingData};
+use mmdlrm_train::{EpochMetrics, Fit, Persist, Ranker, Replacement, RunFolder, Session};
 use serde_json::Value;
 
-use crate::device::{Device, device};
+use crate::device::device;
 use crate::made_from::{Learned, MadeFrom, Opened};
 use crate::measure::measure;
+use crate::own_fit::OwnFit;
 use crate::page;
 use crate::rankings::{Asked, held_out};
 use crate::report::{Inputs, MissingModality, Report, Seconds};
@@ -339,12 +336,7 @@ impl Experiment {
             Preset::Rank => return self.learn(&TwoStage::of(config), &learned, observer),
             _ => {}
         }
-        let fit = OwnFit {
-            config,
-            device,
-            model: RefCell::default(),
-        };
-        self.learn(&fit, &learned, observer)
+        self.learn(&OwnFit::new(config, device), &learned, observer)
     }
 
     /// Does the work with a model of one's own: it is trained on what the configuration
@@ -539,68 +531,5 @@ impl Best {
             train: config.train,
             device: config.device,
         }
-    }
-}
-
-/// Learns the model that a configuration of such a preset describes, on the CPU.
-pub(crate) fn own_fit(config: ExperimentConfig) -> OwnFit {
-    OwnFit {
-        config,
-        device: Device::Cpu,
-        model: RefCell::default(),
-    }
-}
-
-/// The model that a configuration describes, all of it a [`Dlrm`].
-#[derive(Clone, Serialize)]
-pub(crate) struct OwnFit {
-    config: ExperimentConfig,
-    #[serde(skip)]
-    device: Device,
-    /// Made when its shape is checked, before anything gives way to the run.
-    #[serde(skip)]
-    model: RefCell<Option<Dlrm>>,
-}
-
-impl OwnFit {
-    /// Of parameters, of what is dropped, and of the order of the rows.
-    pub fn set_seed(&mut self, seed: u64) {
-        (self.config.seed, self.config.train.seed) = (seed, seed);
-        self.model = RefCell::default();
-    }
-
-    fn untrained(&self, features: &Features) -> mmdlrm_train::Result<Dlrm> {
-        let shape = self.config.preset.config(features, self.config.dim);
-        Ok(Dlrm::new(shape, self.config.seed)?)
-    }
-}
-
-impl Fit for OwnFit {
-    type Model = Scorer<Dlrm>;
-
-    fn check(&self, features: &Features) -> mmdlrm_train::Result<Value> {
-        let model = self.untrained(features)?;
-        let shape = serde_json::to_value(model.config())?;
-        self.model.replace(Some(model));
-        Ok(shape)
-    }
-
-    fn rows(&self, data: &dyn TrainingData) -> usize {
-        data.training_rows() * self.config.train.epochs
-    }
-
-    fn fit(&self, data: &dyn TrainingData, session: Session) -> mmdlrm_train::Result<Self::Model> {
-        let mut model = match self.model.take() {
-            Some(model) => model,
-            None => self.untrained(data.features())?,
-        };
-        match &self.device {
-            Device::Cpu => train(&mut model, data, &self.config.train, session)?,
-            #[cfg(feature = "device")]
-            device => {
-                mmdlrm_train::train_on(device, &mut model, data, &self.config.train, session)?
-            }
-        }
-        Scorer::new(model, data.features().clone())
     }
 }

@@ -77,6 +77,7 @@ mod made_from;
 mod measure;
 mod modalities;
 mod observer;
+mod own_fit;
 #[cfg_attr(not(feature = "report"), path = "no_page.rs")]
 mod page;
 mod preset;

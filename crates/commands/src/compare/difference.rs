@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use mmdlrm::metrics::Regression;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use mmdlrm::metrics::{PerUser, Regression};
 
 use super::predictions::Predicted;
 use crate::Result;
@@ -26,13 +24,6 @@ pub struct Difference {
     interval: (f64, f64),
 }
 
-/// Sums over the ratings of a user.
-struct User {
-    of_first: f64,
-    of_other: f64,
-    ratings: f64,
-}
-
 impl Difference {
     /// `None` where the two are not of the same ratings. Both are in the order of their
     /// rows.
@@ -45,59 +36,27 @@ impl Difference {
         if !same_rows || first.is_empty() {
             return Ok(None);
         }
-        let mut users = Vec::new();
+        let (mut of_all_first, mut of_all_others) = (PerUser::default(), PerUser::default());
         let mut rest = other;
         for of_first in first.chunk_by(|a, b| a.user_id == b.user_id) {
             let (of_other, behind) = rest.split_at(of_first.len());
             rest = behind;
             let (of_first, of_other) = (errors(of_first)?, errors(of_other)?);
-            users.push(User {
-                of_first: of_first.squared_error(),
-                of_other: of_other.squared_error(),
-                ratings: of_first.count() as f64,
-            });
+            let ratings = of_first.count() as f64;
+            of_all_first.add_sum(of_first.squared_error(), ratings)?;
+            of_all_others.add_sum(of_other.squared_error(), ratings)?;
         }
-        Ok(Some(Self {
-            value: difference(&users, 0..users.len()),
-            interval: interval(&users),
-        }))
+        let value = of_all_others.root_difference(&of_all_first)?;
+        let interval =
+            of_all_others.root_difference_interval(&of_all_first, CONFIDENCE, RESAMPLES, SEED)?;
+        let found = value.zip(interval);
+        Ok(found.map(|(value, interval)| Self { value, interval }))
     }
 }
 
 fn errors(rated: &[Predicted]) -> Result<Regression> {
     let pairs = rated.iter().map(|rated| (rated.prediction, rated.rating));
     Ok(Regression::of(pairs)?)
-}
-
-/// Over some of the users, each as often as it is named.
-fn difference(users: &[User], drawn: impl Iterator<Item = usize>) -> f64 {
-    let sums = drawn.fold((0.0, 0.0, 0.0), |(first, other, ratings), user| {
-        let user = &users[user];
-        (
-            first + user.of_first,
-            other + user.of_other,
-            ratings + user.ratings,
-        )
-    });
-    let (first, other, ratings) = sums;
-    (other / ratings).sqrt() - (first / ratings).sqrt()
-}
-
-fn interval(users: &[User]) -> (f64, f64) {
-    let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let mut values: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            // The high half of a product: as good as even for so few users.
-            let draw = |_| (random.next_u64() as u128 * users.len() as u128) >> 64;
-            difference(users, (0..users.len()).map(draw).map(|user| user as usize))
-        })
-        .collect();
-    values.sort_unstable_by(f64::total_cmp);
-    let quantile = |share: f64| values[(share * (RESAMPLES - 1) as f64).round() as usize];
-    (
-        quantile((1.0 - CONFIDENCE) / 2.0),
-        quantile((1.0 + CONFIDENCE) / 2.0),
-    )
 }
 
 impl fmt::Display for Difference {

@@ -46,14 +46,15 @@ pub struct Trained {
     /// Seeds of what models draw, from 1
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Time for all of it: models that will not be done by then are left out
+    /// Time for all to learn: models that will not be done by then are left out
     #[arg(long, value_name = "MINUTES", default_value = "1440", value_parser = minutes)]
     budget: f64,
     /// Memory for a model beside the data: those that would take more are left out [default: as
     /// much as is free]
     #[arg(long, value_name = "GIB", value_parser = gib)]
     memory: Option<u64>,
-    /// Most epochs that are tried of models that learn by them [default: as many as they need]
+    /// Most epochs that are tried of models of which validation rows choose them [default: as many
+    /// as they need]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     epochs: Option<u64>,
     /// Folder for compare.md, compare.html, and what each model came to; a comparison that was

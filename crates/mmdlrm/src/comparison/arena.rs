@@ -56,6 +56,10 @@ impl Arena {
         let inner = Split::new(ratings.len(), train.to_vec(), validation.to_vec())?;
         let dataset = |split| Dataset::new(&movielens, split, modalities.clone());
         let whole = dataset(split)?;
+        let mut fingerprint = whole.fingerprint();
+        if let Some(candidates) = &candidates {
+            fingerprint = fingerprint.with(candidates.fingerprint());
+        }
         let mut entities = Entities::of_tags(&movielens)?;
         if let Some(path) = &config.credits {
             for Credit {
@@ -72,7 +76,7 @@ impl Arena {
         }
         Ok(Self {
             split: config.split.clone(),
-            fingerprint: whole.fingerprint(),
+            fingerprint,
             less: dataset(of_validation)?,
             inner: dataset(inner)?,
             whole,

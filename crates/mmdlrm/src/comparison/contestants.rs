@@ -8,7 +8,8 @@ use mmdlrm_baselines::{
 use mmdlrm_features::{Features, TrainingData};
 
 use super::settings::{Epochs, Of, Settings};
-use crate::experiment::own_fit;
+use crate::device::Device;
+use crate::own_fit::OwnFit;
 use crate::{Best, ExperimentConfig, Preset, SplitConfig, TwoStage};
 
 /// Epochs that are tried: more than any of them needs.
@@ -16,8 +17,8 @@ const EPOCHS: Epochs = Epochs {
     most: 200,
     patience: 10,
 };
-/// Of metapaths, whose epochs go over every pair four times.
-const EPOCHS_OF_METAPATHS: Epochs = Epochs {
+/// Of metapaths and of attention over histories, whose epochs are long and so need to be fewer.
+const EPOCHS_OF_LONG_ONES: Epochs = Epochs {
     most: 20,
     patience: 5,
 };
@@ -37,8 +38,6 @@ pub(super) struct Contestant {
     pub needs_content: bool,
     /// Whether it looks at a context that [`Best`] names.
     pub needs_context: bool,
-    /// Whether it is chosen, and put in order, by the stars that it predicts.
-    pub predicts_stars: bool,
     pub settings: Vec<Box<dyn Settings>>,
 }
 
@@ -56,14 +55,17 @@ pub(super) struct Circumstances<'a> {
 }
 
 impl Circumstances<'_> {
-    /// Of a way to learn that goes over each row so many times an epoch: epochs to try, in batches
-    /// of `batch_size` or more.
-    fn pace(&self, training: &mut PairwiseTraining, epochs: Epochs, times: usize) -> Epochs {
+    /// Epochs to try.
+    fn tried(&self, training: &mut PairwiseTraining, epochs: Epochs) -> Epochs {
         let most = self.epochs.unwrap_or(epochs.most);
         training.epochs = most;
         training.patience = Some(epochs.patience);
-        training.batch_size = training.batch_size.max(self.rows * times / STEPS);
         Epochs { most, ..epochs }
+    }
+
+    /// Has [`STEPS`] an epoch at most, which goes over each row so many `times`.
+    fn few_steps(&self, training: &mut PairwiseTraining, times: usize) {
+        training.batch_size = training.batch_size.max(self.rows * times / STEPS);
     }
 }
 
@@ -75,7 +77,6 @@ impl Contestant {
             published: "",
             needs_content: false,
             needs_context: false,
-            predicts_stars: false,
             settings,
         }
     }
@@ -91,16 +92,19 @@ impl Contestant {
         }
     }
 
-    fn of_stars(self) -> Self {
-        Self {
-            predicts_stars: true,
-            ..self
-        }
-    }
-
     /// Whether the data have what it needs.
     pub fn can_learn(&self, features: &Features) -> bool {
         !self.needs_content || !features.modalities().is_empty()
+    }
+
+    /// Whether another seed makes another model.
+    pub fn has_seed(&self) -> bool {
+        self.settings.iter().any(|it| it.has_seed())
+    }
+
+    /// Whether validation rows tell how many epochs are enough.
+    pub fn has_epochs(&self) -> bool {
+        self.settings.iter().any(|it| it.has_epochs())
     }
 
     /// Bytes that learning takes at most, whichever of its settings is tried.
@@ -115,16 +119,13 @@ impl Contestant {
         let mut all = of_rankings(circumstances);
         all.extend(of_metapaths(circumstances));
         all.extend(of_stars());
-        all.push(Self {
-            needs_context: false,
-            ..Self::new(
-                "rank",
-                "two-stage multimodal DLRM",
-                vec![Of::seeded(two_stage(split), |config, seed| {
-                    (config.seed, config.train.seed) = (seed, seed);
-                })],
-            )
-        });
+        all.push(Self::new(
+            "rank",
+            "two-stage multimodal DLRM",
+            vec![Of::seeded(two_stage(split), |config, seed| {
+                (config.seed, config.train.seed) = (seed, seed);
+            })],
+        ));
         all
     }
 }
@@ -213,13 +214,11 @@ fn of_rankings(circumstances: &Circumstances) -> Vec<Contestant> {
         )
         .published("recall@10 0.0627, nDCG@10 0.0330: Amazon Baby, all items compete (MMRec)")
         .of_content(),
-        Contestant::new(
-            "light-gt",
-            "LightGT",
-            grid(circumstances, [()], |_: &mut LightGtConfig, ()| {}),
-        )
-        .published("recall@10 0.2650, nDCG@10 0.1771: a Movielens with trailers, all items compete")
-        .of_content(),
+        Contestant::new("light-gt", "LightGT", vec![light_gt(circumstances)])
+            .published(
+                "recall@10 0.2650, nDCG@10 0.1771: a Movielens with trailers, all items compete",
+            )
+            .of_content(),
         Contestant::new(
             "bm3",
             "BM3",
@@ -242,7 +241,8 @@ fn of_metapaths(circumstances: &Circumstances) -> [Contestant; 3] {
         let mut fit = PeaFit::new(config, circumstances.entities.clone());
         let training = &mut fit.config.training;
         (training.batch_size, training.learning_rate) = (4096, 0.01);
-        let epochs = circumstances.pace(training, EPOCHS_OF_METAPATHS, config.times);
+        circumstances.few_steps(training, config.times);
+        let epochs = circumstances.tried(training, EPOCHS_OF_LONG_ONES);
         let settings = Of::learned(
             fit,
             epochs,
@@ -277,6 +277,14 @@ fn of_metapaths(circumstances: &Circumstances) -> [Contestant; 3] {
     ]
 }
 
+/// In smaller steps than published, since an epoch takes as long by any.
+fn light_gt(circumstances: &Circumstances) -> Box<dyn Settings> {
+    let mut config = LightGtConfig::default();
+    config.training.batch_size = 256;
+    let epochs = circumstances.tried(&mut config.training, EPOCHS_OF_LONG_ONES);
+    of_epochs(config, epochs)
+}
+
 /// As many neighbours as are usual.
 fn neighbours(config: &KnnConfig) -> Vec<Box<dyn Settings>> {
     let of = |neighbours| {
@@ -303,7 +311,7 @@ fn ials() -> Vec<Box<dyn Settings>> {
 /// Models that predict stars.
 fn of_stars() -> Vec<Contestant> {
     let preset = |preset| {
-        let fit = own_fit(ExperimentConfig::of(preset));
+        let fit = OwnFit::new(ExperimentConfig::of(preset), Device::Cpu);
         vec![Of::seeded(fit, |fit, seed| fit.set_seed(seed))]
     };
     let factorization = |config| {
@@ -324,55 +332,47 @@ fn of_stars() -> Vec<Contestant> {
             "biases",
             "biases of users and movies",
             vec![Of::exact(BiasConfig::default())],
-        )
-        .of_stars(),
+        ),
         Contestant::new(
             "item-knn-stars",
             "item neighbours beside biases",
             vec![Of::exact(KnnRaterConfig::items())],
-        )
-        .of_stars(),
+        ),
         Contestant::new(
             "user-knn-stars",
             "user neighbours beside biases",
             vec![Of::exact(KnnRaterConfig::users())],
-        )
-        .of_stars(),
+        ),
         Contestant::new(
             "svd",
             "matrix factorization",
             vec![factorization(MatrixFactorizationConfig::svd())],
-        )
-        .of_stars(),
+        ),
         Contestant::new(
             "svd-plus-plus",
             "SVD++",
             vec![factorization(MatrixFactorizationConfig::svd_plus_plus())],
-        )
-        .of_stars(),
+        ),
         Contestant::new(
             "gaussian-process",
             "a process over each user's ratings",
             vec![Of::exact(GaussianProcessConfig::default())],
-        )
-        .of_stars(),
+        ),
         Contestant::new(
             "bayesian-mf",
             "Bayesian matrix factorization",
             vec![bayesian(BayesianConfig::mf())],
-        )
-        .of_stars(),
+        ),
         Contestant::new(
             "bayesian-svd-plus-plus",
             "Bayesian SVD++, flipped",
             vec![bayesian(BayesianConfig::svd_plus_plus_flipped())],
-        )
-        .of_stars(),
-        Contestant::new("dlrm", "DLRM", preset(Preset::Dlrm)).of_stars(),
-        Contestant::new("mmdlrm", "multimodal DLRM", preset(Preset::Mmdlrm)).of_stars(),
+        ),
+        Contestant::new("dlrm", "DLRM", preset(Preset::Dlrm)),
+        Contestant::new("mmdlrm", "multimodal DLRM", preset(Preset::Mmdlrm)),
         Contestant {
             needs_context: true,
-            ..Contestant::new("best", "DLRM of histories, beside a process", vec![best]).of_stars()
+            ..Contestant::new("best", "DLRM of histories, beside a process", vec![best])
         },
     ]
 }
@@ -410,16 +410,22 @@ fn grid<C: OfPairs, T>(
     let settings = values.into_iter().map(|value| {
         let mut config = C::default();
         set(&mut config, value);
-        let epochs = circumstances.pace(config.training(), EPOCHS, 1);
-        Of::learned(
-            config,
-            epochs,
-            |config, seed| config.training().seed = seed,
-            |config, epochs| {
-                let training = config.training();
-                (training.epochs, training.patience) = (epochs, None);
-            },
-        )
+        circumstances.few_steps(config.training(), 1);
+        let epochs = circumstances.tried(config.training(), EPOCHS);
+        of_epochs(config, epochs)
     });
     settings.collect()
+}
+
+/// Settings of which validation rows choose the epochs.
+fn of_epochs(config: impl OfPairs, epochs: Epochs) -> Box<dyn Settings> {
+    Of::learned(
+        config,
+        epochs,
+        |config, seed| config.training().seed = seed,
+        |config, epochs| {
+            let training = config.training();
+            (training.epochs, training.patience) = (epochs, None);
+        },
+    )
 }

@@ -4,8 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mmdlrm_train::Session;
-
 use super::memory;
 
 /// How long a model learns before its pace is known.
@@ -43,6 +41,7 @@ impl Limits {
             deadline: self.deadline,
             rows,
             done: Cell::new(0),
+            first: Cell::new(None),
             stop: AtomicBool::new(false),
             why: RefCell::new(None),
         }
@@ -56,18 +55,16 @@ pub(super) struct Watch {
     deadline: Option<Instant>,
     rows: usize,
     done: Cell<usize>,
+    /// When the first step was over, and how many rows it had: what goes before it is done once.
+    first: Cell<Option<(Instant, usize)>>,
     stop: AtomicBool,
     why: RefCell<Option<String>>,
 }
 
 impl Watch {
-    /// To learn with.
-    pub fn session(&self) -> Session<'_> {
-        let session = Session {
-            stop: Some(&self.stop),
-            ..Session::default()
-        };
-        session.on_step(|rows| self.step(rows, Instant::now()))
+    /// What becomes true when it is to stop.
+    pub fn stop(&self) -> &AtomicBool {
+        &self.stop
     }
 
     /// Why the model was stopped, if it was.
@@ -75,8 +72,16 @@ impl Watch {
         self.why.borrow().clone()
     }
 
-    fn step(&self, rows: usize, now: Instant) {
+    /// A step of so many rows is over.
+    pub fn step(&self, rows: usize) {
+        self.step_at(rows, Instant::now());
+    }
+
+    fn step_at(&self, rows: usize, now: Instant) {
         self.done.set(self.done.get() + rows);
+        if self.first.get().is_none() {
+            self.first.set(Some((now, rows)));
+        }
         let (Some(deadline), false) = (self.deadline, self.stop.load(Ordering::Relaxed)) else {
             return;
         };
@@ -92,12 +97,13 @@ impl Watch {
     }
 
     fn too_slow(&self, deadline: Instant, now: Instant) -> Option<String> {
-        let elapsed = now - self.begun;
-        let done = self.done.get();
-        if elapsed < PACE_AFTER || done == 0 {
+        let (first, of_first) = self.first.get()?;
+        let (since, done) = (now - first, self.done.get() - of_first);
+        if since < PACE_AFTER || done == 0 {
             return None;
         }
-        let seconds = elapsed.as_secs_f64() * self.rows as f64 / done as f64;
+        let rest = self.rows.saturating_sub(of_first) as f64 / done as f64;
+        let seconds = (first - self.begun).as_secs_f64() + since.as_secs_f64() * rest;
         let left = (deadline - self.begun).as_secs_f64();
         (seconds > left).then(|| {
             format!(
@@ -129,33 +135,41 @@ pub(super) fn gib(bytes: u64) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_will_not_be_done_in_time_is_stopped_once_its_pace_is_known() {
-        let limits = Limits::new(Some(Duration::from_secs(3600)), Some(0));
-        let watch = limits.watch(1000);
-        watch.step(1, watch.begun + Duration::from_secs(4));
-        assert_eq!(watch.why(), None);
-        watch.step(1, watch.begun + Duration::from_secs(8));
-        let why = watch.why().unwrap();
-        assert!(why.starts_with("would take 67 min or more"), "{why}");
-        assert!(why.ends_with("60 min of the budget are left"), "{why}");
-        assert!(watch.stop.load(Ordering::Relaxed));
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn after(watch: &Watch, seconds: u64) -> Instant {
+        watch.begun + Duration::from_secs(seconds)
     }
 
     #[test]
-    fn what_is_quick_enough_goes_on_until_the_budget_is_over() {
-        let limits = Limits::new(Some(Duration::from_secs(3600)), Some(0));
-        let watch = limits.watch(1000);
-        watch.step(500, watch.begun + Duration::from_secs(1700));
+    fn what_will_not_be_done_in_time_is_stopped_once_its_pace_is_known() {
+        let watch = Limits::new(Some(HOUR), Some(0)).watch(1001);
+        watch.step_at(1, after(&watch, 60));
+        watch.step_at(1, after(&watch, 64));
         assert_eq!(watch.why(), None);
-        watch.step(1, watch.begun + Duration::from_secs(3601));
+        watch.step_at(1, after(&watch, 68));
+        let why = watch.why().unwrap();
+        // A minute before the first step, and 1000 of 4 s.
+        assert!(why.starts_with("would take 68 min or more"), "{why}");
+        assert!(why.ends_with("60 min of the budget are left"), "{why}");
+        assert!(watch.stop().load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn what_begins_slowly_is_not_taken_for_slow() {
+        let watch = Limits::new(Some(HOUR), Some(0)).watch(10_000);
+        watch.step_at(1, after(&watch, 600));
+        watch.step_at(100, after(&watch, 610));
+        assert_eq!(watch.why(), None);
+        watch.step_at(1, after(&watch, 3601));
         assert!(watch.why().unwrap().contains("when the budget was over"));
     }
 
     #[test]
     fn without_a_budget_nothing_is_stopped() {
         let watch = Limits::new(None, Some(0)).watch(usize::MAX);
-        watch.step(1, watch.begun + Duration::from_secs(1 << 20));
+        watch.step_at(1, after(&watch, 1));
+        watch.step_at(1, after(&watch, 1 << 20));
         assert_eq!(watch.why(), None);
         assert_eq!(in_words(100.0), "100 s");
         assert_eq!(in_words(5400.0), "90 min");

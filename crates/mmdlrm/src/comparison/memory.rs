@@ -1,4 +1,6 @@
-//! How much memory the process holds at most.
+//! How much memory the process holds at most, and how much there is.
+
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 /// Begins to look anew; where the system knows no such thing nothing happens.
 pub(super) fn begin() {
@@ -17,15 +19,9 @@ pub(super) fn peak_mib() -> Option<u64> {
 /// Bytes that are free, for all that the system and the group of processes have, where the system
 /// tells.
 pub(super) fn available() -> Option<u64> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info
-        .lines()
-        .find(|line| line.starts_with("MemAvailable:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    let of_group = |file: &str| -> Option<u64> {
-        let text = std::fs::read_to_string(format!("/sys/fs/cgroup/memory.{file}")).ok()?;
-        text.trim().parse().ok()
-    };
-    let free = of_group("max").map(|most| most.saturating_sub(of_group("current").unwrap_or(0)));
-    Some((1024 * kib).min(free.unwrap_or(u64::MAX)))
+    let memory = MemoryRefreshKind::nothing().with_ram();
+    let system = System::new_with_specifics(RefreshKind::nothing().with_memory(memory));
+    let of_group = system.cgroup_limits().map(|limits| limits.free_memory);
+    let free = system.available_memory().min(of_group.unwrap_or(u64::MAX));
+    (free > 0).then_some(free)
 }

@@ -63,15 +63,16 @@ pub struct Comparison {
     pub config: ExperimentConfig,
     /// [Names](Self::names) of the models; none for all that the data have something for.
     pub models: Vec<String>,
-    /// Seeds, from 1, of what models draw.
+    /// Seeds, from 1, of what models draw; one or more. A model without chance is trained once.
     pub seeds: u64,
-    /// Time for all of them: who will not be done by then is stopped as soon as its pace says so,
-    /// and left out.
+    /// Time for all of them: who will not have learned by then is stopped as soon as its pace says
+    /// so, and left out. What has learned is measured, however long that takes.
     pub budget: Option<Duration>,
     /// Bytes that a model may take beside the data; `None` for as many as are free. Who would
     /// take more is left out, and an error if it was named.
     pub memory: Option<u64>,
-    /// Most epochs that are tried of models that learn by them; `None` for enough. One or more.
+    /// Most epochs that are tried of models of which validation rows choose them; `None` for
+    /// enough. One or more.
     pub epochs: Option<usize>,
 }
 
@@ -110,26 +111,20 @@ impl Comparison {
     /// Trains and measures what is not there yet, and says what all came to.
     ///
     /// # Errors
-    /// A name that no model has, data that a model which is named has nothing to learn from in or
-    /// too little memory for, a folder that cannot be written, or what a model cannot be trained
-    /// with.
+    /// Settings that make no sense, a name that no model has, data that a model which is named has
+    /// nothing to learn from in or too little memory for, a folder that cannot be written, or what
+    /// a model cannot be trained with.
     pub fn run(&self, observer: &mut dyn Observer) -> Result<ComparisonReport> {
         self.config.validate()?;
-        if self.epochs == Some(0) {
-            return Err(Error::Setting {
-                setting: "epochs",
-                value: "0".to_owned(),
-                rule: "it must be 1 or more",
-            });
-        }
-        self.contestants(&Entities::default(), 0)?;
+        self.check()?;
         let arena = Arena::read(&self.config, observer)?;
         outcome::create_folder(&self.config.out)?;
         let limits = Limits::new(self.budget, self.memory);
         let (contestants, mut left_out) = self.admitted(&arena, &limits)?;
         let mut outcomes = Vec::new();
         for seed in FIRST_SEED..=self.seeds {
-            for contestant in &contestants {
+            let drawn = |it: &&Contestant| seed == FIRST_SEED || it.has_seed();
+            for contestant in contestants.iter().filter(drawn) {
                 let run = Run {
                     comparison: self,
                     arena: &arena,
@@ -162,6 +157,29 @@ impl Comparison {
             outcome::write(&out.join("compare.html"), page.as_bytes())?;
         }
         Ok(report)
+    }
+
+    /// Refuses what can be refused before anything is read.
+    fn check(&self) -> Result<()> {
+        let named = self.contestants(&Entities::default(), 0)?;
+        let refused = |setting, value: u64, rule| {
+            let value = value.to_string();
+            Err(Error::Setting {
+                setting,
+                value,
+                rule,
+            })
+        };
+        match self.epochs {
+            Some(0) => refused("epochs", 0, "it must be 1 or more"),
+            Some(epochs) if !named.iter().any(Contestant::has_epochs) => refused(
+                "epochs",
+                epochs as u64,
+                "validation rows choose the epochs of none of the models: leave it out",
+            ),
+            _ if self.seeds == 0 => refused("seeds", 0, "it must be 1 or more"),
+            _ => Ok(()),
+        }
     }
 
     /// Those that the data have something for, and the memory room; and why others are left out.

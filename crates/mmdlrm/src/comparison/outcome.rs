@@ -54,7 +54,17 @@ pub(super) struct Choice {
     pub number: usize,
     /// How many epochs, where they have any.
     pub epochs: Option<usize>,
-    pub seconds: f64,
+}
+
+impl Outcome {
+    /// Whether there are as many figures as there should be.
+    pub fn is_sound(&self) -> bool {
+        let errors = self.errors.iter();
+        let mut errors = errors.map(|it| [it.squares.len(), it.absolutes.len(), it.counts.len()]);
+        let mut rankings = self.rankings.iter().map(|it| (it.metrics.len(), &it.users));
+        errors.all(|[squares, absolutes, counts]| squares == counts && absolutes == counts)
+            && rankings.all(|(metrics, users)| users.iter().all(|user| user.len() == metrics))
+    }
 }
 
 impl UserErrors {

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use mmdlrm_data::DataFingerprint;
 use mmdlrm_features::TrainingData;
-use mmdlrm_train::Ranker;
+use mmdlrm_train::{EpochMetrics, Ranker, Session};
 use serde::Serialize;
 
 use super::arena::{Arena, VALIDATION};
 use super::contestants::Contestant;
-use super::limits::{Limits, Watch};
+use super::limits::Limits;
 use super::outcome::{self, Choice, Outcome};
 use super::settings::Settings;
 use super::{Comparison, FIRST_SEED, memory, table};
@@ -31,11 +31,6 @@ type Tried = (f64, Option<usize>);
 /// What was done in time, or why it was not.
 pub(super) type InTime<T> = std::result::Result<T, String>;
 
-/// Why there was no time for a model, if that is why it failed.
-fn told<T>(watch: &Watch, error: mmdlrm_train::Error) -> Result<InTime<T>> {
-    watch.why().map_or(Err(error.into()), |why| Ok(Err(why)))
-}
-
 /// What tells an outcome from those of other data, settings or ways to choose.
 #[derive(Serialize)]
 struct Identity<'a> {
@@ -44,13 +39,17 @@ struct Identity<'a> {
     model: &'a str,
     settings: Vec<serde_json::Value>,
     validation: f64,
+    /// Another one may train and measure otherwise.
+    version: &'static str,
 }
 
 impl Run<'_> {
     /// What an earlier comparison of the same left.
     pub fn kept(&self) -> Result<Option<Outcome>> {
         let identity = self.identity()?;
-        outcome::read(&self.path(), |it: &Outcome| it.identity == identity)
+        outcome::read(&self.path(), |it: &Outcome| {
+            it.identity == identity && it.seed == self.seed && it.is_sound()
+        })
     }
 
     fn identity(&self) -> Result<String> {
@@ -63,6 +62,7 @@ impl Run<'_> {
                 .map(|it| it.describe())
                 .collect::<mmdlrm_train::Result<_>>()?,
             validation: VALIDATION,
+            version: env!("CARGO_PKG_VERSION"),
         })?)
     }
 
@@ -77,7 +77,7 @@ impl Run<'_> {
     /// Chooses, trains, measures, and keeps what it came to; or why there was no time for it.
     pub fn run(&self, observer: &mut dyn Observer) -> Result<InTime<Outcome>> {
         outcome::create_folder(&self.folder())?;
-        let choice = match self.choice()? {
+        let choice = match self.choice(observer)? {
             Ok(choice) => choice,
             Err(why) => return Ok(Err(why)),
         };
@@ -85,21 +85,15 @@ impl Run<'_> {
         let settings = settings.with(self.seed, choice.epochs);
         let own = self.arena.whole_for(self.contestant)?;
         let data = own.as_ref().unwrap_or(&self.arena.whole);
-        observer.begin(Stage::Train, 0);
+        settings.check(data.features())?;
         memory::begin();
         let begun = Instant::now();
-        settings.check(data.features())?;
-        let watch = self.limits.watch(settings.least_rows(data));
-        let model = match settings.fit(data, watch.session()) {
+        let model = match self.fit(&*settings, data, observer, |_metrics| ())? {
             Ok(model) => model,
-            Err(error) => {
-                observer.end();
-                return told(&watch, error);
-            }
+            Err(why) => return Ok(Err(why)),
         };
         let seconds = begun.elapsed().as_secs_f64();
         let peak_mib = memory::peak_mib();
-        observer.end();
         let held_out = self.arena.held_out(data);
         let outcome = Outcome {
             identity: self.identity()?,
@@ -117,18 +111,17 @@ impl Run<'_> {
     }
 
     /// Which settings, and for how many epochs, as validation rows have it: once for all seeds.
-    fn choice(&self) -> Result<InTime<Choice>> {
+    fn choice(&self, observer: &mut dyn Observer) -> Result<InTime<Choice>> {
         let path = self.folder().join("choice.json");
         let identity = self.identity()?;
         if let Some(kept) = outcome::read(&path, |it: &Choice| it.identity == identity)? {
             return Ok(Ok(kept));
         }
-        let begun = Instant::now();
         let settings = &self.contestant.settings;
         let mut best: Option<(f64, usize, Option<usize>)> = None;
-        if settings.len() > 1 || settings.iter().any(|it| it.has_epochs()) {
+        if settings.len() > 1 || self.contestant.has_epochs() {
             for (number, settings) in settings.iter().enumerate() {
-                let (figure, epochs) = match self.tried(&**settings)? {
+                let (figure, epochs) = match self.tried(&**settings, observer)? {
                     Ok(found) => found,
                     Err(why) => return Ok(Err(why)),
                 };
@@ -142,40 +135,68 @@ impl Run<'_> {
             identity,
             number,
             epochs,
-            seconds: begun.elapsed().as_secs_f64(),
         };
         outcome::write(&path, &serde_json::to_vec(&choice)?)?;
         Ok(Ok(choice))
     }
 
     /// How good settings are on the validation rows, more being better, and after how many epochs.
-    fn tried(&self, settings: &dyn Settings) -> Result<InTime<Tried>> {
-        let data = &self.arena.less;
-        let watch = self.limits.watch(settings.least_rows(data));
+    fn tried(&self, settings: &dyn Settings, observer: &mut dyn Observer) -> Result<InTime<Tried>> {
         let mut epochs: Option<(f64, usize)> = None;
-        let session = watch.session().on_epoch(|metrics, _model| {
+        let note = |metrics: &EpochMetrics| {
             if let Some(ndcg) = metrics.validation_ndcg
                 && epochs.is_none_or(|(best, _)| ndcg > best)
             {
                 epochs = Some((ndcg, metrics.epoch));
             }
-            Ok(())
-        });
-        let model = match settings.with(FIRST_SEED, None).fit(data, session) {
+        };
+        let settings = settings.with(FIRST_SEED, None);
+        let model = match self.fit(&*settings, &self.arena.less, observer, note)? {
             Ok(model) => model,
-            Err(error) => return told(&watch, error),
+            Err(why) => return Ok(Err(why)),
         };
         let figure = self.validated(&*model)?;
         Ok(Ok((figure, epochs.map(|(_, epoch)| epoch))))
     }
 
-    fn validated(&self, model: &dyn Ranker) -> Result<f64> {
-        let validation = self.arena.validation(&self.arena.inner);
-        if self.contestant.predicts_stars {
-            let errors = validation.errors(model)?.unwrap_or_default();
-            return Ok(errors.squared()?.mean().map_or(0.0, |error| -error));
+    /// Trains, as long as there is time.
+    fn fit(
+        &self,
+        settings: &dyn Settings,
+        data: &dyn TrainingData,
+        observer: &mut dyn Observer,
+        mut on_epoch: impl FnMut(&EpochMetrics),
+    ) -> Result<InTime<Box<dyn Ranker>>> {
+        let rows = settings.rows(data);
+        observer.begin(Stage::Train, rows as u64);
+        let watch = self.limits.watch(settings.least_rows(data));
+        let fitted = {
+            let observer = &mut *observer;
+            let session = Session {
+                stop: Some(watch.stop()),
+                ..Session::default()
+            };
+            let session = session
+                .on_step(|rows| {
+                    observer.advance(rows as u64);
+                    watch.step(rows);
+                })
+                .on_epoch(|metrics, _model| {
+                    on_epoch(metrics);
+                    Ok(())
+                });
+            settings.fit(data, session)
+        };
+        observer.end();
+        match (fitted, watch.why()) {
+            (Ok(model), _) => Ok(Ok(model)),
+            (Err(_), Some(why)) => Ok(Err(why)),
+            (Err(error), None) => Err(error.into()),
         }
-        let rankings = validation.rankings(model)?;
+    }
+
+    fn validated(&self, model: &dyn Ranker) -> Result<f64> {
+        let rankings = self.arena.validation(&self.arena.inner).rankings(model)?;
         let first = table::foremost(&rankings, &self.arena.split);
         first.map_or(Ok(0.0), table::mean_ndcg)
     }

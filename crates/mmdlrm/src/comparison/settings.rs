@@ -19,11 +19,17 @@ pub(super) trait Settings {
     /// As [`Fit::memory`].
     fn memory(&self, data: &dyn TrainingData) -> u64;
 
+    /// As [`Fit::rows`].
+    fn rows(&self, data: &dyn TrainingData) -> usize;
+
     /// Training rows that learning goes over at least, 0 where that is not known.
     fn least_rows(&self, data: &dyn TrainingData) -> usize;
 
     /// Whether validation rows tell how many epochs are enough.
     fn has_epochs(&self) -> bool;
+
+    /// Whether another seed makes another model.
+    fn has_seed(&self) -> bool;
 
     /// The same with another seed, and another number of epochs where they have one.
     fn with(&self, seed: u64, epochs: Option<usize>) -> Box<dyn Settings>;
@@ -103,6 +109,10 @@ impl<C: Fit<Model: 'static> + Clone + Serialize + 'static> Settings for Of<C> {
         self.config.memory(data)
     }
 
+    fn rows(&self, data: &dyn TrainingData) -> usize {
+        self.config.rows(data)
+    }
+
     fn least_rows(&self, data: &dyn TrainingData) -> usize {
         let rows = self.config.rows(data);
         match self.tried {
@@ -113,6 +123,10 @@ impl<C: Fit<Model: 'static> + Clone + Serialize + 'static> Settings for Of<C> {
 
     fn has_epochs(&self) -> bool {
         self.epochs.is_some()
+    }
+
+    fn has_seed(&self) -> bool {
+        self.seed.is_some()
     }
 
     fn with(&self, seed: u64, epochs: Option<usize>) -> Box<dyn Settings> {

@@ -55,6 +55,8 @@ pub struct Compared {
     pub difference: Option<Estimate>,
     /// How many seeds the figures are means of.
     pub seeds: usize,
+    /// Whether another seed makes another model of it.
+    pub has_chance: bool,
     /// Seconds of one training, in the mean.
     pub seconds: f64,
     /// Most memory that the process held while it was trained, in MiB, where the system tells.
@@ -102,8 +104,9 @@ pub(super) fn mean_ndcg(ranking: &UserRanking) -> Result<f64> {
 
 fn figures(ranking: &UserRanking, column: usize) -> Result<PerUser> {
     let mut figures = PerUser::default();
-    for user in &ranking.users {
-        figures.add(user[column])?;
+    // An outcome that is read has as many figures of each user as metrics.
+    for figure in ranking.users.iter().filter_map(|user| user.get(column)) {
+        figures.add(*figure)?;
     }
     Ok(figures)
 }
@@ -126,11 +129,25 @@ impl Figure {
         })
     }
 
-    fn difference(&self, other: &Self) -> Result<Estimate> {
+    /// Of the seeds' roots.
+    fn deviation_of_roots(&self) -> Option<f64> {
+        let means = self.0.iter().filter_map(PerUser::mean);
+        deviation(means.map(f64::sqrt).collect())
+    }
+
+    /// By how much the mean is more than another's, or its root where it is roots that are shown.
+    fn difference(&self, other: &Self, are_roots: bool) -> Result<Estimate> {
         let (own, other) = (self.mean()?, other.mean()?);
+        let (value, interval) = if are_roots {
+            let interval = own.root_difference_interval(&other, CONFIDENCE, RESAMPLES, 0)?;
+            (own.root_difference(&other)?, interval)
+        } else {
+            let interval = own.difference_interval(&other, CONFIDENCE, RESAMPLES, 0)?;
+            (own.difference(&other)?, interval)
+        };
         Ok(Estimate {
-            value: own.difference(&other)?.unwrap_or(0.0),
-            interval: own.difference_interval(&other, CONFIDENCE, RESAMPLES, 0)?,
+            value: value.unwrap_or(0.0),
+            interval,
             deviation: None,
         })
     }
@@ -209,7 +226,7 @@ fn of_protocol(protocol: &str, models: &[Model]) -> Result<ComparisonTable> {
         rows.push((contestant, outcomes, figures.collect::<Result<Vec<_>>>()?));
     }
     let title = protocol.to_owned();
-    table(title, metrics, true, rows)
+    table(title, metrics, Order::Rankings, rows)
 }
 
 /// Of models that predict stars.
@@ -233,53 +250,54 @@ fn of_stars(models: &[Model]) -> Result<Option<ComparisonTable>> {
     if rows.is_empty() {
         return Ok(None);
     }
-    let metrics = vec!["MSE".to_owned(), "MAE".to_owned()];
-    let mut table = table("stars".to_owned(), metrics, false, rows)?;
-    let best = table.rows[0].figures[0].value.sqrt();
+    let metrics = vec!["RMSE".to_owned(), "MAE".to_owned()];
+    let mut table = table("stars".to_owned(), metrics, Order::Errors, rows)?;
     for row in &mut table.rows {
         // The mean of the errors' roots would be another figure.
         let error = &mut row.figures[0];
-        let root = error.value.sqrt();
-        error.deviation = error.deviation.map(|it| it / (2.0 * root));
         error.interval = error.interval.map(|(low, high)| (low.sqrt(), high.sqrt()));
-        error.value = root;
-        if let Some(difference) = &mut row.difference {
-            // a² − b² = (a − b)·(a + b), of the interval to first order.
-            let sum = root + best;
-            difference.value /= sum;
-            difference.interval = difference
-                .interval
-                .map(|(low, high)| (low / sum, high / sum));
-        }
+        error.value = error.value.sqrt();
     }
-    table.metrics[0] = "RMSE".to_owned();
     Ok(Some(table))
+}
+
+/// What the first figure of a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// More is better.
+    Rankings,
+    /// Squared errors, of whose mean the root is shown.
+    Errors,
 }
 
 /// Rows in order, with differences to the first.
 fn table(
     title: String,
     metrics: Vec<String>,
-    more_is_better: bool,
+    order: Order,
     rows: Vec<(&&Contestant, &Vec<&Outcome>, Vec<Figure>)>,
 ) -> Result<ComparisonTable> {
     let mut all = Vec::with_capacity(rows.len());
+    let are_errors = order == Order::Errors;
     for (contestant, outcomes, figures) in rows {
         let estimates = figures.iter().map(Figure::estimate);
-        let estimates = estimates.collect::<Result<Vec<_>>>()?;
+        let mut estimates = estimates.collect::<Result<Vec<_>>>()?;
+        if are_errors {
+            estimates[0].deviation = figures[0].deviation_of_roots();
+        }
         all.push((compared(contestant, outcomes, estimates), figures));
     }
-    let sign = if more_is_better { -1.0 } else { 1.0 };
-    let order = |row: &Compared| sign * row.figures[0].value;
-    all.sort_by(|(a, _), (b, _)| order(a).total_cmp(&order(b)));
+    let sign = if are_errors { 1.0 } else { -1.0 };
+    let first = |row: &Compared| sign * row.figures[0].value;
+    all.sort_by(|(a, _), (b, _)| first(a).total_cmp(&first(b)));
     for place in 1..all.len() {
-        let difference = all[place].1[0].difference(&all[0].1[0])?;
+        let difference = all[place].1[0].difference(&all[0].1[0], are_errors)?;
         all[place].0.difference = Some(difference);
     }
     Ok(ComparisonTable {
         title,
         metrics,
-        more_is_better,
+        more_is_better: !are_errors,
         rows: all.into_iter().map(|(row, _)| row).collect(),
     })
 }
@@ -292,6 +310,7 @@ fn compared(contestant: &Contestant, outcomes: &[&Outcome], figures: Vec<Estimat
         figures,
         difference: None,
         seeds: outcomes.len(),
+        has_chance: contestant.has_seed(),
         seconds: seconds / outcomes.len().max(1) as f64,
         peak_mib: outcomes.iter().filter_map(|it| it.peak_mib).max(),
         parameters: outcomes.first().map_or(0, |it| it.parameters),
@@ -374,17 +393,36 @@ impl fmt::Display for ComparisonTable {
     }
 }
 
+impl ComparisonReport {
+    /// How many seeds figures are means over, and of which models they are not as many.
+    pub(crate) fn seeds(&self) -> String {
+        let rows = || self.tables.iter().flat_map(|table| &table.rows);
+        let most = rows().map(|row| row.seeds).max().unwrap_or(0);
+        let mut others: Vec<String> = rows()
+            .filter(|row| row.seeds < most && row.has_chance)
+            .map(|row| format!("{} of {}", row.seeds, row.model))
+            .collect();
+        others.dedup();
+        others.insert(
+            0,
+            match most {
+                1 => "means over 1 seed".to_owned(),
+                _ => format!("means over {most} seeds where a model draws anything"),
+            },
+        );
+        others.join(", ")
+    }
+}
+
 impl fmt::Display for ComparisonReport {
     /// Tables in Markdown.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let rows = self.tables.iter().flat_map(|table| &table.rows);
-        let seeds = rows.map(|row| row.seeds).max().unwrap_or(0);
         writeln!(
             f,
             "Held out: {}. Settings and epochs are chosen by validation rows of the training set; \
-             means over {seeds} {}, 95 % intervals over users.\n",
+             {}, 95 % intervals over users.\n",
             self.held_out,
-            if seeds == 1 { "seed" } else { "seeds" },
+            self.seeds(),
         )?;
         self.tables
             .iter()

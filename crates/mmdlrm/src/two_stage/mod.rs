@@ -25,6 +25,7 @@ pub use model::TwoStageModel;
 
 #[cfg(doc)]
 use crate::BestContext;
+use crate::own_fit::memory_of;
 use crate::{Best, BestModel, ExperimentConfig, SplitConfig};
 
 use cold::{ColdShortlist, Unrated};
@@ -229,6 +230,12 @@ impl Fit for TwoStage {
         let counts = data.features().user_counts();
         let users = counts.into_iter().filter(|&count| count > 1).count();
         users.min(self.lists_an_epoch) * lists::LENGTH * self.train.epochs
+    }
+
+    fn memory(&self, data: &dyn TrainingData) -> u64 {
+        let dlrm = memory_of(&Self::shape(data.features(), self.dim));
+        let rater = self.rater.as_ref().map_or(0, |it| it.memory(data));
+        dlrm + self.ease.memory(data) + rater
     }
 
     fn fit(&self, data: &dyn TrainingData, session: Session) -> Result<TwoStageModel> {

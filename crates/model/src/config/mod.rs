@@ -5,6 +5,9 @@ mod tables;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
+use crate::layout::Layout;
+
 pub use tables::{Combine, Compression, Pooling, TableConfig, mixed_dims};
 
 /// What a model looks like. A preset is a value of this type, never another
@@ -104,6 +107,28 @@ impl DlrmConfig {
     /// Columns of [`Inputs::dense`](crate::Inputs::dense).
     pub fn dense_features(&self) -> usize {
         self.bottoms.iter().map(|bottom| bottom.columns.len()).sum()
+    }
+
+    /// How many numbers a model of this shape learns, before there is room for them.
+    ///
+    /// # Errors
+    /// As [`Self::validate`].
+    ///
+    /// ```
+    /// use mmdlrm_model::{Dlrm, DlrmConfig, Side, TableConfig};
+    ///
+    /// let config = DlrmConfig {
+    ///     tables: vec![TableConfig::new("user", 1000, Side::User)],
+    ///     ..DlrmConfig::default()
+    /// };
+    /// assert_eq!(config.parameters()?, Dlrm::new(config.clone(), 1)?.parameters().len());
+    /// # Ok::<(), mmdlrm_model::Error>(())
+    /// ```
+    pub fn parameters(&self) -> Result<usize> {
+        self.validate()?;
+        let layout = Layout::new(self);
+        let of_tables = layout.tables.iter().map(|table| table.rows * table.dim);
+        Ok(layout.dense_length + of_tables.sum::<usize>())
     }
 
     /// The side of each vector that interacts: bottoms, tables, modalities.

@@ -147,7 +147,7 @@ pub fn rank_catalogue(
     mut on_user: impl FnMut(u32, f64) -> Result<()>,
 ) -> Result<PerUser> {
     let mut ranking = PerUser::default();
-    let look = |user: UserScores| ndcg(&user, k);
+    let look = |user: UserScores| ndcg(&user, k, None);
     rank_users(&[model], data, None, look, |user, found| {
         for ndcg in found {
             ranking.add(ndcg)?;
@@ -158,17 +158,23 @@ pub fn rank_catalogue(
     Ok(ranking)
 }
 
-/// Of what is relevant among the movies that the user does not know.
-fn ndcg(user: &UserScores, k: usize) -> Result<f64> {
-    let list = TopList::new(user.scores, user.known, k);
+/// Of what is relevant among the movies that the user does not know, or, if there are `some`,
+/// among these of them.
+fn ndcg(user: &UserScores, k: usize, some: Option<&[u32]>) -> Result<f64> {
+    let list = match some {
+        None => TopList::new(user.scores, user.known, k),
+        Some(movies) => TopList::among(movies, user.scores, user.known, k),
+    };
     let standings = list.standings(user.held_out.iter().copied())?;
     Ok(standings.ndcg(k, Gain::Linear)?)
 }
 
 /// nDCG@`k` over the whole catalogue, of what users rated in the validation set: as
 /// [`rank_catalogue`], but all movies outside the user's training set compete, and the relevant
-/// ones are those of the validation set. `None` where there is no validation row. What is held
-/// out is not looked at: by this figure epochs and settings can be chosen.
+/// ones are those of the validation set. Where these are all of movies without a training rating,
+/// movies without one compete alone: among others the first would say nothing of them. `None` where
+/// there is no validation row. What is held out is not looked at: by this figure epochs and settings
+/// can be chosen.
 ///
 /// # Errors
 /// As [`rank_catalogue`].
@@ -180,6 +186,7 @@ pub fn validation_ndcg(
     if data.validation_rows() == 0 {
         return Ok(None);
     }
+    let cold = cold_if_validated(data)?;
     let mut ranking = PerUser::default();
     let mut seen = 0;
     let asked = |user: &UserRows| {
@@ -188,12 +195,25 @@ pub fn validation_ndcg(
         let has_history = !trained.is_empty();
         Some(Waiting::of(user.user, trained, user.validated, has_history))
     };
-    let look = |user: UserScores| ndcg(&user, k);
+    let look = |user: UserScores| ndcg(&user, k, cold.as_deref());
     rank(&[model], data, asked, look, |_user, found| {
         Ok(found.into_iter().try_for_each(|ndcg| ranking.add(ndcg))?)
     })?;
     all_came("validation ratings", seen, data.validation_rows())?;
     Ok(ranking.mean())
+}
+
+/// Movies without a training rating, ascending, if the validation ratings are of these alone.
+fn cold_if_validated(data: &dyn TrainingData) -> Result<Option<Vec<u32>>> {
+    let counts = data.features().movie_counts();
+    let mut are_cold = true;
+    data.for_each_user(|user| {
+        let mut movies = user.validated.ids.iter();
+        are_cold &= movies.all(|&movie| counts[movie as usize] == 0);
+        Ok::<_, Error>(())
+    })?;
+    let cold = (0..).zip(counts).filter(|&(_, count)| count == 0);
+    Ok(are_cold.then(|| cold.map(|(movie, _)| movie).collect()))
 }
 
 /// A user who waits to be ranked for.
@@ -264,5 +284,67 @@ impl Block<'_> {
             take(user, found)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use mmdlrm_data::{MovieLens, Rated, Split, generate};
+    use mmdlrm_features::Dataset;
+
+    use super::*;
+    use crate::Visitor;
+
+    /// Scores movies by their rows, those of the first rows the highest.
+    struct ByRow(usize);
+
+    impl Ranker for ByRow {
+        fn parameters(&self) -> usize {
+            0
+        }
+
+        fn score(&self, who: Who, scores: &mut Vec<f32>) -> Result<()> {
+            scores.clear();
+            let of_user = || (0..self.0).map(|row| -(row as f32));
+            (0..who.len()).for_each(|_| scores.extend(of_user()));
+            Ok(())
+        }
+
+        fn meet(&self, ratings: &[Rated], _stop: Option<&AtomicBool>) -> Result<Visitor> {
+            Ok(Visitor::new(ratings.to_vec(), ()))
+        }
+    }
+
+    #[test]
+    fn validation_movies_without_training_ratings_compete_with_their_like_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("data");
+        generate::write(&dir, &generate::GeneratorConfig::tiny(), |_| {}).unwrap();
+        let movielens = MovieLens::open(&dir).unwrap();
+        let ratings = &movielens.ratings;
+        let index = movielens.movies.index();
+        let movies = movielens.movies.ids().len() as u32;
+        // All ratings of the last movies: others have higher scores.
+        let is_validated = |&row: &u32| {
+            let id = ratings.movie_ids()[row as usize];
+            index.row(id).unwrap() >= movies - 10
+        };
+        let rows = 0..ratings.len() as u32;
+        let validated: Vec<u32> = rows.filter(is_validated).collect();
+        let ndcg = |rows: Vec<u32>, split: Split| {
+            let split = split.with_validation_rows(rows).unwrap();
+            let data = Dataset::new(&movielens, split, Vec::new()).unwrap();
+            validation_ndcg(&ByRow(movies as usize), &data, 10)
+                .unwrap()
+                .unwrap()
+        };
+        let all: Vec<u32> = (0..ratings.len() as u32).collect();
+        let whole = Split::new(ratings.len(), all, Vec::new()).unwrap();
+        let cold = ndcg(validated.clone(), whole.clone());
+        // With one rating left to train on, its movie's competitors are all.
+        let warm = ndcg(validated[1..].to_vec(), whole);
+        assert!(cold > 0.3 && warm < 0.1, "{cold} {warm}");
     }
 }
