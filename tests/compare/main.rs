@@ -9,6 +9,7 @@
 mod support;
 
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::OnceLock;
 
 use mmdlrm::data::generate::{self, GeneratorConfig};
@@ -197,6 +198,30 @@ fn what_was_finished_before_a_kill_is_not_done_again() {
 }
 
 #[test]
+fn whoever_closes_the_other_end_of_a_pipe_is_told_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    generate::write(&dir.join("data"), &GeneratorConfig::tiny(), |_| {}).unwrap();
+    let mut child = support::start(dir, "compare")
+        .args([
+            "--data",
+            "data",
+            "--out",
+            "compared",
+            "--models",
+            "popularity",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(dir.join("compared/compare.md").exists());
+}
+
+#[test]
 fn options_that_do_nothing_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, part) in [
@@ -215,8 +240,12 @@ fn options_that_do_nothing_are_refused() {
         ),
         ("--data data --protocol candidates", "--candidates"),
         ("--data data --models nobody", "nobody"),
-        ("--data data --seeds 0", "0 is not in 1.."),
+        ("--data data --seeds 0", "0 is not in 1..=1000"),
         ("--data data --budget=-1", "negative"),
+        (
+            "--data data --mirror ftp://host",
+            "--mirror does nothing without --download",
+        ),
         ("--data data --memory=-1", "from 0"),
         ("--data data --memory nan", "from 0"),
         ("--data data --epochs 0", "0 is not in 1.."),

@@ -8,8 +8,10 @@ use std::time::Duration;
 use mmdlrm::baselines::PopularityConfig;
 use mmdlrm::data::generate::{self, GeneratorConfig};
 use mmdlrm::data::{MovieLens, Split};
+use mmdlrm::train::FolderLock;
 use mmdlrm::{
-    Comparison, ComparisonReport, Experiment, ExperimentConfig, Silent, Source, SplitConfig,
+    Comparison, ComparisonReport, Experiment, ExperimentConfig, RankedUsers, Silent, Source,
+    SplitConfig,
 };
 
 use crate::support::write_vectors;
@@ -276,6 +278,133 @@ fn epochs_that_are_tried_are_as_few_as_they_are_said_to_be() {
     let report = run(&comparison);
     let settings = report.tables[0].rows[0].settings.to_string();
     assert!(settings.contains("\"epochs\":1"), "{settings}");
+}
+
+/// A folder of such ratings `(user, movie, stars)` and movies from 1 on.
+fn folder_of(dir: &Path, movies: u32, ratings: &[(u32, u32, f32)]) {
+    fs::create_dir_all(dir).unwrap();
+    let mut text = "movieId,title,genres\n".to_owned();
+    (1..=movies).for_each(|id| text += &format!("{id},Film {id} (1990),Drama\n"));
+    fs::write(dir.join("movies.csv"), text).unwrap();
+    let mut text = "userId,movieId,rating,timestamp\n".to_owned();
+    let rows = (1..).zip(ratings);
+    rows.for_each(|(time, (user, movie, stars))| {
+        text += &format!("{user},{movie},{stars},{time}\n")
+    });
+    fs::write(dir.join("ratings.csv"), text).unwrap();
+}
+
+#[test]
+fn a_model_that_fails_does_not_keep_others_from_coming_to_something() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    // Of one movie there are no pairs to learn from.
+    let ratings: Vec<(u32, u32, f32)> = (1..=30).map(|user| (user, 1, 4.0)).collect();
+    folder_of(&data, 1, &ratings);
+    let report = run(&comparison(&data, &["popularity", "bpr-mf", "biases"]));
+    let models: Vec<&str> = report.tables[0]
+        .rows
+        .iter()
+        .map(|row| &*row.model)
+        .collect();
+    assert_eq!(models, ["popularity", "biases"]);
+    assert!(
+        report.left_out[0].starts_with("bpr-mf (seed 1): "),
+        "{report}"
+    );
+    let alone = comparison(&data, &["bpr-mf"]).run(&mut Silent).unwrap_err();
+    assert!(
+        alone
+            .to_string()
+            .contains("rated one movie and not another"),
+        "{alone}"
+    );
+}
+
+#[test]
+fn stars_that_are_all_the_same_have_no_difference_that_is_no_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let pairs = (1..=30).flat_map(|user| (1..=9).map(move |movie| (user, movie, 4.0)));
+    folder_of(&data, 12, &pairs.collect::<Vec<_>>());
+    let mut comparison = comparison(&data, &["biases", "svd"]);
+    comparison.seeds = 2;
+    let printed = run(&comparison).to_string();
+    assert!(!printed.contains("NaN"), "{printed}");
+}
+
+#[test]
+fn the_ranking_dlrm_learns_from_one_user_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let ratings: Vec<(u32, u32, f32)> = (1..=40).map(|movie| (1, movie, 4.0)).collect();
+    folder_of(&data, 60, &ratings);
+    let report = run(&comparison(&data, &["rank"]));
+    assert_eq!(report.tables[0].rows.len(), 1, "{report}");
+}
+
+#[test]
+fn a_folder_that_is_in_use_or_holds_a_run_is_refused() {
+    let (_folder, data) = data();
+    let comparison = comparison(&data, &["popularity"]);
+    let out = &comparison.config.out;
+    fs::create_dir_all(out).unwrap();
+    let lock = FolderLock::take(out).unwrap();
+    let busy = comparison.run(&mut Silent).unwrap_err().to_string();
+    assert!(busy.contains("at work in"), "{busy}");
+    drop(lock);
+    fs::write(out.join("config.json"), "{}").unwrap();
+    let taken = comparison.run(&mut Silent).unwrap_err().to_string();
+    assert!(taken.contains("holds a run"), "{taken}");
+}
+
+#[test]
+fn a_choice_of_settings_that_there_are_not_is_made_again() {
+    let (_folder, data) = data();
+    let comparison = comparison(&data, &["item-knn"]);
+    let first = run(&comparison);
+    let folder = comparison.config.out.join("item-knn");
+    fs::remove_file(folder.join("seed-1.json")).unwrap();
+    let path = folder.join("choice.json");
+    let mut choice: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    choice["number"] = 99.into();
+    fs::write(&path, choice.to_string()).unwrap();
+    let figures = |report: &ComparisonReport| report.tables[0].rows[0].figures.clone();
+    assert_eq!(figures(&run(&comparison)), figures(&first));
+}
+
+#[test]
+fn credits_of_no_movie_are_refused() {
+    let (folder, data) = data();
+    let mut comparison = comparison(&data, &["popularity"]);
+    let credits = folder.path().join("credits.csv");
+    fs::write(&credits, "movieId,role,name\n999999999,actor,Nobody\n").unwrap();
+    comparison.config.credits = Some(credits);
+    let error = comparison.run(&mut Silent).unwrap_err().to_string();
+    assert!(
+        error.contains("none of its credits is of a movie"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_sample_of_users_is_ranked_for_where_it_is_asked_for() {
+    let (_folder, data) = data();
+    let mut comparison = comparison(&data, &["popularity"]);
+    let all = run(&comparison);
+    comparison.config.ranking = RankedUsers::Sample(10);
+    let some = run(&comparison);
+    assert!(
+        some.held_out.contains("a sample of 10 of the"),
+        "{}",
+        some.held_out
+    );
+    assert_ne!(
+        all.tables[0].rows[0].figures,
+        some.tables[0].rows[0].figures
+    );
+    comparison.config.ranking = RankedUsers::Off;
+    assert!(comparison.run(&mut Silent).is_err());
 }
 
 #[test]

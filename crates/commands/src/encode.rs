@@ -17,6 +17,7 @@ use mmdlrm::{EncoderConfig, Encoders, Observer, Stage};
 
 use crate::Result;
 use crate::options::{LongTexts, Models};
+use crate::program::print;
 use crate::progress::Progress;
 
 /// Embed posters and plot summaries with CLIP, BERT or ResNet.
@@ -107,14 +108,14 @@ pub fn run(args: Args) -> Result<()> {
     let progress = &mut Progress::new();
     let images = embed_posters(&encoders, &posters, &mut store, progress)?;
     let texts = embed_summaries(&encoders, &summaries, &mut store, progress)?;
-    println!(
+    print(format_args!(
         "images={} images_per_s={:.2} texts={} texts_per_s={:.2} failed={}",
         images.embedded,
         images.per_second,
         texts.embedded,
         texts.per_second,
         images.failed + texts.failed
-    );
+    ))?;
     Ok(())
 }
 

@@ -7,6 +7,9 @@ pub enum Error {
     /// From an experiment, or from asking a saved one.
     #[error(transparent)]
     Mmdlrm(#[from] mmdlrm::Error),
+    /// What came of a command, which nobody can read.
+    #[error("cannot print: {0}")]
+    Print(#[source] std::io::Error),
     /// A file or folder that cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {

@@ -7,6 +7,7 @@ use mmdlrm::{Error, EvaluationConfig, Experiment, Recommender, Report, SplitConf
 
 use crate::Result;
 use crate::options::{RankingOptions, SplitName};
+use crate::program::print;
 use crate::progress::Progress;
 
 /// Measure a saved run.
@@ -53,10 +54,9 @@ pub struct Args {
 /// As [`Experiment::evaluate_on`]; with visitors, a run that holds out no user whole.
 pub fn run(args: Args) -> Result<()> {
     match args.visitors {
-        Some(given) => println!("{}", visitors(&args.run, given as usize)?),
-        None => println!("{}", measure(args)?),
+        Some(given) => print(visitors(&args.run, given as usize)?),
+        None => print(measure(args)?),
     }
-    Ok(())
 }
 
 /// Ratings that a visitor may give; what comes after them is predicted.

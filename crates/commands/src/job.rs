@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mmdlrm::{Error, Experiment, ExperimentConfig, Task};
 
+use crate::program::print;
 use crate::progress::Progress;
 use crate::{Result, interrupt};
 
@@ -24,7 +25,7 @@ pub fn train(
         Some(folder) => Experiment::resume(folder)?,
         None => Experiment::new(config()?)?,
     };
-    println!("{}", finish(experiment.stop_when(stop), &mut progress)?);
+    print(finish(experiment.stop_when(stop), &mut progress)?)?;
     Ok(())
 }
 

@@ -1,9 +1,12 @@
 //! How a program begins and ends.
 
 use std::fmt::Display;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::{Error, Result};
 
 /// The options of the command line. Where they do not fit, and after `--help`, the process
 /// ends as clap ends it, with status 2 or 0.
@@ -16,12 +19,21 @@ pub fn options<P: Parser>() -> P {
 }
 
 /// The status that a process ends with; says on standard error what went wrong.
-pub fn status<E: Display>(outcome: Result<(), E>) -> ExitCode {
+pub fn status<E: Display>(outcome: std::result::Result<(), E>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints what came of a command. Whoever has closed the other end wants to know no more.
+pub(crate) fn print(what: impl Display) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{what}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(Error::Print),
     }
 }

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use mmdlrm::{Newcomer, Query, Recommendation, Recommender};
 
 use crate::options::AskedRun;
+use crate::program::print;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -150,8 +151,8 @@ pub fn run(args: Args) -> Result<()> {
     if lines.is_empty() {
         eprintln!("{without_answer}");
     }
-    for line in lines {
-        println!("{line}");
+    for line in &lines {
+        print(line)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use mmdlrm::{ExperimentConfig, SplitConfig, Task};
 use crate::options::{
     Idle, RankingOptions, Rates, RunOptions, SourceOptions, SplitName, idle, rates,
 };
+use crate::program::print;
 use crate::{Result, job, warnings};
 
 /// Options of a training: what is learned, of what, and how. Those that would do nothing
@@ -223,7 +224,7 @@ pub fn run(args: Args) -> Result<()> {
     let threads = options.run.threads;
     job::train(resume.as_deref(), threads, || options.config())?;
     if on_sample {
-        println!("\n{REAL_DATA_HINT}");
+        print(format_args!("\n{REAL_DATA_HINT}"))?;
     }
     Ok(())
 }

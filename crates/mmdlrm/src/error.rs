@@ -89,6 +89,23 @@ pub enum Error {
         /// All that there are.
         known: String,
     },
+    /// Credits that say nothing of the data.
+    #[error("{}: none of its credits is of a movie of the data; are they ids of this release?", path.display())]
+    CreditsOfNone {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Data of which too few ratings are left to choose settings and epochs by.
+    #[error(
+        "there are too few ratings to choose settings and epochs by: a tenth of those that are not held out, and as many again to learn from"
+    )]
+    TooFewToValidate(#[source] mmdlrm_data::Error),
+    /// A comparison where there is a run.
+    #[error("{} holds a run; name another folder (--out) for a comparison", path.display())]
+    HoldsRun {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A model that is too large for the memory that there is.
     #[error(
         "{model} would take {needed} of memory beside the data, and {free} are free: leave it out, \

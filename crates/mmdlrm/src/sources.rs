@@ -15,7 +15,9 @@ use crate::made_from::{MadeFrom, Opened};
 use crate::modalities::{Encoders, Modalities, ModalityEncoder};
 use crate::report::LeftOutRatings;
 use crate::vectors::note_left_out;
-use crate::{ExperimentConfig, Observer, Result, Source, SplitConfig, Stage, Task, VectorsFile};
+use crate::{
+    Error, ExperimentConfig, Observer, Result, Source, SplitConfig, Stage, Task, VectorsFile,
+};
 
 /// Read, and not yet encoded.
 pub(crate) struct Sources {
@@ -139,11 +141,14 @@ impl Sources {
 
 /// Credits, and vectors that were computed elsewhere.
 fn read_vectors(config: &ExperimentConfig, movies: &IdMap) -> Result<Vec<Modality>> {
-    let credits = config
-        .credits
-        .iter()
-        .map(|path| Credits::read(path)?.modality(movies));
-    let mut modalities = credits.collect::<mmdlrm_data::Result<Vec<_>>>()?;
+    let credits = config.credits.iter().map(|path| {
+        let credits = Credits::read(path)?.modality(movies)?;
+        match credits.present() {
+            0 => Err(Error::CreditsOfNone { path: path.clone() }),
+            _ => Ok(credits),
+        }
+    });
+    let mut modalities = credits.collect::<Result<Vec<_>>>()?;
     modalities.extend(VectorsFile::read_all(&config.vectors, movies)?);
     Ok(modalities)
 }

@@ -92,8 +92,8 @@ pub use ranker::{
     Cause, Ranker, RateNewcomer, Rater, Share, Visitor, Wanted, Who, keep_within_bounds,
 };
 pub use run::{
-    Checkpoint, CheckpointConfig, Checkpoints, Kept, Latest, Posters, Progress, Replacement,
-    RunFolder, RunIdentity, Tensors,
+    Checkpoint, CheckpointConfig, Checkpoints, FolderLock, Kept, Latest, Posters, Progress,
+    Replacement, RunFolder, RunIdentity, Tensors,
 };
 pub use session::{Measuring, Session};
 pub use stepper::{Measured, Stepper};

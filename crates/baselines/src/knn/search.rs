@@ -5,6 +5,8 @@ use crate::incidence::Incidence;
 
 /// Candidates that are looked through at a time, for each that is kept.
 const ROOM: usize = 4;
+/// Rows that are met at most, of all, where these are looked through in place of all.
+const FEW: usize = 8;
 /// Below 1 by more than rounding comes to.
 const NEARLY: f64 = 1.0 - 1e-12;
 
@@ -21,7 +23,10 @@ pub(super) struct Search<'a> {
     shrinkage: f64,
     /// `n_ab`, zeros between searches.
     together: Vec<u32>,
+    /// Rows with a `n_ab` above 0, where they are few.
+    met: Vec<u32>,
     room: Vec<(f64, u32)>,
+    least: f64,
 }
 
 impl<'a> Search<'a> {
@@ -33,35 +38,33 @@ impl<'a> Search<'a> {
             neighbours: config.neighbours,
             shrinkage: config.shrinkage,
             together: vec![0; counts.len()],
+            met: Vec::new(),
             room: Vec::new(),
+            least: 0.0,
         }
     }
 
     /// The rows most like one of ones in `columns`, in their order, likenesses above 0; `own` is
     /// passed over. Of those that are equally like the first are taken.
     pub fn nearest(&mut self, columns: &[u32], own: Option<u32>) -> Vec<Neighbour> {
-        for &column in columns {
-            for &row in self.by_column.row(column) {
-                self.together[row as usize] += 1;
-            }
-        }
-        if let Some(own) = own {
-            self.together[own as usize] = 0;
-        }
+        self.least = 0.0;
         self.room.clear();
         let count = columns.len() as f64;
-        let mut least = 0.0;
-        let numbers = self.together.iter_mut().zip(self.counts);
-        for (row, (together, &others)) in (0..).zip(numbers) {
-            let (together, others) = (f64::from(std::mem::take(together)), f64::from(others));
-            // Most rows are passed over without a root; of equal ones none is.
-            if together * together <= least * least * NEARLY * count * others {
-                continue;
+        let ones = columns
+            .iter()
+            .map(|&column| self.by_column.row(column).len());
+        if ones.sum::<usize>() < self.counts.len() / FEW {
+            let met = self.meet(columns);
+            met.iter().for_each(|&row| self.look_at(row, own, count));
+            self.met = met;
+        } else {
+            for &column in columns {
+                for &row in self.by_column.row(column) {
+                    self.together[row as usize] += 1;
+                }
             }
-            let norms = (count * others).sqrt();
-            self.room.push((together / (norms + self.shrinkage), row));
-            if self.room.len() == ROOM * self.neighbours {
-                least = keep_nearest(&mut self.room, self.neighbours);
+            for row in 0..self.counts.len() as u32 {
+                self.look_at(row, own, count);
             }
         }
         keep_nearest(&mut self.room, self.neighbours);
@@ -70,6 +73,40 @@ impl<'a> Search<'a> {
         nearest
             .map(|&(likeness, row)| (likeness as f32, row))
             .collect()
+    }
+
+    /// Counts `n_ab` of few rows, which ascend.
+    fn meet(&mut self, columns: &[u32]) -> Vec<u32> {
+        let mut met = std::mem::take(&mut self.met);
+        met.clear();
+        for &column in columns {
+            for &row in self.by_column.row(column) {
+                let together = &mut self.together[row as usize];
+                if *together == 0 {
+                    met.push(row);
+                }
+                *together += 1;
+            }
+        }
+        met.sort_unstable();
+        met
+    }
+
+    /// Keeps a row if it may be among the nearest, of one with `count` ones.
+    #[inline(always)]
+    fn look_at(&mut self, row: u32, own: Option<u32>, count: f64) {
+        let together = std::mem::take(&mut self.together[row as usize]);
+        let (together, others) = (f64::from(together), f64::from(self.counts[row as usize]));
+        // Most rows are passed over without a root; of equal ones none is.
+        let least = self.least;
+        if together * together <= least * least * NEARLY * count * others || own == Some(row) {
+            return;
+        }
+        let norms = (count * others).sqrt();
+        self.room.push((together / (norms + self.shrinkage), row));
+        if self.room.len() == ROOM * self.neighbours {
+            self.least = keep_nearest(&mut self.room, self.neighbours);
+        }
     }
 }
 
@@ -92,21 +129,26 @@ mod tests {
 
     use super::*;
 
-    /// Many rows, few columns, so that many are equally like.
-    fn rows() -> Incidence {
+    /// Few columns, so that many rows are equally like.
+    const COLUMNS: usize = 13;
+
+    fn rows(columns: usize) -> Incidence {
         let rated = (0..400u32).map(|at| Rated {
             user: at * 7919 % 101,
-            movie: at * 104_729 % 13,
+            movie: at * 104_729 % columns as u32,
             ..Rated::default()
         });
-        Incidence::of(&RatedBags::of_users(101, rated), 13).unwrap()
+        Incidence::of(&RatedBags::of_users(101, rated), columns).unwrap()
     }
 
     #[test]
     fn the_nearest_are_those_of_all_likenesses_in_order() {
-        let rows = rows();
-        let by_column = rows.transposed(13);
-        for (neighbours, shrinkage) in [(1, 0.0), (7, 0.0), (7, 3.0), (60, 1.0), (500, 0.0)] {
+        let settings = [(1, 0.0), (7, 0.0), (7, 3.0), (60, 1.0), (500, 0.0)];
+        // Of few columns each has many rows; of many a row has few others to look at.
+        let all = [COLUMNS, 211].map(|columns| settings.map(|it| (columns, it)));
+        for (columns, (neighbours, shrinkage)) in all.into_iter().flatten() {
+            let rows = rows(columns);
+            let by_column = rows.transposed(columns);
             let config = KnnConfig {
                 neighbours,
                 shrinkage,
@@ -135,8 +177,8 @@ mod tests {
 
     #[test]
     fn whoever_is_nobody_of_the_rows_finds_a_twin() {
-        let rows = rows();
-        let by_column = rows.transposed(13);
+        let rows = rows(COLUMNS);
+        let by_column = rows.transposed(COLUMNS);
         let config = KnnConfig::default();
         let counts = rows.counts();
         let mut search = Search::new(&by_column, &counts, &config);

@@ -27,6 +27,7 @@ use serde_json::json;
 use self::results::{Outcome, Results, VariantRun};
 use self::variants::Variant;
 use crate::options::{LongTexts, Models};
+use crate::program::print;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -145,7 +146,7 @@ pub fn run(args: Args) -> Result<()> {
     let plot = plot::draw(&results).map_err(|error| Error::Plot(error.to_string()))?;
     write_file(&args.out.join("ablation.svg"), &plot)?;
     write_file(&args.out.join(REPORT), &report)?;
-    println!("{report}\nleft in {}", args.out.display());
+    print(format_args!("{report}\nleft in {}", args.out.display()))?;
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use clap::{ArgMatches, Command, FromArgMatches};
 
 use self::trained::Trained;
 use crate::options::{Idle, idle};
+use crate::program::print;
 use crate::{Result, warnings};
 
 /// Options: which runs, or which models on which data. Those that would do nothing beside the
@@ -84,7 +85,7 @@ impl Options {
 pub fn run(args: Args) -> Result<()> {
     let Args(Options { runs, trained }) = args;
     if !runs.is_empty() {
-        println!("{}", runs::table(&runs)?);
+        print(runs::table(&runs)?)?;
         return Ok(());
     }
     warnings::show();

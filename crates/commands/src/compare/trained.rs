@@ -8,6 +8,7 @@ use mmdlrm::{Comparison, ExperimentConfig, SplitConfig};
 
 use crate::Result;
 use crate::options::{Idle, SourceOptions, SplitName};
+use crate::program::print;
 use crate::progress::Progress;
 
 /// Seed of the split, of a sample, and of an untrained encoder.
@@ -44,7 +45,7 @@ pub struct Trained {
     #[arg(long, value_name = "FILE")]
     candidates: Option<PathBuf>,
     /// Seeds of what models draw, from 1
-    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Time for all to learn: models that will not be done by then are left out
     #[arg(long, value_name = "MINUTES", default_value = "1440", value_parser = minutes)]
@@ -140,7 +141,7 @@ impl Trained {
         self.source.fetch()?;
         let mut progress = Progress::new();
         let report = self.comparison()?.run(&mut progress)?;
-        println!("{report}");
+        print(report)?;
         Ok(())
     }
 

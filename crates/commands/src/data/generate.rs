@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mmdlrm::data::generate::{self, GeneratorConfig};
 
 use crate::Result;
+use crate::program::print;
 
 /// Make up a MovieLens folder: ratings, movies, links, tags, posters and plots,
 /// of the shape of ml-25m.
@@ -52,11 +53,11 @@ pub fn run(args: &Args) -> Result<()> {
     bar.finish();
     written?;
     let seconds = start.elapsed().as_secs_f64();
-    println!(
+    print(format_args!(
         "ratings={} seconds={seconds:.3} ratings_per_s={:.0} out={}",
         config.ratings,
         config.ratings as f64 / seconds,
         args.out.display()
-    );
+    ))?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use mmdlrm::features::{Dataset, StreamedDataset, TrainingData};
 
 use crate::options::{Download, Policies};
 use crate::peak::peak_mib;
+use crate::program::print;
 use crate::{Result, warnings};
 
 /// Read a MovieLens folder of any release, into memory or to stream it, and
@@ -69,7 +70,7 @@ fn load(args: &Args, dir: &Path) -> Result<()> {
     let movielens = args.options(dir).open(dir)?;
     let rows = movielens.ratings.len();
     let from = if movielens.from_cache { "cache" } else { "csv" };
-    report(rows, start, from, &movielens.left_out);
+    report(rows, start, from, &movielens.left_out)?;
     if let Some(size) = args.batches {
         let start = Instant::now();
         let split = Split::random(rows, TEST_SHARE, SEED)?;
@@ -84,7 +85,7 @@ fn stream(args: &Args, dir: &Path) -> Result<()> {
     let start = Instant::now();
     let movielens = args.options(dir).open_streamed(dir)?;
     let rows = movielens.ratings.len();
-    report(rows, start, "stream", movielens.ratings.left_out());
+    report(rows, start, "stream", movielens.ratings.left_out())?;
     if let Some(size) = args.batches {
         let start = Instant::now();
         let scratch = args.cache(dir);
@@ -102,12 +103,12 @@ fn stream(args: &Args, dir: &Path) -> Result<()> {
 const TEST_SHARE: f64 = 0.2;
 const SEED: u64 = 42;
 
-fn report(rows: usize, start: Instant, from: &str, left_out: &LeftOut) {
-    println!(
+fn report(rows: usize, start: Instant, from: &str, left_out: &LeftOut) -> Result<()> {
+    print(format_args!(
         "rows={rows} seconds={:.3} peak_mib={} from={from}",
         start.elapsed().as_secs_f64(),
         peak_mib()
-    );
+    ))?;
     if left_out.of_unknown_movies > 0 {
         eprintln!(
             "left out {} ratings of {} movies that the table of movies lacks",
@@ -119,6 +120,7 @@ fn report(rows: usize, start: Instant, from: &str, left_out: &LeftOut) {
         let duplicates = left_out.duplicates;
         eprintln!("left out {duplicates} ratings whose pair of user and movie has another");
     }
+    Ok(())
 }
 
 fn make_batches(data: &dyn TrainingData, size: usize, start: Instant) -> Result<()> {
@@ -129,11 +131,11 @@ fn make_batches(data: &dyn TrainingData, size: usize, start: Instant) -> Result<
         rows += batch?.len();
     }
     let seconds = start.elapsed().as_secs_f64();
-    println!(
+    print(format_args!(
         "features_seconds={features_seconds:.3} batch_rows={rows} seconds={seconds:.3} \
          batch_rows_per_s={:.0} peak_mib={}",
         rows as f64 / seconds,
         peak_mib()
-    );
+    ))?;
     Ok(())
 }

@@ -56,7 +56,7 @@ pub(super) fn name_of(data: Option<&Path>) -> OsString {
 
 impl SourceOptions {
     /// Which of them do nothing beside each other.
-    pub fn idle(&self) -> [Idle<'static>; 3] {
+    pub fn idle(&self) -> [Idle<'static>; 4] {
         let has_own_data = self.data.is_some() || self.download.release.is_some();
         let (plots, posters) = (self.summaries.is_some(), self.posters.is_some());
         [
@@ -74,6 +74,12 @@ impl SourceOptions {
                 options: &["clip"],
                 holds: has_own_data && !plots && !posters,
                 circumstances: "without --posters or --summaries",
+            },
+            // What `requires` says clap passes over where --data is there instead.
+            Idle {
+                options: &["download_dir", "mirror"],
+                holds: self.download.release.is_none(),
+                circumstances: "without --download",
             },
         ]
     }

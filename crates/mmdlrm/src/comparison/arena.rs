@@ -6,6 +6,7 @@ use mmdlrm_features::{Dataset, TrainingData};
 
 use super::contestants::Contestant;
 use super::measure::HeldOut;
+use super::ranked::Ranked;
 use crate::sources::{Release, Sources};
 use crate::{BestContext, Error, ExperimentConfig, Observer, Result, SplitConfig};
 
@@ -25,6 +26,7 @@ pub(super) struct Arena {
     pub less: Dataset,
     /// The same, and in place of what is held out the validation rows.
     pub inner: Dataset,
+    pub ranked: Ranked,
     contexts: Contexts,
 }
 
@@ -51,7 +53,10 @@ impl Arena {
             });
         };
         let ratings = &movielens.ratings;
-        let of_validation = split.clone().with_validation(VALIDATION, ratings)?;
+        let of_validation = split
+            .clone()
+            .with_validation(VALIDATION, ratings)
+            .map_err(Error::TooFewToValidate)?;
         let (train, validation) = (of_validation.train(), of_validation.validation());
         let inner = Split::new(ratings.len(), train.to_vec(), validation.to_vec())?;
         let dataset = |split| Dataset::new(&movielens, split, modalities.clone());
@@ -62,23 +67,27 @@ impl Arena {
         }
         let mut entities = Entities::of_tags(&movielens)?;
         if let Some(path) = &config.credits {
-            for Credit {
-                movie_id,
-                role,
-                name,
-                ..
-            } in Credit::read_all(path)?
-            {
-                if let Some(role) = Role::of(&role) {
-                    entities.add_credit(movie_id, role, &name);
+            let mut others = 0;
+            for credit in Credit::read_all(path)? {
+                match Role::of(&credit.role) {
+                    Some(role) => entities.add_credit(credit.movie_id, role, &credit.name),
+                    None => others += 1,
                 }
             }
+            if others > 0 {
+                observer.note(&format!(
+                    "metapaths are of directors, actors and writers: {others} credits of other roles \
+                     are left out of them"
+                ));
+            }
         }
+        let inner = dataset(inner)?;
         Ok(Self {
+            ranked: Ranked::draw(config, &whole, &inner)?,
             split: config.split.clone(),
             fingerprint,
             less: dataset(of_validation)?,
-            inner: dataset(inner)?,
+            inner,
             whole,
             entities,
             candidates,
@@ -95,6 +104,7 @@ impl Arena {
             data,
             split: &self.split,
             candidates: self.candidates.as_ref(),
+            users: self.ranked.held_out.as_deref(),
         }
     }
 
@@ -104,6 +114,7 @@ impl Arena {
             data,
             split: &self.split,
             candidates: None,
+            users: self.ranked.validation.as_deref(),
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) struct HeldOut<'a> {
     pub split: &'a SplitConfig,
     /// Where it is candidates that are ranked, and not the catalogue.
     pub candidates: Option<&'a Candidates>,
+    /// Users that the catalogue is ranked for, ascending; `None` for all.
+    pub users: Option<&'a [u32]>,
 }
 
 impl HeldOut<'_> {
@@ -51,7 +53,7 @@ impl HeldOut<'_> {
                 let features = self.data.features();
                 vec![figures_of_candidates(model, features, candidates)?]
             }
-            None => figures_of_users(model, self.data, self.split)?,
+            None => figures_of_users(model, self.data, self.split, self.users)?,
         };
         Ok(found.into_iter().map(of_protocol).collect())
     }

@@ -6,6 +6,7 @@ mod limits;
 mod measure;
 mod memory;
 mod outcome;
+mod ranked;
 mod run;
 mod settings;
 mod table;
@@ -15,17 +16,21 @@ use std::time::Duration;
 
 use mmdlrm_baselines::Entities;
 use mmdlrm_features::TrainingData;
+use mmdlrm_train::FolderLock;
 
 use self::arena::Arena;
 use self::contestants::{Circumstances, Contestant};
 use self::limits::Limits;
-use self::run::Run;
+use self::run::{Failure, Run};
 pub use self::table::{Compared, ComparisonReport, ComparisonTable, Estimate};
 use crate::page;
-use crate::{Error, ExperimentConfig, Observer, Result};
+use crate::{Error, ExperimentConfig, Observer, RankedUsers, Result};
 
 /// Of the choice of settings.
 const FIRST_SEED: u64 = 1;
+const MOST_SEEDS: u64 = 1000;
+/// What a folder of a run has.
+const CONFIG: &str = "config.json";
 
 /// Trains and measures models on the same rows.
 ///
@@ -63,7 +68,7 @@ pub struct Comparison {
     pub config: ExperimentConfig,
     /// [Names](Self::names) of the models; none for all that the data have something for.
     pub models: Vec<String>,
-    /// Seeds, from 1, of what models draw; one or more. A model without chance is trained once.
+    /// Seeds, from 1, of what models draw: 1 to 1,000. A model without chance is trained once.
     pub seeds: u64,
     /// Time for all of them: who will not have learned by then is stopped as soon as its pace says
     /// so, and left out. What has learned is measured, however long that takes.
@@ -113,15 +118,22 @@ impl Comparison {
     /// # Errors
     /// Settings that make no sense, a name that no model has, data that a model which is named has
     /// nothing to learn from in or too little memory for, a folder that cannot be written, or what
-    /// a model cannot be trained with.
+    /// a model cannot be trained with if nothing comes of any. What keeps one model from coming to
+    /// something is said among those that are left out.
     pub fn run(&self, observer: &mut dyn Observer) -> Result<ComparisonReport> {
         self.config.validate()?;
         self.check()?;
+        let out = &self.config.out;
+        if out.join(CONFIG).exists() {
+            return Err(Error::HoldsRun { path: out.clone() });
+        }
+        outcome::create_folder(out)?;
+        let _lock = FolderLock::take(out)?;
         let arena = Arena::read(&self.config, observer)?;
-        outcome::create_folder(&self.config.out)?;
         let limits = Limits::new(self.budget, self.memory);
         let (contestants, mut left_out) = self.admitted(&arena, &limits)?;
         let mut outcomes = Vec::new();
+        let mut failed = None;
         for seed in FIRST_SEED..=self.seeds {
             let drawn = |it: &&Contestant| seed == FIRST_SEED || it.has_seed();
             for contestant in contestants.iter().filter(drawn) {
@@ -134,7 +146,9 @@ impl Comparison {
                 };
                 let found = match run.kept()? {
                     Some(kept) => Ok(kept),
-                    None if limits.are_reached() => Err("the budget was over".to_owned()),
+                    None if limits.are_reached() => {
+                        Err(Failure::NoTime("the budget was over".to_owned()))
+                    }
                     None => {
                         observer.note(&format!("{}, seed {seed}", contestant.name));
                         run.run(observer)?
@@ -142,12 +156,22 @@ impl Comparison {
                 };
                 match found {
                     Ok(outcome) => outcomes.push(outcome),
-                    Err(why) => left_out.push(format!("{} (seed {seed}): {why}", contestant.name)),
+                    Err(why) => {
+                        left_out.push(format!("{} (seed {seed}): {why}", contestant.name));
+                        if let Failure::Failed(error) = why {
+                            observer.note(&format!("{} failed: {error}", contestant.name));
+                            failed.get_or_insert(error);
+                        }
+                    }
                 }
             }
         }
-        let report = ComparisonReport::new(&self.config.split, &contestants, &outcomes, left_out)?;
-        let out = &self.config.out;
+        if let (Some(error), true) = (failed, outcomes.is_empty()) {
+            return Err(error);
+        }
+        let ranked_for = arena.ranked.about.as_deref();
+        let held_out = (&self.config.split, ranked_for);
+        let report = ComparisonReport::new(held_out, &contestants, &outcomes, left_out)?;
         outcome::write(&out.join("compare.md"), report.to_string().as_bytes())?;
         outcome::write(
             &out.join("compare.json"),
@@ -177,7 +201,14 @@ impl Comparison {
                 epochs as u64,
                 "validation rows choose the epochs of none of the models: leave it out",
             ),
-            _ if self.seeds == 0 => refused("seeds", 0, "it must be 1 or more"),
+            _ if self.config.ranking == RankedUsers::Off => Err(Error::Setting {
+                setting: "ranking",
+                value: "off".to_owned(),
+                rule: "models are compared by how they rank",
+            }),
+            _ if !(1..=MOST_SEEDS).contains(&self.seeds) => {
+                refused("seeds", self.seeds, "it must be from 1 to 1,000")
+            }
             _ => Ok(()),
         }
     }

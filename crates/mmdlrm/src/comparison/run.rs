@@ -1,5 +1,6 @@
 //! A model of a comparison with a seed: its settings are chosen, it is trained and measured.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use super::limits::Limits;
 use super::outcome::{self, Choice, Outcome};
 use super::settings::Settings;
 use super::{Comparison, FIRST_SEED, memory, table};
-use crate::{Observer, Result, SplitConfig, Stage};
+use crate::{Error, Observer, RankedUsers, Result, SplitConfig, Stage};
 
 /// A model with a seed.
 pub(super) struct Run<'a> {
@@ -28,8 +29,26 @@ pub(super) struct Run<'a> {
 /// A figure of validation rows, and the epoch that had it.
 type Tried = (f64, Option<usize>);
 
-/// What was done in time, or why it was not.
-pub(super) type InTime<T> = std::result::Result<T, String>;
+/// What came of a model, or why nothing did.
+pub(super) type Found<T> = std::result::Result<T, Failure>;
+
+/// Why nothing came of a model, which does not keep others from coming to something.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// There was no time for it; what it would have needed.
+    NoTime(String),
+    /// What it said.
+    Failed(Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::NoTime(why) => f.write_str(why),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
 
 /// What tells an outcome from those of other data, settings or ways to choose.
 #[derive(Serialize)]
@@ -39,6 +58,7 @@ struct Identity<'a> {
     model: &'a str,
     settings: Vec<serde_json::Value>,
     validation: f64,
+    ranked: (RankedUsers, u64),
     /// Another one may train and measure otherwise.
     version: &'static str,
 }
@@ -62,6 +82,7 @@ impl Run<'_> {
                 .map(|it| it.describe())
                 .collect::<mmdlrm_train::Result<_>>()?,
             validation: VALIDATION,
+            ranked: (self.comparison.config.ranking, self.comparison.config.seed),
             version: env!("CARGO_PKG_VERSION"),
         })?)
     }
@@ -74,8 +95,8 @@ impl Run<'_> {
         self.folder().join(format!("seed-{}.json", self.seed))
     }
 
-    /// Chooses, trains, measures, and keeps what it came to; or why there was no time for it.
-    pub fn run(&self, observer: &mut dyn Observer) -> Result<InTime<Outcome>> {
+    /// Chooses, trains, measures, and keeps what it came to; or why nothing came of it.
+    pub fn run(&self, observer: &mut dyn Observer) -> Result<Found<Outcome>> {
         outcome::create_folder(&self.folder())?;
         let choice = match self.choice(observer)? {
             Ok(choice) => choice,
@@ -85,7 +106,9 @@ impl Run<'_> {
         let settings = settings.with(self.seed, choice.epochs);
         let own = self.arena.whole_for(self.contestant)?;
         let data = own.as_ref().unwrap_or(&self.arena.whole);
-        settings.check(data.features())?;
+        if let Err(error) = settings.check(data.features()) {
+            return Ok(Err(Failure::Failed(error.into())));
+        }
         memory::begin();
         let begun = Instant::now();
         let model = match self.fit(&*settings, data, observer, |_metrics| ())? {
@@ -95,6 +118,13 @@ impl Run<'_> {
         let seconds = begun.elapsed().as_secs_f64();
         let peak_mib = memory::peak_mib();
         let held_out = self.arena.held_out(data);
+        let measured = held_out
+            .errors(&*model)
+            .and_then(|errors| Ok((errors, held_out.rankings(&*model)?)));
+        let (errors, rankings) = match measured {
+            Ok(measured) => measured,
+            Err(error) => return Ok(Err(Failure::Failed(error))),
+        };
         let outcome = Outcome {
             identity: self.identity()?,
             model: self.contestant.name.to_owned(),
@@ -103,18 +133,20 @@ impl Run<'_> {
             parameters: model.parameters(),
             seconds,
             peak_mib,
-            errors: held_out.errors(&*model)?,
-            rankings: held_out.rankings(&*model)?,
+            errors,
+            rankings,
         };
         outcome::write(&self.path(), &serde_json::to_vec(&outcome)?)?;
         Ok(Ok(outcome))
     }
 
     /// Which settings, and for how many epochs, as validation rows have it: once for all seeds.
-    fn choice(&self, observer: &mut dyn Observer) -> Result<InTime<Choice>> {
+    fn choice(&self, observer: &mut dyn Observer) -> Result<Found<Choice>> {
         let path = self.folder().join("choice.json");
         let identity = self.identity()?;
-        if let Some(kept) = outcome::read(&path, |it: &Choice| it.identity == identity)? {
+        if let Some(kept) = outcome::read(&path, |it: &Choice| {
+            it.identity == identity && it.number < self.contestant.settings.len()
+        })? {
             return Ok(Ok(kept));
         }
         let settings = &self.contestant.settings;
@@ -141,7 +173,7 @@ impl Run<'_> {
     }
 
     /// How good settings are on the validation rows, more being better, and after how many epochs.
-    fn tried(&self, settings: &dyn Settings, observer: &mut dyn Observer) -> Result<InTime<Tried>> {
+    fn tried(&self, settings: &dyn Settings, observer: &mut dyn Observer) -> Result<Found<Tried>> {
         let mut epochs: Option<(f64, usize)> = None;
         let note = |metrics: &EpochMetrics| {
             if let Some(ndcg) = metrics.validation_ndcg
@@ -155,8 +187,8 @@ impl Run<'_> {
             Ok(model) => model,
             Err(why) => return Ok(Err(why)),
         };
-        let figure = self.validated(&*model)?;
-        Ok(Ok((figure, epochs.map(|(_, epoch)| epoch))))
+        let figure = self.validated(&*model).map_err(Failure::Failed);
+        Ok(figure.map(|figure| (figure, epochs.map(|(_, epoch)| epoch))))
     }
 
     /// Trains, as long as there is time.
@@ -166,7 +198,7 @@ impl Run<'_> {
         data: &dyn TrainingData,
         observer: &mut dyn Observer,
         mut on_epoch: impl FnMut(&EpochMetrics),
-    ) -> Result<InTime<Box<dyn Ranker>>> {
+    ) -> Result<Found<Box<dyn Ranker>>> {
         let rows = settings.rows(data);
         observer.begin(Stage::Train, rows as u64);
         let watch = self.limits.watch(settings.least_rows(data));
@@ -190,8 +222,8 @@ impl Run<'_> {
         observer.end();
         match (fitted, watch.why()) {
             (Ok(model), _) => Ok(Ok(model)),
-            (Err(_), Some(why)) => Ok(Err(why)),
-            (Err(error), None) => Err(error.into()),
+            (Err(_), Some(why)) => Ok(Err(Failure::NoTime(why))),
+            (Err(error), None) => Ok(Err(Failure::Failed(error.into()))),
         }
     }
 

@@ -163,7 +163,7 @@ fn deviation(values: Vec<f64>) -> Option<f64> {
 
 impl ComparisonReport {
     pub(super) fn new(
-        split: &SplitConfig,
+        (split, ranked_for): (&SplitConfig, Option<&str>),
         contestants: &[Contestant],
         outcomes: &[Outcome],
         left_out: Vec<String>,
@@ -188,7 +188,10 @@ impl ComparisonReport {
         tables.retain(|table| !table.rows.is_empty());
         tables.extend(of_stars(&models)?);
         Ok(Self {
-            held_out: held_out(split),
+            held_out: match ranked_for {
+                Some(users) => format!("{}; movies are ranked for {users}", held_out(split)),
+                None => held_out(split),
+            },
             tables,
             left_out,
         })

@@ -93,6 +93,7 @@ pub(crate) fn figures_of_users(
     model: &dyn Ranker,
     data: &dyn TrainingData,
     split: &SplitConfig,
+    users: Option<&[u32]>,
 ) -> Result<Vec<(Protocol, Vec<UserFigures>)>> {
     let pass = Pass::new(split, data.features().movie_counts());
     let protocols = pass.protocols.iter();
@@ -100,7 +101,7 @@ pub(crate) fn figures_of_users(
     rank_users(
         &[model],
         data,
-        None,
+        users,
         |user| pass.look(user),
         |_user, found| {
             let figures = found.into_iter().flat_map(|it| it.figures);

@@ -28,7 +28,7 @@ pub enum RankedUsers {
 }
 
 /// Who was drawn.
-pub(super) struct Drawn {
+pub(crate) struct Drawn {
     /// Dense rows, ascending.
     pub users: Vec<u32>,
     /// What they are, as a report says it.
@@ -58,7 +58,7 @@ impl RankedUsers {
 
     /// Draws from `all`, dense rows of those with held-out ratings, ascending; `None` where
     /// nothing is ranked.
-    pub(super) fn draw(self, all: Vec<u32>, movies: usize, seed: u64) -> Option<Drawn> {
+    pub(crate) fn draw(self, all: Vec<u32>, movies: usize, seed: u64) -> Option<Drawn> {
         let count = all.len();
         let pairs = count as u64 * movies as u64;
         let wanted = match self {

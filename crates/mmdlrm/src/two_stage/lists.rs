@@ -165,7 +165,11 @@ impl<'a, T: Task> Lists<'a, T> {
         let ease = draw.first.ease();
         let (history, mut scores) = (ease.histories().row(user), Vec::new());
         ease.score_history(history, &mut scores)?;
-        let mut choose = |candidates: Vec<(u32, f32)>| {
+        let mut choose = |mut candidates: Vec<(u32, f32)>| {
+            // Whoever alone rated anything is proposed nothing: a list of any movie teaches nothing.
+            if candidates.is_empty() {
+                candidates.push((0, 0.0));
+            }
             let (mut found, mut others): (Vec<_>, Vec<_>) = candidates
                 .into_iter()
                 .partition(|&(movie, _)| stars(movie) > 0.0);

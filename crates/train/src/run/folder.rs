@@ -1,4 +1,4 @@
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::files::{write_error, write_whole};
+use super::folder_lock::FolderLock;
 use super::known::{FEATURES, HISTORIES, MOVIES};
 use super::tables::{candidates_table, predictions_table, rankings_table};
 use super::{model_file, tensorboard};
@@ -26,7 +27,6 @@ const RANKINGS: &str = "rankings.parquet";
 const EVENTS: &str = "events.out.tfevents.mmdlrm";
 const REPORT: &str = "report.html";
 const CHECKPOINTS: &str = "checkpoints";
-const LOCK: &str = ".lock";
 /// In the order they are removed: as long as one is left, so are the mark of a
 /// run and what says of which kind it is.
 const FILES: [&str; 11] = [
@@ -58,7 +58,7 @@ const KEPT: [&str; 5] = [MODEL, PREDICTIONS, CANDIDATES, RANKINGS, CHECKPOINTS];
 pub struct RunFolder {
     path: PathBuf,
     /// The operating system forgets the lock with the process, however that ends.
-    _lock: Lock,
+    _lock: FolderLock,
 }
 
 impl RunFolder {
@@ -90,8 +90,8 @@ impl RunFolder {
     /// A folder in which a run is at work, that holds a run that has learned anything or, by
     /// the names of its files, something else than a run: a model's `config.json`, say.
     pub fn check_free(path: &Path) -> Result<()> {
-        if path.join(LOCK).exists() {
-            lock(path)?;
+        if FolderLock::is_at(path) {
+            FolderLock::take(path)?;
         }
         check_kind(path)?;
         check_contents(path)
@@ -107,7 +107,7 @@ impl RunFolder {
         let path = path.into();
         check_kind(&path)?;
         std::fs::create_dir_all(&path).map_err(write_error(&path))?;
-        let lock = lock(&path)?;
+        let lock = FolderLock::take(&path)?;
         Ok(Replacement {
             run: Self { path, _lock: lock },
         })
@@ -122,7 +122,7 @@ impl RunFolder {
         if !path.join(CONFIG).exists() {
             return Err(Error::NoRun { path });
         }
-        let lock = lock(&path)?;
+        let lock = FolderLock::take(&path)?;
         Ok(Self { path, _lock: lock })
     }
 
@@ -410,39 +410,6 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// A lock that goes with it. It is given up by name: a child that is being started has the
-/// handle too, and closing ours would leave the lock to it.
-#[derive(Debug)]
-struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Whoever cannot unlock closes the file at least.
-        let _ = self.0.unlock();
-    }
-}
-
-/// Locks the folder, or says that somebody else has.
-fn lock(folder: &Path) -> Result<Lock> {
-    let path = folder.join(LOCK);
-    // Windows locks no file that was opened only to be appended to.
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(write_error(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(Error::Busy {
-            path: folder.to_owned(),
-        }),
-        // A file system without locks: nobody can know.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(Lock(file)),
-        Err(TryLockError::Error(error)) => Err(write_error(&path)(error)),
-    }
 }
 
 /// Whether the last line of the metrics is a final one; `None` where there is no line.
