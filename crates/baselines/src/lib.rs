@@ -78,6 +78,7 @@ mod sparse;
 mod training_ratings;
 mod vbpr;
 mod visitor;
+mod whole;
 
 pub use bayesian::{BayesianConfig, BayesianFactorization};
 pub use biases::{BiasConfig, BiasModel};

@@ -24,6 +24,7 @@ use super::packed::Packed;
 use super::symmetric::Symmetric;
 use super::{EaseConfig, too_small};
 use crate::sparse::{Sparse, add_product};
+use crate::whole::{LIMIT, whole};
 
 /// `B`, row `i` of which has the weights of an input in the items. A score reads rows, and reasons
 /// read columns.
@@ -120,10 +121,8 @@ impl ByNeighbours {
 
     /// Of what [`Self::parts`] says; `None` where that does not fit together.
     pub fn from_parts(lengths: &[f32], ids: &[f32], values: &[f32]) -> Option<Self> {
-        let number = |&x: &f32| (x >= 0.0 && x.fract() == 0.0 && x < LIMIT).then_some(x as u32);
-        let lengths: Vec<u32> = lengths.iter().map(number).collect::<Option<_>>()?;
-        let ids: Vec<u32> = ids.iter().map(number).collect::<Option<_>>()?;
         let items = lengths.len();
+        let (lengths, ids) = (whole(lengths, LIMIT)?, whole(ids, items)?);
         let lengths = lengths.into_iter().map(|length| length as usize);
         let by_input = Sparse::from_parts(lengths, ids, values.to_vec(), items)?;
         Some(Self::of(&by_input))
@@ -200,9 +199,6 @@ fn score(block: &Sparse, history: &[(u32, f32)], scores: &mut [f32]) {
         }
     }
 }
-
-/// Items from here on are no `f32`, which the file has them as.
-pub(super) const LIMIT: f32 = (1 << 24) as f32;
 
 /// The `count` inputs of the largest cosines above 0, in their order; `room` is kept from one item
 /// to the next.

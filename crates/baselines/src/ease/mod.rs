@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::memory::{Size, numbers};
+use crate::whole::LIMIT;
 use mmdlrm_data::{RatedBag, RatedBags};
 use mmdlrm_features::{Features, TrainingData};
 use mmdlrm_kernels::InstructionSet;
@@ -225,11 +226,10 @@ impl Fit for EaseConfig {
 fn check(items: usize, config: &EaseConfig) -> Result<()> {
     InstructionSet::in_use().map_err(|error| mmdlrm_data::Error::External(error.into()))?;
     config.validate()?;
-    match items < by_neighbours::LIMIT as usize {
+    match items < LIMIT {
         true => Ok(()),
         false => Err(Error::Mismatch(format!(
-            "there are {items} items, and weights are kept of fewer than {}",
-            by_neighbours::LIMIT
+            "there are {items} items, and weights are kept of fewer than {LIMIT}"
         ))),
     }
 }

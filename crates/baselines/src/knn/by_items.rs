@@ -6,11 +6,10 @@ use super::search::Search;
 use crate::KnnConfig;
 use crate::incidence::Incidence;
 use crate::sparse::Sparse;
+use crate::whole::{LIMIT, whole};
 
 /// Items between two looks at whether to stop.
 const ITEMS_AT_A_TIME: usize = 1024;
-/// Items from here on are no `f32`, which the file has them as.
-pub(super) const LIMIT: f32 = (1 << 24) as f32;
 
 /// `K`, the nearest of each candidate.
 #[derive(Debug, Clone)]
@@ -51,10 +50,8 @@ impl ByItems {
 
     /// Of what [`Self::parts`] says; `None` where that does not fit together.
     pub fn from_parts(lengths: &[f32], ids: &[f32], values: &[f32]) -> Option<Self> {
-        let number = |&x: &f32| (x >= 0.0 && x.fract() == 0.0 && x < LIMIT).then_some(x as u32);
-        let lengths: Vec<u32> = lengths.iter().map(number).collect::<Option<_>>()?;
-        let ids: Vec<u32> = ids.iter().map(number).collect::<Option<_>>()?;
         let items = lengths.len();
+        let (lengths, ids) = (whole(lengths, LIMIT)?, whole(ids, items)?);
         let lengths = lengths.into_iter().map(|length| length as usize);
         let by_candidate = Sparse::from_parts(lengths, ids, values.to_vec(), items)?;
         values

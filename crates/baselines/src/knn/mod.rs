@@ -18,6 +18,7 @@ use crate::Side;
 use crate::incidence::{self, Incidence};
 use crate::memory::{Size, numbers};
 use crate::progress::step_is_over;
+use crate::whole::LIMIT;
 use by_items::ByItems;
 pub use config::KnnConfig;
 use search::{Neighbour, Search};
@@ -221,11 +222,10 @@ impl Fit for KnnConfig {
 /// Refuses what cannot be fitted, or not be kept.
 fn check(items: usize, config: &KnnConfig) -> Result<()> {
     config.validate()?;
-    match items < by_items::LIMIT as usize {
+    match items < LIMIT {
         true => Ok(()),
         false => Err(Error::Mismatch(format!(
-            "there are {items} items, and neighbours are kept of fewer than {}",
-            by_items::LIMIT
+            "there are {items} items, and neighbours are kept of fewer than {LIMIT}"
         ))),
     }
 }

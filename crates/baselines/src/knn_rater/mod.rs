@@ -9,7 +9,6 @@ mod similar;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use mmdlrm_data::{Rated, RatedBags};
 use mmdlrm_features::{Biases, Features, TrainingData};
@@ -20,13 +19,12 @@ use serde_json::{Value, json};
 use crate::Side;
 use crate::biases::Baseline;
 use crate::memory::{Size, numbers};
+use crate::progress::step_is_over;
 use crate::training_ratings::TrainingRatings;
 use crate::visitor::check_stars;
+use crate::whole::LIMIT;
 pub use config::{KnnRaterConfig, Similarity};
 use similar::{Comparison, Similar};
-
-/// More ids than this are not whole numbers in `f32`.
-const LIMIT: usize = 1 << 24;
 
 /// Nearest neighbours that correct a baseline: what the user gave to the movies most like the one
 /// in question, or what the users most like them gave to it (Koren, 2010, section 2.2;
@@ -134,13 +132,10 @@ impl KnnRater {
             count: own.len(),
             config,
         };
-        let told = |step: usize, ratings| {
-            (session.on_step)(ratings);
-            let is_stopped = |stop: &std::sync::atomic::AtomicBool| stop.load(Ordering::Relaxed);
-            match session.stop.is_some_and(is_stopped) {
-                true => Err(Error::Stopped { step: step as u64 }),
-                false => Ok(()),
-            }
+        let mut steps = 0;
+        let told = |ratings| {
+            steps += 1;
+            step_is_over(&mut session, steps, ratings)
         };
         Ok(Self {
             config: *config,

@@ -8,6 +8,7 @@ use mmdlrm_train::Result;
 use rayon::prelude::*;
 
 use super::{KnnRaterConfig, Similarity};
+use crate::whole::whole;
 
 /// Movies or users that are looked at before others are told of it.
 const AT_A_TIME: usize = 1024;
@@ -28,7 +29,7 @@ impl Similar {
     pub fn of(
         comparison: &Comparison,
         own: &RatedBags,
-        mut told: impl FnMut(usize, usize) -> Result<()>,
+        mut told: impl FnMut(usize) -> Result<()>,
     ) -> Result<Self> {
         let mut similar = Self {
             offsets: vec![0],
@@ -45,7 +46,7 @@ impl Similar {
                 similar.alike.extend(alike);
                 similar.offsets.push(similar.alike.len());
             }
-            told(start, ratings)?;
+            told(ratings)?;
         }
         Ok(similar)
     }
@@ -79,11 +80,10 @@ impl Similar {
             return None;
         }
         let mut offsets = vec![0usize];
-        for &length in lengths {
-            offsets.push(offsets[offsets.len() - 1] + whole(length, ids.len() + 1)?);
+        for length in whole(lengths, rows)? {
+            offsets.push(offsets[offsets.len() - 1] + length as usize);
         }
-        let ids = ids.iter().map(|&id| whole(id, rows).map(|id| id as u32));
-        let ids: Vec<u32> = ids.collect::<Option<_>>()?;
+        let ids = whole(ids, rows)?;
         let similar = Self {
             offsets,
             alike: ids.into_iter().zip(values.iter().copied()).collect(),
@@ -105,12 +105,6 @@ impl Similar {
                 && alike.is_sorted_by(|a, b| a.1 >= b.1)
         })
     }
-}
-
-/// A whole number from 0 to below a bound.
-fn whole(x: f32, bound: usize) -> Option<usize> {
-    let number = x as usize;
-    (number as f32 == x && number < bound).then_some(number)
 }
 
 /// What is compared: of each movie, say, the users who rated it and what they are compared by.

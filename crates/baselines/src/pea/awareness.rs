@@ -6,8 +6,7 @@ use rayon::prelude::*;
 
 use super::EntitySign;
 use super::graph::{Graph, Node, Relation};
-use super::score::softplus;
-use crate::pairwise::{Triples, add_rows};
+use crate::pairwise::{Triples, add_rows, softplus};
 
 /// Nodes, a feature that each has, and another of the same kind, which may be the same.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -3,9 +3,7 @@
 use mmdlrm_train::{Error, Kept, Result, Tensors};
 
 use super::graph::Relation;
-
-/// Above it not every whole number is an `f32`.
-const MOST: usize = 1 << 24;
+use crate::whole::{LIMIT, whole};
 
 /// People of a role, and their movies, by dense row.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -138,11 +136,7 @@ fn numbers(ids: impl Iterator<Item = u32>) -> Vec<f32> {
 }
 
 fn ids(kept: &Kept, name: &str) -> Result<Vec<u32>> {
-    let id = |&x: &f32| {
-        let is_whole = x >= 0.0 && x < MOST as f32 && x.fract() == 0.0;
-        is_whole.then_some(x as u32)
-    };
-    let ids: Option<Vec<u32>> = kept.get(name)?.iter().map(id).collect();
+    let ids = whole(kept.get(name)?, LIMIT);
     ids.ok_or_else(|| Error::Mismatch(format!("{name} in the model's file has what is no id")))
 }
 
@@ -172,10 +166,10 @@ fn check_lengths(name: &str, lengths: [usize; 2]) -> Result<()> {
 /// # Errors
 /// What there is too much of.
 pub(crate) fn check_count(what: &str, count: usize) -> Result<()> {
-    match count <= MOST {
+    match count <= LIMIT {
         true => Ok(()),
         false => Err(Error::Mismatch(format!(
-            "{count} {what} are more than {MOST}"
+            "{count} {what} are more than {LIMIT}"
         ))),
     }
 }

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::dense::{Out, multiply, of_bias, of_weight, total};
-use crate::pairwise::{Triples, add_rows};
+use crate::pairwise::{Triples, add_rows, softplus};
 use crate::parameters::{Matrix, Parameters, uniform, xavier_uniform};
 
 /// Triples that a thread takes at a time.
@@ -37,11 +37,6 @@ pub(crate) struct Parts {
     pub users: Vec<f32>,
     /// `c`, `[items, R]`.
     pub items: Vec<f32>,
-}
-
-/// `ln(1 + eˣ)`.
-pub(crate) fn softplus(x: f64) -> f64 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 impl Score {
