@@ -99,8 +99,9 @@ pub struct Bm3Net {
     newcomers: Newcomers,
 }
 
-/// Vectors, `[rows, dim]`, which rows of them a batch names, and their gradients.
-struct Side<'a> {
+/// What is to foretell targets, and learns: vectors, `[rows, dim]`, which rows of them a batch
+/// names, and their gradients.
+struct Online<'a> {
     vectors: &'a [f32],
     /// `P` of them.
     predicted: Vec<f32>,
@@ -155,9 +156,9 @@ impl Bm3Net {
         vectors
     }
 
-    fn side<'a>(&self, vectors: &'a [f32], rows: &'a [u32]) -> Side<'a> {
+    fn online<'a>(&self, vectors: &'a [f32], rows: &'a [u32]) -> Online<'a> {
         let predicted = self.predictor.forward(&self.parameters.values, vectors);
-        Side {
+        Online {
             vectors,
             of_predicted: vec![0.0; predicted.len()],
             predicted,
@@ -193,7 +194,7 @@ impl Bm3Net {
     }
 }
 
-impl Side<'_> {
+impl Online<'_> {
     /// `factor·(1 − mean cos(P(x), target))` over the batch; gradients are added to those of `P(x)`.
     fn add_cosines(&mut self, target: &[f32], dim: usize, factor: f64) -> f64 {
         let (predicted, rows) = (&self.predicted, self.rows);
@@ -301,8 +302,8 @@ impl Net for Bm3Net {
         gradients.fill(0.0);
         let vectors = self.propagated();
         let both = self.tables.vectors(&vectors);
-        let mut users = self.side(both.users, &triples.users);
-        let mut items = self.side(both.items, &triples.rated);
+        let mut users = self.online(both.users, &triples.users);
+        let mut items = self.online(both.items, &triples.rated);
         let of_items = self.target(items.vectors, items.rows, &mut draw);
         let of_users = self.target(users.vectors, users.rows, &mut draw);
         let mut loss = users.add_cosines(&of_items, dim, 1.0);
@@ -310,11 +311,11 @@ impl Net for Bm3Net {
         for &(table, linear) in &self.content {
             let x = table.of(values);
             let made = linear.forward(values, x);
-            let mut side = self.side(&made, &triples.rated);
+            let mut online = self.online(&made, &triples.rated);
             let of_made = self.target(&made, &triples.rated, &mut draw);
-            loss += side.add_cosines(&of_items, dim, content);
-            loss += side.add_cosines(&of_made, dim, content);
-            let of_made = side.gradient(self.predictor, values, gradients);
+            loss += online.add_cosines(&of_items, dim, content);
+            loss += online.add_cosines(&of_made, dim, content);
+            let of_made = online.gradient(self.predictor, values, gradients);
             linear.add_gradients(&of_made, x, gradients);
             let of_content = linear.input_gradient(values, &of_made);
             table.of_mut(gradients).copy_from_slice(&of_content);

@@ -9,7 +9,7 @@ use super::PeaLayer;
 use super::attention::{Head, Looks};
 use super::dense::{Out, multiply, of_bias, of_weight};
 use super::edges::Step;
-use super::rows::{Columns, add_rows};
+use super::rows::{Columns, add_weighted_rows};
 use super::sums::Weights;
 use crate::parameters::{Matrix, Parameters, uniform, xavier_uniform};
 
@@ -57,20 +57,20 @@ pub(crate) struct Passed {
     used: Range<usize>,
     /// `[targets, heads·width]`.
     pub out: Vec<f32>,
-    edges: Edges,
+    edges: EdgeWeights,
     /// Gradients of `z`.
     dz: Vec<f32>,
 }
 
 /// What edges weigh.
 #[derive(Debug, Clone)]
-enum Edges {
+enum EdgeWeights {
     /// What heads make of them.
     Attended(Vec<Head>),
     Known(Weights),
 }
 
-impl Default for Edges {
+impl Default for EdgeWeights {
     fn default() -> Self {
         Self::Attended(Vec::new())
     }
@@ -160,9 +160,9 @@ impl Layer {
     pub fn passed(&self, step: Step, targets: usize) -> Passed {
         let rows = targets.max(step.out_of.span().end);
         let edges = match self.kind {
-            Kind::Gat { .. } => Edges::Attended(vec![Head::default(); self.heads]),
-            Kind::Gcn => Edges::Known(Weights::by_degrees(step, rows, targets)),
-            Kind::Sage { .. } => Edges::Known(Weights::means(step, rows, targets)),
+            Kind::Gat { .. } => EdgeWeights::Attended(vec![Head::default(); self.heads]),
+            Kind::Gcn => EdgeWeights::Known(Weights::by_degrees(step, rows, targets)),
+            Kind::Sage { .. } => EdgeWeights::Known(Weights::means(step, rows, targets)),
         };
         Passed {
             used: match self.kind {
@@ -202,13 +202,13 @@ impl Layer {
             multiply((&x[..targets * n], n), &own, out, Out::Biased(bias));
         }
         match edges {
-            Edges::Attended(heads) => {
+            EdgeWeights::Attended(heads) => {
                 for (number, head) in heads.iter_mut().enumerate() {
                     let (columns, looks) = (self.columns(number), self.looks(values, number));
                     head.forth(step, (z, columns), looks, (bias, relu), out);
                 }
             }
-            Edges::Known(weights) => {
+            EdgeWeights::Known(weights) => {
                 weights.forth(step, (z, self.columns(0)), (bias, relu), out);
             }
         }
@@ -233,7 +233,7 @@ impl Layer {
             dz,
         } = passed;
         match edges {
-            Edges::Attended(heads) => {
+            EdgeWeights::Attended(heads) => {
                 let (mut sources, mut targets) = (Vec::new(), Vec::new());
                 for (number, head) in heads.iter_mut().enumerate() {
                     let (columns, looks) = (self.columns(number), self.looks(values, number));
@@ -246,7 +246,7 @@ impl Layer {
                     found.extend([(source, sources), (target, targets)]);
                 }
             }
-            Edges::Known(weights) => weights.back(step, (g, self.columns(0)), dz),
+            EdgeWeights::Known(weights) => weights.back(step, (g, self.columns(0)), dz),
         }
         if let Kind::Sage { own } = self.kind {
             let x = &x[..g.len() / m * n];
@@ -303,10 +303,10 @@ impl Layer {
         let mut add = |columns: Columns, (weights, own): (Vec<f32>, f32)| {
             let out = columns.of_mut(&mut out, 0);
             add_scaled(out, columns.of(&own_z, 0), own);
-            add_rows((sources, &weights), (&passed.z, columns), out);
+            add_weighted_rows((sources, &weights), (&passed.z, columns), out);
         };
         match &passed.edges {
-            Edges::Attended(heads) => {
+            EdgeWeights::Attended(heads) => {
                 for (number, head) in heads.iter().enumerate() {
                     let columns = self.columns(number);
                     let z = columns.of(&own_z, 0);
@@ -315,7 +315,7 @@ impl Layer {
                     add(columns, head.of_visitor(sources, own));
                 }
             }
-            Edges::Known(weights) => add(self.columns(0), weights.of_visitor(sources)),
+            EdgeWeights::Known(weights) => add(self.columns(0), weights.of_visitor(sources)),
         }
         out
     }

@@ -40,7 +40,7 @@ impl Columns {
 
 /// `out += Σ_k weights[k]·row(nodes[k])`. For loops that are vectorized.
 #[inline(always)]
-pub(crate) fn add_rows(
+pub(crate) fn add_weighted_rows(
     edges: (&[u32], &[f32]),
     (matrix, columns): (&[f32], Columns),
     out: &mut [f32],
@@ -117,7 +117,7 @@ fn add_fours<const W: usize>([a, b, c, d]: [[f32; W]; 4], out: &mut [f32]) {
 /// `out += Σ_k weights[k]·row(nodes[k])` and `products[k] += ⟨own, row(nodes[k])⟩`, each row being
 /// read once. For loops that are vectorized.
 #[inline(always)]
-pub(crate) fn add_rows_and_products(
+pub(crate) fn add_weighted_rows_and_products(
     edges: (&[u32], &[f32]),
     (matrix, columns): (&[f32], Columns),
     own: &[f32],
@@ -288,8 +288,8 @@ mod tests {
             vectorize(
                 #[inline(always)]
                 || {
-                    add_rows(edges, matrix, &mut sums);
-                    add_rows_and_products(edges, matrix, &own, (&mut both, &mut products));
+                    add_weighted_rows(edges, matrix, &mut sums);
+                    add_weighted_rows_and_products(edges, matrix, &own, (&mut both, &mut products));
                 },
             );
             assert_eq!(sums, both);

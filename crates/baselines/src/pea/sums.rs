@@ -4,7 +4,7 @@ use mmdlrm_kernels::vectorize;
 use rayon::prelude::*;
 
 use super::edges::{Step, cut_rows};
-use super::rows::{Columns, add_rows};
+use super::rows::{Columns, add_weighted_rows};
 
 /// Weights `w_st = a_s·b_t` of edges, and `c_t` of a node for itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -66,7 +66,7 @@ impl Weights {
                         }
                         let nodes = step.into.nodes(node);
                         weigh(nodes, &self.sources, self.targets[node], weights);
-                        add_rows((nodes, weights), (z, columns), out);
+                        add_weighted_rows((nodes, weights), (z, columns), out);
                         if relu {
                             out.iter_mut().for_each(|x| *x = x.max(0.0));
                         }
@@ -98,7 +98,7 @@ impl Weights {
                         }
                         let nodes = step.out_of.nodes(node);
                         weigh(nodes, &self.targets, self.sources[node], weights);
-                        add_rows((nodes, weights), (g, columns), dz);
+                        add_weighted_rows((nodes, weights), (g, columns), dz);
                     }
                 },
             );

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{Head, LANES, Looks, SLOPE, Target, leaky};
 use crate::pea::dense::{ROWS, total};
 use crate::pea::edges::{Step, cut_rows};
-use crate::pea::rows::{Columns, add_rows_and_products};
+use crate::pea::rows::{Columns, add_weighted_rows_and_products};
 
 /// Gradients of `⟨a_src, z⟩`, `⟨a_dst, z⟩`, and of a node's logit of its own.
 #[derive(Debug, Clone, Default)]
@@ -113,7 +113,7 @@ impl Head {
                         let count = nodes.len();
                         let edges = (nodes, &scratch.weights[..count]);
                         let products = &mut scratch.products[..count];
-                        add_rows_and_products(edges, (g, columns), z, (dz, products));
+                        add_weighted_rows_and_products(edges, (g, columns), z, (dz, products));
                         sources[place] = own[place] + scratch.slope(count);
                         add_scaled(dz, looks.source, sources[place]);
                         for (&node, slope) in nodes.iter().zip(&scratch.products) {

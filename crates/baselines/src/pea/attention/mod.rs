@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::dense::ROWS;
 use super::edges::{Step, cut_rows};
-use super::rows::{Columns, add_rows};
+use super::rows::{Columns, add_weighted_rows};
 
 /// What becomes of logits below 0.
 const SLOPE: f32 = 0.2;
@@ -97,7 +97,7 @@ impl Head {
                             .zip(row)
                             .for_each(|(out, (z, b))| *out = own * z + b);
                         let edges = (nodes, &weights[..nodes.len()]);
-                        add_rows(edges, (z, columns), out);
+                        add_weighted_rows(edges, (z, columns), out);
                         if relu {
                             out.iter_mut().for_each(|x| *x = x.max(0.0));
                         }
