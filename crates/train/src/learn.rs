@@ -24,8 +24,8 @@ pub struct Pace<'a> {
     pub batch_size: usize,
     /// Seed of the order of the rows.
     pub seed: u64,
-    /// Epochs without a better one, on the validation rows, after which it ends; `None` for
-    /// never.
+    /// Epochs without a better one, on the validation rows, after which it ends, 1 or more; `None`
+    /// for never.
     pub patience: Option<usize>,
     /// How the learning rate moves.
     pub schedule: &'a dyn LearningRate,
@@ -45,7 +45,11 @@ impl fmt::Debug for Pace<'_> {
 impl Pace<'_> {
     fn check(&self, rows: usize) -> Result<()> {
         check_epochs(self.epochs)?;
-        for (setting, value) in [("batch_size", self.batch_size), ("training rows", rows)] {
+        for (setting, value) in [
+            ("batch_size", self.batch_size),
+            ("training rows", rows),
+            ("patience", self.patience.unwrap_or(1)),
+        ] {
             if value == 0 {
                 return Err(Error::Setting {
                     setting,
@@ -474,6 +478,11 @@ mod tests {
             ..sound
         };
         refused(Mean::default(), &no_rows, "batch_size is 0");
+        let impatient = Pace {
+            patience: Some(0),
+            ..sound
+        };
+        refused(Mean::default(), &impatient, "patience is 0");
         for factor in [1.5, -0.1, f64::NAN] {
             let why = format!("{factor} times the learning rate at step 0");
             refused(Mean::default(), &pace(&Factor(factor)), &why);
