@@ -18,7 +18,7 @@ use crate::linear::Linear;
 use crate::memory::{Size, numbers};
 use crate::pairs::Pairs;
 use crate::pairwise::{
-    Draw, FactorModel, Factors, Net, PairwiseTraining, Tables, Triples, add_rows, at_least_one,
+    DEPTHS, Draw, FactorModel, Factors, Net, PairwiseTraining, Tables, Triples, WIDTHS, add_rows,
     not_negative,
 };
 use crate::parameters::{Matrix, Parameters, uniform, xavier_normal, xavier_uniform};
@@ -40,13 +40,13 @@ const SHORTEST: f32 = 1e-8;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Bm3Config {
-    /// `D`, the width of the vectors.
+    /// `D`, the width of the vectors, from 1 to 4,096.
     pub dim: usize,
-    /// `K`, how many times vectors go to neighbours; 1 or more.
+    /// `K`, how many times vectors go to neighbours, from 1 to 64.
     pub layers: usize,
-    /// `λ`, of the penalty on the lengths of all vectors.
+    /// `λ`, of the penalty on the lengths of all vectors, 0 or more.
     pub penalty: f64,
-    /// The weight of what the content is to foretell.
+    /// The weight of what the content is to foretell, 0 or more.
     pub content: f64,
     /// The share of the numbers of a target that are dropped, from 0 to below 1.
     pub dropout: f64,
@@ -110,8 +110,8 @@ struct Online<'a> {
 }
 
 impl Bm3Net {
-    /// Of tables and layers of zeros; content is what it begins with.
-    fn zeros(config: &Bm3Config, pairs: &Pairs, modalities: &[ItemFeatures]) -> Self {
+    /// Without numbers.
+    fn of(config: &Bm3Config, pairs: &Pairs, modalities: &[ItemFeatures]) -> Self {
         let dim = config.dim;
         let mut parameters = Parameters::default();
         let tables = Tables {
@@ -120,14 +120,8 @@ impl Bm3Net {
         };
         let predictor = Linear::add(&mut parameters, "predictor", dim, dim);
         let mut content = Vec::with_capacity(modalities.len());
-        for ItemFeatures {
-            name,
-            width,
-            values,
-        } in modalities
-        {
+        for ItemFeatures { name, width, .. } in modalities {
             let table = parameters.add(format!("{name}_embedding.weight"), pairs.items(), *width);
-            table.of_mut(&mut parameters.values).copy_from_slice(values);
             let linear = Linear::add(&mut parameters, &format!("{name}_trs"), *width, dim);
             content.push((table, linear));
         }
@@ -140,6 +134,22 @@ impl Bm3Net {
             content,
             counts: pairs.counts(),
             newcomers: Newcomers::default(),
+        }
+    }
+
+    /// Draws tables and layers; content is what the modalities have.
+    fn begin_with(&mut self, modalities: &[ItemFeatures]) {
+        let mut random = ChaCha8Rng::seed_from_u64(self.config.training.seed);
+        self.parameters.zero();
+        let values = &mut self.parameters.values;
+        xavier_uniform(self.tables.users, values, &mut random);
+        xavier_uniform(self.tables.items, values, &mut random);
+        xavier_normal(self.predictor.weight, values, &mut random);
+        for ((table, linear), modality) in self.content.iter().zip(modalities) {
+            table.of_mut(values).copy_from_slice(&modality.values);
+            xavier_normal(linear.weight, values, &mut random);
+            let bound = (linear.inputs().max(1) as f32).sqrt().recip();
+            uniform(linear.bias.of_mut(values), bound, &mut random);
         }
     }
 
@@ -237,8 +247,8 @@ impl Net for Bm3Net {
     const KIND: &'static str = "bm3";
 
     fn check(config: &Bm3Config, features: &Features) -> Result<()> {
-        at_least_one("dim", config.dim)?;
-        at_least_one("layers", config.layers)?;
+        WIDTHS.check("dim", config.dim)?;
+        DEPTHS.check("layers", config.layers)?;
         not_negative("penalty", config.penalty)?;
         not_negative("content", config.content)?;
         if !(0.0..1.0).contains(&config.dropout) {
@@ -252,18 +262,11 @@ impl Net for Bm3Net {
     }
 
     fn new(config: &Bm3Config, pairs: &Arc<Pairs>, features: &Features) -> Result<Self> {
-        let mut net = Self::zeros(config, pairs, &ItemFeatures::of(features));
-        let mut random = ChaCha8Rng::seed_from_u64(config.training.seed);
-        let values = &mut net.parameters.values;
-        xavier_uniform(net.tables.users, values, &mut random);
-        xavier_uniform(net.tables.items, values, &mut random);
-        xavier_normal(net.predictor.weight, values, &mut random);
-        for (_, linear) in &net.content {
-            xavier_normal(linear.weight, values, &mut random);
-            let bound = (linear.inputs().max(1) as f32).sqrt().recip();
-            uniform(linear.bias.of_mut(values), bound, &mut random);
-        }
-        Ok(net)
+        Ok(Self::of(config, pairs, &ItemFeatures::of(features)))
+    }
+
+    fn begin(&mut self, _pairs: &Pairs, features: &Features) {
+        self.begin_with(&ItemFeatures::of(features));
     }
 
     fn training(config: &Bm3Config) -> &PairwiseTraining {
@@ -390,7 +393,7 @@ mod tests {
             };
             let edges = case.edges();
             let pairs = Pairs::of_edges(&edges, case.count("users"), case.count("items"));
-            let mut net = Bm3Net::zeros(&config, &pairs, &modalities(&case, &["image", "text"]));
+            let mut net = Bm3Net::of(&config, &pairs, &modalities(&case, &["image", "text"]));
             case.fill(&mut net.parameters);
             let vectors = net.propagated();
             let (users, items) = vectors.split_at(net.tables.users.rows * config.dim);

@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use crate::memory::Size;
 use crate::pairs::Pairs;
 use crate::pairwise::{
-    Draw, FactorModel, Factors, Net, PairwiseTraining, Tables, Triples, at_least_one, bpr,
-    not_negative,
+    Draw, FactorModel, Factors, Net, PairwiseTraining, Tables, Triples, WIDTHS, bpr, not_negative,
 };
 use crate::parameters::{Parameters, normal};
 
@@ -33,9 +32,9 @@ const DEVIATION: f32 = 0.1;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BprMfConfig {
-    /// `D`, the width of the vectors.
+    /// `D`, the width of the vectors, from 1 to 4,096.
     pub dim: usize,
-    /// `λ`, of the penalty on the vectors that a batch names.
+    /// `λ`, of the penalty on the vectors that a batch names, 0 or more.
     pub decay: f64,
     /// How long and how fast it learns.
     pub training: PairwiseTraining,
@@ -74,8 +73,8 @@ pub struct BprMfNet {
 }
 
 impl BprMfNet {
-    /// Of tables of zeros.
-    fn zeros(config: &BprMfConfig, users: usize, items: usize) -> Self {
+    /// Without numbers.
+    fn of(config: &BprMfConfig, users: usize, items: usize) -> Self {
         let mut parameters = Parameters::default();
         Self {
             config: *config,
@@ -93,15 +92,18 @@ impl Net for BprMfNet {
     const KIND: &'static str = "bpr-mf";
 
     fn check(config: &BprMfConfig, _features: &Features) -> Result<()> {
-        at_least_one("dim", config.dim)?;
+        WIDTHS.check("dim", config.dim)?;
         not_negative("decay", config.decay)
     }
 
     fn new(config: &BprMfConfig, pairs: &Arc<Pairs>, _features: &Features) -> Result<Self> {
-        let mut net = Self::zeros(config, pairs.users(), pairs.items());
-        let mut random = ChaCha8Rng::seed_from_u64(config.training.seed);
-        normal(&mut net.parameters.values, DEVIATION, &mut random);
-        Ok(net)
+        Ok(Self::of(config, pairs.users(), pairs.items()))
+    }
+
+    fn begin(&mut self, _pairs: &Pairs, _features: &Features) {
+        let mut random = ChaCha8Rng::seed_from_u64(self.config.training.seed);
+        self.parameters.zero();
+        normal(&mut self.parameters.values, DEVIATION, &mut random);
     }
 
     fn training(config: &BprMfConfig) -> &PairwiseTraining {
@@ -188,7 +190,7 @@ mod tests {
                 decay: case.number("decay"),
                 ..BprMfConfig::default()
             };
-            let mut net = BprMfNet::zeros(&config, case.count("users"), case.count("items"));
+            let mut net = BprMfNet::of(&config, case.count("users"), case.count("items"));
             case.fill(&mut net.parameters);
             let triples = triples(&case);
             let (users, items, width) = net.vectors();

@@ -142,6 +142,7 @@ impl Case {
 
     /// Fills parameters with what `before.` has of their names.
     pub fn fill(&self, parameters: &mut Parameters) {
+        parameters.zero();
         let names = parameters.names().to_vec();
         for (name, matrix) in names {
             let (_, values) = &self.numbers[&format!("before.{name}")];

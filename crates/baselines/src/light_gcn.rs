@@ -13,7 +13,7 @@ use crate::graph::{Graph, Newcomers};
 use crate::memory::{Size, numbers};
 use crate::pairs::Pairs;
 use crate::pairwise::{
-    Draw, FactorModel, Factors, Net, PairwiseTraining, Tables, Triples, at_least_one, bpr,
+    DEPTHS, Draw, FactorModel, Factors, Net, PairwiseTraining, Tables, Triples, WIDTHS, bpr,
     not_negative,
 };
 use crate::parameters::{Parameters, normal};
@@ -45,11 +45,11 @@ const DEVIATION: f32 = 0.1;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LightGcnConfig {
-    /// `D`, the width of the vectors.
+    /// `D`, the width of the vectors, from 1 to 4,096.
     pub dim: usize,
-    /// `K`, how many times vectors go to neighbours; 1 or more.
+    /// `K`, how many times vectors go to neighbours, from 1 to 64.
     pub layers: usize,
-    /// `λ`, of the penalty on the vectors that a batch names.
+    /// `λ`, of the penalty on the vectors that a batch names, 0 or more.
     pub decay: f64,
     /// How long and how fast it learns.
     pub training: PairwiseTraining,
@@ -97,7 +97,7 @@ pub struct LightGcnNet {
     buffers: Buffers,
 }
 
-/// Kept from one step to the next: fresh memory is a quarter of a step's time.
+/// Kept from one step to the next, and dropped after the last: fresh memory is a quarter of a step's time.
 #[derive(Debug, Clone, Default)]
 struct Buffers {
     propagated: Vec<f32>,
@@ -106,8 +106,8 @@ struct Buffers {
 }
 
 impl LightGcnNet {
-    /// Over a graph of its own, tables being zeros.
-    fn zeros(config: &LightGcnConfig, graph: Graph, counts: Vec<u32>) -> Self {
+    /// Over a graph of its own, without numbers.
+    fn of(config: &LightGcnConfig, graph: Graph, counts: Vec<u32>) -> Self {
         let mut parameters = Parameters::default();
         let users = graph.nodes() - counts.len();
         Self {
@@ -140,16 +140,23 @@ impl Net for LightGcnNet {
     const KIND: &'static str = "light-gcn";
 
     fn check(config: &LightGcnConfig, _features: &Features) -> Result<()> {
-        at_least_one("dim", config.dim)?;
-        at_least_one("layers", config.layers)?;
+        WIDTHS.check("dim", config.dim)?;
+        DEPTHS.check("layers", config.layers)?;
         not_negative("decay", config.decay)
     }
 
     fn new(config: &LightGcnConfig, pairs: &Arc<Pairs>, _features: &Features) -> Result<Self> {
-        let mut net = Self::zeros(config, Graph::of(pairs, 0.0), pairs.counts());
-        let mut random = ChaCha8Rng::seed_from_u64(config.training.seed);
-        normal(&mut net.parameters.values, DEVIATION, &mut random);
-        Ok(net)
+        Ok(Self::of(config, Graph::of(pairs, 0.0), pairs.counts()))
+    }
+
+    fn begin(&mut self, _pairs: &Pairs, _features: &Features) {
+        let mut random = ChaCha8Rng::seed_from_u64(self.config.training.seed);
+        self.parameters.zero();
+        normal(&mut self.parameters.values, DEVIATION, &mut random);
+    }
+
+    fn end(&mut self) {
+        self.buffers = Buffers::default();
     }
 
     fn training(config: &LightGcnConfig) -> &PairwiseTraining {
@@ -247,7 +254,7 @@ mod tests {
                 ..LightGcnConfig::default()
             };
             let graph = Graph::of_edges(&case.edges(), users, items, 0.0);
-            let mut net = LightGcnNet::zeros(&config, graph, vec![0; items]);
+            let mut net = LightGcnNet::of(&config, graph, vec![0; items]);
             case.fill(&mut net.parameters);
             case.assert_near("in.norm_adj", &dense(net.graph.matrix(), users + items));
             let (of_users, of_items, _) = net.vectors();

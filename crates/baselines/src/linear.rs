@@ -120,7 +120,7 @@ mod tests {
         let mut parameters = Parameters::default();
         let layer = Linear::add(&mut parameters, "layer", 3, 2);
         let wave = |count: usize| (0..count).map(|at| (at as f32).sin()).collect::<Vec<_>>();
-        parameters.values = wave(parameters.values.len());
+        parameters.values = wave(parameters.count());
         // More rows than one thread takes at a time.
         let (x, upstream) = (wave(300 * 3), wave(300 * 2));
         let mut gradients = vec![0.0; parameters.values.len()];

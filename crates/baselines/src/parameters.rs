@@ -1,6 +1,6 @@
 //! The parameters of a model in one piece, and what they begin with.
 
-use mmdlrm_train::{Kept, Result, Tensors};
+use mmdlrm_train::{Error, Kept, Result, Tensors};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -14,34 +14,56 @@ pub struct Matrix {
 }
 
 impl Matrix {
+    /// How many numbers it has; more than there can be where the product overflows.
+    pub fn len(self) -> usize {
+        self.rows.saturating_mul(self.columns)
+    }
+
     pub fn of(self, values: &[f32]) -> &[f32] {
-        &values[self.start..][..self.rows * self.columns]
+        &values[self.start..][..self.len()]
     }
 
     pub fn of_mut(self, values: &mut [f32]) -> &mut [f32] {
-        &mut values[self.start..][..self.rows * self.columns]
+        &mut values[self.start..][..self.len()]
     }
 }
 
 /// Everything that a model learns. Optimizers and files see one piece, or names; a model keeps
 /// the [`Matrix`] of each.
+///
+/// Shapes come first, and take no room: what settings ask for is compared with what a file holds
+/// before anything of that size is made. Numbers come all at once, by [`zero`](Self::zero) or
+/// [`load`](Self::load).
 #[derive(Debug, Clone, Default)]
 pub struct Parameters {
     names: Vec<(String, Matrix)>,
+    count: usize,
+    /// As many as [`count`](Self::count) says, or none before they are made.
     pub values: Vec<f32>,
 }
 
 impl Parameters {
-    /// Adds a matrix of zeros. Names are each used once.
+    /// Adds the shape of a matrix. Names are each used once.
     pub fn add(&mut self, name: impl Into<String>, rows: usize, columns: usize) -> Matrix {
         let matrix = Matrix {
-            start: self.values.len(),
+            start: self.count,
             rows,
             columns,
         };
-        self.values.resize(matrix.start + rows * columns, 0.0);
+        self.count = self.count.saturating_add(matrix.len());
         self.names.push((name.into(), matrix));
         matrix
+    }
+
+    /// Numbers of all matrices.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Makes all of them 0.
+    pub fn zero(&mut self) {
+        self.values.clear();
+        self.values.resize(self.count, 0.0);
     }
 
     /// Hands over all of them, to be kept.
@@ -54,8 +76,19 @@ impl Parameters {
     /// Takes over those that were kept.
     ///
     /// # Errors
-    /// Numbers that are missing, or of another shape.
+    /// Numbers that are missing, or not as many, before there is room for any.
     pub fn load(&mut self, kept: &Kept) -> Result<()> {
+        for (name, matrix) in &self.names {
+            let found = kept.get(name)?.len();
+            if found != matrix.len() {
+                return Err(Error::Mismatch(format!(
+                    "there are {found} numbers of {name} in the model's file, and its settings \
+                     ask for {} times {}: it is damaged, or of other data",
+                    matrix.rows, matrix.columns
+                )));
+            }
+        }
+        self.values.resize(self.count, 0.0);
         for (name, matrix) in &self.names {
             kept.load(name, matrix.of_mut(&mut self.values))?;
         }
@@ -107,4 +140,41 @@ pub(crate) fn xavier_uniform(matrix: Matrix, values: &mut [f32], random: &mut Ch
 
 fn sides(matrix: Matrix) -> f32 {
     (matrix.rows + matrix.columns).max(1) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_compared_with_a_file_before_there_is_room_for_them() {
+        let mut tensors = Tensors::default();
+        tensors.put("a", vec![1.0, 2.0]);
+        tensors.put("b", vec![3.0]);
+        let kept = Kept::from(tensors);
+        for (rows, columns) in [
+            (1 << 20, 1 << 20),
+            (usize::MAX, 2),
+            (1 << 63, 2),
+            (0, 7),
+            (2, 1),
+        ] {
+            let mut parameters = Parameters::default();
+            let a = parameters.add("a", 1, 2);
+            parameters.add("b", rows, columns);
+            let error = parameters.load(&kept).unwrap_err().to_string();
+            assert!(error.contains("1 numbers of b"), "{error}");
+            assert!(parameters.values.is_empty());
+            assert_eq!(a.start, 0);
+        }
+        let mut parameters = Parameters::default();
+        let shapes = [parameters.add("a", 1, 2), parameters.add("b", 1, 1)];
+        parameters.load(&kept).unwrap();
+        assert_eq!(
+            shapes.map(|it| it.of(&parameters.values)),
+            [&[1.0, 2.0][..], &[3.0]]
+        );
+        parameters.zero();
+        assert_eq!(parameters.values, [0.0; 3]);
+    }
 }

@@ -15,8 +15,8 @@ use crate::linear::Linear;
 use crate::memory::{Size, numbers};
 use crate::pairs::Pairs;
 use crate::pairwise::{
-    Draw, FactorModel, Factors, Net, PairwiseTraining, Triples, Vectors, add_rows, at_least_one,
-    bpr, not_negative,
+    Draw, FactorModel, Factors, Net, PairwiseTraining, Triples, Vectors, WIDTHS, add_rows, bpr,
+    not_negative,
 };
 use crate::parameters::{Matrix, Parameters, xavier_normal, xavier_uniform};
 
@@ -35,9 +35,9 @@ const RIDGE: f64 = 1e-3;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct VbprConfig {
-    /// `D`: half the width of the vectors.
+    /// `D`: half the width of the vectors, from 1 to 4,096.
     pub dim: usize,
-    /// `λ`, of the penalty on the vectors of a batch.
+    /// `λ`, of the penalty on the vectors of a batch, 0 or more.
     pub penalty: f64,
     /// How long and how fast it learns.
     pub training: PairwiseTraining,
@@ -89,8 +89,8 @@ pub struct VbprNet {
 }
 
 impl VbprNet {
-    /// Of tables of zeros.
-    fn zeros(config: &VbprConfig, users: usize, modalities: &[ItemFeatures]) -> Self {
+    /// Without numbers.
+    fn of(config: &VbprConfig, users: usize, modalities: &[ItemFeatures]) -> Self {
         let width: usize = modalities.iter().map(|modality| modality.width).sum();
         let items = modalities
             .first()
@@ -147,7 +147,7 @@ impl Net for VbprNet {
     const KIND: &'static str = "vbpr";
 
     fn check(config: &VbprConfig, features: &Features) -> Result<()> {
-        at_least_one("dim", config.dim)?;
+        WIDTHS.check("dim", config.dim)?;
         not_negative("penalty", config.penalty)?;
         need_modalities("VBPR", features)
     }
@@ -155,13 +155,16 @@ impl Net for VbprNet {
     fn new(config: &VbprConfig, pairs: &Arc<Pairs>, features: &Features) -> Result<Self> {
         let mut modalities = ItemFeatures::of(features);
         modalities.sort_by_key(|modality| modality.name != "text");
-        let mut net = Self::zeros(config, pairs.users(), &modalities);
-        let mut random = ChaCha8Rng::seed_from_u64(config.training.seed);
-        let values = &mut net.parameters.values;
-        xavier_uniform(net.users, values, &mut random);
-        xavier_uniform(net.items, values, &mut random);
-        xavier_normal(net.linear.weight, values, &mut random);
-        Ok(net)
+        Ok(Self::of(config, pairs.users(), &modalities))
+    }
+
+    fn begin(&mut self, _pairs: &Pairs, _features: &Features) {
+        let mut random = ChaCha8Rng::seed_from_u64(self.config.training.seed);
+        self.parameters.zero();
+        let values = &mut self.parameters.values;
+        xavier_uniform(self.users, values, &mut random);
+        xavier_uniform(self.items, values, &mut random);
+        xavier_normal(self.linear.weight, values, &mut random);
     }
 
     fn training(config: &VbprConfig) -> &PairwiseTraining {
@@ -260,7 +263,7 @@ mod tests {
                 ..VbprConfig::default()
             };
             let modalities = modalities(&case, &["text", "image"]);
-            let mut net = VbprNet::zeros(&config, case.count("users"), &modalities);
+            let mut net = VbprNet::of(&config, case.count("users"), &modalities);
             case.fill(&mut net.parameters);
             let vectors = net.vectors();
             case.assert_near("out.items", &vectors.1);

@@ -1,28 +1,37 @@
 //! What learning is said to take of memory, beside what it takes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
+use std::sync::Mutex;
+
+use common::with_settings;
 use mmdlrm_baselines::{
     BayesianConfig, BiasConfig, Bm3Config, BprMfConfig, EaseConfig, FreedomConfig,
     GaussianProcessConfig, IalsConfig, KnnConfig, KnnRaterConfig, LightGcnConfig, LightGtConfig,
     MatrixFactorizationConfig, PairwiseTraining, PeaConfig, VbprConfig,
 };
 use mmdlrm_data::{Modality, MovieLens, Split, generate};
-use mmdlrm_features::Dataset;
-use mmdlrm_train::{Fit, Session};
+use mmdlrm_features::{Dataset, Known};
+use mmdlrm_train::{Fit, Persist, Session};
 use peak_alloc::PeakAlloc;
+use serde_json::Value;
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
+/// Of tests that count what is allocated, one at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
 const TEXT: usize = 48;
 
-fn dataset() -> Dataset {
+fn dataset(users: u32, movies: u32, ratings: u64) -> Dataset {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("data");
     let shape = generate::GeneratorConfig {
-        users: 4000,
-        movies: 1000,
-        ratings: 200_000,
+        users,
+        movies,
+        ratings,
         seed: 1,
         contents: false,
     };
@@ -58,7 +67,8 @@ fn short(training: &mut PairwiseTraining) {
 
 #[test]
 fn what_is_said_is_what_is_taken_within_a_factor() {
-    let data = dataset();
+    let _alone = ALONE.lock().unwrap();
+    let data = dataset(4000, 1000, 200_000);
     let mut ratios: Vec<(&str, f64)> = Vec::new();
     macro_rules! of_pairs {
         ($($name:literal: $config:expr),* $(,)?) => {
@@ -105,4 +115,55 @@ fn what_is_said_is_what_is_taken_within_a_factor() {
     ]);
     let is_off = |&&(_, ratio): &&(&str, f64)| !(0.7..2.0).contains(&ratio);
     assert_eq!(ratios.iter().filter(is_off).count(), 0, "{ratios:?}");
+}
+
+/// Bytes that opening a file of far too large settings takes, which it says are damaged.
+fn taken_by<C: Fit<Model: Persist>>(config: &C, settings: &[&str], data: &Dataset) -> usize {
+    let known = Known::of(data).unwrap();
+    let file = config.fit(data, Session::default()).unwrap();
+    let file = with_settings(&file.to_safetensors().unwrap(), |kept: &mut Value| {
+        for &setting in settings {
+            kept[setting] = if setting.ends_with('s') { 64 } else { 4096 }.into();
+        }
+    });
+    let before = ALLOCATED.current_usage();
+    ALLOCATED.reset_peak_usage();
+    let error = C::Model::load(&file, &known).err().unwrap().to_string();
+    assert!(error.contains("in the model's file"), "{error}");
+    ALLOCATED.peak_usage() - before
+}
+
+#[test]
+fn a_file_that_asks_for_more_than_it_has_is_refused_before_there_is_room_for_it() {
+    let _alone = ALONE.lock().unwrap();
+    let data = dataset(100, 100, 2000);
+    let mut taken: Vec<(&str, usize)> = Vec::new();
+    macro_rules! of_small {
+        ($($name:literal: $config:expr, $settings:expr);* $(;)?) => {
+            $({
+                let mut config = $config;
+                (config.dim, config.training.epochs) = (2, 1);
+                taken.push(($name, taken_by(&config, &$settings, &data)));
+            })*
+        };
+    }
+    of_small!(
+        "bpr-mf": BprMfConfig::default(), ["dim"];
+        "light-gcn": LightGcnConfig::default(), ["dim", "layers"];
+        "vbpr": VbprConfig::default(), ["dim"];
+        "freedom": FreedomConfig::default(), ["dim", "layers", "hops"];
+        "bm3": Bm3Config::default(), ["dim", "layers"];
+        "light-gt": LightGtConfig::default(), ["dim", "blocks", "heads"];
+        "peagat": PeaConfig::peagat(), ["hidden", "repr", "heads"];
+    );
+    // Names of matrices and the graph; 200 vectors of 4,096 numbers alone would be 3 MB.
+    let most = |name: &str| {
+        if name == "light-gt" {
+            16 << 20
+        } else {
+            1 << 20
+        }
+    };
+    let is_over = |&&(name, taken): &&(&str, usize)| taken > most(name);
+    assert_eq!(taken.iter().filter(is_over).count(), 0, "{taken:?}");
 }

@@ -1,7 +1,7 @@
 use mmdlrm_train::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::pairwise::{PairwiseTraining, at_least_one, not_negative};
+use crate::pairwise::{DEPTHS, DEPTHS_OR_NONE, NEIGHBOURS, PairwiseTraining, WIDTHS, not_negative};
 
 /// What is added to degrees, for none to be 0.
 pub(super) const ADDED: f64 = 1e-7;
@@ -20,20 +20,20 @@ pub(super) const ADDED: f64 = 1e-7;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FreedomConfig {
-    /// `D`, the width of the vectors.
+    /// `D`, the width of the vectors, from 1 to 4,096.
     pub dim: usize,
-    /// `K`, how many times vectors go to neighbours between users and items; 1 or more.
+    /// `K`, how many times vectors go to neighbours between users and items, from 1 to 64.
     pub layers: usize,
-    /// `n`, how many times vectors go to items that are alike.
+    /// `n`, how many times vectors go to items that are alike, from 0 to 64.
     pub hops: usize,
-    /// `k`, how many items an item is like, itself among them.
+    /// `k`, how many items an item is like, itself among them, from 1 to 256.
     pub neighbours: usize,
     /// The share in likeness, from 0 to 1, of all modalities but `text` together; where there is no
     /// text, or nothing else, all is of what there is.
     pub others: f64,
     /// `ρ`, the share of the edges that an epoch does without, from 0 to below 1.
     pub dropped: f64,
-    /// `λ`, the weight of what the content alone tells.
+    /// `λ`, the weight of what the content alone tells, 0 or more.
     pub penalty: f64,
     /// How long and how fast it learns.
     pub training: PairwiseTraining,
@@ -63,13 +63,10 @@ impl FreedomConfig {
     /// # Errors
     /// [`Error::Setting`], which names the setting.
     pub fn validate(&self) -> Result<()> {
-        for (setting, value) in [
-            ("dim", self.dim),
-            ("layers", self.layers),
-            ("neighbours", self.neighbours),
-        ] {
-            at_least_one(setting, value)?;
-        }
+        WIDTHS.check("dim", self.dim)?;
+        DEPTHS.check("layers", self.layers)?;
+        DEPTHS_OR_NONE.check("hops", self.hops)?;
+        NEIGHBOURS.check("neighbours", self.neighbours)?;
         not_negative("penalty", self.penalty)?;
         let is_share = (0.0..=1.0).contains(&self.others);
         let refused = |setting, value: f64, rule| {

@@ -71,8 +71,8 @@ struct Content {
 }
 
 impl FreedomNet {
-    /// Of `E⁰` and layers of zeros; content is what it begins with.
-    fn zeros(config: &FreedomConfig, pairs: &Pairs, modalities: &[ItemFeatures]) -> Self {
+    /// Without numbers.
+    fn of(config: &FreedomConfig, pairs: &Pairs, modalities: &[ItemFeatures]) -> Self {
         let mut parameters = Parameters::default();
         let tables = Tables {
             users: parameters.add("user_embedding.weight", pairs.users(), config.dim),
@@ -83,9 +83,6 @@ impl FreedomNet {
             let name = &modality.name;
             let table = format!("{name}_embedding.weight");
             let table = parameters.add(table, pairs.items(), modality.width);
-            table
-                .of_mut(&mut parameters.values)
-                .copy_from_slice(&modality.values);
             let linear = format!("{name}_trs");
             let linear = Linear::add(&mut parameters, &linear, modality.width, config.dim);
             content.push(Content { table, linear });
@@ -126,17 +123,22 @@ impl Net for FreedomNet {
     }
 
     fn new(config: &FreedomConfig, pairs: &Arc<Pairs>, features: &Features) -> Result<Self> {
-        let mut net = Self::zeros(config, pairs, &ItemFeatures::of(features));
-        let mut random = ChaCha8Rng::seed_from_u64(config.training.seed);
-        let values = &mut net.parameters.values;
-        xavier_uniform(net.tables.users, values, &mut random);
-        xavier_uniform(net.tables.items, values, &mut random);
-        for Content { linear, .. } in &net.content {
+        Ok(Self::of(config, pairs, &ItemFeatures::of(features)))
+    }
+
+    fn begin(&mut self, _pairs: &Pairs, features: &Features) {
+        let mut random = ChaCha8Rng::seed_from_u64(self.config.training.seed);
+        self.parameters.zero();
+        let values = &mut self.parameters.values;
+        xavier_uniform(self.tables.users, values, &mut random);
+        xavier_uniform(self.tables.items, values, &mut random);
+        let modalities = ItemFeatures::of(features);
+        for (Content { table, linear }, modality) in self.content.iter().zip(modalities) {
+            table.of_mut(values).copy_from_slice(&modality.values);
             let bound = (linear.inputs().max(1) as f32).sqrt().recip();
             uniform(linear.weight.of_mut(values), bound, &mut random);
             uniform(linear.bias.of_mut(values), bound, &mut random);
         }
-        Ok(net)
     }
 
     fn training(config: &FreedomConfig) -> &PairwiseTraining {
@@ -256,8 +258,7 @@ mod tests {
             };
             let edges = case.edges();
             let pairs = Pairs::of_edges(&edges, users, items);
-            let mut net =
-                FreedomNet::zeros(&config, &pairs, &modalities(&case, &["image", "text"]));
+            let mut net = FreedomNet::of(&config, &pairs, &modalities(&case, &["image", "text"]));
             case.fill(&mut net.parameters);
             let nodes = users + items;
             case.assert_near("in.norm_adj", &dense(net.graph.matrix(), nodes));

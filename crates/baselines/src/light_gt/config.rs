@@ -1,7 +1,7 @@
 use mmdlrm_train::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::pairwise::{PairwiseTraining, at_least_one, not_negative};
+use crate::pairwise::{DEPTHS, DEPTHS_OR_NONE, HISTORIES, PairwiseTraining, WIDTHS, not_negative};
 
 /// How a [`LightGt`](crate::LightGt) is shaped and learned; its documentation has the formula.
 ///
@@ -17,20 +17,20 @@ use crate::pairwise::{PairwiseTraining, at_least_one, not_negative};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LightGtConfig {
-    /// `D`, the width of all vectors.
+    /// `D`, the width of all vectors, from 1 to 4,096.
     pub dim: usize,
-    /// `S`, the most movies of a user that are looked at at a time.
+    /// `S`, the most movies of a user that are looked at at a time, from 1 to 2,048.
     pub history: usize,
-    /// `L`, blocks of attention.
+    /// `L`, blocks of attention, from 1 to 64.
     pub blocks: usize,
     /// `G`, how many times the vectors of users and movies go to neighbours, where that is less
-    /// than `L`.
+    /// than `L`; from 0 to 64.
     pub gcn_layers: usize,
-    /// Heads of a block, each of the full width.
+    /// Heads of a block, each of the full width, from 1 to 64.
     pub heads: usize,
     /// `w`, what the vectors of users and movies weigh beside the modalities, from 0 to 1.
     pub score_weight: f64,
-    /// `λ`, of the penalty on the vectors of all users and movies.
+    /// `λ`, of the penalty on the vectors of all users and movies, 0 or more.
     pub decay: f64,
     /// Share of the attention weights that are dropped in training, from 0 to below 1.
     pub dropout: f64,
@@ -75,14 +75,11 @@ impl LightGtConfig {
     /// # Errors
     /// [`Error::Setting`], which names the setting.
     pub fn validate(&self) -> Result<()> {
-        for (setting, value) in [
-            ("dim", self.dim),
-            ("history", self.history),
-            ("blocks", self.blocks),
-            ("heads", self.heads),
-        ] {
-            at_least_one(setting, value)?;
-        }
+        WIDTHS.check("dim", self.dim)?;
+        HISTORIES.check("history", self.history)?;
+        DEPTHS.check("blocks", self.blocks)?;
+        DEPTHS_OR_NONE.check("gcn_layers", self.gcn_layers)?;
+        DEPTHS.check("heads", self.heads)?;
         not_negative("decay", self.decay)?;
         let refused = |setting, value: f64, rule| {
             Err(Error::Setting {

@@ -45,8 +45,8 @@ pub(super) struct Folded {
     pub dim: usize,
     pub blocks: Vec<FoldedBlock>,
     pub dense: Linear,
-    /// Zeros.
-    empty: Vec<f32>,
+    /// How many numbers there are in a piece.
+    count: usize,
 }
 
 impl Folded {
@@ -76,13 +76,13 @@ impl Folded {
             dim,
             blocks,
             dense,
-            empty: all.values,
+            count: all.count(),
         }
     }
 
     /// Room for gradients: zeros.
     pub fn zeros(&self) -> Vec<f32> {
-        self.empty.clone()
+        vec![0.0; self.count]
     }
 
     /// Of the parameters.

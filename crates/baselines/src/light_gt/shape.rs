@@ -67,7 +67,7 @@ impl HeadShape {
 }
 
 impl Shape {
-    /// Of zeros, for so many users and items.
+    /// For so many users and items.
     pub fn new(
         config: &LightGtConfig,
         (users, items): (usize, usize),

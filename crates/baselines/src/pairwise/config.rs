@@ -1,5 +1,7 @@
-use mmdlrm_train::{Error, OptimizerConfig, Result};
+use mmdlrm_train::{OptimizerConfig, Result};
 use serde::{Deserialize, Serialize};
+
+use super::bounds::{AT_LEAST_ONE, BATCHES, EPOCHS};
 
 /// How long and how fast a model learns from triples of a user, an item that the user rated, and
 /// one that the user did not: Adam, at a constant rate.
@@ -19,14 +21,15 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PairwiseTraining {
-    /// Passes over the training pairs.
+    /// Passes over the training pairs, from 1 to 1,000,000.
     pub epochs: usize,
-    /// Triples a step.
+    /// Triples a step, from 1 to 100,000,000.
     pub batch_size: usize,
-    /// Learning rate of Adam.
+    /// Learning rate of Adam, above 0, and a number in single precision.
     pub learning_rate: f64,
-    /// Epochs without a better one, on the validation rows, after which it ends; `None` for
-    /// never.
+    /// Epochs without a better one, on the validation rows, after which it ends, 1 or more; `None`
+    /// for never. Nothing else can tell when to end: data without validation rows are refused
+    /// unless it is `None`.
     pub patience: Option<usize>,
     /// Seed of the initial values, of the order of the pairs and of what is drawn beside them.
     pub seed: u64,
@@ -49,39 +52,15 @@ impl PairwiseTraining {
     /// Refuses what makes no sense.
     ///
     /// # Errors
-    /// [`Error::Setting`], which names the setting.
+    /// [`Error::Setting`](mmdlrm_train::Error::Setting), which names the setting.
     pub fn validate(&self) -> Result<()> {
-        for (setting, value) in [("epochs", self.epochs), ("batch_size", self.batch_size)] {
-            at_least_one(setting, value)?;
-        }
+        EPOCHS.check("epochs", self.epochs)?;
+        BATCHES.check("batch_size", self.batch_size)?;
+        AT_LEAST_ONE.check("patience", self.patience.unwrap_or(1))?;
         let optimizer = OptimizerConfig {
             learning_rate: self.learning_rate,
             ..OptimizerConfig::default()
         };
         optimizer.validate()
-    }
-}
-
-/// Refuses 0.
-pub(crate) fn at_least_one(setting: &'static str, value: usize) -> Result<()> {
-    match value {
-        0 => Err(Error::Setting {
-            setting,
-            value: "0".to_owned(),
-            rule: "it must be 1 or more",
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Refuses what is no number from 0 on.
-pub(crate) fn not_negative(setting: &'static str, value: f64) -> Result<()> {
-    match value >= 0.0 && (value as f32).is_finite() {
-        true => Ok(()),
-        false => Err(Error::Setting {
-            setting,
-            value: value.to_string(),
-            rule: "it must be 0 or more, and a number in single precision",
-        }),
     }
 }

@@ -7,6 +7,7 @@
 //! L = mean softplus(s_uj − s_ui) + what a model adds to it,     softplus(x) = ln(1 + eˣ)
 //! ```
 
+mod bounds;
 mod config;
 mod factors;
 mod learn;
@@ -15,8 +16,10 @@ mod model;
 mod tables;
 mod triples;
 
+pub(crate) use bounds::{
+    AT_LEAST_ONE, DEPTHS, DEPTHS_OR_NONE, HISTORIES, NEIGHBOURS, TIMES, WIDTHS, not_negative,
+};
 pub use config::PairwiseTraining;
-pub(crate) use config::{at_least_one, not_negative};
 pub use factors::Factors;
 pub(crate) use learn::{Pairwise, learn_pairs};
 pub(crate) use loss::{Vectors, add_rows, bpr, softplus};

@@ -30,11 +30,18 @@ pub trait Net: Sized + Send + Sync {
     /// Those.
     fn check(config: &Self::Config, features: &Features) -> Result<()>;
 
-    /// Before the first step.
+    /// Over the data, with the shapes of its parameters and without their numbers: what settings
+    /// ask for takes no room yet.
     ///
     /// # Errors
     /// Features that it cannot use.
     fn new(config: &Self::Config, pairs: &Arc<Pairs>, features: &Features) -> Result<Self>;
+
+    /// Gets ready for the first step: draws parameters, and makes what learning alone needs.
+    fn begin(&mut self, pairs: &Pairs, features: &Features);
+
+    /// Drops what learning alone needed.
+    fn end(&mut self) {}
 
     /// How long it learns.
     fn training(config: &Self::Config) -> &PairwiseTraining;
@@ -91,8 +98,8 @@ impl<N: Net> FactorModel<N> {
         Self::check(config, features)?;
         let histories = data.training_histories()?;
         let pairs = Arc::new(Pairs::of(&histories, features.movies().len())?);
-        let mut model = Self::of(config, pairs, features)?;
-        let pairs = Arc::clone(&model.pairs);
+        let mut model = Self::of(config, Arc::clone(&pairs), features)?;
+        model.net.begin(&pairs, features);
         let training = N::training(config);
         learn_pairs(
             &mut model,
@@ -101,6 +108,7 @@ impl<N: Net> FactorModel<N> {
             (training, config),
             session,
         )?;
+        model.net.end();
         Ok(model)
     }
 

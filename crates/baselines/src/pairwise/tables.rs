@@ -13,8 +13,7 @@ pub(crate) struct Tables {
 
 impl Tables {
     fn split_at(self) -> (usize, usize) {
-        let users = self.users.rows * self.users.columns;
-        (users, users + self.items.rows * self.items.columns)
+        (self.users.len(), self.users.len() + self.items.len())
     }
 
     /// Both, `[users + items, width]`.

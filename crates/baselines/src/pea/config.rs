@@ -1,7 +1,7 @@
 use mmdlrm_train::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::pairwise::{PairwiseTraining, at_least_one, not_negative};
+use crate::pairwise::{AT_LEAST_ONE, DEPTHS, PairwiseTraining, TIMES, WIDTHS, not_negative};
 
 /// How a [`Pea`](crate::Pea) is shaped and learned; its documentation has the formula.
 ///
@@ -21,28 +21,29 @@ pub struct PeaConfig {
     /// What nodes make of their neighbours.
     pub layer: PeaLayer,
     /// Heads of the first layer of attention, which stand beside each other; the second has one.
+    /// From 1 to 64.
     pub heads: usize,
-    /// Numbers that are learned of a node.
+    /// Numbers that are learned of a node, from 1 to 4,096.
     pub dim: usize,
-    /// Numbers of a node between the two layers of a metapath, for each head.
+    /// Numbers of a node between the two layers of a metapath, for each head, from 1 to 4,096.
     pub hidden: usize,
-    /// Numbers of a node after the second.
+    /// Numbers of a node after the second, from 1 to 4,096.
     pub repr: usize,
     /// What nodes make of all metapaths.
     pub fusion: PeaFusion,
     /// Whether the loss has a term that keeps nodes and their own features together, or apart.
     pub entity_aware: bool,
-    /// How much that term weighs.
+    /// How much that term weighs, 0 or more.
     pub entity_coefficient: f64,
     /// Which of both it does.
     pub entity_sign: EntitySign,
-    /// How often a tag was given, at least, to be a node.
+    /// How often a tag was given, at least, to be a node, 1 or more.
     pub least_taggings: usize,
-    /// How many movies somebody has a part in, at least, to be a node.
+    /// How many movies somebody has a part in, at least, to be a node, 1 or more.
     pub least_movies: usize,
-    /// How often an epoch has each training pair, each time with another movie.
+    /// How often an epoch has each training pair, each time with another movie, from 1 to 1,000.
     pub times: usize,
-    /// Added to each parameter's gradient is so much of the parameter.
+    /// Added to each parameter's gradient is so much of the parameter, 0 or more.
     pub weight_decay: f64,
     /// How long and how fast it learns.
     pub training: PairwiseTraining,
@@ -139,17 +140,13 @@ impl PeaConfig {
     /// # Errors
     /// [`Error::Setting`], which names the setting.
     pub fn validate(&self) -> Result<()> {
-        for (setting, value) in [
-            ("heads", self.heads),
-            ("dim", self.dim),
-            ("hidden", self.hidden),
-            ("repr", self.repr),
-            ("least_taggings", self.least_taggings),
-            ("least_movies", self.least_movies),
-            ("times", self.times),
-        ] {
-            at_least_one(setting, value)?;
-        }
+        DEPTHS.check("heads", self.heads)?;
+        WIDTHS.check("dim", self.dim)?;
+        WIDTHS.check("hidden", self.hidden)?;
+        WIDTHS.check("repr", self.repr)?;
+        AT_LEAST_ONE.check("least_taggings", self.least_taggings)?;
+        AT_LEAST_ONE.check("least_movies", self.least_movies)?;
+        TIMES.check("times", self.times)?;
         if self.heads > 1 && self.layer != PeaLayer::Gat {
             return Err(Error::Setting {
                 setting: "heads",

@@ -132,6 +132,7 @@ impl Fit for PeaFit {
         let links = self.entities.links(features, &pairs, config);
         let graph = Graph::of(&pairs, features, &links)?;
         let mut model = Pea::of(Net::new(config, graph), links);
+        model.net.begin();
         let draw = Draw::EachPair {
             times: config.times,
         };
@@ -141,6 +142,7 @@ impl Fit for PeaFit {
         };
         let training = (&config.training, &settings);
         learn_pairs(&mut model, data, (&pairs, draw), training, session)?;
+        model.net.end();
         Ok(model)
     }
 }

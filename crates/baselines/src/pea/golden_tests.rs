@@ -92,7 +92,7 @@ fn assert_is_theirs(model: &str, layer: PeaLayer) {
         let graph = graph(&case);
         let nodes = graph.nodes();
         let (triples, compared) = batch(&case, &graph);
-        let mut net = Net::zeros(&config, graph, nodes);
+        let mut net = Net::of(&config, graph, nodes);
         let names: Vec<&str> = net.graph.paths().iter().map(|it| it.name).collect();
         assert_eq!(case.settings["metapaths"], serde_json::json!(names));
         case.fill(&mut net.parameters);

@@ -24,34 +24,40 @@ pub(crate) struct Net {
     channels: Vec<Channel>,
     fusion: Fusion,
     pub score: Score,
+    /// How many nodes `r` is computed of.
+    targets: usize,
     walked: Vec<Walked>,
     fused: Fused,
     parts: Parts,
-    /// Gradients of `r`, and of the results of each metapath.
+    /// Gradients of `r`, and of the results of each metapath: while it learns.
     of_repr: Vec<f32>,
     of_results: Vec<Vec<f32>>,
 }
 
 impl Net {
-    /// With zeros for parameters. `r` is computed of the first `targets` nodes: users and movies,
-    /// or more.
-    pub fn zeros(config: &PeaConfig, graph: Graph, targets: usize) -> Self {
+    /// Of users and movies, without numbers.
+    pub fn new(config: &PeaConfig, graph: Graph) -> Self {
+        let targets = graph.count(Node::User) + graph.count(Node::Movie);
+        Self::of(config, graph, targets)
+    }
+
+    /// Without numbers. `r` is computed of the first `targets` nodes: users and movies, or more.
+    pub fn of(config: &PeaConfig, graph: Graph, targets: usize) -> Self {
         let mut parameters = Parameters::default();
         let x = parameters.add("x", graph.nodes(), config.dim);
         let paths = graph.paths().len();
         let channels = 0..paths;
         let channels = channels.map(|path| Channel::new(&mut parameters, path, config));
         let channels: Vec<Channel> = channels.collect();
-        let walked = channels.iter().enumerate();
-        let walked = walked.map(|(path, it)| it.walked(graph.steps(path), targets));
         Self {
-            walked: walked.collect(),
             fusion: Fusion::new(&mut parameters, config.fusion, paths, config.repr),
             score: Score::new(&mut parameters, config.repr),
+            targets,
+            walked: Vec::new(),
             fused: Fused::default(),
             parts: Parts::default(),
-            of_repr: vec![0.0; targets * config.repr],
-            of_results: vec![vec![0.0; targets * config.repr]; paths],
+            of_repr: Vec::new(),
+            of_results: Vec::new(),
             config: *config,
             graph,
             parameters,
@@ -60,23 +66,37 @@ impl Net {
         }
     }
 
-    /// As it begins.
-    pub fn new(config: &PeaConfig, graph: Graph) -> Self {
-        let targets = graph.count(Node::User) + graph.count(Node::Movie);
-        let mut net = Self::zeros(config, graph, targets);
-        let mut random = ChaCha8Rng::seed_from_u64(config.training.seed);
-        let values = &mut net.parameters.values;
-        xavier_uniform(net.x, values, &mut random);
-        net.channels
+    /// Gets ready for the first step: draws the parameters.
+    pub fn begin(&mut self) {
+        let mut random = ChaCha8Rng::seed_from_u64(self.config.training.seed);
+        self.parameters.zero();
+        let values = &mut self.parameters.values;
+        xavier_uniform(self.x, values, &mut random);
+        self.channels
             .iter()
             .for_each(|it| it.begin(values, &mut random));
-        net.fusion.begin(values, &mut random);
-        net.score.begin(values, &mut random);
-        net
+        self.fusion.begin(values, &mut random);
+        self.score.begin(values, &mut random);
+    }
+
+    /// Drops what learning alone needed.
+    pub fn end(&mut self) {
+        self.of_repr = Vec::new();
+        self.of_results = Vec::new();
+    }
+
+    /// Room for what metapaths come to, made when it is first needed.
+    fn make_room(&mut self) {
+        if self.walked.is_empty() {
+            let channels = self.channels.iter().enumerate();
+            let walked = channels.map(|(path, it)| it.walked(self.graph.steps(path), self.targets));
+            self.walked = walked.collect();
+        }
     }
 
     /// Computes `r` and the parts of the score by the parameters as they stand.
     pub fn forth(&mut self) {
+        self.make_room();
         let (values, graph) = (&self.parameters.values, &self.graph);
         let x = self.x.of(values);
         let each = self.walked.par_iter_mut().zip(&self.channels).enumerate();
@@ -95,6 +115,12 @@ impl Net {
     /// The loss, a sum over the triples, and its gradients, which are written.
     pub fn loss(&mut self, triples: &Triples, compared: &Compared, gradients: &mut [f32]) -> f64 {
         self.forth();
+        let numbers = self.targets * self.config.repr;
+        self.of_repr.resize(numbers, 0.0);
+        self.of_results.resize(self.channels.len(), Vec::new());
+        self.of_results
+            .iter_mut()
+            .for_each(|it| it.resize(numbers, 0.0));
         gradients.fill(0.0);
         let values = &self.parameters.values;
         let out = (&mut *gradients, &mut *self.of_repr);
@@ -238,6 +264,7 @@ mod tests {
                 ..config
             };
             let mut net = Net::new(&config, graph());
+            net.parameters.zero();
             // Far from where it begins, so that no gradient is small.
             let mut random = ChaCha8Rng::seed_from_u64(3);
             uniform(&mut net.parameters.values, 0.7, &mut random);
@@ -289,6 +316,7 @@ mod tests {
                 Some(pairs.filter(of).collect())
             };
             let mut net = Net::new(&config, Graph::new(COUNTS, alone).unwrap());
+            net.begin();
             let x = net.x;
             x.of_mut(&mut net.parameters.values)[config.dim..][..config.dim].fill(0.0);
             net.forth();

@@ -8,6 +8,8 @@
 mod bayesian;
 mod biases;
 mod blend;
+#[path = "../common/mod.rs"]
+mod common;
 mod ease;
 mod gaussian_process;
 mod ials;

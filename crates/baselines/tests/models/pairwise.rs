@@ -15,6 +15,7 @@ use mmdlrm_train::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::common::with_settings;
 use crate::{dataset, dataset_of_modalities, scores};
 
 /// A few short epochs.
@@ -271,6 +272,7 @@ fn settings_that_make_no_sense_are_refused_before_anything_is_learned() {
             assert_refused::<C>(setting, 0);
         }
         assert_refused::<C>("learning_rate", -1.0);
+        assert_refused::<C>("patience", 0);
     }
     for_each_model!(check);
     assert_refused::<LightGcnConfig>("decay", -1.0);
@@ -307,4 +309,60 @@ fn what_learns_from_content_says_that_there_is_none() {
     check::<FreedomConfig>();
     check::<Bm3Config>();
     check::<LightGtConfig>();
+}
+
+/// More than any setting may be.
+const HUGE: u64 = 1 << 60;
+
+/// Numbers that settings may not be, whatever else a model's file has.
+const NOT: [(&str, &[u64]); 12] = [
+    ("dim", &[0, HUGE]),
+    ("layers", &[0, HUGE]),
+    ("hops", &[HUGE]),
+    ("neighbours", &[0, HUGE]),
+    ("history", &[0, HUGE]),
+    ("blocks", &[0, HUGE]),
+    ("gcn_layers", &[HUGE]),
+    ("heads", &[0, HUGE]),
+    ("epochs", &[0, HUGE]),
+    ("batch_size", &[0, HUGE]),
+    ("patience", &[0]),
+    // Within bounds, and not what the file has.
+    ("dim", &[1, 15, 4096]),
+];
+
+#[test]
+fn a_file_whose_settings_ask_for_what_it_does_not_have_is_refused() {
+    fn check<C: Fitted>() {
+        let data = with_content(None);
+        let known = Known::of(&data).unwrap();
+        let file = fit(&C::short(1), &data).to_safetensors().unwrap();
+        assert!(C::Model::load(&with_settings(&file, |_| {}), &known).is_ok());
+        for (setting, values) in NOT {
+            for &value in values {
+                let mut is_there = false;
+                let changed = with_settings(&file, |settings| {
+                    let training = settings["training"].get(setting).is_some();
+                    is_there = training || settings.get(setting).is_some();
+                    let of = if training {
+                        &mut settings["training"]
+                    } else {
+                        settings
+                    };
+                    of[setting] = value.into();
+                });
+                if is_there {
+                    let error = C::Model::load(&changed, &known).err();
+                    let error = error.map(|error| error.to_string()).unwrap_or_default();
+                    let kind = C::Model::kind();
+                    let why = match (1..=4096).contains(&value) {
+                        true => "in the model's file".to_owned(),
+                        false => format!("{setting} is {value}"),
+                    };
+                    assert!(error.contains(&why), "{kind} {setting} {value}: {error}");
+                }
+            }
+        }
+    }
+    for_each_model!(check);
 }

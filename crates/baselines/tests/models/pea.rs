@@ -278,10 +278,17 @@ fn damaged_files_are_refused() {
         settings[name] = json!(value);
         written(&settings, "", |_| {})
     };
-    refused(&changed("heads", 0), "heads is 0");
-    // More than memory would hold.
+    for name in ["dim", "hidden", "repr", "heads", "times"] {
+        for value in [0, 1 << 60] {
+            refused(&changed(name, value), &format!("{name} is {value}"));
+        }
+    }
+    // Within bounds, and not what the file has.
     for name in ["dim", "hidden", "repr", "heads"] {
-        refused(&changed(name, 1 << 60), "should be");
+        refused(
+            &changed(name, 64),
+            "in the model's file, and its settings ask for",
+        );
     }
     refused(&file[..file.len() - 1], "");
     refused(b"no file", "");
@@ -331,7 +338,7 @@ fn correlation(a: &[f32], b: &[f32]) -> f64 {
 #[test]
 fn bad_settings_are_refused_by_name_before_anything_is_learned() {
     let data = dataset();
-    let bad: [(&str, Value); 14] = [
+    let bad: [(&str, Value); 15] = [
         ("heads", json!(0)),
         ("dim", json!(0)),
         ("hidden", json!(0)),
@@ -346,6 +353,7 @@ fn bad_settings_are_refused_by_name_before_anything_is_learned() {
         ("training.batch_size", json!(0)),
         ("training.learning_rate", json!(0.0)),
         ("training.learning_rate", json!(-1.0)),
+        ("training.patience", json!(0)),
     ];
     for (setting, value) in bad {
         let mut settings = serde_json::to_value(configs(1)[0]).unwrap();

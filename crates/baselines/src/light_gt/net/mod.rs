@@ -46,8 +46,8 @@ pub struct LightGtNet {
 }
 
 impl LightGtNet {
-    /// Of zeros.
-    pub(super) fn zeros(
+    /// Without numbers.
+    pub(super) fn of(
         config: &LightGtConfig,
         graph: Graph,
         pairs: Arc<Pairs>,
@@ -137,10 +137,13 @@ impl Net for LightGtNet {
     fn new(config: &LightGtConfig, pairs: &Arc<Pairs>, features: &Features) -> Result<Self> {
         let contents = ItemFeatures::of(features);
         let graph = Graph::of(pairs, ADDED);
-        let mut net = Self::zeros(config, graph, Arc::clone(pairs), contents);
-        let mut random = ChaCha8Rng::seed_from_u64(config.training.seed);
-        net.shape.begin(&mut net.parameters.values, &mut random);
-        Ok(net)
+        Ok(Self::of(config, graph, Arc::clone(pairs), contents))
+    }
+
+    fn begin(&mut self, _pairs: &Pairs, _features: &Features) {
+        let mut random = ChaCha8Rng::seed_from_u64(self.config.training.seed);
+        self.parameters.zero();
+        self.shape.begin(&mut self.parameters.values, &mut random);
     }
 
     fn training(config: &LightGtConfig) -> &PairwiseTraining {

@@ -34,8 +34,9 @@ fn toy(config: LightGtConfig, count: u32) -> (LightGtNet, Triples) {
         vector.fill(0.0);
     }
     let graph = Graph::of(&pairs, ADDED);
-    let mut net = LightGtNet::zeros(&config, graph, Arc::new(pairs), contents);
+    let mut net = LightGtNet::of(&config, graph, Arc::new(pairs), contents);
     let mut random = ChaCha8Rng::seed_from_u64(5);
+    net.parameters.zero();
     for x in &mut net.parameters.values {
         *x = random.random_range(-0.8..0.8);
     }

@@ -26,7 +26,7 @@ fn net(case: &Case, names: &[&str]) -> LightGtNet {
     };
     let pairs = Pairs::of_edges(&case.edges(), case.count("users"), case.count("items"));
     let graph = Graph::of(&pairs, ADDED);
-    let mut net = LightGtNet::zeros(&config, graph, Arc::new(pairs), modalities(case, names));
+    let mut net = LightGtNet::of(&config, graph, Arc::new(pairs), modalities(case, names));
     case.fill(&mut net.parameters);
     net
 }
