@@ -33,7 +33,7 @@ pub(crate) trait Pairwise: Ranker + Persist {
 /// Lets a model learn; `settings` tell its run from others.
 ///
 /// # Errors
-/// Data without a pair to learn from, what the session says, a loss that diverges.
+/// Data without a pair to learn from, patience without validation rows, what the session says, a loss that diverges.
 pub(crate) fn learn_pairs<S: Serialize + DeserializeOwned>(
     model: &mut impl Pairwise,
     data: &dyn TrainingData,
@@ -42,6 +42,7 @@ pub(crate) fn learn_pairs<S: Serialize + DeserializeOwned>(
     session: Session,
 ) -> Result<()> {
     training.validate()?;
+    check_patience(training.patience, data)?;
     let rows = draw.rows(pairs);
     if rows == 0 {
         return Err(Error::Mismatch(
@@ -72,6 +73,19 @@ pub(crate) fn learn_pairs<S: Serialize + DeserializeOwned>(
     };
     learn(&mut stepper, &pace, settings, data.fingerprint(), session)?;
     model.refresh()
+}
+
+/// Refuses to wait for what no epoch can tell.
+fn check_patience(patience: Option<usize>, data: &dyn TrainingData) -> Result<()> {
+    match patience {
+        Some(epochs) if data.validation_rows() == 0 => Err(Error::Setting {
+            setting: "patience",
+            value: epochs.to_string(),
+            rule: "only validation rows can tell when to end, and there are none: hold some out, or \
+                   leave patience out",
+        }),
+        _ => Ok(()),
+    }
 }
 
 struct PairwiseStepper<'a, M> {

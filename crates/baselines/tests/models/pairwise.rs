@@ -6,7 +6,7 @@ use mmdlrm_baselines::{
     Bm3Config, BprMfConfig, FreedomConfig, LightGcnConfig, LightGtConfig, PairwiseTraining,
     VbprConfig,
 };
-use mmdlrm_data::Modality;
+use mmdlrm_data::{Modality, MovieLens, Split, generate};
 use mmdlrm_features::{Dataset, Known, TrainingData};
 use mmdlrm_train::{
     CheckpointConfig, Checkpoints, Error, Fit, Kept, Persist, Ranker, Session, Tensors, Who,
@@ -27,7 +27,7 @@ fn training(epochs: usize) -> PairwiseTraining {
 }
 
 /// What each of the models is fitted by, and asked.
-trait Fitted: Fit<Model: 'static> + Copy + DeserializeOwned {
+trait Fitted: Fit<Model: 'static> + Copy + Default + DeserializeOwned {
     fn short(epochs: usize) -> Self;
 }
 
@@ -81,6 +81,22 @@ fn with_content(hidden: Option<&str>) -> Dataset {
         };
         vec![of("image", 24, 3), of("text", 8, 1000)]
     })
+}
+
+/// The same without validation rows.
+pub fn without_validation() -> Dataset {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("sample");
+    generate::write(&dir, &generate::GeneratorConfig::tiny(), |_| {}).unwrap();
+    let movielens = MovieLens::open(&dir).unwrap();
+    let split = Split::random(movielens.ratings.len(), 0.2, 42).unwrap();
+    let movies = movielens.movies.index();
+    let vectors: Vec<(u32, [f32; 2])> = (movies.ids().iter())
+        .map(|&id| (id, [id as f32, (id % 3) as f32]))
+        .collect();
+    let vectors = vectors.iter().map(|(id, vector)| (*id, &vector[..]));
+    let text = Modality::standardized("text", 2, &movies, vectors).unwrap();
+    Dataset::new(&movielens, split, vec![text]).unwrap()
 }
 
 fn fit<C: Fitted>(config: &C, data: &Dataset) -> C::Model {
@@ -363,6 +379,22 @@ fn a_file_whose_settings_ask_for_what_it_does_not_have_is_refused() {
                 }
             }
         }
+    }
+    for_each_model!(check);
+}
+
+#[test]
+fn patience_without_validation_rows_is_refused_and_is_no_default() {
+    fn check<C: Fitted>() {
+        let data = without_validation();
+        let error = with::<C>("patience", 3).fit(&data, Session::default());
+        let error = error.err().unwrap().to_string();
+        assert!(error.contains("patience is 3"), "{error}");
+        assert!(error.contains("only validation rows can tell"), "{error}");
+        let mut begun = serde_json::to_value(C::default()).unwrap();
+        begun["training"]["epochs"] = 1.into();
+        let config: C = serde_json::from_value(begun).unwrap();
+        config.fit(&data, Session::default()).unwrap();
     }
     for_each_model!(check);
 }

@@ -11,6 +11,7 @@ use mmdlrm_train::{
 };
 use serde_json::{Value, json};
 
+use crate::pairwise::without_validation;
 use crate::{dataset, dataset_of, dataset_with, scores};
 
 const USERS: Who = Who::Users(&[0, 1, 7, 39]);
@@ -369,4 +370,15 @@ fn bad_settings_are_refused_by_name_before_anything_is_learned() {
         assert!(error.to_string().contains(name), "{error}");
     }
     assert!(serde_json::from_value::<PeaConfig>(json!({ "dims": 3 })).is_err());
+}
+
+#[test]
+fn patience_without_validation_rows_is_refused() {
+    let data = without_validation();
+    let mut config = configs(1)[0];
+    assert!(config.fit(&data, Session::default()).is_ok());
+    config.training.patience = Some(3);
+    let error = config.fit(&data, Session::default()).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("only validation rows can tell"), "{error}");
 }
