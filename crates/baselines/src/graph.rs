@@ -116,7 +116,7 @@ impl Newcomers {
         }
     }
 
-    /// The vector of somebody who rated some items, `[width]`.
+    /// The vector of somebody who rated some items, each once, `[width]`.
     pub fn vector(&self, rated: &[u32]) -> Vec<f32> {
         let mut vector = vec![0.0; self.width];
         for &item in rated {

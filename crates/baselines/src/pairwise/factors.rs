@@ -24,6 +24,8 @@ pub struct Factors {
     users: Vec<f32>,
     items: Vec<f32>,
     width: usize,
+    /// Of the vectors of all users, `[width]`.
+    mean: Vec<f32>,
     /// `items` once more, as products read them.
     panels: Panels,
 }
@@ -52,8 +54,14 @@ impl Factors {
             users,
             items,
             width,
+            mean,
             panels,
         }
+    }
+
+    /// The mean of the vectors of all users.
+    pub fn mean(&self) -> &[f32] {
+        &self.mean
     }
 
     pub(crate) fn vectors(&self) -> Vectors<'_> {
@@ -99,17 +107,16 @@ impl Factors {
     /// ```
     ///
     /// over triples of a rated item `i` and another `j`, which are drawn evenly by a fixed seed.
+    /// Zeros for who rated everything, as there is no other.
+    ///
     /// The loss is convex, and bounded by a parabola of the curvature `¼·δδᵀ` wherever it is
     /// touched (Böhning, 1992): each step goes to the lowest point of that one.
     pub fn fold_in(&self, rated: &[u32], ridge: f64) -> Vec<f32> {
         let (width, items) = (self.width, self.items.len() / self.width.max(1));
-        let mut known = rated.to_vec();
-        known.sort_unstable();
-        known.dedup();
-        if known.is_empty() || known.len() == items {
+        if rated.len() == items {
             return vec![0.0; width];
         }
-        let differences = self.differences(&known);
+        let differences = self.differences(rated);
         let count = differences.len() / width;
         let curvature = |row: usize, column: usize| {
             let products = differences
@@ -138,20 +145,20 @@ impl Factors {
     }
 
     /// `y_j − y_i` of the triples that somebody new is learned by, `[triples, width]`.
-    fn differences(&self, known: &[u32]) -> Vec<f32> {
+    fn differences(&self, rated: &[u32]) -> Vec<f32> {
         let items = (self.items.len() / self.width) as u32;
         let mut random = ChaCha8Rng::seed_from_u64(0);
         let mut differences = Vec::with_capacity(TRIPLES * self.width);
-        let times = TRIPLES.div_ceil(known.len());
-        for &item in known.iter().cycle().take(times * known.len()) {
+        let times = TRIPLES.div_ceil(rated.len());
+        for &item in rated.iter().cycle().take(times * rated.len()) {
             let other = loop {
                 let other = random.random_range(0..items);
-                if known.binary_search(&other).is_err() {
+                if rated.binary_search(&other).is_err() {
                     break other;
                 }
             };
-            let (rated, other) = (self.vectors().item(item), self.vectors().item(other));
-            differences.extend(other.iter().zip(rated).map(|(other, rated)| other - rated));
+            let (own, other) = (self.vectors().item(item), self.vectors().item(other));
+            differences.extend(other.iter().zip(own).map(|(other, own)| other - own));
         }
         differences
     }

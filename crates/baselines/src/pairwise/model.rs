@@ -65,7 +65,8 @@ pub trait Net: Sized + Send + Sync {
     /// Vectors of users and of items, and their width.
     fn vectors(&mut self) -> (Vec<f32>, Vec<f32>, usize);
 
-    /// The vector of somebody who rated some items, which exist.
+    /// The vector of somebody who rated some items, at least one, which exist: ascending, each
+    /// once.
     fn visitor(&self, rated: &[u32], factors: &Factors) -> Vec<f32>;
 }
 
@@ -73,8 +74,9 @@ pub trait Net: Sized + Send + Sync {
 /// what users rated and what they did not.
 ///
 /// Somebody of whom nothing is known is told what the mean of all users is. A visitor gets a vector
-/// by the model's own formula; it need not be the one that the same ratings had in training.
-/// [`item_vectors`](Ranker::item_vectors) are those of the products. There are no stars.
+/// by the model's own formula, in which a movie that was rated twice counts once; it need not be
+/// the one that the same ratings had in training. [`item_vectors`](Ranker::item_vectors) are those
+/// of the products. There are no stars.
 #[derive(Clone)]
 pub struct FactorModel<N: Net> {
     config: N::Config,
@@ -170,9 +172,14 @@ impl<N: Net> Ranker for FactorModel<N> {
     }
 
     fn meet(&self, ratings: &[Rated], _stop: Option<&AtomicBool>) -> Result<Visitor> {
-        let rated: Vec<u32> = ratings.iter().map(|rated| rated.movie).collect();
+        let mut rated: Vec<u32> = ratings.iter().map(|rated| rated.movie).collect();
         check_rows("movie", rated.iter().copied(), self.pairs.items())?;
-        let vector = self.net.visitor(&rated, &self.factors);
+        rated.sort_unstable();
+        rated.dedup();
+        let vector = match rated.is_empty() {
+            true => self.factors.mean().to_vec(),
+            false => self.net.visitor(&rated, &self.factors),
+        };
         Ok(Visitor::new(ratings.to_vec(), vector))
     }
 

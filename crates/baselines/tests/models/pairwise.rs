@@ -6,7 +6,7 @@ use mmdlrm_baselines::{
     Bm3Config, BprMfConfig, FreedomConfig, LightGcnConfig, LightGtConfig, PairwiseTraining,
     VbprConfig,
 };
-use mmdlrm_data::{Modality, MovieLens, Split, generate};
+use mmdlrm_data::{Modality, MovieLens, Rated, Split, generate};
 use mmdlrm_features::{Dataset, Known, TrainingData};
 use mmdlrm_train::{
     CheckpointConfig, Checkpoints, Error, Fit, Kept, Persist, Ranker, Session, Tensors, Who,
@@ -223,20 +223,58 @@ fn a_visitor_is_told_much_of_what_a_user_of_the_same_ratings_is() {
             alike += correlation(&own, &theirs) / 40.0;
         }
         assert!(alike > 0.6, "{}: {alike}", C::Model::kind());
-        let nobody = model.meet(&[], None).unwrap();
-        assert!(
-            scores(&model, Who::Visitor(&nobody))
-                .iter()
-                .all(|x| x.is_finite())
-        );
-        let unknown = mmdlrm_data::Rated {
+        let unknown = Rated {
             movie: 60,
-            ..Default::default()
+            ..Rated::default()
         };
         let error = model.meet(&[unknown], None).unwrap_err().to_string();
         assert!(error.contains("no movie in row 60"), "{error}");
         let error = model.score(Who::Users(&[40]), &mut Vec::new()).unwrap_err();
         assert!(error.to_string().contains("no user in row 40"), "{error}");
+    }
+    for_each_model!(check);
+}
+
+#[test]
+fn somebody_of_whom_nothing_is_known_is_told_the_mean_of_all_users() {
+    fn check<C: Fitted>() {
+        let data = with_content(None);
+        let model = fit(&C::short(2), &data);
+        let users: Vec<u32> = (0..40).collect();
+        let of_users = scores(&model, Who::Users(&users));
+        let nobody = model.meet(&[], None).unwrap();
+        let found = scores(&model, Who::Visitor(&nobody));
+        let largest = of_users.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        for (movie, found) in found.iter().enumerate() {
+            let own = of_users.iter().skip(movie).step_by(60);
+            let mean = own.sum::<f32>() / 40.0;
+            let kind = C::Model::kind();
+            assert!(
+                (found - mean).abs() < 1e-4 * largest,
+                "{kind}: {found} {mean}"
+            );
+        }
+        assert!(found.iter().any(|x| x.abs() > 1e-3 * largest));
+    }
+    for_each_model!(check);
+}
+
+#[test]
+fn a_movie_that_a_visitor_rated_twice_counts_once_in_any_order() {
+    fn check<C: Fitted>() {
+        let data = with_content(None);
+        let model = fit(&C::short(2), &data);
+        let told = |movies: &[u32]| {
+            let rated = movies.iter().map(|&movie| Rated {
+                movie,
+                ..Rated::default()
+            });
+            let visitor = model.meet(&rated.collect::<Vec<_>>(), None).unwrap();
+            scores(&model, Who::Visitor(&visitor))
+        };
+        let kind = C::Model::kind();
+        assert!(told(&[3, 17, 5, 3, 3, 17]) == told(&[17, 5, 3]), "{kind}");
+        assert!(told(&[17, 5, 3]) != told(&[17, 5]), "{kind}");
     }
     for_each_model!(check);
 }

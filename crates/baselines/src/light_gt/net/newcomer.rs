@@ -40,17 +40,11 @@ impl LightGtNet {
         }));
     }
 
-    /// The vector of somebody new who rated some items; who rated none is the mean of all users.
+    /// The vector of somebody new who rated some items, ascending; zeros before there are any
+    /// vectors of users.
     pub(super) fn newcomer(&self, rated: &[u32], factors: &Factors) -> Vec<f32> {
-        let mut rated = rated.to_vec();
-        rated.sort_unstable();
-        rated.dedup();
-        let width = factors.vectors().width;
-        let mut vector = vec![0.0; width];
-        let Some(ready) = self.ready.as_ref().filter(|_| !rated.is_empty()) else {
-            let users = factors.vectors().users.chunks_exact(width.max(1));
-            let share = 1.0 / users.len().max(1) as f32;
-            users.for_each(|user| add_scaled(&mut vector, user, share));
+        let mut vector = vec![0.0; factors.vectors().width];
+        let Some(ready) = &self.ready else {
             return vector;
         };
         let neighbours = rated.iter().map(|&item| {
@@ -61,7 +55,7 @@ impl LightGtNet {
         });
         let neighbours: Vec<(u32, f32)> = neighbours.collect();
         let own = ready.positions.of_newcomer(&neighbours, self.config.dim);
-        let items = cut(&rated, self.config.history, self.config.training.seed);
+        let items = cut(rated, self.config.history, self.config.training.seed);
         let modalities = 0..ready.weights.len();
         let nodes: Vec<Nodes> = modalities
             .map(|number| self.newcomer_nodes((number, &items), &own, ready))
