@@ -144,12 +144,10 @@ impl Bm3Net {
         let values = &mut self.parameters.values;
         xavier_uniform(self.tables.users, values, &mut random);
         xavier_uniform(self.tables.items, values, &mut random);
-        xavier_normal(self.predictor.weight, values, &mut random);
+        begin_layer(self.predictor, values, &mut random);
         for ((table, linear), modality) in self.content.iter().zip(modalities) {
             table.of_mut(values).copy_from_slice(&modality.values);
-            xavier_normal(linear.weight, values, &mut random);
-            let bound = (linear.inputs().max(1) as f32).sqrt().recip();
-            uniform(linear.bias.of_mut(values), bound, &mut random);
+            begin_layer(*linear, values, &mut random);
         }
     }
 
@@ -202,6 +200,13 @@ impl Bm3Net {
         add_scaled(gradients, vectors, (weight / length) as f32);
         weight * length
     }
+}
+
+/// Weights begin normal by Xavier; biases keep what PyTorch draws, even within `±1/√inputs`.
+fn begin_layer(linear: Linear, values: &mut [f32], random: &mut ChaCha8Rng) {
+    xavier_normal(linear.weight, values, random);
+    let bound = (linear.inputs().max(1) as f32).sqrt().recip();
+    uniform(linear.bias.of_mut(values), bound, random);
 }
 
 impl Online<'_> {
@@ -379,6 +384,29 @@ impl Fit for Bm3Config {
 mod tests {
     use super::*;
     use crate::golden::{cases, modalities, score_matrix, triples};
+
+    #[test]
+    fn biases_begin_as_pytorch_draws_them() {
+        let pairs = Pairs::of_edges(&[(0, 0)], 1, 2);
+        let text = ItemFeatures {
+            name: "text".to_owned(),
+            width: 4,
+            values: (0..8).map(|x| x as f32).collect(),
+        };
+        let mut net = Bm3Net::of(&Bm3Config::default(), &pairs, std::slice::from_ref(&text));
+        net.begin_with(std::slice::from_ref(&text));
+        let values = &net.parameters.values;
+        let (table, linear) = net.content[0];
+        assert_eq!(table.of(values), text.values);
+        for (bias, bound) in [(net.predictor.bias, 0.125), (linear.bias, 0.5)] {
+            let largest = bias.of(values).iter().map(|x| x.abs());
+            let largest = largest.fold(0.0, f32::max);
+            assert!(
+                (0.9 * bound..=bound).contains(&largest),
+                "{largest} of {bound}"
+            );
+        }
+    }
 
     #[test]
     fn golden_bm3_is_that_of_mmrec() {
