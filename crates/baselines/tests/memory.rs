@@ -167,3 +167,27 @@ fn a_file_that_asks_for_more_than_it_has_is_refused_before_there_is_room_for_it(
     let is_over = |&&(name, taken): &&(&str, usize)| taken > most(name);
     assert_eq!(taken.iter().filter(is_over).count(), 0, "{taken:?}");
 }
+
+/// Bytes that a learned model has.
+fn kept_by(fit: &impl Fit, data: &Dataset) -> usize {
+    let before = ALLOCATED.current_usage();
+    let _model = fit.fit(data, Session::default()).unwrap();
+    ALLOCATED.current_usage() - before
+}
+
+#[test]
+fn what_learning_alone_needs_is_not_kept() {
+    let _alone = ALONE.lock().unwrap();
+    let data = dataset(1000, 500, 100_000);
+    let (mut one, mut other) = (LightGcnConfig::default(), FreedomConfig::default());
+    short(&mut one.training);
+    short(&mut other.training);
+    // Threads keep rooms of their own from the first fit on.
+    kept_by(&one, &data);
+    let kept = [kept_by(&one, &data), kept_by(&other, &data)];
+    // Beside LightGCN's, FREEDOM has a graph of movies and content, and nothing of each rating.
+    assert!(kept[1] < kept[0] + 10 * 90_000, "{kept:?}");
+    // LightGCN has pairs, a graph, and of each node and number no more than four.
+    let most = 90_000 * (4 + 16) + 4 * 1500 * 64 * 4;
+    assert!(kept[0] < most, "{kept:?}");
+}

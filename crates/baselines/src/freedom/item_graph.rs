@@ -23,6 +23,10 @@ pub(super) struct ItemGraph {
 }
 
 impl ItemGraph {
+    /// What it takes to be made, of each neighbour of an item by a modality, in numbers: twice the
+    /// entries, with the room that vectors grow by, and both matrices.
+    pub const NUMBERS: u64 = 14;
+
     pub fn of(modalities: &[ItemFeatures], config: &FreedomConfig) -> Self {
         let items = modalities
             .first()

@@ -54,7 +54,8 @@ pub type Freedom = FactorModel<FreedomNet>;
 pub struct FreedomNet {
     config: FreedomConfig,
     graph: Graph,
-    thinned: Thinned,
+    /// While it learns, where edges are left out.
+    thinned: Option<Thinned>,
     alike: ItemGraph,
     parameters: Parameters,
     tables: Tables,
@@ -90,7 +91,7 @@ impl FreedomNet {
         Self {
             config: *config,
             graph: Graph::of(pairs, config::ADDED),
-            thinned: Thinned::of(pairs, config),
+            thinned: None,
             alike: ItemGraph::of(modalities, config),
             parameters,
             tables,
@@ -126,7 +127,7 @@ impl Net for FreedomNet {
         Ok(Self::of(config, pairs, &ItemFeatures::of(features)))
     }
 
-    fn begin(&mut self, _pairs: &Pairs, features: &Features) {
+    fn begin(&mut self, pairs: &Pairs, features: &Features) {
         let mut random = ChaCha8Rng::seed_from_u64(self.config.training.seed);
         self.parameters.zero();
         let values = &mut self.parameters.values;
@@ -139,6 +140,12 @@ impl Net for FreedomNet {
             uniform(linear.weight.of_mut(values), bound, &mut random);
             uniform(linear.bias.of_mut(values), bound, &mut random);
         }
+        let is_thinned = self.config.dropped > 0.0;
+        self.thinned = is_thinned.then(|| Thinned::of(pairs, &self.config));
+    }
+
+    fn end(&mut self) {
+        self.thinned = None;
     }
 
     fn training(config: &FreedomConfig) -> &PairwiseTraining {
@@ -151,8 +158,11 @@ impl Net for FreedomNet {
 
     fn memory(config: &FreedomConfig, size: Size) -> u64 {
         let (tables, content) = (size.nodes() * config.dim as u64, size.items * size.content);
-        let graphs = 2 * size.graph() + thinned::BYTES * size.ratings;
-        size.pairwise(tables + content, tables) + graphs + numbers(8 * tables + content)
+        let alike = size.modalities * size.items * (config.neighbours as u64).min(size.items);
+        size.pairwise(tables + content, tables)
+            + size.graph()
+            + thinned::memory(config, size)
+            + numbers(8 * tables + content + ItemGraph::NUMBERS * alike)
     }
 
     fn parameters(&self) -> &Parameters {
@@ -170,8 +180,10 @@ impl Net for FreedomNet {
             penalty,
             ..
         } = self.config;
-        self.thinned.begin(triples.epoch);
-        let graph = self.thinned.graph();
+        if let Some(thinned) = &mut self.thinned {
+            thinned.begin(triples.epoch);
+        }
+        let graph = self.thinned.as_ref().map_or(&self.graph, Thinned::graph);
         let (values, content) = (&self.parameters.values, &self.content);
         let propagated = self.propagated(graph);
         let vectors = self.tables.vectors(&propagated);
@@ -264,7 +276,8 @@ mod tests {
             case.assert_near("in.norm_adj", &dense(net.graph.matrix(), nodes));
             case.assert_near("in.item_graph", &dense(net.alike.matrix(), items));
             // The file has its edges in another order.
-            let weights = net.thinned.weights();
+            let mut thinned = Thinned::of(&pairs, &config);
+            let weights = thinned.weights();
             let files = case.ids("in.edges").as_chunks::<2>().0.iter();
             let in_order = files.map(|edge| {
                 let place = edges.binary_search(&(edge[0], edge[1])).unwrap();
@@ -280,9 +293,10 @@ mod tests {
             let is_kept =
                 |edge: &&(u32, u32)| kept[edge.0 as usize * nodes + users + edge.1 as usize] != 0.0;
             let kept: Vec<(u32, u32)> = edges.iter().filter(is_kept).copied().collect();
-            assert_eq!(kept.len(), net.thinned.kept());
-            net.thinned.keep(triples(&case).epoch, &kept);
-            case.assert_near("in.train_adj", &dense(net.thinned.graph().matrix(), nodes));
+            assert_eq!(kept.len(), thinned.kept());
+            thinned.keep(triples(&case).epoch, &kept);
+            case.assert_near("in.train_adj", &dense(thinned.graph().matrix(), nodes));
+            net.thinned = (config.dropped > 0.0).then_some(thinned);
             let triples = triples(&case);
             case.assert_learns(net.parameters.clone(), |values, gradients| {
                 net.parameters.values.copy_from_slice(values);

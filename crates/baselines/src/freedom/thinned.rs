@@ -6,12 +6,16 @@ use rand_chacha::ChaCha8Rng;
 use super::FreedomConfig;
 use super::config::ADDED;
 use crate::graph::Graph;
+use crate::memory::Size;
 use crate::pairs::Pairs;
 
-/// What is kept and drawn of an edge beside graphs.
-pub(super) const BYTES: u64 = 8 + 8 + 16 + 8;
+/// What is kept of an edge and drawn for it, in bytes, …
+const BYTES: u64 = 8 + 8 + 16;
+/// … and what one that an epoch keeps takes beside its graph: the graph of the epoch before.
+const KEPT_BYTES: u64 = 8 + 16;
 
-/// A graph of users and items of which some edges are left out, others each epoch.
+/// A graph of users and items of which some edges are left out, others each epoch: while it is
+/// learned from, and no longer.
 #[derive(Debug, Clone)]
 pub(super) struct Thinned {
     edges: Vec<(u32, u32)>,
@@ -24,6 +28,19 @@ pub(super) struct Thinned {
     /// The epoch whose graph it is.
     epoch: Option<u64>,
     graph: Graph,
+}
+
+/// What it takes, in bytes.
+pub(super) fn memory(config: &FreedomConfig, size: Size) -> u64 {
+    if config.dropped == 0.0 {
+        return 0;
+    }
+    let kept = ((1.0 - config.dropped) * size.ratings as f64) as u64;
+    let of_graph = Size {
+        ratings: kept,
+        ..size
+    };
+    BYTES * size.ratings + KEPT_BYTES * kept + of_graph.graph()
 }
 
 impl Thinned {
@@ -42,16 +59,24 @@ impl Thinned {
             items: pairs.items(),
             seed: config.training.seed,
             epoch: None,
-            graph: Graph::of(pairs, ADDED),
+            graph: Graph::of_edges(&[], pairs.users(), pairs.items(), ADDED),
         }
     }
 
-    /// Of an epoch: edges drawn one after the other, each by its weight among those that are left,
-    /// which is to keep those of which `Exp(1) / weight` is least (Efraimidis and Spirakis, 2006).
+    /// Makes the graph that of an epoch.
     pub fn begin(&mut self, epoch: u64) {
-        if self.epoch == Some(epoch) || self.kept == self.edges.len() {
-            return;
+        if self.epoch != Some(epoch) {
+            self.keep(epoch, &self.drawn(epoch));
         }
+    }
+
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Edges drawn one after the other, each by its weight among those that are left, which is to
+    /// keep those of which `Exp(1) / weight` is least (Efraimidis and Spirakis, 2006).
+    fn drawn(&self, epoch: u64) -> Vec<(u32, u32)> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed.rotate_left(17) ^ epoch);
         let mut key = |weight: f64| -(1.0 - random.random::<f64>()).ln() / weight;
         let keys = self.weights.iter().map(|&weight| key(weight));
@@ -62,17 +87,13 @@ impl Thinned {
         let kept = keys[..self.kept].iter();
         let mut kept: Vec<(u32, u32)> = kept.map(|&(_, edge)| self.edges[edge]).collect();
         kept.sort_unstable();
-        self.keep(epoch, &kept);
+        kept
     }
 
     /// Of an epoch that keeps these edges, in order, weighed by the degrees that they leave.
     pub fn keep(&mut self, epoch: u64, edges: &[(u32, u32)]) {
         self.graph = Graph::of_edges(edges, self.users, self.items, ADDED);
         self.epoch = Some(epoch);
-    }
-
-    pub fn graph(&self) -> &Graph {
-        &self.graph
     }
 
     #[cfg(test)]
