@@ -62,6 +62,42 @@ impl Default for BprMfConfig {
 ///
 /// That is the code beside LightGCN's, to which losses and gradients are held by a test; tables
 /// begin normal, of deviation 0.1. A visitor is learned as users are, with the items as they stand.
+///
+/// ```
+/// use mmdlrm_baselines::BprMfConfig;
+/// use mmdlrm_data::{MovieLens, Split, generate};
+/// use mmdlrm_features::{Dataset, TrainingData};
+/// use mmdlrm_train::{Fit, Ranker, Session, Who};
+///
+/// // Some rate movies of even numbers and some those of odd ones: two of three, at most.
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path().join("sample");
+/// generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
+/// let movies = MovieLens::open(&folder)?.movies.ids().to_vec();
+/// let mut ratings = "userId,movieId,rating,timestamp\n".to_owned();
+/// for (user, number) in (0..20).flat_map(|user| (0..30).map(move |number| (user, number))) {
+///     if matches!((user + number) % 6, 2 | 4) {
+///         ratings += &format!("{user},{},4.0,1000000000\n", movies[number]);
+///     }
+/// }
+/// std::fs::write(folder.join("ratings.csv"), ratings)?;
+/// let movielens = MovieLens::open(&folder)?;
+/// let split = Split::random(movielens.ratings.len(), 0.05, 42)?;
+/// let dataset = Dataset::new(&movielens, split, Vec::new())?;
+/// let mut config = BprMfConfig::default();
+/// (config.dim, config.training.epochs, config.training.batch_size) = (4, 50, 50);
+/// let model = config.fit(&dataset, Session::default())?;
+///
+/// // User 0 rated even ones but every third: these come long before all odd ones.
+/// let mut scores = Vec::new();
+/// model.score(Who::Users(&[0]), &mut scores)?;
+/// let row = |number: usize| dataset.features().movies().row(movies[number]);
+/// let score = |number| row(number).map_or(f32::NAN, |row| scores[row as usize]);
+/// let own = (0..30).step_by(6).map(score).fold(f32::MAX, f32::min);
+/// let others = (1..30).step_by(2).map(score).fold(f32::MIN, f32::max);
+/// assert!(own > others + 1.0, "{own} and {others}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type BprMf = FactorModel<BprMfNet>;
 
 /// What a [`BprMf`] computes.

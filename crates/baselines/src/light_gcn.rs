@@ -83,6 +83,43 @@ impl Default for LightGcnConfig {
 ///
 /// A visitor is a node that nobody knew of: `e⁰` of 0, and the mean of what comes to it from the
 /// neighbours as they stand.
+///
+/// ```
+/// use mmdlrm_baselines::LightGcnConfig;
+/// use mmdlrm_data::{MovieLens, Rated, Split, generate};
+/// use mmdlrm_features::{Dataset, TrainingData};
+/// use mmdlrm_train::{Fit, Ranker, Session, Who};
+///
+/// // Some rate movies of even numbers and some those of odd ones: two of three, at most.
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path().join("sample");
+/// generate::write(&folder, &generate::GeneratorConfig::tiny(), |_| {})?;
+/// let movies = MovieLens::open(&folder)?.movies.ids().to_vec();
+/// let mut ratings = "userId,movieId,rating,timestamp\n".to_owned();
+/// for (user, number) in (0..20).flat_map(|user| (0..30).map(move |number| (user, number))) {
+///     if matches!((user + number) % 6, 2 | 4) {
+///         ratings += &format!("{user},{},4.0,1000000000\n", movies[number]);
+///     }
+/// }
+/// std::fs::write(folder.join("ratings.csv"), ratings)?;
+/// let movielens = MovieLens::open(&folder)?;
+/// let split = Split::random(movielens.ratings.len(), 0.05, 42)?;
+/// let dataset = Dataset::new(&movielens, split, Vec::new())?;
+/// let mut config = LightGcnConfig::default();
+/// (config.dim, config.training.epochs, config.training.batch_size) = (4, 50, 50);
+/// let model = config.fit(&dataset, Session::default())?;
+///
+/// // Somebody new rated three even ones: all others of these come long before all odd ones.
+/// let row = |number: usize| dataset.features().movies().row(movies[number]).unwrap_or_default();
+/// let rated = [0, 2, 10].map(|number| Rated { movie: row(number), ..Rated::default() });
+/// let mut scores = Vec::new();
+/// model.score(Who::Visitor(&model.meet(&rated, None)?), &mut scores)?;
+/// let score = |number| scores[row(number) as usize];
+/// let own = (0..30).step_by(2).map(score).fold(f32::MAX, f32::min);
+/// let others = (1..30).step_by(2).map(score).fold(f32::MIN, f32::max);
+/// assert!(own > others + 1.0, "{own} and {others}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type LightGcn = FactorModel<LightGcnNet>;
 
 /// What a [`LightGcn`] computes.

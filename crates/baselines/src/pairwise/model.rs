@@ -71,7 +71,9 @@ pub trait Net: Sized + Send + Sync {
 }
 
 /// A model whose scores are products of a user's vector and an item's, learned from pairs of
-/// what users rated and what they did not.
+/// what users rated and what they did not: [`BprMf`](crate::BprMf), [`LightGcn`](crate::LightGcn),
+/// [`Vbpr`](crate::Vbpr), [`Freedom`](crate::Freedom), [`Bm3`](crate::Bm3) and
+/// [`LightGt`](crate::LightGt). There are no others: `N` is of this crate, and its trait is sealed.
 ///
 /// Somebody of whom nothing is known is told what the mean of all users is. A visitor gets a vector
 /// by the model's own formula, in which a movie that was rated twice counts once; it need not be
