@@ -33,7 +33,8 @@ pub(crate) trait Pairwise: Ranker + Persist {
 /// Lets a model learn; `settings` tell its run from others.
 ///
 /// # Errors
-/// Data without a pair to learn from, patience without validation rows, what the session says, a loss that diverges.
+/// Data without a pair to learn from, patience without validation rows, what the session says, a
+/// loss that diverges.
 pub(crate) fn learn_pairs<S: Serialize + DeserializeOwned>(
     model: &mut impl Pairwise,
     data: &dyn TrainingData,
