@@ -17,9 +17,15 @@ const EPOCHS: Epochs = Epochs {
     most: 200,
     patience: 10,
 };
-/// Of metapaths and of attention over histories, whose epochs are long and so need to be fewer.
-const EPOCHS_OF_LONG_ONES: Epochs = Epochs {
+/// Of metapaths, whose epochs go over each pair four times.
+const EPOCHS_OF_METAPATHS: Epochs = Epochs {
     most: 20,
+    patience: 5,
+};
+/// Of attention over histories, an epoch of which takes as long as a hundred of others: it learns on
+/// beyond them, and comes to more where it is given the time.
+const EPOCHS_OF_ATTENTION: Epochs = Epochs {
+    most: 12,
     patience: 5,
 };
 /// Steps that an epoch has at most: a step over a graph takes time with the graph, so that batches
@@ -242,7 +248,7 @@ fn of_metapaths(circumstances: &Circumstances) -> [Contestant; 3] {
         let training = &mut fit.config.training;
         (training.batch_size, training.learning_rate) = (4096, 0.01);
         circumstances.few_steps(training, config.times);
-        let epochs = circumstances.tried(training, EPOCHS_OF_LONG_ONES);
+        let epochs = circumstances.tried(training, EPOCHS_OF_METAPATHS);
         let settings = Of::learned(
             fit,
             epochs,
@@ -281,7 +287,7 @@ fn of_metapaths(circumstances: &Circumstances) -> [Contestant; 3] {
 fn light_gt(circumstances: &Circumstances) -> Box<dyn Settings> {
     let mut config = LightGtConfig::default();
     config.training.batch_size = 256;
-    let epochs = circumstances.tried(&mut config.training, EPOCHS_OF_LONG_ONES);
+    let epochs = circumstances.tried(&mut config.training, EPOCHS_OF_ATTENTION);
     of_epochs(config, epochs)
 }
 
