@@ -30,7 +30,7 @@ enum Command {
     Encode(encode::Args),
     Data(data::Args),
     Ablate(ablate::Args),
-    Compare(compare::Args),
+    Compare(Box<compare::Args>),
 }
 
 fn main() -> ExitCode {
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Command::Encode(args) => status(encode::run(args)),
         Command::Data(args) => status(data::run(args)),
         Command::Ablate(args) => status(ablate::run(args)),
-        Command::Compare(args) => status(compare::run(args)),
+        Command::Compare(args) => status(compare::run(*args)),
     }
 }
 
