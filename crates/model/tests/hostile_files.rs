@@ -243,11 +243,14 @@ fn a_checkpoint_of_pytorch_that_is_damaged_is_read_or_refused() {
     let path = folder.join("dlrm.pt");
     let read = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
-        let model = Dlrm::from_pytorch(&path)?;
+        // Of one file: there are thousands, and others may be at work.
+        let start = Instant::now();
+        let model = Dlrm::from_pytorch(&path);
+        assert!(start.elapsed() < SOON);
+        let model = model?;
         Ok::<_, mmdlrm_model::Error>((model.config().clone(), model.parameters().clone()))
     };
     let whole_model = read(&whole).unwrap();
-    let start = Instant::now();
     for at in (0..whole.len()).step_by(3) {
         for change in [1u8, 0x80] {
             let mut bytes = whole.clone();
@@ -261,6 +264,5 @@ fn a_checkpoint_of_pytorch_that_is_damaged_is_read_or_refused() {
             assert!(read(&whole[..at]).is_err(), "{at}");
         }
     }
-    assert!(start.elapsed() < SOON);
     std::fs::remove_dir_all(folder).unwrap();
 }
