@@ -8,7 +8,7 @@ use super::memory;
 
 /// How long a model learns before its pace is known.
 const PACE_AFTER: Duration = Duration::from_secs(5);
-const GIB: f64 = (1u64 << 30) as f64;
+const MIB: f64 = (1u64 << 20) as f64;
 
 /// What all models of a comparison have together.
 #[derive(Debug, Clone, Copy)]
@@ -127,8 +127,12 @@ fn in_words(seconds: f64) -> String {
 }
 
 /// Bytes likewise.
-pub(super) fn gib(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / GIB)
+pub(super) fn in_bytes(bytes: u64) -> String {
+    let mib = bytes as f64 / MIB;
+    match mib < 1024.0 {
+        true => format!("{:.0} MiB", mib.ceil()),
+        false => format!("{:.1} GiB", mib / 1024.0),
+    }
 }
 
 #[cfg(test)]
@@ -175,5 +179,7 @@ mod tests {
         assert_eq!(in_words(5400.0), "90 min");
         assert_eq!(in_words(9000.0), "2 h");
         assert_eq!(in_words(1e6), "12 days");
+        assert_eq!(in_bytes(1), "1 MiB");
+        assert_eq!(in_bytes(3 << 29), "1.5 GiB");
     }
 }

@@ -131,25 +131,34 @@ impl Comparison {
         let _lock = FolderLock::take(out)?;
         let arena = Arena::read(&self.config, observer)?;
         let limits = Limits::new(self.budget, self.memory);
-        let (contestants, mut left_out) = self.admitted(&arena, &limits)?;
+        let (contestants, mut left_out) = self.able(&arena)?;
+        let run_of = |contestant, seed| Run {
+            comparison: self,
+            arena: &arena,
+            limits: &limits,
+            contestant,
+            seed,
+        };
+        if !self.models.is_empty() {
+            for contestant in &contestants {
+                run_of(contestant, FIRST_SEED).check_memory()?;
+            }
+        }
         let mut outcomes = Vec::new();
         let mut failed = None;
         for seed in FIRST_SEED..=self.seeds {
             let drawn = |it: &&Contestant| seed == FIRST_SEED || it.has_seed();
             for contestant in contestants.iter().filter(drawn) {
-                let run = Run {
-                    comparison: self,
-                    arena: &arena,
-                    limits: &limits,
-                    contestant,
-                    seed,
-                };
-                let found = match run.kept()? {
-                    Some(kept) => Ok(kept),
-                    None if limits.are_reached() => {
-                        Err(Failure::NoTime("the budget was over".to_owned()))
+                let run = run_of(contestant, seed);
+                let found = match (run.kept()?, run.too_large()) {
+                    (Some(kept), _) => Ok(kept),
+                    (None, Some([needed, free])) => Err(Failure::NoRoom(format!(
+                        "would take {needed} of memory, and {free} are free"
+                    ))),
+                    (None, None) if limits.are_reached() => {
+                        Err(Failure::NoRoom("the budget was over".to_owned()))
                     }
-                    None => {
+                    (None, None) => {
                         observer.note(&format!("{}, seed {seed}", contestant.name));
                         run.run(observer)?
                     }
@@ -213,8 +222,8 @@ impl Comparison {
         }
     }
 
-    /// Those that the data have something for, and the memory room; and why others are left out.
-    fn admitted(&self, arena: &Arena, limits: &Limits) -> Result<(Vec<Contestant>, Vec<String>)> {
+    /// Those that the data have something for, and why others are left out.
+    fn able(&self, arena: &Arena) -> Result<(Vec<Contestant>, Vec<String>)> {
         let data = &arena.whole;
         let mut contestants = self.contestants(&arena.entities, data.training_rows())?;
         let lacking = contestants.iter().find(|it| !it.can_learn(data.features()));
@@ -234,26 +243,6 @@ impl Comparison {
             }
             can_learn
         });
-        if let Some(free) = limits.memory {
-            for contestant in &contestants {
-                let needed = contestant.memory(data);
-                if needed <= free {
-                    continue;
-                }
-                let (needed, free) = (limits::gib(needed), limits::gib(free));
-                if !self.models.is_empty() {
-                    let model = contestant.name;
-                    return Err(Error::Memory {
-                        model,
-                        needed,
-                        free,
-                    });
-                }
-                let why = format!("would take {needed} of memory, and {free} are free");
-                left_out.push(format!("{}: {why}", contestant.name));
-            }
-            contestants.retain(|it| it.memory(data) <= free);
-        }
         Ok((contestants, left_out))
     }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::arena::{Arena, VALIDATION};
 use super::contestants::Contestant;
-use super::limits::Limits;
+use super::limits::{self, Limits};
 use super::outcome::{self, Choice, Outcome};
 use super::settings::Settings;
 use super::{Comparison, FIRST_SEED, memory, table};
@@ -35,8 +35,8 @@ pub(super) type Found<T> = std::result::Result<T, Failure>;
 /// Why nothing came of a model, which does not keep others from coming to something.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// There was no time for it; what it would have needed.
-    NoTime(String),
+    /// There was no time or memory for it; what it would have needed.
+    NoRoom(String),
     /// What it said.
     Failed(Error),
 }
@@ -44,7 +44,7 @@ pub(super) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Self::NoTime(why) => f.write_str(why),
+            Self::NoRoom(why) => f.write_str(why),
             Self::Failed(error) => error.fmt(f),
         }
     }
@@ -70,6 +70,27 @@ impl Run<'_> {
         outcome::read(&self.path(), |it: &Outcome| {
             it.identity == identity && it.seed == self.seed && it.is_sound()
         })
+    }
+
+    /// What it would take of memory, and what is free, where that is less.
+    pub fn too_large(&self) -> Option<[String; 2]> {
+        let (needed, free) = (
+            self.contestant.memory(&self.arena.whole),
+            self.limits.memory?,
+        );
+        (needed > free).then(|| [needed, free].map(limits::in_bytes))
+    }
+
+    /// Refuses a model that is yet to be trained and is too large.
+    pub fn check_memory(&self) -> Result<()> {
+        match (self.too_large(), self.kept()?) {
+            (Some([needed, free]), None) => Err(Error::Memory {
+                model: self.contestant.name,
+                needed,
+                free,
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn identity(&self) -> Result<String> {
@@ -222,7 +243,7 @@ impl Run<'_> {
         observer.end();
         match (fitted, watch.why()) {
             (Ok(model), _) => Ok(Ok(model)),
-            (Err(_), Some(why)) => Ok(Err(Failure::NoTime(why))),
+            (Err(_), Some(why)) => Ok(Err(Failure::NoRoom(why))),
             (Err(error), None) => Ok(Err(Failure::Failed(error.into()))),
         }
     }

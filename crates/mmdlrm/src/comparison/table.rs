@@ -409,6 +409,7 @@ impl ComparisonReport {
         others.insert(
             0,
             match most {
+                0 => "no model has come to anything".to_owned(),
                 1 => "means over 1 seed".to_owned(),
                 _ => format!("means over {most} seeds where a model draws anything"),
             },

@@ -8,6 +8,7 @@ use crate::{Compared, ComparisonReport, ComparisonTable, Error, Estimate, Result
 #[template(path = "comparison.html")]
 struct Page {
     held_out: String,
+    seeds: String,
     tables: Vec<Table>,
     left_out: Vec<String>,
 }
@@ -43,6 +44,7 @@ struct Bar {
 pub(crate) fn of_comparison(report: &ComparisonReport) -> Result<Option<String>> {
     let page = Page {
         held_out: report.held_out.clone(),
+        seeds: report.seeds(),
         tables: report.tables.iter().map(Table::of).collect(),
         left_out: report.left_out.clone(),
     };
