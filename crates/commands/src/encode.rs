@@ -115,8 +115,7 @@ pub fn run(args: Args) -> Result<()> {
         texts.embedded,
         texts.per_second,
         images.failed + texts.failed
-    ))?;
-    Ok(())
+    ))
 }
 
 /// The encoders of what there is.

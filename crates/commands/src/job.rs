@@ -25,8 +25,7 @@ pub fn train(
         Some(folder) => Experiment::resume(folder)?,
         None => Experiment::new(config()?)?,
     };
-    print(finish(experiment.stop_when(stop), &mut progress)?)?;
-    Ok(())
+    print(finish(experiment.stop_when(stop), &mut progress)?)
 }
 
 /// Does an experiment; what came of it, in words.

@@ -14,41 +14,33 @@ pub(crate) struct Bounds {
     rule: &'static str,
 }
 
+/// Both ends, as numbers and in words.
+macro_rules! from_to {
+    ($least:literal, $most:literal) => {
+        Bounds {
+            range: $least..=$most,
+            rule: concat!("it must be from ", $least, " to ", $most),
+        }
+    };
+}
+
 /// Anything but nothing, of what sizes nothing.
 pub(crate) const AT_LEAST_ONE: Bounds = Bounds {
     range: 1..=usize::MAX,
     rule: "it must be 1 or more",
 };
 /// Numbers of a vector.
-pub(crate) const WIDTHS: Bounds = Bounds {
-    range: 1..=4096,
-    rule: "it must be from 1 to 4096",
-};
+pub(crate) const WIDTHS: Bounds = from_to!(1, 4096);
 /// Layers, and heads of one: far more than help.
-pub(crate) const DEPTHS: Bounds = Bounds {
-    range: 1..=64,
-    rule: "it must be from 1 to 64",
-};
+pub(crate) const DEPTHS: Bounds = from_to!(1, 64);
 /// Layers, where none is a model too.
-pub(crate) const DEPTHS_OR_NONE: Bounds = Bounds {
-    range: 0..=64,
-    rule: "it must be from 0 to 64",
-};
+pub(crate) const DEPTHS_OR_NONE: Bounds = from_to!(0, 64);
 /// Neighbours of an item, all of which are kept.
-pub(crate) const NEIGHBOURS: Bounds = Bounds {
-    range: 1..=256,
-    rule: "it must be from 1 to 256",
-};
+pub(crate) const NEIGHBOURS: Bounds = from_to!(1, 256);
 /// Items that attend to each other: time and memory go with the square.
-pub(crate) const HISTORIES: Bounds = Bounds {
-    range: 1..=2048,
-    rule: "it must be from 1 to 2048",
-};
+pub(crate) const HISTORIES: Bounds = from_to!(1, 2048);
 /// Times that an epoch has each pair.
-pub(crate) const TIMES: Bounds = Bounds {
-    range: 1..=1000,
-    rule: "it must be from 1 to 1000",
-};
+pub(crate) const TIMES: Bounds = from_to!(1, 1000);
 /// Passes over the training pairs.
 pub(crate) const EPOCHS: Bounds = Bounds {
     range: 1..=1_000_000,

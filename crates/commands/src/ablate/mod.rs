@@ -146,8 +146,7 @@ pub fn run(args: Args) -> Result<()> {
     let plot = plot::draw(&results).map_err(|error| Error::Plot(error.to_string()))?;
     write_file(&args.out.join("ablation.svg"), &plot)?;
     write_file(&args.out.join(REPORT), &report)?;
-    print(format_args!("{report}\nleft in {}", args.out.display()))?;
-    Ok(())
+    print(format_args!("{report}\nleft in {}", args.out.display()))
 }
 
 /// Whether there is room for the results: nothing that took hours goes unasked.

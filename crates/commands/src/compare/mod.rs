@@ -85,8 +85,7 @@ impl Options {
 pub fn run(args: Args) -> Result<()> {
     let Args(Options { runs, trained }) = args;
     if !runs.is_empty() {
-        print(runs::table(&runs)?)?;
-        return Ok(());
+        return print(runs::table(&runs)?);
     }
     warnings::show();
     trained.run()

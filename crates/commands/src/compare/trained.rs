@@ -141,8 +141,7 @@ impl Trained {
         self.source.fetch()?;
         let mut progress = Progress::new();
         let report = self.comparison()?.run(&mut progress)?;
-        print(report)?;
-        Ok(())
+        print(report)
     }
 
     fn comparison(self) -> Result<Comparison> {

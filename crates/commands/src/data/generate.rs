@@ -58,6 +58,5 @@ pub fn run(args: &Args) -> Result<()> {
         config.ratings,
         config.ratings as f64 / seconds,
         args.out.display()
-    ))?;
-    Ok(())
+    ))
 }

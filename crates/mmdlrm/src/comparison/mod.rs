@@ -160,11 +160,12 @@ impl Comparison {
                     }
                     (None, None) => {
                         observer.note(&format!("{}, seed {seed}", contestant.name));
-                        run.run(observer)?
+                        run.run(observer)
                     }
                 };
                 match found {
                     Ok(outcome) => outcomes.push(outcome),
+                    Err(Failure::Fatal(error)) => return Err(error),
                     Err(why) => {
                         left_out.push(format!("{} (seed {seed}): {why}", contestant.name));
                         if let Failure::Failed(error) = why {

@@ -32,20 +32,29 @@ type Tried = (f64, Option<usize>);
 /// What came of a model, or why nothing did.
 pub(super) type Found<T> = std::result::Result<T, Failure>;
 
-/// Why nothing came of a model, which does not keep others from coming to something.
+/// Why nothing came of a model. None but the last keeps others from coming to something.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// There was no time or memory for it; what it would have needed.
     NoRoom(String),
     /// What it said.
     Failed(Error),
+    /// What was wrong elsewhere.
+    Fatal(Error),
+}
+
+/// Files and settings that cannot be read or written are no model's failure.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Fatal(error)
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::NoRoom(why) => f.write_str(why),
-            Self::Failed(error) => error.fmt(f),
+            Self::Failed(error) | Self::Fatal(error) => error.fmt(f),
         }
     }
 }
@@ -83,8 +92,8 @@ impl Run<'_> {
 
     /// Refuses a model that is yet to be trained and is too large.
     pub fn check_memory(&self) -> Result<()> {
-        match (self.too_large(), self.kept()?) {
-            (Some([needed, free]), None) => Err(Error::Memory {
+        match self.too_large() {
+            Some([needed, free]) if self.kept()?.is_none() => Err(Error::Memory {
                 model: self.contestant.name,
                 needed,
                 free,
@@ -117,67 +126,53 @@ impl Run<'_> {
     }
 
     /// Chooses, trains, measures, and keeps what it came to; or why nothing came of it.
-    pub fn run(&self, observer: &mut dyn Observer) -> Result<Found<Outcome>> {
+    pub fn run(&self, observer: &mut dyn Observer) -> Found<Outcome> {
         outcome::create_folder(&self.folder())?;
-        let choice = match self.choice(observer)? {
-            Ok(choice) => choice,
-            Err(why) => return Ok(Err(why)),
-        };
+        let choice = self.choice(observer)?;
         let settings = &self.contestant.settings[choice.number];
         let settings = settings.with(self.seed, choice.epochs);
         let own = self.arena.whole_for(self.contestant)?;
         let data = own.as_ref().unwrap_or(&self.arena.whole);
-        if let Err(error) = settings.check(data.features()) {
-            return Ok(Err(Failure::Failed(error.into())));
-        }
+        let checked = settings.check(data.features());
+        checked.map_err(|error| Failure::Failed(error.into()))?;
         memory::begin();
         let begun = Instant::now();
-        let model = match self.fit(&*settings, data, observer, |_metrics| ())? {
-            Ok(model) => model,
-            Err(why) => return Ok(Err(why)),
-        };
+        let model = self.fit(&*settings, data, observer, |_metrics| ())?;
         let seconds = begun.elapsed().as_secs_f64();
         let peak_mib = memory::peak_mib();
         let held_out = self.arena.held_out(data);
-        let measured = held_out
-            .errors(&*model)
-            .and_then(|errors| Ok((errors, held_out.rankings(&*model)?)));
-        let (errors, rankings) = match measured {
-            Ok(measured) => measured,
-            Err(error) => return Ok(Err(Failure::Failed(error))),
-        };
         let outcome = Outcome {
             identity: self.identity()?,
             model: self.contestant.name.to_owned(),
             seed: self.seed,
-            settings: settings.describe()?,
+            settings: settings.describe().map_err(Error::from)?,
             parameters: model.parameters(),
             seconds,
             peak_mib,
-            errors,
-            rankings,
+            errors: held_out.errors(&*model).map_err(Failure::Failed)?,
+            rankings: held_out.rankings(&*model).map_err(Failure::Failed)?,
         };
-        outcome::write(&self.path(), &serde_json::to_vec(&outcome)?)?;
-        Ok(Ok(outcome))
+        outcome::write(
+            &self.path(),
+            &serde_json::to_vec(&outcome).map_err(Error::from)?,
+        )?;
+        Ok(outcome)
     }
 
     /// Which settings, and for how many epochs, as validation rows have it: once for all seeds.
-    fn choice(&self, observer: &mut dyn Observer) -> Result<Found<Choice>> {
+    fn choice(&self, observer: &mut dyn Observer) -> Found<Choice> {
         let path = self.folder().join("choice.json");
         let identity = self.identity()?;
         if let Some(kept) = outcome::read(&path, |it: &Choice| {
             it.identity == identity && it.number < self.contestant.settings.len()
         })? {
-            return Ok(Ok(kept));
+            return Ok(kept);
         }
         let settings = &self.contestant.settings;
         let mut best: Option<(f64, usize, Option<usize>)> = None;
         if settings.len() > 1 || self.contestant.has_epochs() {
             for (number, settings) in settings.iter().enumerate() {
-                let (figure, epochs) = match self.tried(&**settings, observer)? {
-                    Ok(found) => found,
-                    Err(why) => return Ok(Err(why)),
-                };
+                let (figure, epochs) = self.tried(&**settings, observer)?;
                 if best.is_none_or(|(other, ..)| figure > other) {
                     best = Some((figure, number, epochs));
                 }
@@ -189,12 +184,12 @@ impl Run<'_> {
             number,
             epochs,
         };
-        outcome::write(&path, &serde_json::to_vec(&choice)?)?;
-        Ok(Ok(choice))
+        outcome::write(&path, &serde_json::to_vec(&choice).map_err(Error::from)?)?;
+        Ok(choice)
     }
 
     /// How good settings are on the validation rows, more being better, and after how many epochs.
-    fn tried(&self, settings: &dyn Settings, observer: &mut dyn Observer) -> Result<Found<Tried>> {
+    fn tried(&self, settings: &dyn Settings, observer: &mut dyn Observer) -> Found<Tried> {
         let mut epochs: Option<(f64, usize)> = None;
         let note = |metrics: &EpochMetrics| {
             if let Some(ndcg) = metrics.validation_ndcg
@@ -204,12 +199,9 @@ impl Run<'_> {
             }
         };
         let settings = settings.with(FIRST_SEED, None);
-        let model = match self.fit(&*settings, &self.arena.less, observer, note)? {
-            Ok(model) => model,
-            Err(why) => return Ok(Err(why)),
-        };
-        let figure = self.validated(&*model).map_err(Failure::Failed);
-        Ok(figure.map(|figure| (figure, epochs.map(|(_, epoch)| epoch))))
+        let model = self.fit(&*settings, &self.arena.less, observer, note)?;
+        let figure = self.validated(&*model).map_err(Failure::Failed)?;
+        Ok((figure, epochs.map(|(_, epoch)| epoch)))
     }
 
     /// Trains, as long as there is time.
@@ -219,7 +211,7 @@ impl Run<'_> {
         data: &dyn TrainingData,
         observer: &mut dyn Observer,
         mut on_epoch: impl FnMut(&EpochMetrics),
-    ) -> Result<Found<Box<dyn Ranker>>> {
+    ) -> Found<Box<dyn Ranker>> {
         let rows = settings.rows(data);
         observer.begin(Stage::Train, rows as u64);
         let watch = self.limits.watch(settings.least_rows(data));
@@ -242,9 +234,9 @@ impl Run<'_> {
         };
         observer.end();
         match (fitted, watch.why()) {
-            (Ok(model), _) => Ok(Ok(model)),
-            (Err(_), Some(why)) => Ok(Err(Failure::NoRoom(why))),
-            (Err(error), None) => Ok(Err(Failure::Failed(error.into()))),
+            (Ok(model), _) => Ok(model),
+            (Err(_), Some(why)) => Err(Failure::NoRoom(why)),
+            (Err(error), None) => Err(Failure::Failed(error.into())),
         }
     }
 
