@@ -9,8 +9,8 @@
 //!   first-level cache.
 //! - [`add_transposed`] sums outer products, `out += Aᵀ · B`: a layer's weight
 //!   gradient.
-//! - [`pair_products`] multiplies the vectors of a sample with each other: DLRM's dot
-//!   interaction.
+//! - [`pair_products`] multiplies the vectors of a sample with each other, DLRM's dot
+//!   interaction, and [`pair_gradients`] goes the way back.
 //! - [`prefetch`] asks for memory that will be read soon.
 //! - [`widen_halves`] reads numbers that are kept in half precision.
 //! - [`exp`] and [`ln`] have no branch, for loops of them; [`dot`] and [`add_scaled`]
@@ -67,7 +67,7 @@ pub use half::widen_halves;
 pub use instructions::{InstructionSet, InstructionsError, dispatch};
 pub use multiply::{Finish, store};
 pub use outer::add_transposed;
-pub use pairs::pair_products;
+pub use pairs::{pair_gradients, pair_products};
 pub use panels::Panels;
 pub use prefetch::prefetch;
 pub use rows::{RowMajor, Rows, copy_rows};

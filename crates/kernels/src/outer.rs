@@ -61,12 +61,15 @@ impl<B: Rows> WithSimd for AddTransposed<'_, B> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let mut scratch = std::mem::take(self.scratch);
         let rows = self.a.len() / self.m;
-        at_least(&mut scratch, rows * 2 * S::F32_LANES + LINE);
+        at_least(&mut scratch, rows * (2 * S::F32_LANES + self.m) + LINE);
         let start = scratch.as_ptr().align_offset(64).min(LINE);
+        let (panel, a) = scratch[start..].split_at_mut(rows * 2 * S::F32_LANES);
+        let a = &mut a[..self.a.len()];
+        self.copy_tiles::<S>(a);
         for columns in panels::<S>(self.n) {
             match columns.registers {
-                1 => self.add_panel::<S, 1>(simd, columns, &mut scratch[start..]),
-                _ => self.add_panel::<S, 2>(simd, columns, &mut scratch[start..]),
+                1 => self.add_panel::<S, 1>(simd, columns, a, panel),
+                _ => self.add_panel::<S, 2>(simd, columns, a, panel),
             }
         }
         *self.scratch = scratch;
@@ -74,19 +77,35 @@ impl<B: Rows> WithSimd for AddTransposed<'_, B> {
 }
 
 impl<B: Rows> AddTransposed<'_, B> {
-    /// The columns of a panel of `V` registers, for all rows of `out`. Those of `B` are copied
-    /// together first: rows a power of two apart would compete for the same cache lines.
+    /// Copies `A` so that the columns of each tile stand together, `[rows, height]`, a tile
+    /// after another: rows a power of two apart would compete for the same cache lines.
+    #[inline(always)]
+    fn copy_tiles<S: Simd>(&self, out: &mut [f32]) {
+        let rows = self.a.len() / self.m;
+        for (first, height) in tiles::<S, 2>(self.m) {
+            let tile = &mut out[first * rows..(first + height) * rows];
+            let a = self.a.chunks_exact(self.m);
+            for (out, a) in tile.chunks_exact_mut(height).zip(a) {
+                out.copy_from_slice(&a[first..first + height]);
+            }
+        }
+    }
+
+    /// The columns of a panel of `V` registers, for all rows of `out`; `a` has the tiles of `A`.
+    /// Columns of `B` are copied together first, for the same reason as those.
     #[inline(always)]
     fn add_panel<S: Simd, const V: usize>(
         &mut self,
         simd: S,
         columns: PanelColumns,
+        a: &[f32],
         panel: &mut [f32],
     ) {
         let (m, n) = (self.m, self.n);
+        let rows = self.a.len() / m;
         let padded = V * S::F32_LANES;
         let PanelColumns { first, count, .. } = columns;
-        let panel = &mut panel[..self.a.len() / m * padded];
+        let panel = &mut panel[..rows * padded];
         for (row, out) in panel.chunks_exact_mut(padded).enumerate() {
             if count == padded {
                 // By code that knows the width.
@@ -97,10 +116,10 @@ impl<B: Rows> AddTransposed<'_, B> {
             }
         }
         let (b, _) = S::as_simd_f32s(panel).0.as_chunks::<V>();
-        for (row, height) in tiles::<S, V>(m) {
+        // Of as many rows as those of A that were copied, for panels of any width.
+        for (row, height) in tiles::<S, 2>(m) {
             let tile = OuterTile {
-                a: &self.a[row..],
-                m,
+                a: &a[row * rows..(row + height) * rows],
                 b,
                 out: &mut self.out[row * n + first..],
                 n,
@@ -113,9 +132,8 @@ impl<B: Rows> AddTransposed<'_, B> {
 
 /// `out += Aᵀ · B`, of the rows of `out` in a tile.
 struct OuterTile<'a, S: Simd, const V: usize> {
-    /// `A` from the column on that makes the tile's first row.
+    /// The columns of `A` that make the tile's rows, `[rows, height]`.
     a: &'a [f32],
-    m: usize,
     b: &'a [[S::f32s; V]],
     /// `out` from the tile's first number on.
     out: &'a mut [f32],
@@ -127,10 +145,9 @@ struct OuterTile<'a, S: Simd, const V: usize> {
 impl<S: Simd, const V: usize> OfHeight<S, V> for OuterTile<'_, S, V> {
     #[inline(always)]
     fn run<const R: usize>(self, simd: S) {
-        let a = self.a.chunks(self.m).map(
+        let a = self.a.as_chunks::<R>().0.iter().map(
             #[inline(always)]
             |a| {
-                let a = &a[..R];
                 #[inline(always)]
                 move |r: usize| a[r]
             },

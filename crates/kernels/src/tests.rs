@@ -4,7 +4,7 @@ use pulp::Simd;
 
 use crate::multiply::Multiply;
 use crate::outer::AddTransposed;
-use crate::pairs::PairProducts;
+use crate::pairs::{PairGradients, PairProducts};
 use crate::panels::LONGEST;
 use crate::{Finish, Panels, copy_rows, dot, store};
 
@@ -232,6 +232,61 @@ fn products_of_pairs_are_those_of_dot_to_the_bit_with_any_registers() {
     for shape in [(3, 6, 64), (2, 3, 37), (1, 2, 5), (2, 1, 16), (0, 3, 16)] {
         for itself in [false, true] {
             with_any_registers!(|simd| check_pairs(simd, shape, itself));
+        }
+    }
+}
+
+fn check_pair_gradients(
+    simd: impl Simd,
+    (count, vectors, dim): (usize, usize, usize),
+    itself: bool,
+) {
+    let pairs = vectors * (vectors - 1) / 2 + if itself { vectors } else { 0 };
+    let (stride, width) = (vectors * dim + 2, pairs + 3);
+    let (rows, upstream) = (jumble(count * stride, 5), jumble(count * width, 6));
+    let before = jumble(count * stride, 7);
+    let mut out = before.clone();
+    simd.vectorize(PairGradients {
+        rows: (&rows, stride),
+        vectors,
+        dim,
+        itself,
+        upstream: (&upstream, width),
+        out: (&mut out, stride),
+        scratch: &mut used(),
+    });
+    let expected = (0..count * stride).map(|at| {
+        let (row, column) = (at / stride, at % stride);
+        let mut sum = f64::from(before[at]);
+        let i = column / dim;
+        for j in (0..vectors).filter(|_| i < vectors) {
+            let (high, low) = (i.max(j), i.min(j));
+            let pair = match itself {
+                true => high * (high + 1) / 2 + low,
+                false if high == low => continue,
+                false => high * (high - 1) / 2 + low,
+            };
+            let factor =
+                if high == low { 2.0 } else { 1.0 } * f64::from(upstream[row * width + pair]);
+            sum += factor * f64::from(rows[row * stride + j * dim + column % dim]);
+        }
+        sum
+    });
+    near(&out, expected);
+}
+
+#[test]
+fn gradients_of_pairs_match_the_definition_with_any_registers() {
+    for shape in [
+        (3, 6, 64),
+        (2, 27, 16),
+        (2, 3, 37),
+        (1, 2, 5),
+        (2, 1, 16),
+        (0, 3, 16),
+    ] {
+        for itself in [false, true] {
+            with_any_registers!(|simd| check_pair_gradients(simd, shape, itself));
         }
     }
 }

@@ -41,12 +41,16 @@ impl Packed {
         let projections = layout.lookups.len();
         self.projections
             .resize_with(projections, PackedLayer::default);
-        let towers = layout.towers.par_iter().zip(&mut self.towers);
-        towers.for_each(|(tower, packed)| tower.mlp.pack(parameters, false, packed));
-        for (mlp, packed) in layout.bottoms.iter().zip(&mut self.bottoms) {
-            mlp.pack(parameters, false, packed);
-        }
-        layout.top.pack(parameters, true, &mut self.top);
+        let towers = layout.towers.iter().map(|tower| &tower.mlp);
+        let towers = towers.zip(&mut self.towers);
+        let bottoms = layout.bottoms.iter().zip(&mut self.bottoms);
+        let mut mlps: Vec<_> = towers
+            .chain(bottoms)
+            .map(|(mlp, packed)| (mlp, packed, false))
+            .collect();
+        mlps.push((&layout.top, &mut self.top, true));
+        mlps.into_par_iter()
+            .for_each(|(mlp, packed, of_input)| mlp.pack(parameters, of_input, packed));
         for (lookup, packed) in layout.lookups.iter().zip(&mut self.projections) {
             if let Some(layer) = &lookup.projection {
                 packed.pack(layer, parameters, true);

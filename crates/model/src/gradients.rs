@@ -388,7 +388,13 @@ impl Pass<'_> {
             );
         }
         let interaction = self.model.config.interaction;
-        layout.interact_backward(interaction, &piece.rows, interaction_gradient, gradients);
+        layout.interact_backward(
+            interaction,
+            &piece.rows,
+            interaction_gradient,
+            gradients,
+            &mut piece.scratch,
+        );
     }
 
     /// From the gradients of the tables' vectors to those of the vectors that are pooled:

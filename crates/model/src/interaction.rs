@@ -8,13 +8,9 @@
 //!   `v₁·v₀`, `v₂·v₀`, `v₂·v₁`, …, with the diagonal where a vector meets
 //!   itself (Naumov et al., 2019).
 
-use mmdlrm_kernels::{add_scaled, pair_products, vectorize};
+use mmdlrm_kernels::{pair_gradients, pair_products};
 
 use crate::Interaction;
-
-/// Numbers of a gradient that are summed at a time: four of the widest
-/// registers.
-const STRETCH: usize = 64;
 
 impl Interaction {
     /// Numbers that `vectors` vectors interact to: `slots` numbers in all,
@@ -64,54 +60,37 @@ pub(crate) fn dot_forward(rows: &[f32], dots: &Dots, out: &mut [f32]) {
 }
 
 /// Backward pass: writes the gradient of the numbers that interacted.
-pub(crate) fn dot_backward(rows: &[f32], dots: &Dots, upstream: &[f32], gradient: &mut [f32]) {
-    vectorize(
-        #[inline(always)]
-        || match dots.dim {
-            64 => backward_of(rows, &Dots { dim: 64, ..*dots }, upstream, gradient),
-            32 => backward_of(rows, &Dots { dim: 32, ..*dots }, upstream, gradient),
-            16 => backward_of(rows, &Dots { dim: 16, ..*dots }, upstream, gradient),
-            _ => backward_of(rows, dots, upstream, gradient),
-        },
-    );
-}
-
-#[inline(always)]
-fn backward_of(rows: &[f32], dots: &Dots, upstream: &[f32], gradient: &mut [f32]) {
-    let Dots { dim, first, .. } = *dots;
-    let rows = rows.chunks_exact(dots.row_width);
-    let rows = rows.zip(upstream.chunks_exact(dots.width()));
-    for ((row, upstream), gradient) in rows.zip(gradient.chunks_exact_mut(dots.row_width)) {
-        let (direct, pairs) = upstream.split_at(first);
-        for i in 0..dots.vectors {
-            let out = &mut gradient[i * dim..(i + 1) * dim];
-            match direct.get(i * dim..(i + 1) * dim) {
-                Some(direct) => out.copy_from_slice(direct),
-                None => out.fill(0.0),
-            }
-            let (stretches, rest) = out.as_chunks_mut::<STRETCH>();
-            let at = stretches.len() * STRETCH;
-            for (number, stretch) in stretches.iter_mut().enumerate() {
-                // In registers from the first vector to the last.
-                let mut sum = *stretch;
-                add_others(&mut sum, number * STRETCH, i, row, pairs, dots);
-                *stretch = sum;
-            }
-            add_others(rest, at, i, row, pairs, dots);
-        }
+pub(crate) fn dot_backward(
+    rows: &[f32],
+    dots: &Dots,
+    upstream: &[f32],
+    gradient: &mut [f32],
+    scratch: &mut Vec<f32>,
+) {
+    let Dots {
+        vectors,
+        dim,
+        first,
+        itself,
+        row_width,
+    } = *dots;
+    let width = dots.width();
+    let both = gradient.chunks_exact_mut(row_width);
+    for (gradient, upstream) in both.zip(upstream.chunks_exact(width)) {
+        gradient[..first].copy_from_slice(&upstream[..first]);
+        gradient[first..vectors * dim].fill(0.0);
     }
-}
-
-/// A vector's gradient gets each other vector times the gradient of their
-/// product; `out` is that of vector `i` from number `at` on.
-#[inline(always)]
-fn add_others(out: &mut [f32], at: usize, i: usize, row: &[f32], pairs: &[f32], dots: &Dots) {
-    for j in 0..dots.vectors {
-        if let Some(pair) = pair(i, j, dots.itself) {
-            let factor = if i == j { 2.0 } else { 1.0 } * pairs[pair];
-            let start = j * dots.dim + at;
-            add_scaled(out, &row[start..start + out.len()], factor);
-        }
+    if let Some(upstream) = upstream.get(first..) {
+        let (rows, gradient) = ((rows, row_width), (gradient, row_width));
+        pair_gradients(
+            rows,
+            vectors,
+            dim,
+            itself,
+            (upstream, width),
+            gradient,
+            scratch,
+        );
     }
 }
 

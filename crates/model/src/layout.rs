@@ -234,6 +234,7 @@ impl Layout {
         rows: &[f32],
         upstream: &[f32],
         gradient: &mut [f32],
+        scratch: &mut Vec<f32>,
     ) {
         match interaction {
             Interaction::Cat => {
@@ -243,7 +244,8 @@ impl Layout {
                 }
             }
             Interaction::Dot { itself } => {
-                crate::interaction::dot_backward(rows, &self.dots(itself), upstream, gradient);
+                let dots = self.dots(itself);
+                crate::interaction::dot_backward(rows, &dots, upstream, gradient, scratch);
             }
         }
     }

@@ -18,6 +18,8 @@ use mmdlrm_kernels::{
     Finish, Panels, Rows, add_scaled, add_transposed, copy_rows, dot, store, vectorize,
 };
 
+use rayon::prelude::*;
+
 use crate::Activation;
 use crate::dropout::Dropout;
 
@@ -145,11 +147,15 @@ impl PackedLayer {
     pub fn pack(&mut self, layer: &Layer, parameters: &[f32], backward: bool) {
         let weight = layer.weight(parameters);
         let (outputs, inputs) = (layer.outputs, layer.inputs);
-        self.forward
-            .fill_transposed((weight, inputs), outputs, inputs);
-        if backward {
-            self.backward.fill((weight, inputs), outputs, inputs);
-        }
+        let (forward, of_input) = (&mut self.forward, &mut self.backward);
+        rayon::join(
+            || forward.fill_transposed((weight, inputs), outputs, inputs),
+            || {
+                if backward {
+                    of_input.fill((weight, inputs), outputs, inputs);
+                }
+            },
+        );
     }
 
     /// `out = input · Wᵀ`, without bias and activation.
@@ -226,9 +232,10 @@ impl Mlp {
     /// input is wanted where `of_input` says so.
     pub fn pack(&self, parameters: &[f32], of_input: bool, packed: &mut PackedMlp) {
         packed.resize_with(self.layers.len(), PackedLayer::default);
-        for (number, (layer, packed)) in self.layers.iter().zip(packed).enumerate() {
+        let layers = self.layers.par_iter().zip(packed).enumerate();
+        layers.for_each(|(number, (layer, packed))| {
             packed.pack(layer, parameters, of_input || number > 0);
-        }
+        });
     }
 }
 
