@@ -3,8 +3,8 @@
 use mmdlrm::encoders::Device;
 use mmdlrm::features::TrainingData;
 use mmdlrm::model::{
-    Compression, DeviceDlrm, Dlrm, DlrmConfig, Error, Gradients, Inputs, Interaction, Loss, Output,
-    Side, TableConfig, TableInput,
+    Compression, DeviceDlrm, Dlrm, DlrmConfig, Error, Gradients, Inputs, Interaction, Loss,
+    Objective, Output, Side, TableConfig, TableInput,
 };
 use mmdlrm::train::{Session, TrainConfig, train, train_on};
 
@@ -191,5 +191,29 @@ fn gradients_of_a_large_batch_are_the_same_bits_in_waves_of_any_length() {
         assert_eq!(of_many, loss, "{threads} threads");
         assert_eq!(many.dense, one.dense, "{threads} threads");
         assert_eq!(many.tables, one.tables, "{threads} threads");
+    }
+}
+
+#[test]
+fn cross_entropy_of_what_is_nearly_certain_is_pytorchs() {
+    // torch.sigmoid and torch.nn.functional.binary_cross_entropy 2.15, in single precision:
+    // beyond what a probability can tell from 0 or 1 the loss is cut off, and flat.
+    let cases: [(f32, f32, f64, f32); 9] = [
+        (20.0, 0.0, 100.0, 0.0),
+        (-30.0, 1.0, 30.0, -0.093_576),
+        (15.0, 0.0, 14.843_773, 1.0),
+        (-20.0, 1.0, 20.0, -1.0),
+        (3.0, 1.0, 0.048_587, -0.047_426),
+        (-3.0, 0.0, 0.048_587, 0.047_426),
+        (40.0, 1.0, 0.0, 0.0),
+        (-90.0, 0.0, 0.0, 0.0),
+        (-100.0, 1.0, 100.0, 0.0),
+    ];
+    for (z, target, loss, slope) in cases {
+        let mut slopes = [0.0];
+        let output = Output::within(0.0, 1.0);
+        let found = Loss::Bce.of_samples(&[z], &[target], &output, 1.0, &mut slopes);
+        assert!((found - loss).abs() < 1e-5 * loss.max(1.0), "{z}: {found}");
+        assert!((slopes[0] - slope).abs() < 1e-5, "{z}: {}", slopes[0]);
     }
 }

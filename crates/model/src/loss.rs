@@ -6,6 +6,8 @@ use crate::{Error, ListSoftmax, Output, OutputActivation, Result};
 /// The longest logarithm that cross-entropy takes of a probability, as
 /// PyTorch's `BCELoss`.
 const LEAST_LOG: f32 = -100.0;
+/// What the derivative of cross-entropy is divided by at least, `p·(1 − p)`, as there.
+const LEAST_VARIANCE: f32 = 1e-12;
 /// By how much rounding may carry a target beyond 0 to 1 when it is normalized.
 const ROUNDING: f32 = 1e-6;
 
@@ -208,8 +210,11 @@ impl Loss {
         let cross_entropy = |weight: f32| {
             let log = |x: f32| x.ln().max(LEAST_LOG);
             let value = -target * log(p) - (1.0 - target) * log(1.0 - p);
-            // d/dz of the cross-entropy of a sigmoid is p − t.
-            (weight * value, weight * (p - target))
+            // d/dz of the cross-entropy of a sigmoid is p − t, and 0 where the logarithm is cut
+            // off: a probability that is 0 or 1 in single precision.
+            let variance = p * (1.0 - p);
+            let share = variance / variance.max(LEAST_VARIANCE);
+            (weight * value, weight * (p - target) * share)
         };
         match self {
             Self::Mse | Self::Bpr | Self::Lists { .. } => {
