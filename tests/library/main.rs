@@ -10,6 +10,7 @@ mod support;
 
 mod baselines;
 mod best;
+mod clicks;
 mod comparison;
 mod device;
 mod fold_in;

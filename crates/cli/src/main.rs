@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mmdlrm_commands::{
-    ablate, compare, data, encode, evaluate, options, rank, recommend, status, train,
+    ablate, clicks, compare, data, encode, evaluate, options, rank, recommend, status, train,
 };
 
 /// A multimodal DLRM: train a recommender on MovieLens ratings, genres, posters and plots,
@@ -24,6 +24,7 @@ struct Options {
 enum Command {
     Train(Box<train::Args>),
     Rank(Box<rank::Args>),
+    Clicks(Box<clicks::Args>),
     Evaluate(evaluate::Args),
     Recommend(recommend::Args),
     Serve(serve::Args),
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     match command {
         Command::Train(args) => status(train::run(*args)),
         Command::Rank(args) => status(rank::run(*args)),
+        Command::Clicks(args) => status(clicks::run(*args)),
         Command::Evaluate(args) => status(evaluate::run(args)),
         Command::Recommend(args) => status(recommend::run(args)),
         Command::Serve(args) => serve::run(&args),

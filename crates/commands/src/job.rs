@@ -39,7 +39,8 @@ pub fn finish(experiment: Experiment, progress: &mut Progress) -> Result<String>
 /// More would only wait for each other, each with buffers of its own.
 const THREADS_PER_CORE: usize = 16;
 
-fn set_threads(threads: usize) -> Result<(), Error> {
+/// Starts so many threads.
+pub fn set_threads(threads: usize) -> Result<(), Error> {
     let setting = |rule| Error::Setting {
         setting: "--threads",
         value: threads.to_string(),

@@ -27,6 +27,7 @@
 //! | --- | --- |
 //! | [`train`] | trains a model of ratings, or of what comes next, and measures it |
 //! | [`rank`] | trains a model of what comes next, and ranks candidates |
+//! | [`clicks`] | trains a model of a click log, and measures it |
 //! | [`evaluate`] | measures a saved run on ratings of one's choice |
 //! | [`recommend`] | asks a saved run |
 //! | [`encode`] | embeds posters and plots into a store |
@@ -41,6 +42,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ablate;
+pub mod clicks;
 pub mod compare;
 pub mod data;
 pub mod encode;

@@ -12,16 +12,32 @@ use mmdlrm::{Observer, Stage};
 /// Draws a bar a stage; nothing where standard error is not a terminal.
 pub struct Progress {
     bar: ProgressBar,
+    /// What is learned from.
+    rows: &'static str,
     /// Whether a model is being trained.
     pub is_training: Arc<AtomicBool>,
 }
 
 impl Progress {
     pub fn new() -> Self {
+        Self::of("ratings")
+    }
+
+    /// Of learning from rows that are called so.
+    pub fn of(rows: &'static str) -> Self {
         Self {
             bar: ProgressBar::hidden(),
+            rows,
             is_training: Arc::default(),
         }
+    }
+
+    /// Says that data are read while `work` does.
+    pub fn read<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.begin(Stage::ReadData, 0);
+        let done = work();
+        self.end();
+        done
     }
 }
 
@@ -35,7 +51,7 @@ impl Observer for Progress {
             Stage::LoadEncoders => ("encoders", ""),
             Stage::EncodePosters => ("posters", "pictures"),
             Stage::EncodeSummaries => ("plots", "texts"),
-            Stage::Train => ("train", "ratings"),
+            Stage::Train => ("train", self.rows),
             Stage::Rank => ("rank", "users"),
             _ => ("work", "things"),
         };
@@ -72,8 +88,13 @@ impl Observer for Progress {
             Some(rmse) => format!("  {of} RMSE {rmse:.4}"),
             None => String::new(),
         };
+        let labels = |of: &str, log_loss: Option<f64>, auc: Option<f64>| {
+            let log_loss = log_loss.map(|it| format!("  {of} log loss {it:.4}"));
+            let auc = auc.map(|it| format!("  AUC {it:.4}"));
+            log_loss.into_iter().chain(auc).collect::<String>()
+        };
         self.bar.println(format!(
-            "epoch {:2}  train loss {:.4}{}{}{}  {:.0} ratings/s",
+            "epoch {:2}  train loss {:.4}{}{}{}{}{}  {:.0} {}/s",
             metrics.epoch,
             metrics.train_loss,
             error("validation", metrics.validation_rmse),
@@ -82,7 +103,14 @@ impl Observer for Progress {
                 Some(ndcg) => format!("  validation nDCG@10 {ndcg:.4}"),
                 None => String::new(),
             },
-            metrics.samples_per_s
+            labels(
+                "validation",
+                metrics.validation_log_loss,
+                metrics.validation_auc
+            ),
+            labels("test", metrics.test_log_loss, metrics.test_auc),
+            metrics.samples_per_s,
+            self.rows
         ));
     }
 

@@ -90,6 +90,7 @@
 
 mod batch;
 mod cache;
+pub mod clicks;
 #[cfg(feature = "download")]
 pub mod download;
 mod error;
@@ -107,7 +108,7 @@ pub use arrow_array;
 pub use arrow_schema;
 pub use batch::{
     Bags, Batch, BatchBags, BatchSchema, Batches, Column, ColumnField, ColumnKind, ColumnView,
-    Modality, ModalityParts, Rated, RatedBag, RatedBags, Shuffle,
+    Modality, ModalityParts, Rated, RatedBag, RatedBags, Samples, Shuffle,
 };
 pub use cache::{RatingsBatches, RatingsStream};
 pub use error::{Error, Result};

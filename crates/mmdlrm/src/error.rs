@@ -39,6 +39,16 @@ pub enum Error {
         /// Of the one that there is now.
         now: String,
     },
+    /// A run of another kind of data.
+    #[error("{} is a run on {what}, and one on {wanted} is needed; name that (mmdlrm clicks is for clicks, all other commands for ratings)", run.display())]
+    OtherKind {
+        /// The run's folder.
+        run: PathBuf,
+        /// What it is on.
+        what: &'static str,
+        /// What was asked for.
+        wanted: &'static str,
+    },
     /// A run that does not say what it was trained on.
     #[error("{} was made by an earlier version and does not say what it was trained on, or what it is, so that nobody can tell whether it still fits; train it again", path.display())]
     UnknownData {

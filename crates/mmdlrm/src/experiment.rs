@@ -1,4 +1,3 @@
-use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,9 +18,9 @@ use crate::rankings::{Asked, held_out};
 use crate::report::{Inputs, MissingModality, Report, Seconds};
 use crate::saved::{ConfigFile, SavedConfig, posters_of};
 use crate::sources::{Release, Sources, dataset};
+use crate::training::Training;
 use crate::{
-    Best, Catalogue, Error, ExperimentConfig, Observer, Preset, Result, Silent, Stage, Task,
-    TwoStage,
+    Best, Catalogue, Error, ExperimentConfig, Observer, Preset, Result, Silent, Task, TwoStage,
 };
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
@@ -171,9 +170,9 @@ impl Running {
         self.folder.write_model(&file, &self.made_from.run)
     }
 
-    /// Lets `learn` train, over `rows` rows in all, in a session that keeps the figures and
-    /// the model of each epoch in the run's folder. Returns what it learned, and the seconds
-    /// that were spent before the run was resumed.
+    /// Lets `learn` train, over `rows` rows in all, in a [session](Training::session) that keeps
+    /// the figures and the model of each epoch in the run's folder. Returns what it learned, and
+    /// the seconds that were spent before the run was resumed.
     pub fn train<T>(
         &self,
         config: &ExperimentConfig,
@@ -181,59 +180,14 @@ impl Running {
         observer: &mut dyn Observer,
         learn: impl FnOnce(Session) -> mmdlrm_train::Result<T>,
     ) -> Result<(T, f64)> {
-        let session = self.session(config, observer)?;
-        let before = session.resumed.as_ref();
-        let before = before.map_or(0.0, |checkpoint| checkpoint.progress.spent());
-        observer.begin(Stage::Train, rows as u64);
-        // Both callbacks tell the same observer.
-        let observer = RefCell::new(observer);
-        let session = session
-            .on_step(|rows| observer.borrow_mut().advance(rows as u64))
-            .on_epoch(|metrics, model| {
-                self.folder.append_metrics(metrics)?;
-                self.write_model(model)?;
-                observer.borrow_mut().epoch(metrics);
-                Ok(())
-            });
-        let learned = learn(session)?;
-        observer.borrow_mut().end();
-        Ok((learned, before))
-    }
-
-    /// How training begins or goes on: from the newest checkpoint that is whole, with
-    /// the figures of the epochs before it in `metrics.jsonl` and no others.
-    pub fn session(
-        &self,
-        config: &ExperimentConfig,
-        observer: &mut dyn Observer,
-    ) -> Result<Session<'_>> {
-        let checkpoints = self.folder.checkpoints(config.checkpoints);
-        let mut session = Session {
-            checkpoints: Some(checkpoints.clone()),
-            run: self.made_from.run.clone(),
+        let training = Training {
+            folder: &self.folder,
+            run: &self.made_from.run,
+            checkpoints: config.checkpoints,
+            resumed: self.resumed,
             stop: self.stop.as_deref(),
-            ..Session::default()
         };
-        if !self.resumed {
-            return Ok(session);
-        }
-        let latest = checkpoints.latest()?;
-        for (path, reason) in &latest.damaged {
-            let path = path.display();
-            observer.note(&format!("{path} is damaged and passed over: {reason}"));
-        }
-        let progress = latest.checkpoint.as_ref().map(|it| &it.progress);
-        // A checkpoint of another run is refused as training begins, with what differs.
-        if progress.is_none_or(|progress| progress.identity.run == session.run) {
-            self.folder
-                .restart_metrics(progress.map_or(&[][..], |progress| &progress.epochs))?;
-        }
-        observer.note(&match progress {
-            None => "no checkpoint to go on from: training begins anew".to_owned(),
-            Some(progress) => format!("training goes on after step {}", progress.step),
-        });
-        session.resumed = latest.checkpoint;
-        Ok(session)
+        training.train(rows, observer, learn)
     }
 }
 

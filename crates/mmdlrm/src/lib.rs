@@ -62,6 +62,7 @@ pub use mmdlrm_model as model;
 pub use mmdlrm_train as train;
 
 mod best;
+mod clicks;
 mod comparison;
 mod config;
 mod density;
@@ -87,10 +88,12 @@ mod recommend;
 mod report;
 mod saved;
 mod sources;
+mod training;
 mod two_stage;
 mod vectors;
 
 pub use best::{Best, BestContext, BestModel};
+pub use clicks::{ClickConfig, ClickExperiment, ClickReport};
 pub use comparison::{Compared, Comparison, ComparisonReport, ComparisonTable, Estimate};
 pub use config::{Clip, EncoderConfig, ExperimentConfig, Source, SplitConfig, Task};
 pub use density::Density;

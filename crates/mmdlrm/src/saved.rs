@@ -100,6 +100,7 @@ struct Head {
     made_from: Option<IgnoredAny>,
     model_kind: Option<IgnoredAny>,
     evaluation: Option<Evaluation>,
+    clicks: Option<IgnoredAny>,
 }
 
 impl SavedConfig {
@@ -107,6 +108,13 @@ impl SavedConfig {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = || folder.to_owned();
         match RunFolder::config_of(folder)? {
+            Head {
+                clicks: Some(_), ..
+            } => Err(Error::OtherKind {
+                run: path(),
+                what: "clicks",
+                wanted: "ratings",
+            }),
             Head {
                 evaluation: Some(evaluation),
                 ..

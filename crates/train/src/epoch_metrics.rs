@@ -18,6 +18,19 @@ pub struct EpochMetrics {
     /// and not how high: the epoch with the most is kept, where none has an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_ndcg: Option<f64>,
+    /// Mean cross-entropy on the validation rows, in nats, of a model that says how likely a label
+    /// is: the epoch with the least is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_log_loss: Option<f64>,
+    /// Area under the ROC curve on them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_auc: Option<f64>,
+    /// The same as the former on the held-out rows, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_log_loss: Option<f64>,
+    /// … and as the latter. They are shown, and nothing is chosen by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_auc: Option<f64>,
     /// Seconds of training, without the evaluation.
     pub seconds: f64,
     /// Training rows a second.
@@ -33,6 +46,10 @@ impl EpochMetrics {
             validation_rmse: None,
             test_rmse: None,
             validation_ndcg: None,
+            validation_log_loss: None,
+            validation_auc: None,
+            test_log_loss: None,
+            test_auc: None,
             seconds,
             samples_per_s: rows as f64 / seconds,
         }

@@ -249,9 +249,14 @@ impl<T: Stepper> Loop<'_, T> {
             validation_rmse,
             test_rmse,
             validation_ndcg,
+            validation_log_loss,
+            validation_auc,
+            test_log_loss,
+            test_auc,
         } = measured?;
-        if let Some(rmse) = validation_rmse.filter(|rmse| !rmse.is_finite()) {
-            return Err(self.diverged(rmse));
+        let error = validation_rmse.or(validation_log_loss);
+        if let Some(error) = error.filter(|error| !error.is_finite()) {
+            return Err(self.diverged(error));
         }
         let rows = self.stepper.rows() as f64;
         let seconds = self.progress.seconds;
@@ -261,6 +266,10 @@ impl<T: Stepper> Loop<'_, T> {
             validation_rmse,
             test_rmse,
             validation_ndcg,
+            validation_log_loss,
+            validation_auc,
+            test_log_loss,
+            test_auc,
             seconds,
             samples_per_s: rows / seconds,
         })

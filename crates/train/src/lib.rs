@@ -68,9 +68,9 @@ mod stepper;
 
 pub use answers::{best_of, causes_of, check_numbers, check_rows, score_all, shares_of, stars_of};
 pub use dlrm::{
-    AUDIENCE_TABLE, GENRE_TABLE, HISTORY_TABLE, ListBatches, ListData, ListScorer, MOVIE_TABLE,
-    NewUser, RATED_AUDIENCE_TABLE, RATED_HISTORY_TABLE, Recipe, Scorer, TrainConfig, USER_TABLE,
-    shapes, train, train_lists, train_with,
+    AUDIENCE_TABLE, GENRE_TABLE, HISTORY_TABLE, LabelErrors, ListBatches, ListData, ListScorer,
+    MOVIE_TABLE, NewUser, RATED_AUDIENCE_TABLE, RATED_HISTORY_TABLE, Recipe, Scorer, TrainConfig,
+    USER_TABLE, predict_samples, shapes, train, train_lists, train_samples, train_with,
 };
 #[cfg(feature = "candle")]
 pub use dlrm::{DeviceOptimizer, train_on};

@@ -102,6 +102,15 @@ pub struct Measured {
     /// nDCG@10 over the users with validation rows, as [`validation_ndcg`](crate::validation_ndcg)
     /// has it: the best epoch is chosen by it where there is no error to choose by.
     pub validation_ndcg: Option<f64>,
+    /// Mean cross-entropy on the validation rows, in nats, of a model that says how likely a label
+    /// is; the best epoch is chosen by it where there is no error in stars.
+    pub validation_log_loss: Option<f64>,
+    /// Area under the ROC curve on them.
+    pub validation_auc: Option<f64>,
+    /// The same as the former on the held-out rows, …
+    pub test_log_loss: Option<f64>,
+    /// … and as the latter.
+    pub test_auc: Option<f64>,
 }
 
 impl Measured {
@@ -110,7 +119,7 @@ impl Measured {
         Self {
             validation_rmse,
             test_rmse,
-            validation_ndcg: None,
+            ..Self::default()
         }
     }
 

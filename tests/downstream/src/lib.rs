@@ -9,3 +9,7 @@ struct BringYourOwnModality;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/from-pytorch.md")]
 struct FromPytorch;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/clicks.md")]
+struct Clicks;

@@ -19,7 +19,7 @@ pub use long_texts::LongTexts;
 pub use models::Models;
 pub use policies::Policies;
 pub use ranking::RankingOptions;
-pub use rates::Rates;
+pub use rates::{Optimizer, Rates};
 pub use run::RunOptions;
 pub use source::SourceOptions;
 pub use splits::SplitName;

@@ -60,8 +60,9 @@ enum Schedule {
     Cosine,
 }
 
+/// The names of optimizers.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Optimizer {
+pub enum Optimizer {
     Sgd,
     Adagrad,
     /// Adagrad with one number of state a row

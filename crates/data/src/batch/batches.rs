@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::{Batch, Rated};
+use super::Batch;
 use crate::{Error, Result};
 
 /// Threads that turn ratings into batches.
@@ -62,16 +62,16 @@ impl fmt::Debug for Batches {
 }
 
 impl Batches {
-    /// `feed` hands out the rows, `rows` in all, of one batch after another until it is
-    /// returned `false`, which says that nobody wants more. `build` turns the rows of a
+    /// `feed` hands out the rows, `rows` in all, of one batch after another, as whatever `R` names
+    /// them, until it is returned `false`, which says that nobody wants more. `build` turns the rows of a
     /// batch, with the batch's number from 0, into the batch.
     ///
     /// A batch has a sample for each of its rows: they are counted. Two threads build, each
     /// every second batch, so what `build` draws for a batch has to go by the number.
-    pub fn new(
+    pub fn new<R: Send + 'static>(
         rows: usize,
-        feed: impl FnOnce(&mut dyn FnMut(Vec<Rated>) -> bool) -> Result<()> + Send + 'static,
-        build: impl Fn(usize, Vec<Rated>) -> Batch + Send + Sync + 'static,
+        feed: impl FnOnce(&mut dyn FnMut(R) -> bool) -> Result<()> + Send + 'static,
+        build: impl Fn(usize, R) -> Batch + Send + Sync + 'static,
     ) -> Self {
         let build = Arc::new(build);
         let (mut work, mut ready, mut threads) = (Vec::new(), Vec::new(), Vec::new());
@@ -120,10 +120,10 @@ impl Batches {
     }
 }
 
-fn build_all(
-    build: impl Fn(usize, Vec<Rated>) -> Batch,
+fn build_all<R>(
+    build: impl Fn(usize, R) -> Batch,
     builder: usize,
-    work: &Receiver<Result<Vec<Rated>>>,
+    work: &Receiver<Result<R>>,
     ready: &SyncSender<Result<Batch>>,
 ) {
     for (number, rows) in work.iter().enumerate() {
@@ -158,7 +158,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
-    use crate::batch::rated;
+    use crate::batch::{Rated, rated};
 
     const SIZE: usize = 10;
 

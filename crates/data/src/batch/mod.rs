@@ -7,6 +7,7 @@ mod column;
 mod modality;
 mod rated;
 mod rated_bags;
+mod samples;
 mod scattered;
 mod schema;
 mod shuffle;
@@ -20,6 +21,7 @@ pub use rated::Rated;
 #[cfg(test)]
 pub(crate) use rated::rated;
 pub use rated_bags::{RatedBag, RatedBags};
+pub use samples::Samples;
 pub(crate) use scattered::{Cut, Scattered};
 pub use schema::{BatchSchema, ColumnField, ColumnKind};
 pub(crate) use shuffle::CHUNK;
@@ -52,14 +54,15 @@ pub use shuffle::Shuffle;
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Batch {
-    /// User row of each sample, `[batch]`.
+    /// User row of each sample, `[batch]`; empty where samples are of no user.
     pub users: Vec<u32>,
-    /// Movie row of each sample, `[batch]`.
+    /// Movie row of each sample, `[batch]`; empty where samples are of no movie.
     pub movies: Vec<u32>,
-    /// When each sample was rated, seconds since 1970, `[batch]`.
+    /// When each sample was rated, seconds since 1970, `[batch]`; empty where samples are of no
+    /// user.
     pub timestamps: Vec<u32>,
-    /// Rating of each sample in stars, `[batch]`; empty where there is none to
-    /// learn from.
+    /// Rating of each sample in stars, or whatever else is to be predicted, `[batch]`; empty where
+    /// there is none to learn from.
     pub stars: Vec<f32>,
     /// What is said of each sample beforehand, in stars, `[batch]`, such as by biases of user
     /// and movie: a model learns what it leaves. Empty where nothing is.
@@ -81,6 +84,14 @@ impl Batch {
             movies: rows.iter().map(|rated| rated.movie).collect(),
             timestamps: rows.iter().map(|rated| rated.timestamp).collect(),
             stars: rows.iter().map(|rated| rated.stars).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Samples of no user and no movie, that come to these targets.
+    pub fn of_targets(targets: Vec<f32>) -> Self {
+        Self {
+            stars: targets,
             ..Self::default()
         }
     }
@@ -122,11 +133,12 @@ impl Batch {
 
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.users.len()
+        // There need be no users, and no stars, but never neither.
+        self.users.len().max(self.stars.len())
     }
 
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty()
+        self.len() == 0
     }
 }

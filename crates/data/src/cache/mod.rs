@@ -274,7 +274,7 @@ struct Draft {
 }
 
 /// A file beside `path`, to be renamed to it; gone if it is not.
-fn beside(path: &Path) -> Result<tempfile::NamedTempFile<File>> {
+pub(crate) fn beside(path: &Path) -> Result<tempfile::NamedTempFile<File>> {
     tempfile::Builder::new()
         .prefix(".partial")
         // As any file, where the default is for secrets; to be read back.

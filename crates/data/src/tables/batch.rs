@@ -50,9 +50,16 @@ impl TryFrom<Batch> for RecordBatch {
             ));
         }
         let mut columns = Columns::default();
-        columns.push("user", numbers(batch.users));
-        columns.push("movie", numbers(batch.movies));
-        columns.push("timestamp", numbers(batch.timestamps));
+        let of_rows = [
+            (Batch::USER, batch.users),
+            (Batch::MOVIE, batch.movies),
+            ("timestamp", batch.timestamps),
+        ];
+        for (name, values) in of_rows {
+            if samples == 0 || !values.is_empty() {
+                columns.push(name, numbers(values));
+            }
+        }
         for (field, column) in fields.iter().zip(batch.columns) {
             columns.add(field, column, samples)?;
         }

@@ -5,8 +5,10 @@
 //! polars and SQL engines write them, and is checked once, here.
 
 mod batch;
+mod did_you_mean;
 mod movielens;
 mod movies;
+mod parquet_chunk;
 mod ratings;
 mod side_tables;
 mod tags;
@@ -25,6 +27,9 @@ use arrow_schema::{DataType, SchemaRef, TimeUnit};
 
 use crate::text::{FULL, Texts};
 use crate::{Error, Result};
+
+pub(crate) use did_you_mean::did_you_mean;
+pub(crate) use parquet_chunk::check_chunk;
 
 /// A table that somebody hands over, to be read by the names of its columns. Their order
 /// does not matter, and further columns are not looked at.

@@ -9,12 +9,11 @@ use arrow_array::RecordBatch;
 use arrow_schema::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
-use parquet::basic::Compression;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::Table;
 use super::vectors::VECTORS;
+use super::{Table, check_chunk};
 use crate::text::most_unpacked;
 use crate::{Error, IdMap, Modality, Result};
 
@@ -158,7 +157,7 @@ impl<'a> VectorsFile<'a> {
         let mut bytes = 0u64;
         for group in parquet.row_groups() {
             let chunk = group.column(leaf);
-            self.check_chunk(chunk)?;
+            check_chunk(self.path, self.length, chunk)?;
             let pages = SerializedPageReader::new(Arc::clone(&self.file), chunk, self.rows, None);
             for page in pages.map_err(Error::parquet(self.path))? {
                 let page = page.map_err(Error::parquet(self.path))?;
@@ -168,25 +167,6 @@ impl<'a> VectorsFile<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Where a chunk lies, which whoever reads its pages takes at its word, and how it is
-    /// compressed.
-    fn check_chunk(&self, chunk: &ColumnChunkMetaData) -> Result<()> {
-        let name = chunk.column_path().string();
-        let start = chunk.dictionary_page_offset();
-        let start = u64::try_from(start.unwrap_or(chunk.data_page_offset()));
-        let length = u64::try_from(chunk.compressed_size());
-        let end = start.ok().zip(length.ok());
-        let end = end.and_then(|(start, length)| start.checked_add(length));
-        let problem = match chunk.compression() {
-            _ if end.is_none_or(|end| end > self.length) => {
-                format!("column '{name}' lies outside of it")
-            }
-            Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => return Ok(()),
-            other => format!("column '{name}' is compressed by {other}"),
-        };
-        Err(Error::parquet(self.path)(problem))
     }
 
     fn check_bytes(&self, bytes: u64) -> Result<()> {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use blocks::{Blocks, decimal, digits, line_end};
 pub use blocks::{read_exact_at, write_all_at};
 pub(crate) use limits::most_unpacked;
-pub(crate) use rows::{Row, TableFile, shorten};
+pub(crate) use rows::{Row, TableFile, broken, shorten};
 pub(crate) use texts::{FULL, Texts};
 
 use crate::{Error, Result};

@@ -395,7 +395,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// What a reader says in the middle of a file, after `line`: the file cannot be read,
 /// what it is compressed into ends early, or there is too much of it.
-fn broken(path: &Path, names: &[&str], line: u64, source: std::io::Error) -> Error {
+pub(crate) fn broken(path: &Path, names: &[&str], line: u64, source: std::io::Error) -> Error {
     use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     let excess = source.get_ref().and_then(|it| it.downcast_ref::<Excess>());
     if let Some(excess) = excess {

@@ -7,6 +7,7 @@ mod device;
 mod input;
 mod lists;
 mod ranker;
+mod samples;
 mod scorer;
 pub mod shapes;
 mod shares;
@@ -22,6 +23,7 @@ pub use input::{
     RATED_HISTORY_TABLE, USER_TABLE,
 };
 pub use lists::{ListBatches, ListData, ListScorer, train_lists};
+pub use samples::{LabelErrors, predict_samples, train_samples};
 pub(crate) use scorer::unsound;
 pub use scorer::{NewUser, Scorer};
 #[cfg(feature = "candle")]

@@ -63,6 +63,34 @@ pub fn dlrm_clip(features: &Features, dim: usize) -> DlrmConfig {
     }
 }
 
+/// facebookresearch/dlrm's own model, to how likely a label is, of [`clicks`](mmdlrm_data::clicks):
+/// a table `C1`, `C2`, … for each of `rows`, a bottom MLP of these hidden layers on so many
+/// `numbers`, dot products, a top MLP.
+pub fn labels(
+    rows: &[usize],
+    numbers: usize,
+    dim: usize,
+    bottom: &[usize],
+    top: &[usize],
+) -> DlrmConfig {
+    let tables = (1..).zip(rows);
+    let table = |(number, &rows): (usize, &usize)| {
+        TableConfig::new(&format!("C{number}"), rows, Side::Pair)
+    };
+    DlrmConfig {
+        dim,
+        bottoms: vec![BottomConfig::new(
+            Side::Pair,
+            0..numbers,
+            [bottom, &[dim]].concat(),
+        )],
+        tables: tables.map(table).collect(),
+        top: top.to_vec(),
+        output: Output::within(0.0, 1.0),
+        ..DlrmConfig::default()
+    }
+}
+
 /// A tower of these layers for each modality.
 pub fn towers(features: &Features, layers: &[usize]) -> Vec<ModalityConfig> {
     let modalities = features.modalities().iter();

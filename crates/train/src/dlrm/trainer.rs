@@ -34,7 +34,7 @@ pub fn train(
     session: Session,
 ) -> Result<()> {
     check(data, config)?;
-    check_warmup(data, config)?;
+    check_schedule(data.training_rows(), config)?;
     let TrainConfig {
         loss,
         optimizer,
@@ -184,7 +184,7 @@ pub fn train_on(
 ) -> Result<()> {
     check(data, config)?;
     check_loss(&config.loss)?;
-    check_warmup(data, config)?;
+    check_schedule(data.training_rows(), config)?;
     let measuring = std::mem::take(&mut session.measuring);
     let settings = Settings::new(config, model.config()).measured(&measuring);
     let mut stepper = super::device::DeviceStepper::new(device, model, data, config, measuring)?;
@@ -210,9 +210,9 @@ fn check(data: &dyn TrainingData, config: &TrainConfig) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a warm-up that does not end within the run.
-fn check_warmup(data: &dyn TrainingData, config: &TrainConfig) -> Result<()> {
-    let steps = data.training_rows().div_ceil(config.batch_size.max(1)) as u64;
+/// Refuses a warm-up that does not end within a run over so many rows.
+pub(super) fn check_schedule(rows: usize, config: &TrainConfig) -> Result<()> {
+    let steps = rows.div_ceil(config.batch_size.max(1)) as u64;
     let steps = steps.saturating_mul(config.epochs as u64);
     if config.schedule.warmup_steps > steps {
         return Err(Error::Setting {

@@ -58,8 +58,8 @@ impl Progress {
         self.seconds + self.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>()
     }
 
-    /// The epoch with the least error on the validation rows, or that ranks them best where no
-    /// epoch has an error, from 0; the first of equals.
+    /// The epoch with the least error, or log loss, on the validation rows, or that ranks them best
+    /// where no epoch has one, from 0; the first of equals.
     pub(crate) fn best_epoch(&self) -> Option<usize> {
         let least = |of: fn(&EpochMetrics) -> Option<f64>| {
             let figures = self.epochs.iter().enumerate();
@@ -68,6 +68,7 @@ impl Progress {
             best.map(|(_, epoch)| epoch)
         };
         least(|metrics| metrics.validation_rmse)
+            .or_else(|| least(|metrics| metrics.validation_log_loss))
             .or_else(|| least(|metrics| metrics.validation_ndcg.map(|ndcg| -ndcg)))
     }
 
@@ -159,7 +160,8 @@ impl Checkpoint {
     pub(crate) fn check_best(&self, run: &Progress, epoch: usize) -> Result<()> {
         let figures = |it: &EpochMetrics| {
             let errors = (it.validation_rmse, it.test_rmse);
-            (it.train_loss, errors, it.validation_ndcg)
+            let labels = (it.validation_log_loss, it.test_log_loss);
+            (it.train_loss, errors, labels, it.validation_ndcg)
         };
         let kept = self.progress.epochs.iter().map(figures);
         match kept.eq(run.epochs[..=epoch].iter().map(figures)) {

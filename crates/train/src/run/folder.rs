@@ -8,6 +8,7 @@ use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::categories::CATEGORIES;
 use super::files::{write_error, write_whole};
 use super::folder_lock::FolderLock;
 use super::known::{FEATURES, HISTORIES, MOVIES};
@@ -29,8 +30,9 @@ const REPORT: &str = "report.html";
 const CHECKPOINTS: &str = "checkpoints";
 /// In the order they are removed: as long as one is left, so are the mark of a
 /// run and what says of which kind it is.
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     MODEL,
+    CATEGORIES,
     HISTORIES,
     FEATURES,
     MOVIES,
@@ -48,7 +50,7 @@ const KEPT: [&str; 5] = [MODEL, PREDICTIONS, CANDIDATES, RANKINGS, CHECKPOINTS];
 
 /// What a run leaves behind, in one folder: `config.json`, `metrics.jsonl`,
 /// `model.safetensors`, what it needs of the data (`movies.parquet`, `features.safetensors`,
-/// `histories.safetensors`), `predictions.parquet`, `rankings.parquet` or `candidates.parquet`,
+/// `histories.safetensors`; of clicks `categories.safetensors`), `predictions.parquet`, `rankings.parquet` or `candidates.parquet`,
 /// `report.html`, events for TensorBoard, and `checkpoints`.
 ///
 /// Files are written beside and renamed, so that each is whole or absent;

@@ -1,5 +1,6 @@
 //! What a run leaves behind.
 
+mod categories;
 mod checkpoint;
 mod checkpoints;
 mod files;
