@@ -7,7 +7,8 @@ use mmdlrm_model::{Dlrm, Gradients, Objective};
 use super::input::{TrainingBatches, Wiring, batches, beyond_base};
 use super::tensors::{load_parameters, parameter_tensors};
 use crate::{
-    Kept, Measured, Measuring, Optimizer, Persist, Result, Rule, Scorer, Stepper, Tensors,
+    Algorithm, Kept, Measured, Measuring, Optimizer, Persist, Result, Rule, Scorer, Stepper,
+    Tensors, TrainConfig,
 };
 
 /// Where batches to learn from come from.
@@ -47,6 +48,28 @@ pub(super) struct CpuStepper<'a, R, S> {
     pub gradients: Gradients,
     pub losses: Vec<f64>,
     pub measuring: Measuring<'a>,
+}
+
+impl<'a, S> CpuStepper<'a, Algorithm, S> {
+    /// By the loss and the optimizer of a configuration.
+    pub fn new(
+        model: &'a mut Dlrm,
+        source: S,
+        wiring: Wiring<'a>,
+        config: &'a TrainConfig,
+        measuring: Measuring<'a>,
+    ) -> Result<Self> {
+        Ok(Self {
+            wiring,
+            optimizer: Optimizer::new(config.optimizer.clone(), model)?,
+            loss: &config.loss,
+            gradients: Gradients::with_seed(config.seed),
+            losses: Vec::new(),
+            measuring,
+            model,
+            source,
+        })
+    }
 }
 
 impl<'a, R: Rule, S: Source<'a>> Stepper for CpuStepper<'a, R, S> {

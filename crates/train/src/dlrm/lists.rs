@@ -3,13 +3,13 @@
 use std::fmt;
 
 use mmdlrm_data::{Batch, BatchSchema, DataFingerprint, Modality};
-use mmdlrm_model::{Dlrm, DlrmConfig, Gradients, Predictor};
+use mmdlrm_model::{Dlrm, DlrmConfig, Predictor};
 use serde::{Deserialize, Serialize};
 
 use super::cpu::{CpuStepper, Source};
 use super::input::{TrainingBatches, Wiring};
 use super::{TrainConfig, unsound};
-use crate::{Error, Measured, Measuring, Optimizer, Result, Session, learn};
+use crate::{Error, Measured, Measuring, Result, Session, learn};
 
 /// Lists of items that compete for one user each, drawn anew for each epoch.
 pub trait ListData {
@@ -76,16 +76,9 @@ pub fn train_lists(
         lists: config.clone(),
         model: model.config().clone(),
     };
-    let mut stepper = CpuStepper {
-        wiring: Wiring::of(model.config(), data.schema(), data.modalities())?,
-        optimizer: Optimizer::new(config.optimizer.clone(), model)?,
-        loss: &config.loss,
-        gradients: Gradients::with_seed(config.seed),
-        losses: Vec::new(),
-        measuring: std::mem::take(&mut session.measuring),
-        model,
-        source: data,
-    };
+    let wiring = Wiring::of(model.config(), data.schema(), data.modalities())?;
+    let measuring = std::mem::take(&mut session.measuring);
+    let mut stepper = CpuStepper::new(model, data, wiring, config, measuring)?;
     let pace = config.pace(&config.schedule);
     learn(&mut stepper, &pace, &settings, data.fingerprint(), session)
 }

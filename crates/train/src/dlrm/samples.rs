@@ -4,7 +4,7 @@ use std::fmt;
 
 use mmdlrm_data::{Samples, SplitPart};
 use mmdlrm_metrics::{Probabilities, Regression, roc_auc};
-use mmdlrm_model::{Dlrm, DlrmConfig, Gradients, Loss, Predictor};
+use mmdlrm_model::{Dlrm, DlrmConfig, Loss, Predictor};
 use serde::{Deserialize, Serialize};
 
 use super::TrainConfig;
@@ -13,7 +13,7 @@ use super::cpu::{CpuStepper, Source};
 use super::input::{TrainingBatches, Wiring};
 use super::trainer::check_schedule;
 use crate::evaluate::all_came;
-use crate::{Error, Measured, Measuring, Optimizer, Result, Session, check_numbers, learn};
+use crate::{Error, Measured, Measuring, Result, Session, check_numbers, learn};
 
 /// Rows that are predicted at a time.
 const ROWS_AT_A_TIME: usize = 16_384;
@@ -86,19 +86,13 @@ pub fn train_samples(
         samples: config.clone(),
         model: model.config().clone(),
     };
-    let mut stepper = CpuStepper {
-        wiring: Wiring::of(model.config(), data.schema(), data.modalities())?,
-        optimizer: Optimizer::new(config.optimizer.clone(), model)?,
-        loss: &config.loss,
-        gradients: Gradients::with_seed(config.seed),
-        losses: Vec::new(),
-        measuring: std::mem::take(&mut session.measuring),
-        model,
-        source: Learned {
-            data,
-            loss: config.loss,
-        },
+    let wiring = Wiring::of(model.config(), data.schema(), data.modalities())?;
+    let source = Learned {
+        data,
+        loss: config.loss,
     };
+    let measuring = std::mem::take(&mut session.measuring);
+    let mut stepper = CpuStepper::new(model, source, wiring, config, measuring)?;
     let pace = config.pace(&config.schedule);
     learn(&mut stepper, &pace, &settings, data.fingerprint(), session)
 }
