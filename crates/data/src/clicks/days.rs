@@ -3,7 +3,7 @@ use std::ops::Range;
 use crate::{Error, Result, SplitPart};
 
 /// Where each part lies among all rows of a click log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parts(pub [Range<usize>; 3]);
 
 impl Parts {

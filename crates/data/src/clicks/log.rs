@@ -13,6 +13,7 @@ use super::days::{Parts, check_days};
 use super::rows::ClickRows;
 use super::scan::{ClickSummary, LogFile, Scanned, scan, scan_all};
 use super::{CATEGORIES, file};
+use crate::fingerprint::words_of;
 use crate::{
     BatchSchema, Batches, DataFingerprint, DataPart, Modality, PartHasher, Result, Samples,
     SplitPart,
@@ -96,7 +97,7 @@ impl ClickLog {
         config.validate()?;
         let mut counting = Counting::new(config.categories, MOST_VALUES);
         let scanned = scan(config, Some(&mut counting))?;
-        Self::of(config, scanned, counting.finish())
+        Self::of_days(config, scanned, counting.finish())
     }
 
     /// The same rows with values numbered as they were before: of a model that is trained.
@@ -105,7 +106,7 @@ impl ClickLog {
     /// As [`Self::open`].
     pub fn open_with(config: &ClickLogConfig, encoder: ClickEncoder) -> Result<Self> {
         config.validate()?;
-        Self::of(config, scan(config, None)?, encoder)
+        Self::of_days(config, scan(config, None)?, encoder)
     }
 
     /// All rows of some files to test on, and none to learn from, whose values are numbered as
@@ -119,18 +120,27 @@ impl ClickLog {
             stream: true,
             ..ClickLogConfig::default()
         };
-        let mut scanned = scan_all(&config)?;
+        let scanned = scan_all(&config)?;
         let all = scanned.summary.rows.iter().sum();
-        scanned.parts = Parts([0..0, 0..0, 0..all]);
-        Self::of(&config, scanned, encoder)
+        Self::of(&config, Parts([0..0, 0..0, 0..all]), scanned, encoder)
     }
 
-    fn of(config: &ClickLogConfig, scanned: Scanned, encoder: ClickEncoder) -> Result<Self> {
+    fn of_days(config: &ClickLogConfig, scanned: Scanned, encoder: ClickEncoder) -> Result<Self> {
+        let parts = Parts::new(&scanned.summary.rows, config.days)?;
+        Self::of(config, parts, scanned, encoder)
+    }
+
+    fn of(
+        config: &ClickLogConfig,
+        parts: Parts,
+        scanned: Scanned,
+        encoder: ClickEncoder,
+    ) -> Result<Self> {
         let mut log = Self {
             files: scanned.files,
             schema: schema(&encoder)?,
             encoder: Arc::new(encoder),
-            parts: scanned.parts,
+            parts,
             summary: scanned.summary,
             contents: scanned.contents,
             kept: None,
@@ -406,13 +416,8 @@ impl Samples for ClickLog {
     fn fingerprint(&self) -> DataFingerprint {
         let mut parts = PartHasher::new("parts of the log");
         parts.words(self.parts.0.iter().map(|range| {
-            let [start, end] = [range.start as u64, range.end as u64];
-            [
-                start as u32,
-                (start >> 32) as u32,
-                end as u32,
-                (end >> 32) as u32,
-            ]
+            let [start, end] = [range.start, range.end].map(|at| words_of(at as u64));
+            [start[0], start[1], end[0], end[1]]
         }));
         let mut tables = PartHasher::new("values of categories");
         for part in self.encoder.to_parts() {

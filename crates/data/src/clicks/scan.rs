@@ -1,7 +1,6 @@
 //! A look at all rows, before anything is learned from them.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
@@ -11,6 +10,8 @@ use super::days::Parts;
 use super::log::ClickLogConfig;
 use super::rows::{ClickRow, ClickRows};
 use super::{CATEGORIES, NUMBERS, column_error, file};
+use crate::cache::Stamp;
+use crate::fingerprint::words_of;
 use crate::{DataPart, Error, PartHasher, Result, SplitPart};
 
 /// What was found among the rows of a click log.
@@ -35,13 +36,9 @@ pub(super) struct LogFile {
     stamp: Stamp,
 }
 
-/// Length and time of a file.
-type Stamp = (u64, Option<SystemTime>);
-
 /// What comes of a look.
 pub(super) struct Scanned {
     pub files: Vec<LogFile>,
-    pub parts: Parts,
     pub summary: ClickSummary,
     /// All rows, as they are written.
     pub contents: DataPart,
@@ -52,13 +49,14 @@ impl LogFile {
         Ok(Self {
             path: path.to_owned(),
             rows: 0,
-            stamp: stamp(path)?,
+            stamp: Stamp::of(path).map_err(Error::read(path))?,
         })
     }
 
     /// That it is as it was when it was looked through.
     pub fn check(&self) -> Result<()> {
-        match stamp(&self.path)? == self.stamp {
+        let now = Stamp::of(&self.path).map_err(Error::read(&self.path))?;
+        match now == self.stamp {
             true => Ok(()),
             false => Err(Error::Changed {
                 path: self.path.clone(),
@@ -67,15 +65,10 @@ impl LogFile {
     }
 }
 
-fn stamp(path: &Path) -> Result<Stamp> {
-    let metadata = std::fs::metadata(path).map_err(Error::read(path))?;
-    Ok((metadata.len(), metadata.modified().ok()))
-}
-
 /// Goes through all rows, of which none are to learn from, and labels may be the same.
 pub(super) fn scan_all(config: &ClickLogConfig) -> Result<Scanned> {
     let files = config.files.iter().map(|path| LogFile::new(path));
-    look_through(files.collect::<Result<_>>()?, 0, None)
+    look_through(files.collect::<Result<_>>()?, None, None)
 }
 
 /// Goes through all rows; `counting` takes those to learn from.
@@ -87,11 +80,11 @@ pub(super) fn scan(config: &ClickLogConfig, counting: Option<&mut Counting>) -> 
         (Some(_), Some(_)) => {
             let rows = files.iter().map(|file| file::count(&file.path));
             let rows = rows.collect::<Result<Vec<_>>>()?;
-            Parts::new(&rows, config.days)?.of(SplitPart::Train).end
+            Some(Parts::new(&rows, config.days)?.of(SplitPart::Train).end)
         }
-        _ => usize::MAX,
+        _ => None,
     };
-    let mut scanned = look_through(files, end, counting)?;
+    let scanned = look_through(files, end, counting)?;
     let clicks = scanned.summary.clicks;
     let rows: usize = scanned.summary.rows.iter().sum();
     if clicks == 0 || clicks == rows {
@@ -104,14 +97,14 @@ pub(super) fn scan(config: &ClickLogConfig, counting: Option<&mut Counting>) -> 
             0, None, problem,
         )));
     }
-    scanned.parts = Parts::new(&scanned.summary.rows, config.days)?;
     Ok(scanned)
 }
 
-/// Of files in order; `counting` takes the rows before row `end` and the last file.
+/// Of files in order; `counting` takes the rows before row `end`, or all but those of the last
+/// file.
 fn look_through(
     mut files: Vec<LogFile>,
-    end: usize,
+    end: Option<usize>,
     mut counting: Option<&mut Counting>,
 ) -> Result<Scanned> {
     let mut contents = PartHasher::new("rows of the log");
@@ -119,10 +112,9 @@ fn look_through(
     let (mut before, last) = (0, files.len().saturating_sub(1));
     for (number, file) in files.iter_mut().enumerate() {
         let first = before;
-        // Where nothing is said, each file is a day, and the last is held out.
         let end = match end {
-            usize::MAX if number == last => first,
-            end => end,
+            None if number == last => first,
+            end => end.unwrap_or(usize::MAX),
         };
         file::for_each_on_all(
             &file.path,
@@ -131,11 +123,7 @@ fn look_through(
                 (rows, hashes, found)
             },
             |(rows, hashes, found)| {
-                contents.words(
-                    hashes
-                        .iter()
-                        .map(|&hash| [hash as u32, (hash >> 32) as u32]),
-                );
+                contents.words(hashes.into_iter().map(words_of));
                 summary.add(&found);
                 let learned = rows.len().min(end.saturating_sub(before));
                 if let Some(counting) = &mut counting {
@@ -159,7 +147,6 @@ fn look_through(
     }
     Ok(Scanned {
         files,
-        parts: Parts::default(),
         summary,
         contents: contents.finish(),
     })

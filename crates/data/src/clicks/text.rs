@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::rows::MISSING;
 use super::{CATEGORIES, COLUMNS, ClickRows, NUMBERS, column_name};
-use crate::text::shorten;
+use crate::text::{digits, line_end, shorten};
 use crate::{Error, Result};
 
 /// Bytes of a row of Criteo's, or less: room is made by them.
@@ -58,7 +58,7 @@ fn parse_row(text: &mut &[u8], rows: &mut ClickRows) -> Option<()> {
     categories[CATEGORIES - 1] = value;
     missing |= u32::from(length == 0) << (CATEGORIES - 1);
     rest = &rest[length..];
-    crate::text::line_end(&mut rest)?;
+    line_end(&mut rest)?;
     rows.push(label, &numbers, &categories, missing);
     *text = rest;
     Some(())
@@ -67,30 +67,17 @@ fn parse_row(text: &mut &[u8], rows: &mut ClickRows) -> Option<()> {
 /// Takes a whole number, or nothing, and the tab behind it off the front of `text`.
 #[inline(always)]
 fn whole_number(text: &mut &[u8]) -> Option<i32> {
-    let (negative, digits) = match **text {
-        [b'-', ref rest @ ..] => (true, rest),
-        ref rest => (false, rest),
-    };
-    let mut value = 0i64;
-    let mut length = 0;
-    while let Some(digit) = digits.get(length).map(|byte| byte.wrapping_sub(b'0')) {
-        if digit > 9 {
-            break;
+    let (sign, mut rest) = match **text {
+        [b'\t', ref rest @ ..] => {
+            *text = rest;
+            return Some(MISSING);
         }
-        value = value * 10 + i64::from(digit);
-        length += 1;
-        if length > 10 {
-            return None;
-        }
-    }
-    let value = match (length, negative) {
-        (0, false) => MISSING,
-        (0, true) => return None,
-        (_, false) => i32::try_from(value).ok()?,
-        // One more than the least of all, which says that there is none.
-        (_, true) => i32::try_from(-value).ok().filter(|&x| x != MISSING)?,
+        [b'-', ref rest @ ..] => (-1, rest),
+        ref rest => (1, rest),
     };
-    *text = digits[length..].strip_prefix(b"\t")?;
+    // The least number of all, which says that there is none, has no positive one.
+    let value = sign * i32::try_from(digits(&mut rest)?).ok()?;
+    *text = rest.strip_prefix(b"\t")?;
     Some(value)
 }
 

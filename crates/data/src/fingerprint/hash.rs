@@ -157,7 +157,7 @@ impl SplitHasher {
     }
 }
 
-pub(super) fn words_of(number: u64) -> [u32; 2] {
+pub(crate) fn words_of(number: u64) -> [u32; 2] {
     [number as u32, (number >> 32) as u32]
 }
 

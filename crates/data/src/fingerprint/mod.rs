@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{Poster, Summary};
-pub(crate) use hash::SplitHasher;
 pub use hash::{PartHasher, RatingsHasher};
-use hash::{hash_of_file, of_contents, words_of};
+pub(crate) use hash::{SplitHasher, words_of};
+use hash::{hash_of_file, of_contents};
 
 /// Raised when the same data come to other hashes: fingerprints of two formats cannot be
 /// compared.
