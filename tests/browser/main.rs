@@ -117,7 +117,7 @@ fn the_report_opens_without_an_error_and_fits_wide_and_narrow_light_and_dark() {
                 "Loss",
                 "Predicted against given",
                 "validation",
-                "Error by how often the movie was rated",
+                "Error by the training ratings of the movie",
                 "Error by how much the user has rated",
                 "nDCG@10 by how much the user has rated",
                 "Missing modalities",

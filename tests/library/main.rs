@@ -28,6 +28,7 @@ mod splits;
 mod streamed;
 mod survive;
 mod table_stores;
+mod tables;
 mod training;
 mod two_stage;
 mod wishes;

@@ -402,7 +402,7 @@ fn ranking_real_ratings_is_better_than_by_what_is_rated_together() {
     };
     let movielens = MovieLens::open(shared.join("data/ml-latest-small")).unwrap();
     let rows = shared.join("data/splits/ml-latest-small-random42-test.csv");
-    let split = Split::from_test_rows(&rows, &movielens.ratings).unwrap();
+    let split = Split::from_test_rows(&rows, &movielens).unwrap();
     let data = Dataset::new(&movielens, split, Vec::new()).unwrap();
     let ndcg = |model: &dyn Ranker| {
         let ranking = rank_catalogue(model, &data, 10, |_, _| Ok(())).unwrap();

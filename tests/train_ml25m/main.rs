@@ -16,6 +16,7 @@ mod replaced;
 mod runs;
 mod settings;
 mod survive;
+mod tables;
 mod vectors;
 
 use std::path::{Path, PathBuf};

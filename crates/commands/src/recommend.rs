@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use mmdlrm::{Newcomer, Query, Recommendation, Recommender};
+use mmdlrm::{Movie, Newcomer, Query, Recommendation, Recommender};
 
 use crate::options::AskedRun;
 use crate::program::print;
@@ -29,16 +29,16 @@ enum Question {
     /// What a user of the data would like
     User {
         /// The user's id
-        id: u32,
+        id: String,
         #[command(flatten)]
         wish: Wish,
     },
     /// What somebody new would like
     Visitor {
-        /// Ratings, "Toy Story=4.5": a movie by its title or id, and stars [default: 5]. A title
-        /// that is a number comes with its year, "1984 (1956)"
+        /// Ratings, "Toy Story=4.5": a movie by its title or id, and stars [default: 5, or the most
+        /// of the data's own scale]. A title that is a number comes with its year, "1984 (1956)"
         #[arg(required = true, value_parser = rating, value_name = "MOVIE=STARS")]
-        ratings: Vec<(String, f32)>,
+        ratings: Vec<(String, Option<f32>)>,
         #[command(flatten)]
         wish: Wish,
     },
@@ -89,14 +89,14 @@ struct Wish {
     seen: bool,
 }
 
-fn rating(text: &str) -> std::result::Result<(String, f32), String> {
+fn rating(text: &str) -> std::result::Result<(String, Option<f32>), String> {
     let Some((movie, stars)) = text.rsplit_once('=') else {
-        return Ok((text.to_owned(), mmdlrm::data::HIGHEST_RATING));
+        return Ok((text.to_owned(), None));
     };
     let stars = stars
         .parse()
         .map_err(|_| format!("'{stars}' is no number of stars; write MOVIE=STARS, as 318=4.5"))?;
-    Ok((movie.to_owned(), stars))
+    Ok((movie.to_owned(), Some(stars)))
 }
 
 fn years(text: &str) -> std::result::Result<RangeInclusive<i32>, String> {
@@ -113,9 +113,14 @@ fn years(text: &str) -> std::result::Result<RangeInclusive<i32>, String> {
 /// The id of a movie that is named by it, or by its title.
 fn movie_id(recommender: &Recommender, movie: &str) -> Result<u32> {
     let catalogue = recommender.catalogue();
-    let found = match movie.trim().parse() {
-        Ok(id) => catalogue.movie(id),
-        Err(_) => catalogue.by_title(movie),
+    let are_named = catalogue
+        .movies()
+        .first()
+        .is_some_and(|it| it.named.is_some());
+    let found = match (movie.trim().parse(), catalogue.named(movie.trim())) {
+        (_, Ok(named)) if are_named => Ok(named),
+        (Ok(id), _) if !are_named => catalogue.movie(id),
+        _ => catalogue.by_title(movie),
     };
     Ok(found?.id)
 }
@@ -173,13 +178,15 @@ impl Question {
     fn answer(self, recommender: &Recommender, count: usize) -> Result<Vec<String>> {
         match self {
             Self::User { id, wish } => {
+                let id = recommender.user_named(&id)?;
                 let found = recommender.recommend(id, &wish.query(count))?;
                 recommendations(recommender, &found)
             }
             Self::Visitor { ratings, wish } => {
+                let most = recommender.words().target.bounds().1;
                 let ratings = ratings.iter().map(|(movie, stars)| {
                     let id = movie_id(recommender, movie)?;
-                    Ok((id, *stars))
+                    Ok((id, stars.unwrap_or(most)))
                 });
                 let ratings: Vec<(u32, f32)> = ratings.collect::<Result<_>>()?;
                 let found = recommender.recommend_to_visitor(&ratings, &wish.query(count))?;
@@ -207,14 +214,17 @@ impl Question {
                     year,
                 };
                 let fans = recommender.fans(&movie, count)?.into_iter();
-                let lines = fans.map(|fan| format!("{:4.2}  user {}", fan.stars, fan.user_id));
-                Ok(lines.collect())
+                let lines = fans.map(|fan| {
+                    let user = recommender.name_of_user(fan.user_id)?;
+                    Ok(format!("{:4.2}  user {user}", fan.stars))
+                });
+                lines.collect()
             }
             Self::Find { title: words } => {
                 let found = recommender.catalogue().find(&words, count).into_iter();
                 let lines = found.map(|movie| {
                     let title = title(recommender, movie.id)?;
-                    Ok(format!("{:7}  {title}", movie.id))
+                    Ok(format!("{:>7}  {title}", id_of(movie)))
                 });
                 lines.collect()
             }
@@ -227,6 +237,11 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// As the data write it.
+fn id_of(movie: &Movie) -> String {
+    movie.named.clone().unwrap_or_else(|| movie.id.to_string())
 }
 
 /// Title, year and genres.
@@ -247,7 +262,8 @@ fn recommendations(recommender: &Recommender, found: &[Recommendation]) -> Resul
     let mut lines = Vec::new();
     for movie in found {
         let title = title(recommender, movie.movie_id)?;
-        let (stars, id) = (movie.stars.unwrap_or(movie.score), movie.movie_id);
+        let stars = movie.stars.unwrap_or(movie.score);
+        let id = id_of(recommender.catalogue().movie(movie.movie_id)?);
         lines.push(format!("{stars:4.2}  {title}  [{id}]"));
         let reasons = movie.reasons.iter();
         lines.extend(reasons.map(|it| match it.stars {

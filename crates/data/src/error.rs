@@ -44,7 +44,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The column that is missing.
-        column: &'static str,
+        column: String,
         /// The header as it stands.
         found: String,
         /// The columns that were looked for.

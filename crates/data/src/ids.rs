@@ -1,3 +1,8 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::IdNames;
+
 /// Raw ids and their dense row numbers: row `r` holds the `r`-th smallest raw
 /// id.
 ///
@@ -18,6 +23,8 @@ pub struct IdMap {
     /// `rows[id]` is the row plus one, 0 where there is none; empty where the
     /// ids are too sparse for a table.
     rows: Vec<u32>,
+    /// What the ids stand for, where they stand for anything else.
+    names: Option<Arc<IdNames>>,
 }
 
 /// A direct table is kept while it is at most this many times as long as the
@@ -63,7 +70,46 @@ impl IdMap {
                 rows[id as usize] = row;
             }
         }
-        Self { ids, rows }
+        Self {
+            ids,
+            rows,
+            names: None,
+        }
+    }
+
+    /// The same ids as the numbers of these names.
+    #[must_use]
+    pub fn with_names(self, names: Option<Arc<IdNames>>) -> Self {
+        Self { names, ..self }
+    }
+
+    /// The names that the ids are the numbers of, where they are.
+    pub fn names(&self) -> Option<&Arc<IdNames>> {
+        self.names.as_ref()
+    }
+
+    /// What the id of a row is called: its digits, where it has no other name.
+    ///
+    /// ```
+    /// let ids = mmdlrm_data::IdMap::from_ids([40, 7]);
+    /// assert_eq!(ids.name(1).as_deref(), Some("40"));
+    /// assert_eq!(ids.find("7"), Some(0));
+    /// ```
+    pub fn name(&self, row: u32) -> Option<Cow<'_, str>> {
+        let id = self.id(row)?;
+        match &self.names {
+            None => Some(id.to_string().into()),
+            Some(names) => names.name(id),
+        }
+    }
+
+    /// The row of an id by its name, as [`Self::name`] has it.
+    pub fn find(&self, name: &str) -> Option<u32> {
+        let id = match &self.names {
+            None => name.trim().parse().ok(),
+            Some(names) => names.find(name),
+        };
+        self.row(id?)
     }
 
     /// Number of distinct ids.

@@ -98,6 +98,7 @@ mod fingerprint;
 #[cfg(feature = "generate")]
 pub mod generate;
 mod ids;
+mod interactions;
 mod movielens;
 mod split;
 mod tables;
@@ -114,6 +115,10 @@ pub use cache::{RatingsBatches, RatingsStream};
 pub use error::{Error, Result};
 pub use fingerprint::{DataChange, DataFingerprint, DataPart, PartHasher, RatingsHasher};
 pub use ids::IdMap;
+pub use interactions::{
+    Category, ColumnDescription, IdNames, InteractionFiles, InteractionOptions, Interactions,
+    Measure, Role, Schema, Side, TableDescription, Target, Traits, Unmatched, Users, describe,
+};
 pub use movielens::{
     Credit, Credits, Duplicates, Format, Genome, HIGHEST_RATING, LOWEST_RATING, LeftOut, MovieLens,
     MovieTags, Movies, OpenOptions, Poster, Ratings, StreamedMovieLens, Summary, UnknownMovies,

@@ -3,15 +3,17 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use mmdlrm_data::{
-    Batches, DataFingerprint, Error, IdMap, Modality, MovieLens, Rated, RatedBags, RatingsHasher,
-    Result, Shuffle, Split,
+    Batches, DataFingerprint, Error, IdMap, Interactions, Modality, Rated, RatedBags, Ratings,
+    RatingsHasher, Result, Shuffle, Split, Target,
 };
 use mmdlrm_kernels::InstructionSet;
 
-use crate::purpose::Purpose;
-use crate::{ContextConfig, Features, TrainingData, UserRows};
+use crate::negatives::Negatives;
+use crate::purpose::{Purpose, Rows};
+use crate::{ContextConfig, Features, NegativeSampling, TrainingData, UserRows};
 
-/// Ratings in memory with a split, and the [`Features`] of its training rows.
+/// Ratings in memory with a split, and the [`Features`] of its training rows: of a
+/// [`MovieLens`](mmdlrm_data::MovieLens) release, or of anybody's [`Interactions`].
 ///
 /// ```
 /// use mmdlrm_data::{ColumnView, MovieLens, Split, generate};
@@ -38,6 +40,7 @@ pub struct Dataset {
     features: Arc<Features>,
     rated: Arc<Vec<Rated>>,
     split: Arc<Split>,
+    negatives: Option<Arc<Negatives>>,
     user_histories: OnceLock<RatedBags>,
     movie_audiences: OnceLock<RatedBags>,
 }
@@ -59,15 +62,34 @@ impl Dataset {
     ///
     /// # Errors
     /// A split of other ratings, or a rating of a movie that the table of movies lacks.
-    pub fn new(movielens: &MovieLens, split: Split, modalities: Vec<Modality>) -> Result<Self> {
-        let users = IdMap::from_ids(movielens.ratings.user_ids().iter().copied());
-        let rated = numbered(movielens, &split, &users, &movielens.movies.index())?;
-        let features = Features::fit(users, &movielens.movies, modalities, |take| {
+    pub fn new(
+        interactions: impl Into<Interactions>,
+        split: Split,
+        modalities: Vec<Modality>,
+    ) -> Result<Self> {
+        let Interactions {
+            ratings,
+            items,
+            users: known,
+            pairs,
+            ..
+        } = interactions.into();
+        let users = IdMap::from_ids(ratings.user_ids().iter().copied());
+        let users = users.with_names(known.names().cloned());
+        let rated = numbered(&ratings, &split, &users, &items.index())?;
+        let target = ratings.target();
+        drop(ratings);
+        let features = Features::fit(users, &items, modalities, |take| {
             for rows in split.train().chunks(ROWS_AT_A_TIME) {
                 take(&gather(&rated, rows));
             }
             Ok(())
         })?;
+        let features = features.with_target(target).with_users(&known)?;
+        let features = match pairs.is_empty() {
+            true => features,
+            false => features.with_pairs(pairs)?,
+        };
         Ok(Self::of(features, rated, split))
     }
 
@@ -75,8 +97,17 @@ impl Dataset {
     ///
     /// # Errors
     /// A split of other ratings, or a rating of a user or movie that the features lack.
-    pub fn with_features(movielens: &MovieLens, split: Split, features: Features) -> Result<Self> {
-        let rated = numbered(movielens, &split, features.users(), features.movies())?;
+    pub fn with_features(
+        interactions: impl Into<Interactions>,
+        split: Split,
+        features: Features,
+    ) -> Result<Self> {
+        let Interactions { ratings, pairs, .. } = interactions.into();
+        let rated = numbered(&ratings, &split, features.users(), features.movies())?;
+        let features = match (pairs.is_empty(), features.knows_pairs()) {
+            (true, false) => features,
+            _ => features.with_pairs(pairs)?,
+        };
         Ok(Self::of(features, rated, split))
     }
 
@@ -85,6 +116,7 @@ impl Dataset {
             features: Arc::new(features),
             rated: Arc::new(rated),
             split: Arc::new(split),
+            negatives: None,
             user_histories: OnceLock::new(),
             movie_audiences: OnceLock::new(),
         }
@@ -108,6 +140,23 @@ impl Dataset {
         let mut features = Arc::unwrap_or_clone(self.features);
         features.set_context(config, histories, audiences)?;
         self.features = Arc::new(features);
+        Ok(self)
+    }
+
+    /// Lets batches to learn from have items beside those of the training rows, as zeros. Takes 4
+    /// bytes a training row, or 8.
+    ///
+    /// # Errors
+    /// Settings that make no sense, and ratings that are no
+    /// [implicit](mmdlrm_data::Target::Implicit) interactions: of such, zeros are known.
+    pub fn with_negatives(mut self, sampling: NegativeSampling) -> Result<Self> {
+        sampling.validate()?;
+        if self.features.target() != Target::Implicit {
+            let rule = "items are drawn beside interactions that have no target";
+            return Err(Error::setting("target", self.features.target(), rule));
+        }
+        let counts = (self.features.users().len(), self.features.movies().len());
+        self.negatives = Some(Arc::new(Negatives::new(sampling, counts, self.train())));
         Ok(self)
     }
 
@@ -143,8 +192,9 @@ impl Dataset {
     fn held_batches(&self, size: usize, rows: fn(&Split) -> &[u32]) -> Batches {
         let (rated, split) = (Arc::clone(&self.rated), Arc::clone(&self.split));
         let count = rows(&split).len();
+        let has_places = self.features.knows_pairs();
         Purpose::Held.batches(&self.features, count, move |take| {
-            hand_out(&rated, rows(&split), size, take);
+            hand_out(&rated, rows(&split), (size, has_places), take);
             Ok(())
         })
     }
@@ -156,14 +206,9 @@ impl Dataset {
 }
 
 /// All ratings by dense rows.
-fn numbered(
-    movielens: &MovieLens,
-    split: &Split,
-    users: &IdMap,
-    movies: &IdMap,
-) -> Result<Vec<Rated>> {
-    let ratings = &movielens.ratings;
+fn numbered(ratings: &Ratings, split: &Split, users: &IdMap, movies: &IdMap) -> Result<Vec<Rated>> {
     split.check_ratings(ratings)?;
+    let target = ratings.target();
     let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
     let given = ratings.stars().iter().zip(ratings.timestamps());
     let row = |((&user_id, &movie_id), (&stars, &timestamp))| {
@@ -179,7 +224,7 @@ fn numbered(
         Ok(Rated {
             user,
             movie,
-            stars,
+            stars: target.to_stars(stars),
             timestamp,
         })
     };
@@ -203,6 +248,11 @@ impl TrainingData for Dataset {
         self.split.train().len()
     }
 
+    fn rows_of_epoch(&self) -> usize {
+        let rows = self.training_rows();
+        self.negatives.as_ref().map_or(rows, |it| it.rows(rows))
+    }
+
     fn validation_rows(&self) -> usize {
         self.split.validation().len()
     }
@@ -219,19 +269,41 @@ impl TrainingData for Dataset {
             (ids.0, ids.1, rated.stars, rated.timestamp)
         }));
         let ratings: DataFingerprint = [ratings.finish()].into_iter().collect();
-        let split = self.split.fingerprint();
+        let negatives = self.negatives.iter().map(|it| it.sampling.part()).collect();
+        let split = self.split.fingerprint().with(negatives);
         ratings.with(self.features.fingerprint()).with(split)
     }
 
     fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches {
         let (rated, split) = (Arc::clone(&self.rated), Arc::clone(&self.split));
         let purpose = Purpose::Train { seed, first };
-        let passed = first.saturating_mul(size.max(1)).min(self.training_rows());
-        let rows = self.training_rows() - passed;
-        purpose.batches(&self.features, rows, move |take| {
+        let all = self.rows_of_epoch();
+        let passed = first.saturating_mul(size.max(1)).min(all);
+        let negatives = self.negatives.clone();
+        let has_places = self.features.knows_pairs();
+        purpose.batches(&self.features, all - passed, move |take| {
             let train = split.train();
             let rows = Shuffle::new(train.len(), seed).apply(train);
-            hand_out(&rated, &rows[passed..], size, take);
+            let Some(negatives) = negatives else {
+                hand_out(&rated, &rows[passed..], (size, has_places), take);
+                return Ok(());
+            };
+            for start in (passed..all).step_by(size.max(1)) {
+                let places = start..(start + size).min(all);
+                let row = |place| negatives.row(seed, place, |at| rated[rows[at] as usize]);
+                // What goes with an interaction goes with the items that are drawn beside it.
+                let of = |place| rows[negatives.interaction(place)];
+                let of_batch = Rows {
+                    rated: places.clone().map(row).collect(),
+                    places: match has_places {
+                        true => places.map(of).collect(),
+                        false => Vec::new(),
+                    },
+                };
+                if !take(of_batch) {
+                    break;
+                }
+            }
             Ok(())
         })
     }
@@ -267,9 +339,22 @@ impl TrainingData for Dataset {
     }
 }
 
-fn hand_out(rated: &[Rated], rows: &[u32], size: usize, take: &mut dyn FnMut(Vec<Rated>) -> bool) {
+fn hand_out(
+    rated: &[Rated],
+    rows: &[u32],
+    (size, has_places): (usize, bool),
+    take: &mut dyn FnMut(Rows) -> bool,
+) {
     for rows in rows.chunks(size.max(1)) {
-        if !take(gather(rated, rows)) {
+        let of_batch = Rows {
+            rated: gather(rated, rows),
+            places: if has_places {
+                rows.to_vec()
+            } else {
+                Vec::new()
+            },
+        };
+        if !take(of_batch) {
             break;
         }
     }
@@ -278,7 +363,7 @@ fn hand_out(rated: &[Rated], rows: &[u32], size: usize, take: &mut dyn FnMut(Vec
 #[cfg(test)]
 mod tests {
     use mmdlrm_data::generate::{self, GeneratorConfig};
-    use mmdlrm_data::{Batch, ColumnView};
+    use mmdlrm_data::{Batch, ColumnView, MovieLens};
 
     use super::*;
     use crate::NewMovie;

@@ -63,6 +63,7 @@ mod dataset;
 mod features;
 mod known;
 mod likeness;
+mod negatives;
 mod purpose;
 mod record_batch;
 mod sequences;
@@ -78,6 +79,7 @@ pub use dataset::Dataset;
 pub use features::{Features, NewMovie};
 pub use known::{Histories, Known, UserRatings};
 pub use likeness::Likeness;
+pub use negatives::{DrawnBy, NegativeSampling};
 // What fails is, nearly always, what was read.
 pub use mmdlrm_data::{Error, Result};
 pub use sequences::{ItemFeatures, Nearness, Sequences};

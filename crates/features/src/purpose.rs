@@ -22,16 +22,33 @@ impl Purpose {
         self,
         features: &Arc<Features>,
         rows: usize,
-        feed: impl FnOnce(&mut dyn FnMut(Vec<Rated>) -> bool) -> Result<()> + Send + 'static,
+        feed: impl FnOnce(&mut dyn FnMut(Rows) -> bool) -> Result<()> + Send + 'static,
     ) -> Batches {
         let features = Arc::clone(features);
-        Batches::new(rows, feed, move |number, rows| match self {
+        Batches::new(rows, feed, move |number, rows: Rows| match self {
             Self::Train { seed, first } => {
                 // Seeds of neighbouring epochs may be neighbours too.
                 let seed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                features.training_batch(&rows, seed ^ (first + number) as u64)
+                let draw = seed ^ (first + number) as u64;
+                features.batch(&rows.rated, &rows.places, Some(draw))
             }
-            Self::Held => features.test_batch(&rows),
+            Self::Held => features.batch(&rows.rated, &rows.places, None),
         })
+    }
+}
+
+/// Rows of a batch.
+pub(crate) struct Rows {
+    pub rated: Vec<Rated>,
+    /// Which of the ratings each is; empty where nobody asks.
+    pub places: Vec<u32>,
+}
+
+impl From<Vec<Rated>> for Rows {
+    fn from(rated: Vec<Rated>) -> Self {
+        Self {
+            rated,
+            places: Vec::new(),
+        }
     }
 }

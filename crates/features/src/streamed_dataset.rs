@@ -66,7 +66,7 @@ impl StreamedDataset {
     fn held_batches(&self, size: usize, part: SplitPart) -> Batches {
         let split = self.split.clone();
         Purpose::Held.batches(&self.features, split.rows(part), move |take| {
-            split.in_order(part, size, take)
+            split.in_order(part, size, &mut |rows| take(rows.into()))
         })
     }
 }
@@ -101,7 +101,9 @@ impl TrainingData for StreamedDataset {
         let split = self.split.clone();
         let purpose = Purpose::Train { seed, first };
         purpose.batches(&self.features, rows - passed, move |take| {
-            split.shuffled(SplitPart::Train, size, seed, first, take)
+            split.shuffled(SplitPart::Train, size, seed, first, &mut |rows| {
+                take(rows.into())
+            })
         })
     }
 

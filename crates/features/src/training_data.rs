@@ -38,6 +38,12 @@ pub trait TrainingData {
     /// Number of training rows.
     fn training_rows(&self) -> usize;
 
+    /// Rows of the batches of an epoch: the training rows and, where some are, those that are drawn
+    /// beside them ([`NegativeSampling`](crate::NegativeSampling)).
+    fn rows_of_epoch(&self) -> usize {
+        self.training_rows()
+    }
+
     /// Number of validation rows.
     fn validation_rows(&self) -> usize;
 
@@ -48,8 +54,8 @@ pub trait TrainingData {
     /// was trained on these fits no others. Hashed at each call.
     fn fingerprint(&self) -> DataFingerprint;
 
-    /// Batches of `size` training rows (the last may be smaller), in an order
-    /// drawn by `seed`, every order being equally likely. They are built ahead
+    /// Batches of `size` of the [rows of an epoch](Self::rows_of_epoch) (the last may be smaller),
+    /// in an order drawn by `seed`, every order being equally likely. They are built ahead
     /// on threads of their own.
     fn training_batches(&self, size: usize, seed: u64) -> Batches {
         self.training_batches_from(size, seed, 0)

@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
 use mmdlrm_data::generate::GeneratorConfig;
-use mmdlrm_data::{Duplicates, UnknownMovies};
+use mmdlrm_data::{Duplicates, InteractionFiles, UnknownMovies};
 use mmdlrm_encoders::{DEFAULT_CLIP, LongTexts, Pooling};
+use mmdlrm_features::NegativeSampling;
 use mmdlrm_kernels::InstructionSet;
 use mmdlrm_model::{BottomConfig, DlrmConfig, Loss, NextItemConfig, Side, TableConfig};
 use mmdlrm_train::{CheckpointConfig, NextItemTrainConfig, OptimizerConfig, TrainConfig};
@@ -38,10 +39,13 @@ pub struct ExperimentConfig {
     pub task: Task,
     /// Where ratings, posters and plots come from.
     pub source: Source,
-    /// What to do with ratings of movies that the table of movies lacks.
+    /// What to do with ratings of movies that the table of movies lacks, of a folder.
     pub unknown_movies: UnknownMovies,
-    /// What to do where a user rated a movie more than once.
+    /// What to do where a user rated a movie more than once, in a folder.
     pub duplicates: Duplicates,
+    /// How items are drawn beside those that users interacted with, where interactions have no
+    /// target; the default's otherwise, and with the preset `rank`, which learns from lists.
+    pub negatives: NegativeSampling,
     /// Whether the tag genome, where the release has one, is a modality too.
     pub genome: bool,
     /// A CSV file of [`Credits`](mmdlrm_data::Credits), which are a modality too.
@@ -122,6 +126,8 @@ pub enum Source {
         /// `movieId,summary`.
         summaries: Option<PathBuf>,
     },
+    /// Tables of anybody's: of interactions, of users and of items.
+    Tables(InteractionFiles),
 }
 
 /// What encodes posters and plots: CLIP both, unless another model is named. Models are
@@ -207,6 +213,7 @@ impl Default for ExperimentConfig {
             source: Source::Sample(GeneratorConfig::default()),
             unknown_movies: UnknownMovies::default(),
             duplicates: Duplicates::default(),
+            negatives: NegativeSampling::default(),
             genome: false,
             credits: None,
             vectors: Vec::new(),
@@ -380,6 +387,8 @@ impl ExperimentConfig {
             });
         }
         VectorsFile::check_names(&self.vectors)?;
+        self.negatives.validate()?;
+        self.validate_tables()?;
         self.encoders.validate()?;
         load::check(self)?;
         let has_others = self.genome || self.credits.is_some() || !self.vectors.is_empty();
@@ -390,6 +399,39 @@ impl ExperimentConfig {
                 rule: "it needs posters, summaries, credits, vectors or the genome; name them, or \
                        choose the preset dlrm",
             });
+        }
+        Ok(())
+    }
+
+    /// What tables cannot have, and what only they have.
+    fn validate_tables(&self) -> Result<()> {
+        let refused = |setting, value: String, rule| {
+            Err(Error::Setting {
+                setting,
+                value,
+                rule,
+            })
+        };
+        let any = Self::default();
+        let Source::Tables(files) = &self.source else {
+            return Ok(());
+        };
+        if self.stream {
+            let rule = "tables are read into memory; only a MovieLens folder can be streamed";
+            return refused("stream", "true".to_owned(), rule);
+        }
+        if self.genome || self.credits.is_some() {
+            let rule = "genome and credits are those of movies; name what is known of the items as \
+                        columns of their table";
+            return refused("genome or credits", "given".to_owned(), rule);
+        }
+        if (self.unknown_movies, self.duplicates) != (any.unknown_movies, any.duplicates) {
+            let rule = "the policies on tables are among their options";
+            return refused("unknown_movies or duplicates", "given".to_owned(), rule);
+        }
+        if files.interactions.as_os_str().is_empty() {
+            let rule = "there must be a table of interactions";
+            return refused("interactions", String::new(), rule);
         }
         Ok(())
     }

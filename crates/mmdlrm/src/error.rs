@@ -149,6 +149,21 @@ pub enum Error {
     /// A raw movie id that the data lack.
     #[error("there is no movie {0}")]
     UnknownMovie(u32),
+    /// An id, as the data write it, that they lack.
+    #[error("there is nobody and nothing called '{0}' in the data")]
+    NobodyNamed(String),
+    /// A rating outside the scale of the data.
+    #[error("rating is {value}, but the scale of {unit} is from {lowest} to {highest}")]
+    Scale {
+        /// The rating.
+        value: f32,
+        /// What ratings are counted in.
+        unit: String,
+        /// The least of the scale.
+        lowest: f32,
+        /// The most.
+        highest: f32,
+    },
     /// A title that no movie has.
     #[error("no movie is called '{title}'{}; write a word or two of its title, or its id", match like.is_empty() {
         true => String::new(),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use mmdlrm_data::{Candidates, MovieLens, Split};
+use mmdlrm_data::{Candidates, Interactions, Split};
 use mmdlrm_features::{Dataset, TrainingData};
 use mmdlrm_train::RunFolder;
 
@@ -15,7 +15,7 @@ use crate::rankings::{Asked, held_out};
 use crate::report::{Inputs, LeftOutRatings, MissingModality, Report, Seconds};
 use crate::saved::{ConfigFile, Evaluation, MadeOf, SavedConfig, SavedRun};
 use crate::sources::split_of;
-use crate::{Catalogue, Error, Experiment, Observer, RankedUsers, Result, SplitConfig};
+use crate::{Catalogue, Error, Experiment, Observer, RankedUsers, Result, SplitConfig, Words};
 
 /// What a saved run is measured on.
 ///
@@ -111,7 +111,7 @@ impl Kinds {
         }
         let saved = SavedRun::open(folder, self, observer)?;
         let MadeOf {
-            movielens,
+            interactions,
             split: own,
             modalities,
             posters,
@@ -135,16 +135,18 @@ impl Kinds {
             test,
             learned,
             candidates,
-        } = HeldOut::new(folder, &movielens, &own, wanted.split.as_ref())?;
+        } = HeldOut::new(folder, &interactions, &own, wanted.split.as_ref())?;
         let catalogue = Catalogue::new(&movies, posters);
         let left_out = LeftOutRatings {
             by_split: learned,
-            ..LeftOutRatings::of(&movielens.left_out)
+            ..LeftOutRatings::of(&interactions.left_out)
         };
         let own = own.with_test(test)?;
-        let data = Dataset::with_features(&movielens, own, known.features().clone())?;
-        drop(movielens);
+        let data = Dataset::with_features(&interactions, own, known.features().clone())?;
+        let target = interactions.ratings.target();
+        drop(interactions);
         let inputs = Inputs {
+            words: Words::of(&config.experiment.source, target),
             train_ratings: data.training_rows(),
             users: data.features().users().len(),
             movies: data.features().movies().len(),
@@ -174,10 +176,15 @@ impl Kinds {
             split: split.unwrap_or(&config.experiment.split),
             held_out: match (split, learned) {
                 (Some(split), 1..) => {
-                    format!("{}, less what the run learned from", held_out(split))
+                    let held_out = held_out(split, &inputs.words);
+                    format!("{held_out}, less what the run learned from")
                 }
-                (split, _) => held_out(split.unwrap_or(&config.experiment.split)),
+                (split, _) => {
+                    let split = split.unwrap_or(&config.experiment.split);
+                    held_out(split, &inputs.words)
+                }
             },
+            words: inputs.words.clone(),
             candidates: candidates.as_ref(),
             users: wanted.ranking,
             seed: config.experiment.seed,
@@ -203,18 +210,18 @@ impl HeldOut {
     /// What `split` holds out, or the run's `own`, less what the run in `folder` learned from.
     fn new(
         folder: &Path,
-        movielens: &MovieLens,
+        interactions: &Interactions,
         own: &Split,
         split: Option<&SplitConfig>,
     ) -> Result<Self> {
         let (wanted, candidates) = match split {
             None => (own.test().to_vec(), None),
             Some(SplitConfig::Candidates(path)) => {
-                let candidates = Candidates::read(path, movielens)?;
-                let rows = candidates.split(movielens)?.test().to_vec();
+                let candidates = Candidates::read(path, interactions)?;
+                let rows = candidates.split(interactions)?.test().to_vec();
                 (rows, Some((candidates, path)))
             }
-            Some(split) => (split_of(movielens, split)?.test().to_vec(), None),
+            Some(split) => (split_of(interactions, split)?.test().to_vec(), None),
         };
         let learned = own.train().iter().chain(own.validation());
         let learned: HashSet<u32> = learned.copied().collect();
@@ -226,8 +233,8 @@ impl HeldOut {
                 run: folder.to_owned(),
                 learned: learned.len(),
                 held_out: wanted.len(),
-                user_id: movielens.ratings.user_ids()[row as usize],
-                movie_id: movielens.ratings.movie_ids()[row as usize],
+                user_id: interactions.ratings.user_ids()[row as usize],
+                movie_id: interactions.ratings.movie_ids()[row as usize],
             });
         }
         if test.is_empty() {

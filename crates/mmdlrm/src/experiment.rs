@@ -20,7 +20,8 @@ use crate::saved::{ConfigFile, SavedConfig, posters_of};
 use crate::sources::{Release, Sources, dataset};
 use crate::training::Training;
 use crate::{
-    Best, Catalogue, Error, ExperimentConfig, Observer, Preset, Result, Silent, Task, TwoStage,
+    Best, Catalogue, Error, ExperimentConfig, Observer, Preset, Result, Silent, Source, Task,
+    TwoStage, Words,
 };
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
@@ -257,12 +258,19 @@ impl Experiment {
     }
 
     fn open(
-        config: ExperimentConfig,
+        mut config: ExperimentConfig,
         opened: Option<Opened>,
         run: impl FnOnce(&ExperimentConfig) -> Result<Run>,
     ) -> Result<Self> {
         let start = Instant::now();
         let sources = Sources::open(&config, opened, &mut Silent)?;
+        // It is there where there is something to rate.
+        config.rater &= !sources.release.target().is_probability() || config.preset != Preset::Rank;
+        if let Source::Tables(files) = &mut config.source {
+            // What was found by a usual name is called by it from here on.
+            let column = sources.release.target_column();
+            files.options.schema.target = column.map(str::to_owned);
+        }
         let run = run(&config)?;
         let seconds = Seconds {
             read: start.elapsed().as_secs_f64(),
@@ -334,9 +342,11 @@ impl Experiment {
         };
         match release {
             Release::Whole {
-                movielens, split, ..
+                interactions,
+                split,
+                ..
             } => {
-                let data = dataset(&task.config, movielens, split, modalities)?;
+                let data = dataset(&task.config, *interactions, split, modalities)?;
                 task.learn_and_measure(fit, &data, observer)
             }
             Release::Streamed { movielens, split } => {
@@ -384,6 +394,7 @@ impl Experiment {
         let catalogue = Catalogue::new(release.movies(), posters_of(posters));
         seconds.encode = start.elapsed().as_secs_f64();
         let inputs = Inputs {
+            words: Words::of(&config.source, release.target()),
             encoder: encoder.and_then(|encoder| encoder.name()),
             posters: modalities.posters,
             broken_posters: modalities.broken_posters,
@@ -461,7 +472,8 @@ impl Learning<'_> {
         let folder = &run.folder;
         let asked = Asked {
             split: &config.split,
-            held_out: held_out(&config.split),
+            held_out: held_out(&config.split, &inputs.words),
+            words: inputs.words.clone(),
             candidates: None,
             users: config.ranking,
             seed: config.seed,

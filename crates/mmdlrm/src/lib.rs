@@ -91,6 +91,7 @@ mod sources;
 mod training;
 mod two_stage;
 mod vectors;
+mod words;
 
 pub use best::{Best, BestContext, BestModel};
 pub use clicks::{ClickConfig, ClickExperiment, ClickReport};
@@ -116,6 +117,7 @@ pub use report::{
 };
 pub use two_stage::{ToFind, TwoStage, TwoStageModel};
 pub use vectors::VectorsFile;
+pub use words::Words;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

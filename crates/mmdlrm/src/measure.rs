@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use mmdlrm_data::Modality;
+use mmdlrm_data::{Modality, Target};
 use mmdlrm_features::TrainingData;
 use mmdlrm_metrics::{Breakdown, PerUser, Regression};
-use mmdlrm_train::{Ranker, RatedPrediction, Rater, RunFolder, predict_test};
+use mmdlrm_train::{LabelErrors, Ranker, RatedPrediction, Rater, RunFolder, predict_test};
 use serde::Serialize;
 
 use crate::rankings::{Asked, Contestants, Ranking, Rankings, rank_candidates, rank_catalogue};
 use crate::report::{Errors, FEW_RATINGS, GroupError, Inputs, Report, Seconds};
-use crate::{Density, Error, Observer, RankedUsers, Result};
+use crate::{Density, Error, Observer, RankedUsers, Result, Words};
 
 /// The last line of `metrics.jsonl`.
 #[derive(Serialize)]
@@ -39,7 +39,9 @@ pub(crate) fn measure(
     run: &RunFolder,
     observer: &mut dyn Observer,
 ) -> Result<Report> {
-    let errors = model.rater().map(|rater| predict(rater, data, run));
+    let errors = model
+        .rater()
+        .map(|rater| predict(rater, data, &inputs.words, run));
     let errors = errors.transpose()?;
     let start = Instant::now();
     let test_users = test_users(data)?;
@@ -78,15 +80,9 @@ fn rank(
     observer: &mut dyn Observer,
 ) -> Result<Option<Rankings>> {
     let contestants = Contestants::new(model, data, asked.streamed)?;
-    let of_candidates = asked.candidates.map(|candidates| {
-        rank_candidates(
-            &contestants,
-            data.features(),
-            candidates,
-            &asked.held_out,
-            run,
-        )
-    });
+    let of_candidates = asked
+        .candidates
+        .map(|candidates| rank_candidates(&contestants, data.features(), candidates, asked, run));
     let of_candidates: Option<Ranking> = of_candidates.transpose()?;
     let mut rankings = rank_catalogue(&contestants, data, test_users, asked, run, observer)?;
     if let (Some(rankings), Some(of_candidates)) = (&mut rankings, of_candidates) {
@@ -108,7 +104,14 @@ fn test_users(data: &dyn TrainingData) -> Result<Vec<u32>> {
 }
 
 /// Predicts every held-out rating, writes the predictions, and says how far they are off.
-fn predict(model: &dyn Rater, data: &dyn TrainingData, run: &RunFolder) -> Result<Errors> {
+fn predict(
+    model: &dyn Rater,
+    data: &dyn TrainingData,
+    words: &Words,
+    run: &RunFolder,
+) -> Result<Errors> {
+    let target = words.target;
+    let mut labels = (Vec::new(), Vec::new());
     let movie_counts = data.features().movie_counts();
     let user_counts = data.features().user_counts();
     let (mut all, mut few) = (Regression::default(), Regression::default());
@@ -118,12 +121,18 @@ fn predict(model: &dyn Rater, data: &dyn TrainingData, run: &RunFolder) -> Resul
     let mut by_modality = ByModality::new(data.features().modalities());
     // In order: the interval is to be the same whenever it is computed.
     let mut users: BTreeMap<u32, Regression> = BTreeMap::new();
-    run.write_predictions(|write| {
+    run.write_predictions(data.features(), |write| {
         predict_test(model, data, |rated| {
             for rated in rated {
                 let (prediction, rating) = (rated.prediction, rated.rating);
                 all.add(prediction, rating)?;
-                density.add(prediction, rating);
+                match target {
+                    Target::Label => {
+                        labels.0.push(prediction as f32);
+                        labels.1.push(rating as f32);
+                    }
+                    _ => density.add(target.in_stars(prediction), target.in_stars(rating)),
+                }
                 let of_one = users.entry(rated.user).or_default();
                 of_one.add(prediction, rating)?;
                 let of_movie = movie_counts[rated.movie as usize];
@@ -152,9 +161,10 @@ fn predict(model: &dyn Rater, data: &dyn TrainingData, run: &RunFolder) -> Resul
         mae: figure(all.mae())?,
         r2: all.r2(),
         rmse_interval: interval.map(|(low, high)| (low.sqrt(), high.sqrt())),
-        by_movie_ratings: errors("movie", &by_movie_ratings),
-        by_user_ratings: errors("user", &by_user_ratings),
-        by_modality: by_modality.errors(),
+        by_movie_ratings: errors(&words.item, words, &by_movie_ratings),
+        by_user_ratings: errors("user", words, &by_user_ratings),
+        by_modality: by_modality.errors(&words.item),
+        labels: LabelErrors::of_predictions(&labels.0, &labels.1)?,
         few_ratings: few.count(),
         few_ratings_rmse: few.rmse(),
         density,
@@ -177,13 +187,12 @@ pub(crate) fn no_held_out() -> Error {
     }
 }
 
-fn errors(side: &str, breakdown: &Breakdown<Regression>) -> Vec<GroupError> {
-    let groups = breakdown.groups();
-    groups
-        .map(|(ratings, errors)| {
-            GroupError::new(format!("{side} with {ratings} training ratings"), errors)
-        })
-        .collect()
+fn errors(side: &str, words: &Words, breakdown: &Breakdown<Regression>) -> Vec<GroupError> {
+    let of_group = |(ratings, errors)| {
+        let group = format!("{side} with {ratings} training {}", words.ratings);
+        GroupError::new(group, errors)
+    };
+    breakdown.groups().map(of_group).collect()
 }
 
 /// Errors for movies with and without a vector of each modality.
@@ -214,14 +223,14 @@ impl<'a> ByModality<'a> {
         Ok(())
     }
 
-    fn errors(&self) -> Vec<GroupError> {
+    fn errors(&self, item: &str) -> Vec<GroupError> {
         let pairs = self.with.iter().zip(&self.without);
         let named = self.modalities.iter().map(Modality::name).zip(pairs);
         named
             .flat_map(|(name, (with, without))| {
                 [
-                    GroupError::new(format!("movie with {name}"), with),
-                    GroupError::new(format!("movie without {name}"), without),
+                    GroupError::new(format!("{item} with {name}"), with),
+                    GroupError::new(format!("{item} without {name}"), without),
                 ]
             })
             .collect()

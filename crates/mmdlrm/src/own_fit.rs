@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use mmdlrm_features::{Features, TrainingData};
-use mmdlrm_model::{Dlrm, DlrmConfig};
-use mmdlrm_train::{Fit, Scorer, Session, train};
+use mmdlrm_model::{Dlrm, DlrmConfig, Loss};
+use mmdlrm_train::{Fit, Scorer, Session, TrainConfig, train};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -37,6 +37,15 @@ impl OwnFit {
         self.model = RefCell::default();
     }
 
+    /// How likely a 1 is, is learned by cross-entropy, where squares are what ratings are learned by.
+    fn learned_by(&self, features: &Features) -> TrainConfig {
+        let mut config = self.config.train.clone();
+        if features.target().is_probability() && config.loss == Loss::Mse {
+            config.loss = Loss::Bce;
+        }
+        config
+    }
+
     fn untrained(&self, features: &Features) -> mmdlrm_train::Result<Dlrm> {
         let shape = self.config.preset.config(features, self.config.dim);
         Ok(Dlrm::new(shape, self.config.seed)?)
@@ -61,7 +70,7 @@ impl Fit for OwnFit {
     }
 
     fn rows(&self, data: &dyn TrainingData) -> usize {
-        data.training_rows() * self.config.train.epochs
+        data.rows_of_epoch() * self.config.train.epochs
     }
 
     fn memory(&self, data: &dyn TrainingData) -> u64 {
@@ -74,12 +83,11 @@ impl Fit for OwnFit {
             Some(model) => model,
             None => self.untrained(data.features())?,
         };
+        let config = self.learned_by(data.features());
         match &self.device {
-            Device::Cpu => train(&mut model, data, &self.config.train, session)?,
+            Device::Cpu => train(&mut model, data, &config, session)?,
             #[cfg(feature = "device")]
-            device => {
-                mmdlrm_train::train_on(device, &mut model, data, &self.config.train, session)?
-            }
+            device => mmdlrm_train::train_on(device, &mut model, data, &config, session)?,
         }
         Scorer::new(model, data.features().clone())
     }

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use mmdlrm_data::MovieLens;
+use mmdlrm_data::Interactions;
 use mmdlrm_features::{Dataset, TrainingData};
 use mmdlrm_train::{EpochMetrics, NextItemData, NextItemRanker, train_next_item};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::experiment::Ready;
 use crate::made_from::Learned;
 use crate::measure::{FinalMetrics, no_held_out};
 use crate::page;
-use crate::rankings::{Contestants, Ranking, held_out, rank_candidates, write_table};
+use crate::rankings::{Asked, Contestants, Ranking, held_out, rank_candidates, write_table};
 use crate::report::{Inputs, Seconds};
 use crate::sources::Release;
 use crate::{Experiment, Observer, Result, Task};
@@ -77,18 +77,20 @@ impl Experiment {
             mut seconds,
         } = self.prepare(Task::Rank, &learned, observer)?;
         let Release::Whole {
-            movielens,
+            interactions,
             split,
             candidates: Some(candidates),
+            ..
         } = release
         else {
             return Err(config.needs_candidates());
         };
+        let interactions = *interactions;
         let start = Instant::now();
-        let data = NextItemData::new(&movielens, &split, &candidates, &modalities)?;
+        let data = NextItemData::new(&interactions, &split, &candidates, &modalities)?;
         let model = data.model(config.dim, config.seed)?;
         let shape = serde_json::to_value(model.config())?;
-        let whole = Dataset::new(&movielens, split.clone(), modalities)?;
+        let whole = Dataset::new(&interactions, split.clone(), modalities)?;
         let mut ranker = NextItemRanker::new(model, data, whole.features())?;
         let run = run.begin(&config, made_from, &learned, &shape)?;
         run.write_known(&whole, &catalogue)?;
@@ -112,10 +114,18 @@ impl Experiment {
         seconds.train += start.elapsed().as_secs_f64();
 
         let start = Instant::now();
-        let data = Dataset::new(&movielens, split.clone(), Vec::new())?;
+        let data = Dataset::new(&interactions, split.clone(), Vec::new())?;
         let contestants = Contestants::new(&ranker, &data, false)?;
-        let words = held_out(&config.split);
-        let ranking = rank_candidates(&contestants, data.features(), &candidates, &words, folder)?;
+        let asked = Asked {
+            split: &config.split,
+            held_out: held_out(&config.split, &inputs.words),
+            words: inputs.words.clone(),
+            candidates: Some(&candidates),
+            users: config.ranking,
+            seed: config.seed,
+            streamed: false,
+        };
+        let ranking = rank_candidates(&contestants, data.features(), &candidates, &asked, folder)?;
         seconds.rank = start.elapsed().as_secs_f64();
 
         let figure = |metric: &str| ranking.figure(metric).ok_or_else(no_held_out);
@@ -129,7 +139,7 @@ impl Experiment {
             ndcg_interval: ndcg.interval,
             mrr_at_10: figure("MRR")?.value,
             rankings: vec![ranking],
-            within_a_minute: within_a_minute(&movielens, split.test(), split.train()),
+            within_a_minute: within_a_minute(&interactions, split.test(), split.train()),
             inputs,
             seconds,
             out: folder.path().to_owned(),
@@ -146,8 +156,8 @@ impl Experiment {
 
 /// Share of the rows `held_out` that come within a minute after the latest row of
 /// `before` that is no later.
-fn within_a_minute(movielens: &MovieLens, held_out: &[u32], before: &[u32]) -> f64 {
-    let ratings = &movielens.ratings;
+fn within_a_minute(interactions: &Interactions, held_out: &[u32], before: &[u32]) -> f64 {
+    let ratings = &interactions.ratings;
     let of = |row: u32| {
         let row = row as usize;
         (ratings.user_ids()[row], ratings.timestamps()[row])
@@ -175,19 +185,22 @@ impl fmt::Display for RankingReport {
             users,
             movies,
             parameters,
+            words,
             ..
-        } = self.inputs;
+        } = &self.inputs;
         write_table(f, &self.rankings)?;
         writeln!(
             f,
-            "{} users; {:.0} % of the held-out ratings follow the one before within a minute",
+            "{} users; {:.0} % of the held-out {} follow the one before within a minute",
             self.users,
-            100.0 * self.within_a_minute
+            100.0 * self.within_a_minute,
+            words.ratings
         )?;
         writeln!(
             f,
-            "trained on {train_ratings} ratings of {users} users and {movies} movies; \
-             {parameters} parameters"
+            "trained on {train_ratings} {} of {users} users and {movies} {}; {parameters} \
+             parameters",
+            words.ratings, words.items
         )?;
         writeln!(f, "{}", self.seconds)?;
         write!(f, "left in {}", self.out.display())

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use mmdlrm_data::LeftOut;
 use mmdlrm_features::Features;
 use mmdlrm_metrics::Regression;
+use mmdlrm_train::LabelErrors;
 use serde::Serialize;
 
-use crate::Density;
 use crate::rankings::{Rankings, write_table};
+use crate::{Density, Words};
 
 /// Training ratings up to which a movie counts as rated by few.
 pub const FEW_RATINGS: u32 = 5;
@@ -79,6 +80,9 @@ pub struct Errors {
     /// Held-out ratings by what was given and what was predicted.
     #[serde(skip)]
     pub density: Density,
+    /// Of labels, how good the predicted probabilities are; `None` of ratings.
+    #[serde(flatten)]
+    pub labels: Option<LabelErrors>,
 }
 
 /// Errors on a group of held-out ratings.
@@ -130,6 +134,8 @@ impl MissingModality {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Inputs {
+    /// What the things of the data are called.
+    pub words: Words,
     /// Ratings trained on.
     pub train_ratings: usize,
     /// Ratings used for nothing.
@@ -205,18 +211,31 @@ impl fmt::Display for Seconds {
     }
 }
 
-impl fmt::Display for Errors {
+impl Errors {
     /// Rows of a table.
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let ratings = format!("{} held-out ratings", self.test_ratings);
+    fn write(&self, f: &mut fmt::Formatter, words: &Words) -> fmt::Result {
+        let ratings = format!("{} held-out {}", self.test_ratings, words.ratings);
+        if let Some(labels) = &self.labels {
+            if let Some(auc) = labels.auc {
+                writeln!(f, "| AUC | {auc:.4} | {ratings} |")?;
+            }
+            writeln!(f, "| log loss | {:.4} | {ratings} |", labels.log_loss)?;
+            let about = format!("mean {:.4} where {:.4} is", labels.predicted, labels.label);
+            writeln!(
+                f,
+                "| calibration error ({about}) | {:.4} | {ratings} |",
+                labels.calibration_error
+            )?;
+        }
+        let unit = &words.unit;
         writeln!(
             f,
-            "| RMSE (stars, 95 % interval over users) | {:.4}{} | {ratings} |",
+            "| RMSE ({unit}, 95 % interval over users) | {:.4}{} | {ratings} |",
             self.rmse,
             interval(self.rmse_interval)
         )?;
-        writeln!(f, "| MAE (stars) | {:.4} | {ratings} |", self.mae)?;
-        writeln!(f, "| MSE (stars²) | {:.4} | {ratings} |", self.mse)?;
+        writeln!(f, "| MAE ({unit}) | {:.4} | {ratings} |", self.mae)?;
+        writeln!(f, "| MSE ({unit}²) | {:.4} | {ratings} |", self.mse)?;
         if let Some(r2) = self.r2 {
             writeln!(f, "| R² | {r2:.4} | {ratings} |")?;
         }
@@ -224,7 +243,8 @@ impl fmt::Display for Errors {
             let few = self.few_ratings;
             writeln!(
                 f,
-                "| RMSE, movies with ≤ {FEW_RATINGS} training ratings | {rmse:.4} | {few} of them |"
+                "| RMSE, {} with ≤ {FEW_RATINGS} training {} | {rmse:.4} | {few} of them |",
+                words.items, words.ratings
             )?;
         }
         let groups = self.by_movie_ratings.iter().chain(&self.by_user_ratings);
@@ -252,12 +272,14 @@ impl fmt::Display for Report {
             train_ratings,
             users,
             movies,
+            words,
             ..
         } = &self.inputs;
         if let Some(errors) = &self.errors {
             writeln!(f, "| test metric | value | over |")?;
             writeln!(f, "| --- | ---: | --- |")?;
-            writeln!(f, "{errors}")?;
+            errors.write(f, words)?;
+            writeln!(f)?;
         }
         if let Some(ranking) = &self.ranking {
             write_table(f, &ranking.rankings)?;
@@ -265,8 +287,8 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "trained on {train_ratings} ratings of {users} users and {movies} movies; {} parameters",
-            self.inputs.parameters
+            "trained on {train_ratings} {} of {users} users and {movies} {}; {} parameters",
+            words.ratings, words.items, self.inputs.parameters
         )?;
         let LeftOutRatings {
             of_unknown_movies,
@@ -276,8 +298,9 @@ impl fmt::Display for Report {
         if of_unknown_movies + duplicates + by_split > 0 {
             writeln!(
                 f,
-                "left out: {of_unknown_movies} ratings of unknown movies, {duplicates} duplicates, \
-                 {by_split} by the split"
+                "left out: {of_unknown_movies} {} of unknown {}, {duplicates} duplicates, \
+                 {by_split} by the split",
+                words.ratings, words.items
             )?;
         }
         if let Some(encoder) = &self.inputs.encoder {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mmdlrm_data::{MovieLens, Movies, Poster, Split};
+use mmdlrm_data::{Interactions, Movies, Poster, Split};
 use mmdlrm_features::Known;
 use mmdlrm_train::{Posters, Ranker, RunFolder};
 use serde::de::IgnoredAny;
@@ -169,7 +169,7 @@ pub(crate) struct SavedRun {
 
 /// What a run was made from, read again.
 pub(crate) struct MadeOf {
-    pub movielens: MovieLens,
+    pub interactions: Interactions,
     pub split: Split,
     pub modalities: Modalities,
     pub posters: Posters,
@@ -223,13 +223,15 @@ impl SavedRun {
         let mut sources = Sources::open(&config, Some(opened), observer)?;
         let modalities = sources.encode(observer)?;
         let Release::Whole {
-            movielens, split, ..
+            interactions,
+            split,
+            ..
         } = sources.release
         else {
             unreachable!("ratings are streamed only where that is asked for")
         };
         Ok(MadeOf {
-            movielens,
+            interactions: *interactions,
             split,
             modalities,
             posters: posters_of(sources.posters),

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use mmdlrm_data::{
-    Candidates, Credits, DataFingerprint, Genome, IdMap, Modality, MovieLens, Movies, OpenOptions,
-    Poster, RandomSplit, Split, StreamedMovieLens, generate, read_posters, read_summaries,
+    Candidates, Credits, DataFingerprint, Genome, IdMap, InteractionFiles, Interactions, Modality,
+    MovieLens, Movies, OpenOptions, Poster, RandomSplit, Split, StreamedMovieLens, Summary, Target,
+    Unmatched, generate, read_posters, read_summaries,
 };
-use mmdlrm_features::Dataset;
+use mmdlrm_features::{Dataset, TrainingData};
 use mmdlrm_train::NextItemData;
 
 use crate::device::device;
@@ -16,7 +17,8 @@ use crate::modalities::{Encoders, Modalities, ModalityEncoder};
 use crate::report::LeftOutRatings;
 use crate::vectors::note_left_out;
 use crate::{
-    Error, ExperimentConfig, Observer, Result, Source, SplitConfig, Stage, Task, VectorsFile,
+    Error, ExperimentConfig, Observer, Preset, Result, Source, SplitConfig, Stage, Task,
+    VectorsFile,
 };
 
 /// Read, and not yet encoded.
@@ -58,15 +60,15 @@ impl Sources {
     ) -> Result<Self> {
         device(&config.device)?;
         observer.begin(Stage::ReadData, 0);
-        let (dir, posters_csv, summaries_csv) = locate(config)?;
-        let ratings = Ratings::read(&dir, config)?;
-        let movies = Some(ratings.movies());
-        let posters = posters_csv.map(|path| read_posters(&path, movies));
-        let posters = posters.transpose()?.unwrap_or_default();
-        let summaries = summaries_csv.map(|path| read_summaries(&path, movies));
-        let summaries = summaries.transpose()?.unwrap_or_default();
+        let Contents {
+            ratings,
+            posters,
+            summaries,
+            mut vectors,
+        } = Contents::read(config, observer)?;
         let ratings = part(ratings)?;
-        let vectors = read_vectors(config, &ratings.movies().index())?;
+        check_target(config, &ratings)?;
+        vectors.extend(read_vectors(config, &ratings.movies().index())?);
         let looks = config.preset.uses_modalities();
 
         let mut data = ratings.fingerprint();
@@ -156,15 +158,105 @@ fn read_vectors(config: &ExperimentConfig, movies: &IdMap) -> Result<Vec<Modalit
 /// Loads the encoders of a run once more: of posters and of plots, where they are wanted. Only
 /// an untrained one needs the plots that it was made for.
 pub(crate) fn load_again(config: &ExperimentConfig, wanted: (bool, bool)) -> Result<Encoders> {
-    load::load(config, wanted, || match places(config).2 {
-        Some(summaries) => Ok(read_summaries(&summaries, None)?),
-        None => Ok(Vec::new()),
+    load::load(config, wanted, || match (&config.source, places(config)) {
+        (Source::Tables(files), _) => Ok(files.open()?.texts),
+        (_, Some((_, _, Some(summaries)))) => Ok(read_summaries(&summaries, None)?),
+        _ => Ok(Vec::new()),
     })
 }
 
-/// A release that was read, its ratings in memory or on disk.
+/// All that is read before anything is encoded.
+struct Contents {
+    ratings: Ratings,
+    posters: Vec<Poster>,
+    summaries: Vec<Summary>,
+    /// Those that come with the items.
+    vectors: Vec<Modality>,
+}
+
+impl Contents {
+    fn read(config: &ExperimentConfig, observer: &mut dyn Observer) -> Result<Self> {
+        if let Source::Tables(files) = &config.source {
+            return Self::of_tables(files, observer);
+        }
+        let (dir, posters_csv, summaries_csv) = locate(config)?;
+        let ratings = Ratings::read(&dir, config)?;
+        let movies = Some(ratings.movies());
+        let posters = posters_csv.map(|path| read_posters(&path, movies));
+        let posters = posters.transpose()?.unwrap_or_default();
+        let summaries = summaries_csv.map(|path| read_summaries(&path, movies));
+        let summaries = summaries.transpose()?.unwrap_or_default();
+        Ok(Self {
+            ratings,
+            posters,
+            summaries,
+            vectors: Vec::new(),
+        })
+    }
+
+    fn of_tables(files: &InteractionFiles, observer: &mut dyn Observer) -> Result<Self> {
+        let mut interactions = files.open()?;
+        let Unmatched {
+            items,
+            idle_users,
+            unknown_users,
+            ..
+        } = interactions.unmatched;
+        for (count, what) in [
+            (items, "items of the table of items have no interaction"),
+            (
+                idle_users,
+                "users of the table of users have no interaction and are left out",
+            ),
+            (
+                unknown_users,
+                "users are not in the table of users: nothing else is known of them",
+            ),
+        ] {
+            if count > 0 {
+                observer.note(&format!("{count} {what}"));
+            }
+        }
+        Ok(Self {
+            posters: std::mem::take(&mut interactions.images),
+            summaries: std::mem::take(&mut interactions.texts),
+            vectors: std::mem::take(&mut interactions.vectors),
+            ratings: Ratings::Whole(interactions, None),
+        })
+    }
+}
+
+/// Refuses what the target of the data does not allow.
+fn check_target(config: &ExperimentConfig, ratings: &Ratings) -> Result<()> {
+    let Ratings::Whole(interactions, _) = ratings else {
+        return Ok(());
+    };
+    let needs_times = match &config.split {
+        SplitConfig::Temporal { .. } => Some("temporal"),
+        SplitConfig::LeaveLastOut { .. } => Some("leave-last-out"),
+        _ => None,
+    };
+    if let (Some(split), false) = (needs_times, interactions.has_times) {
+        return Err(Error::Setting {
+            setting: "split",
+            value: split.to_owned(),
+            rule: "the interactions have no time; name its column, or split them at random",
+        });
+    }
+    let target = interactions.ratings.target();
+    if config.preset == Preset::Best && target.is_probability() {
+        return Err(Error::Setting {
+            setting: "preset",
+            value: format!("best, of data whose target is {target}"),
+            rule: "it predicts ratings of a scale; choose mmdlrm or rank",
+        });
+    }
+    Ok(())
+}
+
+/// What was read, its ratings in memory or on disk.
 enum Ratings {
-    Whole(MovieLens),
+    Whole(Interactions, Option<Genome>),
     Streamed(StreamedMovieLens, RandomSplit),
 }
 
@@ -186,17 +278,19 @@ impl Ratings {
             };
             return Ok(Self::Streamed(options.open_streamed(dir)?, split));
         }
-        Ok(Self::Whole(options.open(dir)?))
+        let movielens: MovieLens = options.open(dir)?;
+        let interactions = Interactions::from(&movielens);
+        Ok(Self::Whole(interactions, movielens.genome))
     }
 
     /// Of the users and movies of the configuration's candidates alone, where it has any.
     fn part(self, config: &ExperimentConfig) -> Result<Self> {
         match (self, &config.split) {
-            (Self::Whole(movielens), SplitConfig::Candidates(path)) => {
-                let candidates = Candidates::read(path, &movielens)?;
+            (Self::Whole(interactions, _), SplitConfig::Candidates(path)) => {
+                let candidates = Candidates::read(path, &interactions)?;
                 let users = candidates.rows().iter().map(|row| row.user_id);
-                let part = movielens.part(&IdMap::from_ids(users), candidates.movies())?;
-                Ok(Self::Whole(part))
+                let part = interactions.part(&IdMap::from_ids(users), candidates.movies())?;
+                Ok(Self::Whole(part, None))
             }
             (whole, _) => Ok(whole),
         }
@@ -204,44 +298,48 @@ impl Ratings {
 
     fn movies(&self) -> &Movies {
         match self {
-            Self::Whole(movielens) => &movielens.movies,
+            Self::Whole(interactions, _) => &interactions.items,
             Self::Streamed(movielens, _) => &movielens.movies,
         }
     }
 
     fn fingerprint(&self) -> DataFingerprint {
         match self {
-            Self::Whole(movielens) => movielens.fingerprint(),
+            Self::Whole(interactions, genome) => {
+                let genome = genome.iter().map(Genome::part).collect();
+                interactions.fingerprint().with(genome)
+            }
             Self::Streamed(movielens, _) => movielens.fingerprint(),
         }
     }
 
     /// Holds out what the configuration says, and says what that is.
     fn hold_out(self, config: &ExperimentConfig) -> Result<(Release, DataFingerprint)> {
-        let movielens = match self {
-            Self::Whole(movielens) => movielens,
+        let (interactions, genome) = match self {
+            Self::Whole(interactions, genome) => (interactions, genome),
             Self::Streamed(movielens, split) => {
                 let rows = split.fingerprint(movielens.ratings.len())?;
                 return Ok((Release::Streamed { movielens, split }, rows));
             }
         };
         let candidates = match &config.split {
-            SplitConfig::Candidates(path) => Some(Candidates::read(path, &movielens)?),
+            SplitConfig::Candidates(path) => Some(Candidates::read(path, &interactions)?),
             _ => None,
         };
         let mut split = match &candidates {
-            Some(candidates) => candidates.split(&movielens)?,
-            None => split_of(&movielens, &config.split)?,
+            Some(candidates) => candidates.split(&interactions)?,
+            None => split_of(&interactions, &config.split)?,
         };
         if let Some(share) = config.validation {
-            split = split.with_validation(share, &movielens.ratings)?;
+            split = split.with_validation(share, &interactions.ratings)?;
         }
         let mut rows = split.fingerprint();
         if let Some(candidates) = &candidates {
             rows = rows.with(candidates.fingerprint());
         }
         let release = Release::Whole {
-            movielens,
+            interactions: Box::new(interactions),
+            genome,
             split,
             candidates,
         };
@@ -249,10 +347,11 @@ impl Ratings {
     }
 }
 
-/// A release and which of its ratings are held out.
+/// What was read and which of its ratings are held out.
 pub(crate) enum Release {
     Whole {
-        movielens: MovieLens,
+        interactions: Box<Interactions>,
+        genome: Option<Genome>,
         split: Split,
         /// Where it is they who are held out.
         candidates: Option<Candidates>,
@@ -272,17 +371,18 @@ impl Release {
         }
         match self {
             Self::Whole {
-                movielens,
+                interactions,
                 split,
                 candidates: Some(candidates),
-            } => Ok(NextItemData::check(movielens, split, candidates)?),
+                ..
+            } => Ok(NextItemData::check(&**interactions, split, candidates)?),
             _ => Err(config.needs_candidates()),
         }
     }
 
     pub fn movies(&self) -> &Movies {
         match self {
-            Self::Whole { movielens, .. } => &movielens.movies,
+            Self::Whole { interactions, .. } => &interactions.items,
             Self::Streamed { movielens, .. } => &movielens.movies,
         }
     }
@@ -290,10 +390,12 @@ impl Release {
     pub fn left_out(&self) -> LeftOutRatings {
         let (left_out, by_split) = match self {
             Self::Whole {
-                movielens, split, ..
+                interactions,
+                split,
+                ..
             } => {
                 let dropped = split.dropped().iter().map(|dropped| dropped.rows.len());
-                (&movielens.left_out, dropped.sum())
+                (&interactions.left_out, dropped.sum())
             }
             Self::Streamed { movielens, .. } => (movielens.ratings.left_out(), 0),
         };
@@ -303,9 +405,25 @@ impl Release {
         }
     }
 
+    /// The column of a table that is the target, if there is one.
+    pub fn target_column(&self) -> Option<&str> {
+        match self {
+            Self::Whole { interactions, .. } => interactions.target_column.as_deref(),
+            Self::Streamed { .. } => None,
+        }
+    }
+
+    /// What the ratings say.
+    pub fn target(&self) -> Target {
+        match self {
+            Self::Whole { interactions, .. } => interactions.ratings.target(),
+            Self::Streamed { .. } => Target::STARS,
+        }
+    }
+
     pub fn genome(&self) -> Option<&Genome> {
         match self {
-            Self::Whole { movielens, .. } => movielens.genome.as_ref(),
+            Self::Whole { genome, .. } => genome.as_ref(),
             Self::Streamed { movielens, .. } => movielens.genome.as_ref(),
         }
     }
@@ -315,12 +433,15 @@ impl Release {
 /// half a gigabyte for 25 million ratings.
 pub(crate) fn dataset(
     config: &ExperimentConfig,
-    movielens: MovieLens,
+    interactions: Interactions,
     split: Split,
     modalities: Vec<Modality>,
 ) -> Result<Dataset> {
-    let data = Dataset::new(&movielens, split, modalities)?;
-    drop(movielens);
+    let mut data = Dataset::new(interactions, split, modalities)?;
+    // Lists draw what they need themselves.
+    if data.features().target() == Target::Implicit && config.preset != Preset::Rank {
+        data = data.with_negatives(config.negatives)?;
+    }
     match config.has_context() {
         true => Ok(data.with_context(config.context.of_batches())?),
         false => Ok(data),
@@ -328,8 +449,8 @@ pub(crate) fn dataset(
 }
 
 /// What is held out.
-pub(crate) fn split_of(movielens: &MovieLens, config: &SplitConfig) -> Result<Split> {
-    let ratings = &movielens.ratings;
+pub(crate) fn split_of(interactions: &Interactions, config: &SplitConfig) -> Result<Split> {
+    let ratings = &interactions.ratings;
     let split = match config {
         SplitConfig::Random { test_share, seed } => {
             Split::random(ratings.len(), *test_share, *seed)
@@ -342,18 +463,19 @@ pub(crate) fn split_of(movielens: &MovieLens, config: &SplitConfig) -> Result<Sp
         SplitConfig::ColdMovies { test_share, seed } => {
             Split::cold_movies(ratings, *test_share, *seed)
         }
-        SplitConfig::TestRows(path) => Split::from_test_rows(path, ratings),
+        SplitConfig::TestRows(path) => Split::from_test_rows(path, interactions),
         SplitConfig::Candidates(path) => {
-            Candidates::read(path, movielens).and_then(|it| it.split(movielens))
+            Candidates::read(path, interactions).and_then(|it| it.split(interactions))
         }
     };
     Ok(split?)
 }
 
 /// Paths of the MovieLens folder, the posters and the plots, the sample's too. Each sample has
-/// a folder of its own: another run may be reading it.
-fn places(config: &ExperimentConfig) -> (PathBuf, Option<PathBuf>, Option<PathBuf>) {
-    match &config.source {
+/// a folder of its own: another run may be reading it. Tables have none.
+fn places(config: &ExperimentConfig) -> Option<(PathBuf, Option<PathBuf>, Option<PathBuf>)> {
+    Some(match &config.source {
+        Source::Tables(_) => return None,
         Source::Folder {
             data,
             posters,
@@ -365,12 +487,16 @@ fn places(config: &ExperimentConfig) -> (PathBuf, Option<PathBuf>, Option<PathBu
             let (posters, summaries) = (contents("posters.csv"), contents("summaries.csv"));
             (dir, posters, summaries)
         }
-    }
+    })
 }
 
 /// The same; the sample is written where it is not there yet.
 fn locate(config: &ExperimentConfig) -> Result<(PathBuf, Option<PathBuf>, Option<PathBuf>)> {
-    let places = places(config);
+    let places = places(config).ok_or(Error::Setting {
+        setting: "source",
+        value: "tables".to_owned(),
+        rule: "they are in no folder",
+    })?;
     if let Source::Sample(sample) = &config.source {
         generate::write(&places.0, sample, |_| {})?;
     }

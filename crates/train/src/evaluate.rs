@@ -1,12 +1,16 @@
-use mmdlrm_data::Batches;
+use mmdlrm_data::{Batches, Target};
+#[cfg(doc)]
+use mmdlrm_features::Features;
 use mmdlrm_features::TrainingData;
 use mmdlrm_metrics::Regression;
 
 use crate::answers::check_numbers;
-use crate::{Measured, Rater, Result};
+use crate::{LabelErrors, Measured, Rater, Result, validation_ndcg};
 
 /// Held-out rows that are predicted at a time.
 const ROWS_AT_A_TIME: usize = 16_384;
+/// Items that a ranking is measured by.
+const CUT_OFF: usize = 10;
 
 /// One held-out rating and what a model says of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,9 +24,9 @@ pub struct RatedPrediction {
     pub user: u32,
     /// Movie by dense row.
     pub movie: u32,
-    /// Stars that the user gave.
+    /// What the user gave: stars, or what else the [target](Features::target) is.
     pub rating: f64,
-    /// Stars that the model gives.
+    /// What the model gives.
     pub prediction: f64,
 }
 
@@ -55,11 +59,41 @@ pub fn predict_validation(
 }
 
 /// What a model is worth after an epoch: its errors on the validation rows and on the
-/// held-out ones. A [`Session`](crate::Session) may say otherwise.
+/// held-out ones; of labels the log loss and the AUC; of interactions without a target how well it
+/// ranks those of the validation rows. A [`Session`](crate::Session) may say otherwise.
 ///
 /// # Errors
 /// As [`predict_test`].
 pub fn measure(model: &dyn Rater, data: &dyn TrainingData) -> Result<Measured> {
+    match data.features().target() {
+        Target::Label => measure_labels(model, data),
+        Target::Implicit => Ok(Measured::of_ranking(validation_ndcg(model, data, CUT_OFF)?)),
+        _ => measure_stars(model, data),
+    }
+}
+
+fn measure_labels(model: &dyn Rater, data: &dyn TrainingData) -> Result<Measured> {
+    let mut validation = (Vec::new(), Vec::new());
+    let mut test = (Vec::new(), Vec::new());
+    let gather = |all: &mut (Vec<f32>, Vec<f32>), rated: &[RatedPrediction]| {
+        all.0.extend(rated.iter().map(|it| it.prediction as f32));
+        all.1.extend(rated.iter().map(|it| it.rating as f32));
+        Ok(())
+    };
+    predict_validation(model, data, |rated| gather(&mut validation, rated))?;
+    predict_test(model, data, |rated| gather(&mut test, rated))?;
+    let validation = LabelErrors::of_predictions(&validation.0, &validation.1)?;
+    let test = LabelErrors::of_predictions(&test.0, &test.1)?;
+    Ok(Measured {
+        validation_log_loss: validation.map(|it| it.log_loss),
+        validation_auc: validation.and_then(|it| it.auc),
+        test_log_loss: test.map(|it| it.log_loss),
+        test_auc: test.and_then(|it| it.auc),
+        ..Measured::default()
+    })
+}
+
+fn measure_stars(model: &dyn Rater, data: &dyn TrainingData) -> Result<Measured> {
     let (mut validation, mut test) = (Regression::default(), Regression::default());
     predict_validation(model, data, |rated| add(&mut validation, rated))?;
     predict_test(model, data, |rated| add(&mut test, rated))?;
@@ -71,6 +105,12 @@ fn add(errors: &mut Regression, rated: &[RatedPrediction]) -> Result<()> {
         errors.add(rated.prediction, rated.rating)?;
     }
     Ok(())
+}
+
+/// Without what a rating lost on its way through 32 bits.
+fn rounded(rating: f64) -> f64 {
+    const DECIMALS: f64 = 1e4;
+    (rating * DECIMALS).round() / DECIMALS
 }
 
 /// A figure is of all rows, or of none.
@@ -87,6 +127,7 @@ fn predict(
 ) -> Result<usize> {
     let features = data.features();
     let (users, movies) = (features.users().ids(), features.movies().ids());
+    let target = features.target();
     let (mut predictions, mut rated) = (Vec::new(), Vec::new());
     let mut seen = 0;
     for batch in batches {
@@ -101,8 +142,8 @@ fn predict(
                 movie_id: movies[movie as usize],
                 user,
                 movie,
-                rating: f64::from(batch.stars[row]),
-                prediction: f64::from(prediction),
+                rating: rounded(target.from_stars(f64::from(batch.stars[row]))),
+                prediction: target.from_stars(f64::from(prediction)),
             });
         }
         seen += rated.len();

@@ -163,7 +163,8 @@ pub trait Rater: Ranker {
     }
 }
 
-/// Keeps predictions from the fewest stars to the most: what makes
+/// Keeps predictions from the fewest stars to the most, which are those of any scale of ratings
+/// ([`Target::to_stars`](mmdlrm_data::Target::to_stars)): what makes
 /// [`Rater::rate`] of [`Rater::rate_unbounded`].
 pub fn keep_within_bounds(stars: &mut [f32]) {
     for stars in stars {

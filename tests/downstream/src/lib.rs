@@ -11,5 +11,9 @@ struct BringYourOwnModality;
 struct FromPytorch;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/your-data.md")]
+struct BringYourOwnData;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/clicks.md")]
 struct Clicks;

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use mmdlrm_data::arrow_array::{Array, RecordBatch, StringArray, UInt32Array};
-use mmdlrm_data::{DataFingerprint, DataPart, MovieLens};
+use mmdlrm_data::{DataFingerprint, DataPart, Interactions};
 use mmdlrm_features::Features;
 use mmdlrm_train::{Error, Result};
 
@@ -102,9 +102,9 @@ impl Entities {
     ///
     /// # Errors
     /// A table of tags that was put there with other columns.
-    pub fn of_tags(movielens: &MovieLens) -> Result<Self> {
+    pub fn of_tags(data: impl Into<Interactions>) -> Result<Self> {
         let mut entities = Self::default();
-        let Some(table) = &movielens.tags else {
+        let Some(table) = &data.into().tags else {
             return Ok(entities);
         };
         let users: &UInt32Array = column(table, "userId")?;

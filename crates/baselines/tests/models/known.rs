@@ -30,7 +30,7 @@ pub fn catalogue() -> Option<Dataset> {
     let folder = folder()?;
     let movielens = MovieLens::open(folder.join("ml-latest-small")).unwrap();
     let path = folder.join("splits/ml-latest-small-random42-test.csv");
-    let split = Split::from_test_rows(&path, &movielens.ratings).unwrap();
+    let split = Split::from_test_rows(&path, &movielens).unwrap();
     Some(Dataset::new(&movielens, split, Vec::new()).unwrap())
 }
 

@@ -34,7 +34,7 @@ pub fn latest_small_of(change: impl FnOnce(Split, usize) -> Split) -> Option<Dat
     }
     let movielens = MovieLens::open(folder.join("ml-latest-small")).unwrap();
     let rows = folder.join("splits/ml-latest-small-random42-test.csv");
-    let split = Split::from_test_rows(&rows, &movielens.ratings).unwrap();
+    let split = Split::from_test_rows(&rows, &movielens).unwrap();
     let split = change(split, movielens.ratings.len());
     Some(Dataset::new(&movielens, split, Vec::new()).unwrap())
 }

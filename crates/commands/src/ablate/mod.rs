@@ -303,7 +303,7 @@ fn train_one(
     let scorer = Scorer::new(&model, data.features().clone())?;
     let blended = blend(&scorer, process)?;
     let mut errors = Regression::default();
-    folder.write_predictions(|write| {
+    folder.write_predictions(data.features(), |write| {
         predict_test(&blended, data, |rated| {
             for rated in rated {
                 errors.add(rated.prediction, rated.rating)?;

@@ -68,13 +68,14 @@ impl fmt::Display for Difference {
 
 #[cfg(test)]
 mod tests {
+    use super::super::predictions::Id;
     use super::*;
 
     /// A rating of each user, and predictions that are off by what `errors` says.
     fn predicted(errors: impl Fn(i64) -> f64) -> Vec<Predicted> {
         let predicted = (0..400).map(|row| Predicted {
-            user_id: row,
-            movie_id: row % 7,
+            user_id: Id::Number(row),
+            movie_id: Id::Number(row % 7),
             rating: 3.0,
             prediction: 3.0 + errors(row),
         });

@@ -3,28 +3,36 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int64Type};
+use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int64Type, UInt64Type};
 use arrow_array::{Array, PrimitiveArray, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::{Error, Result};
 
 /// A held-out rating, and what a run made of it, in stars.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Predicted {
-    pub user_id: i64,
-    pub movie_id: i64,
+    pub user_id: Id,
+    pub movie_id: Id,
     pub rating: f64,
     pub prediction: f64,
 }
 
 impl Predicted {
     /// Which rating it is; two of the same user and movie go by their stars.
-    pub fn row(&self) -> (i64, i64, u64) {
-        (self.user_id, self.movie_id, self.rating.to_bits())
+    pub fn row(&self) -> (&Id, &Id, u64) {
+        (&self.user_id, &self.movie_id, self.rating.to_bits())
     }
+}
+
+/// A user or an item, as the data call them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Id {
+    Number(i64),
+    Text(Arc<str>),
 }
 
 /// All of them, in the order of their rows; `None` where a run left none.
@@ -47,7 +55,7 @@ pub fn read(run: &Path) -> Result<Option<Vec<Predicted>>> {
         let missing = |column| unusable(format!("it has no column {column} as a run writes it"));
         append(&batch, &mut rows).map_err(missing)?;
     }
-    rows.sort_unstable_by_key(Predicted::row);
+    rows.sort_unstable_by(|a, b| a.row().cmp(&b.row()));
     Ok(Some(rows))
 }
 
@@ -56,17 +64,40 @@ pub fn read(run: &Path) -> Result<Option<Vec<Predicted>>> {
 /// # Errors
 /// The name of a column that is not there, or of another type, or that has gaps.
 fn append(batch: &RecordBatch, rows: &mut Vec<Predicted>) -> Result<(), &'static str> {
-    let user_ids = column::<Int64Type>(batch, "userId")?;
-    let movie_ids = column::<Int64Type>(batch, "movieId")?;
+    let user_ids = ids(batch, "userId")?;
+    let movie_ids = ids(batch, "movieId")?;
     let ratings = column::<Float64Type>(batch, "rating")?;
     let predictions = column::<Float64Type>(batch, "prediction")?;
-    rows.extend((0..batch.num_rows()).map(|row| Predicted {
-        user_id: user_ids.value(row),
-        movie_id: movie_ids.value(row),
+    let ids = user_ids.into_iter().zip(movie_ids).enumerate();
+    rows.extend(ids.map(|(row, (user_id, movie_id))| Predicted {
+        user_id,
+        movie_id,
         rating: ratings.value(row),
         prediction: predictions.value(row),
     }));
     Ok(())
+}
+
+/// Whole numbers, or texts.
+fn ids(batch: &RecordBatch, name: &'static str) -> Result<Vec<Id>, &'static str> {
+    let column = batch.column_by_name(name).ok_or(name)?;
+    if column.null_count() > 0 {
+        return Err(name);
+    }
+    if let Some(texts) = column.as_string_opt::<i32>() {
+        return Ok(texts
+            .iter()
+            .flatten()
+            .map(|it| Id::Text(it.into()))
+            .collect());
+    }
+    if let Some(numbers) = column.as_primitive_opt::<UInt64Type>() {
+        let numbers = numbers.values().iter();
+        // The same bits for the same number, which is all that is asked of them.
+        return Ok(numbers.map(|it| Id::Number(it.cast_signed())).collect());
+    }
+    let numbers = column.as_primitive_opt::<Int64Type>().ok_or(name)?;
+    Ok(numbers.values().iter().map(|&it| Id::Number(it)).collect())
 }
 
 fn column<'a, T: ArrowPrimitiveType>(

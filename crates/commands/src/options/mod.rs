@@ -11,6 +11,7 @@ pub mod rates;
 pub mod run;
 pub mod source;
 pub mod splits;
+pub mod tables;
 
 pub use asked::AskedRun;
 pub use download::Download;
@@ -23,3 +24,4 @@ pub use rates::{Optimizer, Rates};
 pub use run::RunOptions;
 pub use source::SourceOptions;
 pub use splits::SplitName;
+pub use tables::Tables;

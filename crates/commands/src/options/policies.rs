@@ -5,12 +5,13 @@ use clap::{Args, ValueEnum};
 /// For `#[command(flatten)]`.
 #[derive(Debug, Args)]
 pub struct Policies {
-    /// What to do with ratings of movies that the table of movies lacks
+    /// What to do with ratings of movies, or interactions with items, that their table lacks
     #[arg(long, value_enum, default_value = "refuse")]
     unknown_movies: UnknownMovies,
-    /// What to do where a user rated a movie more than once
-    #[arg(long, value_enum, default_value = "refuse")]
-    duplicates: Duplicates,
+    /// What to do where a user rated a movie, or interacted with an item, more than once [default:
+    /// refuse; keep-latest of interactions that are no ratings of a scale]
+    #[arg(long, value_enum)]
+    duplicates: Option<Duplicates>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -36,11 +37,16 @@ impl Policies {
     }
 
     pub fn duplicates(&self) -> mmdlrm::data::Duplicates {
-        match self.duplicates {
+        self.named_duplicates().unwrap_or_default()
+    }
+
+    /// What is named, if anything is.
+    pub fn named_duplicates(&self) -> Option<mmdlrm::data::Duplicates> {
+        self.duplicates.map(|policy| match policy {
             Duplicates::Refuse => mmdlrm::data::Duplicates::Refuse,
             Duplicates::KeepFirst => mmdlrm::data::Duplicates::KeepFirst,
             Duplicates::KeepLatest => mmdlrm::data::Duplicates::KeepLatest,
             Duplicates::KeepAll => mmdlrm::data::Duplicates::KeepAll,
-        }
+        })
     }
 }

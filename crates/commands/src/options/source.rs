@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use mmdlrm::data::Role;
 use mmdlrm::data::generate::GeneratorConfig;
 use mmdlrm::{ExperimentConfig, Source, VectorsFile};
 
-use super::{Download, Idle, LongTexts, Models, Policies};
+use super::{Download, Idle, LongTexts, Models, Policies, Tables};
 use crate::Result;
 
 /// For `#[command(flatten)]`.
@@ -16,6 +17,8 @@ pub struct SourceOptions {
     /// MovieLens folder with ratings.csv and movies.csv [default: a made-up sample]
     #[arg(long, value_name = "DIR", group = "ratings")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    tables: Tables,
     #[command(flatten)]
     download: Download,
     /// CSV of movieId,poster_path; paths relative to the file [default: no posters]
@@ -54,26 +57,56 @@ pub(super) fn name_of(data: Option<&Path>) -> OsString {
     whole.file_name().unwrap_or("run".as_ref()).to_owned()
 }
 
+/// What a table is called: by its file, without what says how it is written.
+fn table_name(table: &Path) -> OsString {
+    let name = table.file_name().unwrap_or("run".as_ref());
+    let name = name.to_string_lossy();
+    let stem = name.split('.').next().unwrap_or(&name);
+    match stem.is_empty() {
+        true => "run".into(),
+        false => stem.into(),
+    }
+}
+
 impl SourceOptions {
     /// Which of them do nothing beside each other.
-    pub fn idle(&self) -> [Idle<'static>; 4] {
-        let has_own_data = self.data.is_some() || self.download.release.is_some();
-        let (plots, posters) = (self.summaries.is_some(), self.posters.is_some());
+    pub fn idle(&self) -> [Idle<'static>; 5] {
+        let has_tables = self.tables.interactions.is_some();
+        let has_own_data = has_tables || self.data.is_some() || self.download.release.is_some();
+        let plots = self.summaries.is_some() || self.tables.has(Role::Text);
+        let posters = self.posters.is_some() || self.tables.has(Role::Image);
+        let (texts, pictures, either) = match has_tables {
+            true => (
+                "without --text-column",
+                "without --image-column",
+                "without --image-column or --text-column",
+            ),
+            false => (
+                "without --summaries",
+                "without --posters",
+                "without --posters or --summaries",
+            ),
+        };
         [
+            Idle {
+                options: &["posters", "summaries", "credits", "genome"],
+                holds: has_tables,
+                circumstances: "beside --interactions, whose items are described by --items",
+            },
             Idle {
                 options: &["text", "long_texts"],
                 holds: has_own_data && !plots,
-                circumstances: "without --summaries",
+                circumstances: texts,
             },
             Idle {
                 options: &["image"],
                 holds: has_own_data && !posters,
-                circumstances: "without --posters",
+                circumstances: pictures,
             },
             Idle {
                 options: &["clip"],
                 holds: has_own_data && !plots && !posters,
-                circumstances: "without --posters or --summaries",
+                circumstances: either,
             },
             // What `requires` says clap passes over where --data is there instead.
             Idle {
@@ -94,31 +127,41 @@ impl SourceOptions {
 
     /// Whether no data are named.
     pub fn is_sample(&self) -> bool {
-        self.data.is_none()
+        self.data.is_none() && self.tables.interactions.is_none()
     }
 
     /// The folder of a run on these data where none is named: `runs/NAME`.
     pub fn usual_out(&self) -> PathBuf {
-        PathBuf::from("runs").join(name_of(self.data.as_deref()))
+        let name = match &self.tables.interactions {
+            Some(table) => table_name(table),
+            None => name_of(self.data.as_deref()),
+        };
+        PathBuf::from("runs").join(name)
     }
 
     /// Writes down what is named; `seed` is that of a sample and of an untrained encoder.
     pub fn apply(self, seed: u64, config: &mut ExperimentConfig) {
-        config.encoders = self.models.encoders(self.data.is_none(), seed);
-        config.source = match self.data {
-            None => Source::Sample(GeneratorConfig {
+        config.encoders = self.models.clone().encoders(self.is_sample(), seed);
+        config.negatives = self.tables.negatives();
+        let tables = self.tables.files(&self.policies);
+        let are_movies = tables.is_none();
+        config.source = match (tables, self.data) {
+            (Some(files), _) => Source::Tables(files),
+            (None, None) => Source::Sample(GeneratorConfig {
                 seed,
                 ..GeneratorConfig::default()
             }),
-            Some(data) => Source::Folder {
+            (None, Some(data)) => Source::Folder {
                 data,
                 posters: self.posters,
                 summaries: self.summaries,
             },
         };
         config.long_texts = self.long_texts.choice();
-        config.unknown_movies = self.policies.unknown_movies();
-        config.duplicates = self.policies.duplicates();
+        if are_movies {
+            config.unknown_movies = self.policies.unknown_movies();
+            config.duplicates = self.policies.duplicates();
+        }
         config.genome = self.genome;
         config.credits = self.credits;
         config.vectors = self.vectors;

@@ -5,7 +5,7 @@ pub struct Rated {
     pub user: u32,
     /// Movie by dense row.
     pub movie: u32,
-    /// Rating in stars.
+    /// Rating in stars; of other data, its target [as stars](crate::Target::to_stars).
     pub stars: f32,
     /// Seconds since 1970, UTC.
     pub timestamp: u32,

@@ -169,6 +169,10 @@ fn wide_words_of(number: u128) -> [u32; 4] {
 pub(crate) fn of_ids(name: &str, ids: &IdMap) -> DataPart {
     let mut part = PartHasher::new(name);
     part.words(ids.ids().iter().map(|&id| [id]));
+    if ids.names().is_some() {
+        let rows = 0..ids.len() as u32;
+        rows.for_each(|row| part.text(&ids.name(row).unwrap_or_default()));
+    }
     part.finish()
 }
 

@@ -212,7 +212,7 @@ impl fmt::Display for DataChange {
 }
 
 /// 100836 as `100,836`.
-fn with_commas(count: u64) -> String {
+pub(crate) fn with_commas(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -1,12 +1,15 @@
 //! What of each table is part of a fingerprint.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type};
 
 use super::hash::{PartHasher, RatingsHasher, SplitHasher, of_ids, words_of};
 use super::{DataFingerprint, DataPart};
 use crate::{
-    Candidates, Genome, IdMap, Modality, MovieLens, Movies, Split, SplitPart, StreamedMovieLens,
+    Candidates, Genome, IdMap, IdNames, Interactions, Modality, MovieLens, Movies, Ratings, Split,
+    SplitPart, StreamedMovieLens,
 };
 
 impl Movies {
@@ -18,6 +21,11 @@ impl Movies {
         let names = ["movies", "titles", "years", "genres"];
         let [mut movies, mut titles, mut years, mut genres] = names.map(PartHasher::new);
         movies.words(rows.iter().map(|&row| [ids[row]]));
+        let index = self.index();
+        if index.names().is_some() {
+            let rows = 0..index.len() as u32;
+            rows.for_each(|row| movies.text(&index.name(row).unwrap_or_default()));
+        }
         for &row in &rows {
             titles.thing(&[ids[row]]);
             titles.text(self.title(row));
@@ -34,7 +42,8 @@ impl Movies {
 }
 
 impl Genome {
-    fn part(&self) -> DataPart {
+    /// Which tags score how high for which movies.
+    pub fn part(&self) -> DataPart {
         let mut part = PartHasher::new("tag genome");
         let tags = self.tags().column(0).as_primitive::<UInt32Type>();
         part.words(tags.values().iter().map(|&tag| [tag]));
@@ -61,21 +70,44 @@ impl Modality {
 impl MovieLens {
     /// Of ratings, users, movies and, where it was read, the tag genome.
     pub fn fingerprint(&self) -> DataFingerprint {
-        let ratings = &self.ratings;
-        let hash = || {
-            let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
-            let given = ratings.stars().iter().zip(ratings.timestamps());
-            let mut hasher = RatingsHasher::new();
-            hasher.add(
-                pairs
-                    .zip(given)
-                    .map(|((&user, &movie), (&stars, &time))| (user, movie, stars, time)),
-            );
-            hasher.finish()
-        };
-        let users = || IdMap::from_ids(ratings.user_ids().iter().copied());
-        let (ratings, users) = rayon::join(hash, users);
-        of_release(ratings, &users, &self.movies, self.genome.as_ref())
+        fingerprint_of(&self.ratings, &self.movies, self.genome.as_ref(), None)
+    }
+}
+
+fn fingerprint_of(
+    ratings: &Ratings,
+    movies: &Movies,
+    genome: Option<&Genome>,
+    names: Option<&Arc<IdNames>>,
+) -> DataFingerprint {
+    let hash = || {
+        let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
+        let given = ratings.stars().iter().zip(ratings.timestamps());
+        let mut hasher = RatingsHasher::new();
+        hasher.add(
+            pairs
+                .zip(given)
+                .map(|((&user, &movie), (&stars, &time))| (user, movie, stars, time)),
+        );
+        hasher.finish()
+    };
+    let users = || IdMap::from_ids(ratings.user_ids().iter().copied()).with_names(names.cloned());
+    let (ratings, users) = rayon::join(hash, users);
+    of_release(ratings, &users, movies, genome)
+}
+
+impl Interactions {
+    /// Of ratings, users and items, and what is known of these.
+    pub fn fingerprint(&self) -> DataFingerprint {
+        let of_ratings = fingerprint_of(&self.ratings, &self.items, None, self.users.names());
+        let traits = self.items.traits().unwrap_or_default();
+        let of_items = (!traits.is_empty()).then(|| traits.part("traits of items"));
+        let of_pairs = (!self.pairs.is_empty()).then(|| self.pairs.part("traits of interactions"));
+        let more = of_items
+            .into_iter()
+            .chain(self.users.part())
+            .chain(of_pairs);
+        of_ratings.with(more.collect())
     }
 }
 

@@ -1,4 +1,4 @@
-//! A MovieLens folder made up from a seed, at any scale.
+//! A MovieLens folder, or a [shop](PlantedShop), made up from a seed, at any scale.
 //!
 //! Movies have hidden traits and users have tastes for them; how much a user
 //! likes a movie is the user's and the movie's leaning, plus taste times
@@ -17,6 +17,7 @@ mod plot;
 #[cfg_attr(not(feature = "generate-posters"), path = "no_poster.rs")]
 mod poster;
 mod shape;
+mod shop;
 mod world;
 
 use std::fs::File;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 use manifest::{Manifest, foreign};
 use shape::Draw;
+pub use shop::PlantedShop;
 use world::{GeneratedMovie, World};
 
 /// Raised when the same settings make other files, so that old folders are

@@ -28,6 +28,7 @@ pub use genome::Genome;
 use links::read_links;
 pub use movies::Movies;
 pub(crate) use movies::{is_genre, split_title};
+pub(crate) use part::part_of;
 pub use policy::{Duplicates, LeftOut, UnknownMovies};
 pub(crate) use policy::{Origin, Pairs, PassingPairs, first_repeat};
 pub use ratings::{HIGHEST_RATING, LOWEST_RATING, Ratings};

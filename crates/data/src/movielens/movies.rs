@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt32Type};
-use arrow_array::{Array, Int32Array, ListArray, RecordBatch, UInt32Array};
+use arrow_array::{Array, ArrayRef, Int32Array, ListArray, RecordBatch, UInt32Array};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
+use crate::interactions::{column_of_names, names_of};
 use crate::text::{Dialect, FULL, Row, TableFile, Texts};
-use crate::{Error, IdMap, Result};
+use crate::{Category, Error, IdMap, IdNames, Result, Traits};
 
 /// How releases write that a movie has no genre.
 const NO_GENRES: [&str; 3] = ["", "(no genres listed)", "unknown"];
@@ -26,9 +27,14 @@ const ITEM_COLUMNS: [&str; 5] = ["movieId", "title", "releaseDate", "videoDate",
 /// | `title` | `Utf8` | without the year |
 /// | `year` | `Int32`, nullable | from the title, `Toy Story (1995)`; in ML-100K else from the date of release |
 /// | `genres` | `List<Utf8>` | empty for `(no genres listed)` and `unknown` |
+///
+/// Items of other data are such a table too: `movieId` is the number of the item's name, `title`
+/// its title or else its name, and `genres` are the values of those columns that have few; what
+/// else is known of them are further columns, which [`Self::traits`] reads.
 #[derive(Debug, Clone)]
 pub struct Movies {
     table: RecordBatch,
+    names: Option<Arc<IdNames>>,
 }
 
 /// Builds the table row by row, whatever the format.
@@ -63,9 +69,14 @@ impl Movies {
         Arc::new(Field::new_list_field(DataType::Utf8, true))
     }
 
-    /// Of a table of [`Self::schema`] in which no movie stands twice.
-    pub(crate) fn from_table(table: RecordBatch) -> Self {
-        Self { table }
+    /// Of a table of [`Self::schema`] in which no movie stands twice, traits and names behind it.
+    ///
+    /// # Errors
+    /// Names of ids in another order than these.
+    pub(crate) fn from_table(table: RecordBatch) -> Result<Self> {
+        let ids = table.column(0).as_primitive::<UInt32Type>();
+        let names = names_of(&table, ids.values())?;
+        Ok(Self { table, names })
     }
 
     /// Reads `movies.csv` or `movies.dat`.
@@ -111,6 +122,57 @@ impl Movies {
         movies.finish(path)
     }
 
+    /// Items of other data than MovieLens, by ascending `ids`, which are the numbers of `names`;
+    /// `title` and `year` are of an item by its place among them, and so are `traits`.
+    pub(crate) fn of_items(
+        names: &IdNames,
+        ids: &[u32],
+        title: impl Fn(usize) -> Option<String>,
+        year: impl Fn(usize) -> Option<i32>,
+        traits: &Traits,
+    ) -> Result<Self> {
+        let full = || Error::setting("titles", "too many", FULL);
+        let few: Vec<&Category> = traits.categories.iter().filter(|it| is_told(it)).collect();
+        let mut movies = MoviesBuilder::default();
+        for (place, &id) in ids.iter().enumerate() {
+            let name = || names.name(id).unwrap_or_default().into_owned();
+            let text = title(place).unwrap_or_else(name);
+            movies.ids.push(id);
+            movies.titles.push(&text).ok_or_else(full)?;
+            movies.years.push(year(place));
+            let mut count = 0;
+            for category in &few {
+                for &value in category.bags.row(place as u32) {
+                    let value = &category.values[value as usize];
+                    let genre = match few.len() {
+                        1 => value.clone(),
+                        _ => format!("{}: {value}", category.name),
+                    };
+                    movies.genres.push(&genre).ok_or_else(full)?;
+                    count += 1;
+                }
+            }
+            movies.genre_counts.push(count);
+        }
+        let table = movies.table().map_err(Error::table("items"))?;
+        let names = names.select(ids);
+        let more = traits.to_columns()?.into_iter();
+        let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) =
+            more.chain([column_of_names(&names)]).unzip();
+        with_columns(&table, fields, arrays)
+            .map_err(Error::table("items"))
+            .and_then(Self::from_table)
+    }
+
+    /// What is known of the movies beside titles, years and genres, in the order of the table:
+    /// nothing, of MovieLens.
+    ///
+    /// # Errors
+    /// Columns of other types than this library writes.
+    pub fn traits(&self) -> Result<Traits> {
+        Traits::from_table(&self.table)
+    }
+
     /// Number of movies.
     pub fn len(&self) -> usize {
         self.table.num_rows()
@@ -152,8 +214,27 @@ impl Movies {
     /// Raw ids and their dense rows (sorted by id, not in the order of the
     /// file).
     pub fn index(&self) -> IdMap {
-        IdMap::from_ids(self.ids().iter().copied())
+        IdMap::from_ids(self.ids().iter().copied()).with_names(self.names.clone())
     }
+}
+
+/// Values of a category up to which people can choose among them.
+const MOST_VALUES: usize = 256;
+
+fn is_told(category: &Category) -> bool {
+    category.values.len() <= MOST_VALUES
+}
+
+/// The table with columns behind it.
+fn with_columns(
+    table: &RecordBatch,
+    fields: Vec<Field>,
+    arrays: Vec<ArrayRef>,
+) -> Result<RecordBatch, ArrowError> {
+    let known = table.schema_ref().fields().iter().cloned();
+    let fields: Vec<Arc<Field>> = known.chain(fields.into_iter().map(Arc::new)).collect();
+    let arrays = [table.columns(), &arrays].concat();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
 }
 
 impl MoviesBuilder {
@@ -191,10 +272,11 @@ impl MoviesBuilder {
     }
 
     fn finish(self, path: &Path) -> Result<Movies> {
-        self.table().map_err(Error::arrow(path))
+        let table = self.table().map_err(Error::arrow(path))?;
+        Movies::from_table(table)
     }
 
-    fn table(self) -> Result<Movies, ArrowError> {
+    fn table(self) -> Result<RecordBatch, ArrowError> {
         // No name is empty, so they are no more than their bytes: offsets have room.
         let genres = ListArray::try_new(
             Movies::genre(),
@@ -202,7 +284,7 @@ impl MoviesBuilder {
             Arc::new(self.genres.array()?),
             None,
         )?;
-        let table = RecordBatch::try_new(
+        RecordBatch::try_new(
             Movies::schema(),
             vec![
                 Arc::new(UInt32Array::from(self.ids)),
@@ -210,8 +292,7 @@ impl MoviesBuilder {
                 Arc::new(Int32Array::from(self.years)),
                 Arc::new(genres),
             ],
-        )?;
-        Ok(Movies { table })
+        )
     }
 }
 

@@ -31,12 +31,8 @@ impl MovieLens {
     /// # Errors
     /// No rating is left.
     pub fn part(&self, users: &IdMap, movies: &IdMap) -> Result<Self> {
+        let (ratings, table) = part_of(&self.ratings, &self.movies, users, movies)?;
         let both = [("userId", users), ("movieId", movies)];
-        let ratings = rows_of(self.ratings.table(), &both)?;
-        if ratings.num_rows() == 0 {
-            let rule = "the users rated none of the movies";
-            return Err(Error::setting("number of ratings", 0, rule));
-        }
         let of_movies = [("movieId", movies)];
         let part = |table: &Option<RecordBatch>, columns: &[(&str, &IdMap)]| {
             let part = table.as_ref().map(|table| rows_of(table, columns));
@@ -45,8 +41,8 @@ impl MovieLens {
         Ok(Self {
             dir: self.dir.clone(),
             format: self.format,
-            movies: Movies::from_table(rows_of(self.movies.table(), &of_movies)?),
-            ratings: Ratings::from_table(ratings),
+            movies: table,
+            ratings,
             users: part(&self.users, &[("userId", users)])?,
             links: part(&self.links, &of_movies)?,
             tags: part(&self.tags, &both)?,
@@ -55,6 +51,28 @@ impl MovieLens {
             left_out: self.left_out.clone(),
         })
     }
+}
+
+/// Ratings of `users` and `movies` alone, and these movies.
+///
+/// # Errors
+/// No rating is left.
+pub(crate) fn part_of(
+    ratings: &Ratings,
+    table: &Movies,
+    users: &IdMap,
+    movies: &IdMap,
+) -> Result<(Ratings, Movies)> {
+    let both = [("userId", users), ("movieId", movies)];
+    let rows = rows_of(ratings.table(), &both)?;
+    if rows.num_rows() == 0 {
+        let rule = "the users rated none of the movies";
+        return Err(Error::setting("number of ratings", 0, rule));
+    }
+    let ratings = Ratings::from_table(rows).with_target(ratings.target());
+    let of_movies = [("movieId", movies)];
+    let table = rows_of(table.table(), &of_movies)?;
+    Ok((ratings, Movies::from_table(table)?))
 }
 
 /// The rows whose ids are all among some.

@@ -115,23 +115,27 @@ impl RatingColumns {
             );
             return Err(origin.error(first_repeat(&twice).unwrap_or(0), &problem));
         }
-        let mut removed: Vec<u32> = Vec::new();
-        for rows in &twice {
-            let kept = match policy {
-                Duplicates::KeepLatest => rows
-                    .iter()
-                    .max_by_key(|&&row| (self.timestamps[row as usize], row)),
-                _ => rows.first(),
-            };
-            removed.extend(rows.iter().filter(|row| Some(*row) != kept));
-        }
-        removed.sort_unstable();
-        left_out.duplicates = removed.len();
-        self.remove(&removed);
+        left_out.duplicates = self.keep_one_of_each(policy).len();
         Ok(())
     }
 
-    fn pairs(&self) -> Pairs<'_> {
+    /// Keeps one rating of each pair, or all, as the policy says; the rows that were left out,
+    /// ascending.
+    pub(crate) fn keep_one_of_each(&mut self, policy: Duplicates) -> Vec<u32> {
+        if policy == Duplicates::KeepAll {
+            return Vec::new();
+        }
+        // Of equal times the last stays, or the first of all.
+        let order = |row: u32| match policy {
+            Duplicates::KeepLatest => (self.timestamps[row as usize], row),
+            _ => (0, u32::MAX - row),
+        };
+        let removed = self.pairs().but_the_last_of_each(order);
+        self.remove(&removed);
+        removed
+    }
+
+    pub(crate) fn pairs(&self) -> Pairs<'_> {
         Pairs {
             users: &self.users,
             movies: &self.movies,
@@ -139,7 +143,10 @@ impl RatingColumns {
     }
 
     /// Removes `rows`, ascending.
-    fn remove(&mut self, rows: &[u32]) {
+    pub(crate) fn remove(&mut self, rows: &[u32]) {
+        if rows.is_empty() {
+            return;
+        }
         remove(&mut self.users, rows);
         remove(&mut self.movies, rows);
         remove(&mut self.stars, rows);
@@ -184,14 +191,43 @@ impl Pairs<'_> {
         rows.into_values().collect()
     }
 
+    /// The first row whose pair has an earlier one, and how many such rows there are.
+    pub(crate) fn first_of_twice(&self) -> Option<(usize, usize)> {
+        let repeats = self.but_the_last_of_each(|row| (0, u32::MAX - row));
+        let first = repeats.first()?;
+        Some((*first as usize, repeats.len()))
+    }
+
+    /// Rows of pairs that stand more than once, but of each pair the one that comes last in some
+    /// order; ascending.
+    fn but_the_last_of_each<O: Ord>(&self, order: impl Fn(u32) -> O + Sync) -> Vec<u32> {
+        let of_part = |rows: &mut dyn Iterator<Item = usize>| {
+            let mut rows: Vec<(u64, u32)> = rows.map(|row| (self.key(row), row as u32)).collect();
+            rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| order(a.1).cmp(&order(b.1))));
+            let repeats = rows.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+            repeats.map(|pair| pair[0].1).collect::<Vec<u32>>()
+        };
+        let mut rows = self.of_parts(of_part);
+        rows.par_sort_unstable();
+        rows
+    }
+
     fn key(&self, row: usize) -> u64 {
         u64::from(self.users[row]) << 32 | u64::from(self.movies[row])
     }
 
-    /// Pairs that stand more than once. Releases are sorted by user and movie,
-    /// which a glance confirms; otherwise the pairs are sorted, a part of the
-    /// users at a time, so that memory stays small.
+    /// Pairs that stand more than once.
     fn pairs_twice(&self) -> Vec<u64> {
+        self.of_parts(|rows| twice(rows.map(|row| self.key(row))))
+    }
+
+    /// What is found in the rows of a part of the users at a time, so that memory stays small.
+    /// Releases are sorted by user and movie, which a glance confirms: then no pair stands twice,
+    /// and nothing is looked for.
+    fn of_parts<T: Send>(
+        &self,
+        find: impl Fn(&mut dyn Iterator<Item = usize>) -> Vec<T> + Sync,
+    ) -> Vec<T> {
         let rows = self.users.len();
         if self.all_pairs(|pair| pair[0] < pair[1]) {
             return Vec::new();
@@ -205,9 +241,7 @@ impl Pairs<'_> {
                 user.map_or(rows, |user| self.users.partition_point(|it| it < user))
             };
             return parts_of_keys
-                .flat_map_iter(|part| {
-                    twice((start(part)..start(part + 1)).map(|row| self.key(row)))
-                })
+                .flat_map_iter(|part| find(&mut (start(part)..start(part + 1))))
                 .collect();
         }
         parts_of_keys
@@ -217,11 +251,7 @@ impl Pairs<'_> {
                     let hash = u64::from(user.wrapping_mul(0x9E37_79B9));
                     (hash * parts as u64) >> 32 == part as u64
                 };
-                twice(
-                    (0..rows)
-                        .filter(|&row| of_part(self.users[row]))
-                        .map(|row| self.key(row)),
-                )
+                find(&mut (0..rows).filter(|&row| of_part(self.users[row])))
             })
             .collect()
     }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type};
 use arrow_array::{Float32Array, RecordBatch, UInt32Array};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
 use rayon::prelude::*;
 
 use crate::split::row_numbers;
 use crate::text::{Blocks, Dialect, Row, TableFile, decimal, digits, line_end};
-use crate::{Error, Result};
+use crate::{Error, Result, Target};
 
 /// The lowest rating that MovieLens knows, in stars.
 pub const LOWEST_RATING: f32 = 0.5;
@@ -28,13 +28,14 @@ const STREAMED_ROWS: usize = 1 << 20;
 /// | --- | --- | --- |
 /// | `userId` | `UInt32` | raw id |
 /// | `movieId` | `UInt32` | raw id |
-/// | `rating` | `Float32` | stars, 0.5 to 5 |
+/// | `rating` | `Float32` | stars, 0.5 to 5; of other data, what its [target](Self::target) says |
 /// | `timestamp` | `UInt32` | seconds since 1970, UTC |
 ///
 /// 16 bytes a rating: the 25 million of ml-25m take 381 MiB.
 #[derive(Debug, Clone)]
 pub struct Ratings {
     table: RecordBatch,
+    target: Target,
 }
 
 /// The columns of the table.
@@ -92,15 +93,36 @@ impl Ratings {
         self.table.column(3).as_primitive::<UInt32Type>().values()
     }
 
+    /// What the ratings say: of MovieLens, how many [stars](Target::STARS).
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// The same with another meaning.
+    pub(crate) fn with_target(self, target: Target) -> Self {
+        Self { target, ..self }
+    }
+
     /// Of a table of [`Self::schema`] with less than 2³² rows.
     pub(crate) fn from_table(table: RecordBatch) -> Self {
-        Self { table }
+        let target = Target::STARS;
+        Self { table, target }
     }
 
     /// From columns of the same length, less than 2³².
     pub(crate) fn from_columns(columns: RatingColumns, path: &Path) -> Result<Self> {
         row_numbers(columns.users.len())?;
-        let table = RecordBatch::try_new(
+        Self::try_from_columns(columns).map_err(Error::arrow(path))
+    }
+
+    /// The same of no file.
+    pub(crate) fn of_columns(columns: RatingColumns) -> Result<Self> {
+        row_numbers(columns.users.len())?;
+        Self::try_from_columns(columns).map_err(Error::table("interactions"))
+    }
+
+    fn try_from_columns(columns: RatingColumns) -> Result<Self, ArrowError> {
+        RecordBatch::try_new(
             Self::schema(),
             vec![
                 Arc::new(UInt32Array::from(columns.users)),
@@ -109,8 +131,7 @@ impl Ratings {
                 Arc::new(UInt32Array::from(columns.timestamps)),
             ],
         )
-        .map_err(Error::arrow(path))?;
-        Ok(Self { table })
+        .map(Self::from_table)
     }
 }
 

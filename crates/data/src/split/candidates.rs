@@ -1,8 +1,9 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use crate::interactions::id_in;
 use crate::text::{Dialect, TableFile, shorten};
-use crate::{IdMap, MovieLens, Result, Split};
+use crate::{IdMap, Interactions, Result, Split};
 
 /// For each of some users a movie that was held out, and movies that it competes
 /// with.
@@ -27,25 +28,33 @@ impl Candidates {
     /// fields are passed over.
     ///
     /// # Errors
-    /// A user that stands twice, a pair that `movielens` has no rating of, a
-    /// movie that stands twice in a row or that `movielens` does not know, and a row
+    /// A user that stands twice, a pair that `data` have no rating of, a
+    /// movie that stands twice in a row or that `data` do not know, and a row
     /// without other candidates.
-    pub fn read(path: &Path, movielens: &MovieLens) -> Result<Self> {
-        let ratings = &movielens.ratings;
+    pub fn read(path: &Path, data: impl Into<Interactions>) -> Result<Self> {
+        let Interactions {
+            ratings,
+            items,
+            users: known_users,
+            ..
+        } = data.into();
         let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
         let rated: HashSet<(u32, u32)> = pairs.map(|(&user, &movie)| (user, movie)).collect();
-        let known = movielens.movies.index();
+        let known = items.index();
         let mut users = HashSet::new();
         let mut competing = HashSet::new();
         let mut rows = Vec::new();
         TableFile::open(path, &Dialect::Csv, &["userId", "heldOutMovieId"])?.for_each(|row| {
-            let (user_id, held_out) = (row.id(0)?, row.id(1)?);
+            let user_id = id_in(row, 0, known_users.names())?;
+            let held_out = id_in(row, 1, known.names())?;
             if !users.insert(user_id) {
                 return Err(row.bad(0, "stands on an earlier line too; keep one of them"));
             }
             if !rated.contains(&(user_id, held_out)) {
+                let user = row.text(0)?;
                 let problem = format!(
-                    "is not a movie that user {user_id} rated; check which release the file is of"
+                    "is not a movie that user {} rated; check which release the file is of",
+                    user.trim()
                 );
                 return Err(row.bad(1, &problem));
             }
@@ -58,13 +67,14 @@ impl Candidates {
                 if field.is_empty() {
                     continue;
                 }
-                let Some(movie) = field.parse().ok().filter(|&id| known.row(id).is_some()) else {
+                let found = known.find(field).and_then(|row| known.id(row));
+                let Some(movie) = found else {
                     let problem =
                         format!("competes with '{}', which is no movie's id", shorten(field));
                     return Err(row.bad(1, &problem));
                 };
                 if !competing.insert(movie) {
-                    let problem = format!("names {movie} twice among the candidates");
+                    let problem = format!("names {field} twice among the candidates");
                     return Err(row.bad(1, &problem));
                 }
                 movie_ids.push(movie);
@@ -95,9 +105,10 @@ impl Candidates {
     ///
     /// # Errors
     /// Nothing is left to train on.
-    pub fn split(&self, movielens: &MovieLens) -> Result<Split> {
+    pub fn split(&self, data: impl Into<Interactions>) -> Result<Split> {
+        let ratings = data.into().ratings;
         let held_out = self.rows.iter().map(|row| (row.user_id, row.movie_ids[0]));
         let held_out: HashSet<(u32, u32)> = held_out.collect();
-        Split::last_pairs(&movielens.ratings, |pair| held_out.contains(&pair))
+        Split::last_pairs(&ratings, |pair| held_out.contains(&pair))
     }
 }

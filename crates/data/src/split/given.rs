@@ -1,25 +1,36 @@
 //! Rows to hold out that a file names.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::draw::Drawn;
 use super::{Split, row_numbers};
+use crate::interactions::id_in;
 use crate::text::{Dialect, TableFile};
-use crate::{Error, IdMap, Ratings, Result};
+use crate::{Error, IdMap, IdNames, Interactions, Ratings, Result};
 
 impl Split {
     /// Holds out the pairs that the CSV at `path` (`userId,movieId`) names.
     ///
     /// # Errors
-    /// A row that names a user or a pair that `ratings` lacks or that stands
+    /// A row that names a user or a pair that `data` lack or that stands
     /// twice, and a file that holds every rating out.
-    pub fn from_test_rows(path: &Path, ratings: &Ratings) -> Result<Self> {
+    pub fn from_test_rows(path: &Path, data: impl Into<Interactions>) -> Result<Self> {
+        let Interactions {
+            ratings,
+            items,
+            users: known_users,
+            ..
+        } = data.into();
+        let (user_names, item_index) = (known_users.names(), items.index());
         let users = IdMap::from_ids(ratings.user_ids().iter().copied());
         // Pairs that were asked for, with their lines until they are found.
         let mut wanted = HashMap::new();
         TableFile::open(path, &Dialect::Csv, &["userId", "movieId"])?.for_each(|row| {
-            let (user, movie) = (row.id(0)?, row.id(1)?);
+            let user = id_in(row, 0, user_names)?;
+            let movie = id_in(row, 1, item_index.names())?;
             if users.row(user).is_none() {
                 return Err(row.bad(
                     0,
@@ -34,7 +45,7 @@ impl Split {
                 )),
             }
         })?;
-        let split = Self::of_pairs(ratings, Drawn::Given, |pair| {
+        let split = Self::of_pairs(&ratings, Drawn::Given, |pair| {
             let line = wanted.get_mut(&pair);
             line.is_some_and(|line| {
                 *line = None;
@@ -46,14 +57,22 @@ impl Split {
             .filter_map(|(pair, line)| Some((line?, pair)));
         match missing.min() {
             None => Ok(split),
-            Some((line, (user, movie))) => Err(Error::Row {
-                path: path.to_owned(),
-                line,
-                column: "movieId".to_owned(),
-                problem: format!(
-                    "'{movie}' is not a movie that user {user} rated; remove the row or check which release it is of"
-                ),
-            }),
+            Some((line, (user, movie))) => {
+                let named = |names: Option<&Arc<IdNames>>, id: u32| {
+                    let name = names.and_then(|names| names.name(id));
+                    name.map_or(id.to_string(), Cow::into_owned)
+                };
+                let (user, movie) = (named(user_names, user), named(item_index.names(), movie));
+                Err(Error::Row {
+                    path: path.to_owned(),
+                    line,
+                    column: "movieId".to_owned(),
+                    problem: format!(
+                        "'{movie}' is not a movie that user {user} rated; remove the row or check \
+                         which release it is of"
+                    ),
+                })
+            }
         }
     }
 

@@ -1,7 +1,11 @@
 use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
 
 use super::*;
 use crate::movielens::RatingColumns;
+use crate::{MovieLens, Movies};
 
 /// Users 1, 2 and 3 with 4, 2 and 1 ratings; times fall with the place.
 fn ratings() -> Ratings {
@@ -89,6 +93,17 @@ fn cold_users_and_movies_are_wholly_held_out() {
     }
 }
 
+/// A pair is rated once where a release is whole.
+fn ratings_of_one() -> Ratings {
+    let columns = RatingColumns {
+        users: vec![1],
+        movies: vec![10],
+        stars: vec![3.0],
+        timestamps: vec![1],
+    };
+    Ratings::from_columns(columns, Path::new("ratings.csv")).unwrap()
+}
+
 #[test]
 fn every_rating_of_a_pair_that_is_named_is_held_out() {
     let columns = RatingColumns {
@@ -101,10 +116,22 @@ fn every_rating_of_a_pair_that_is_named_is_held_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.csv");
     std::fs::write(&path, "userId,movieId\n1,10\n").unwrap();
-    let split = Split::from_test_rows(&path, &ratings).unwrap();
+    let texts = |texts: [&str; 2]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+    let movies = RecordBatch::try_from_iter([
+        (
+            "movieId",
+            Arc::new(UInt32Array::from(vec![10, 20])) as ArrayRef,
+        ),
+        ("title", texts(["Heat", "Big"])),
+        ("genres", texts(["", ""])),
+    ]);
+    let movies = Movies::try_from(movies.unwrap()).unwrap();
+    let mut movielens = MovieLens::new(ratings_of_one(), movies).unwrap();
+    movielens.ratings = ratings;
+    let split = Split::from_test_rows(&path, &movielens).unwrap();
     assert_eq!((split.train, split.test), (vec![2, 3], vec![0, 1]));
     std::fs::write(&path, "userId,movieId\n1,10\n2,20\n2,30\n").unwrap();
-    let error = Split::from_test_rows(&path, &ratings).unwrap_err();
+    let error = Split::from_test_rows(&path, &movielens).unwrap_err();
     assert!(matches!(error, Error::Row { line: 3, .. }), "{error}");
 }
 

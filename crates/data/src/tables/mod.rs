@@ -223,7 +223,7 @@ fn texts_of(array: &ArrayRef) -> Option<Vec<&str>> {
     clippy::cast_precision_loss,
     reason = "who hands over wider numbers has them rounded"
 )]
-fn to_f32(array: &ArrayRef) -> Option<Float32Array> {
+pub(crate) fn to_f32(array: &ArrayRef) -> Option<Float32Array> {
     macro_rules! rounded {
         ($from:ty, $to_f32:expr) => {
             array.as_primitive::<$from>().unary($to_f32)

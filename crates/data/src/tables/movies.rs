@@ -7,9 +7,10 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, Int32Array, ListArray, RecordBatch};
 use arrow_buffer::OffsetBuffer;
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Schema};
 
 use super::{TEXT_TYPES, Table, table_of, texts_of};
+use crate::interactions::further_columns;
 use crate::movielens::{is_genre, split_title};
 use crate::text::{FULL, Texts};
 use crate::{Error, Movies, Result};
@@ -28,7 +29,8 @@ impl From<Movies> for RecordBatch {
     }
 }
 
-/// From columns of the names of [`Movies`], in any order and beside any others. Columns of
+/// From columns of the names of [`Movies`], in any order and beside any others, of which those that
+/// [traits](Movies::traits) are kept. Columns of
 /// the same types are not copied.
 ///
 /// `movieId` may be of any integer type, and texts of any of Arrow's. `genres` are a list of
@@ -70,7 +72,11 @@ impl TryFrom<&RecordBatch> for Movies {
             Arc::new(years),
             Arc::new(genres),
         ];
-        table_of("movies", Self::schema(), columns).map(Self::from_table)
+        let (more, arrays) = further_columns(batch);
+        let known = Self::schema();
+        let fields = known.fields().iter().cloned().chain(more);
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        table_of("movies", schema, columns.into_iter().chain(arrays)).and_then(Self::from_table)
     }
 }
 

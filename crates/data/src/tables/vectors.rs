@@ -1,14 +1,16 @@
 use std::collections::HashMap;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, Float32Array, RecordBatch};
+use arrow_array::{Array, Float32Array, RecordBatch, UInt32Array};
 use arrow_schema::DataType;
 
 use super::{Table, to_f32};
+use crate::interactions::{interned, is_usual_item};
 use crate::{IdMap, Modality, Result};
 
 /// What the table is of, for messages.
 pub(super) const VECTORS: &str = "vectors";
+pub(super) const MOVIE_ID: &str = "movieId";
 const LISTS: &str = "lists of numbers, as FixedSizeList of Float16, Float32 or Float64";
 
 /// A column of vectors.
@@ -21,8 +23,8 @@ struct Vectors {
 }
 
 impl Modality {
-    /// Of a table of vectors that were computed elsewhere: `movieId`, of any integer type,
-    /// and one column of vectors, whatever its name, which are fixed-size lists, or lists
+    /// Of a table of vectors that were computed elsewhere: `movieId`, of any integer type (of items
+    /// that have names these, in a column that may be called otherwise), and one column of vectors, whatever its name, which are fixed-size lists, or lists
     /// that are all of one length, of floats of 16, 32 or 64 bits. Other columns are not
     /// looked at. Vectors are standardized as by [`Self::standardized`]; those of movies
     /// outside the catalogue are [left out](Self::left_out).
@@ -56,7 +58,8 @@ impl Modality {
     /// ```
     pub fn from_record_batch(name: &str, movies: &IdMap, batch: &RecordBatch) -> Result<Self> {
         let table = Table::new(VECTORS, batch);
-        let ids = table.ids("movieId")?;
+        let column = table.item_column(movies)?;
+        let ids = table.item_ids(column, movies)?;
         let vectors = table.vectors()?;
         let mut rows = HashMap::new();
         for (row, &id) in ids.values().iter().enumerate() {
@@ -66,7 +69,7 @@ impl Modality {
             }
             if let Some(before) = rows.insert(id, row) {
                 let problem = format!("'{id}' stands in row {before} too; keep one of them");
-                return Err(table.bad("movieId", Some(row), problem));
+                return Err(table.bad(column, Some(row), problem));
             }
             let vector = vectors.row(row).iter().enumerate();
             if let Some((place, x)) = vector.into_iter().find(|(_, x)| !x.is_finite()) {
@@ -89,6 +92,46 @@ impl Vectors {
 }
 
 impl Table<'_> {
+    /// The column of the ids: `movieId`; of items with names also the only one beside the vectors,
+    /// or one that is called as an item's usually is.
+    pub(super) fn item_column(&self, movies: &IdMap) -> Result<&str> {
+        let fields = self.batch.schema_ref().fields().iter();
+        let others = fields.filter(|field| !is_vectors(field.data_type()));
+        let others: Vec<&str> = others.map(|field| field.name().as_str()).collect();
+        match others[..] {
+            _ if movies.names().is_none() || others.contains(&MOVIE_ID) => Ok(MOVIE_ID),
+            [one] => Ok(one),
+            _ => others.iter().copied().find(|name| is_usual_item(name)).ok_or_else(|| {
+                let found = others.join(", ");
+                let problem = format!(
+                    "there is no such column, and none of a usual name for the ids of items, as \
+                     item_id; beside the vectors there are: {found}"
+                );
+                self.bad(MOVIE_ID, None, problem)
+            }),
+        }
+    }
+
+    /// Ids of a column, by the names of `movies` where these have some; those of others are no
+    /// movie's.
+    fn item_ids(&self, column: &str, movies: &IdMap) -> Result<UInt32Array> {
+        let array = self.column(column)?;
+        self.refuse_nulls(column, array)?;
+        let Some(names) = movies.names() else {
+            return self.ids(MOVIE_ID);
+        };
+        let (numbers, texts) = interned(VECTORS, column, array)?;
+        let found: Vec<u32> = texts
+            .iter()
+            .map(|it| names.find(it).unwrap_or(u32::MAX))
+            .collect();
+        Ok(numbers
+            .iter()
+            .map(|&number| found[number as usize])
+            .collect::<Vec<u32>>()
+            .into())
+    }
+
     /// Name of the one column of lists of numbers.
     pub(super) fn vector_column(&self) -> Result<&str> {
         let fields = self.batch.schema_ref().fields().iter();

@@ -12,12 +12,11 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::vectors::VECTORS;
+use super::vectors::{MOVIE_ID, VECTORS};
 use super::{Table, check_chunk};
 use crate::text::most_unpacked;
 use crate::{Error, IdMap, Modality, Result};
 
-const MOVIE_ID: &str = "movieId";
 /// Numbers of the longest vector: many times those of encoders, and few enough for a tower.
 const LONGEST_VECTOR: usize = 1 << 16;
 /// Bytes of a number once it is read.
@@ -46,7 +45,7 @@ impl Modality {
     /// # Ok::<(), mmdlrm_data::Error>(())
     /// ```
     pub fn from_parquet(name: &str, movies: &IdMap, path: &Path) -> Result<Self> {
-        let batch = VectorsFile::open(path)?.read()?;
+        let batch = VectorsFile::open(path, movies)?.read()?;
         let modality = Self::from_record_batch(name, movies, &batch);
         let modality = modality.map_err(Error::in_file(path))?;
         if modality.width() > LONGEST_VECTOR {
@@ -84,14 +83,14 @@ struct VectorsFile<'a> {
 }
 
 impl<'a> VectorsFile<'a> {
-    fn open(path: &'a Path) -> Result<Self> {
+    fn open(path: &'a Path, movies: &IdMap) -> Result<Self> {
         let file = File::open(path).map_err(Error::read(path))?;
         let length = file.metadata().map_err(Error::read(path))?.len();
         let metadata =
             ArrowReaderMetadata::load(&file, Default::default()).map_err(Error::parquet(path))?;
         let rows = metadata.metadata().file_metadata().num_rows();
         let rows = usize::try_from(rows).map_err(Error::parquet(path))?;
-        let columns = columns_of(&metadata, rows).map_err(Error::in_file(path))?;
+        let columns = columns_of(&metadata, rows, movies).map_err(Error::in_file(path))?;
         Ok(Self {
             path,
             file: Arc::new(file),
@@ -181,16 +180,21 @@ impl<'a> VectorsFile<'a> {
 }
 
 /// Ids and vectors, found by names and types alone.
-fn columns_of(metadata: &ArrowReaderMetadata, rows: usize) -> Result<ProjectionMask> {
+fn columns_of(
+    metadata: &ArrowReaderMetadata,
+    rows: usize,
+    movies: &IdMap,
+) -> Result<ProjectionMask> {
     let empty = RecordBatch::new_empty(Arc::clone(metadata.schema()));
     let table = Table::new(VECTORS, &empty);
-    table.column(MOVIE_ID)?;
+    let ids = table.item_column(movies)?;
+    table.column(ids)?;
     let vectors = table.vector_column()?;
     if rows == 0 {
-        return Err(table.bad(MOVIE_ID, None, "there is no row; write one a movie"));
+        return Err(table.bad(ids, None, "there is no row; write one a movie"));
     }
     let fields = metadata.schema().fields().iter().enumerate();
-    let wanted = fields.filter(|(_, field)| [MOVIE_ID, vectors].contains(&field.name().as_str()));
+    let wanted = fields.filter(|(_, field)| [ids, vectors].contains(&field.name().as_str()));
     let wanted = wanted.map(|(place, _)| place);
     Ok(ProjectionMask::roots(metadata.parquet_schema(), wanted))
 }
@@ -227,7 +231,7 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         assert!(std::fs::metadata(&path).unwrap().len() < 20_000);
-        let mut file = VectorsFile::open(&path)?;
+        let mut file = VectorsFile::open(&path, &IdMap::default())?;
         file.most = most;
         file.read()
     }

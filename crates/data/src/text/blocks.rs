@@ -40,6 +40,7 @@ impl Blocks {
         let length = file.metadata().ok().filter(|it| it.is_file())?.len();
         let start = match dialect {
             Dialect::Csv => skip_header(&file, columns)?,
+            Dialect::Tsv => return None,
             Dialect::Plain { .. } => 0,
         };
         let blocks = length.checked_sub(start)?.div_ceil(BLOCK_BYTES);

@@ -27,6 +27,8 @@ use crate::{Error, Result};
 pub(crate) enum Dialect {
     /// Commas, a header, quotes (RFC 4180), UTF-8.
     Csv,
+    /// The same with tabs.
+    Tsv,
     /// No header and no quotes; UTF-8, or else Latin-1.
     Plain {
         separator: &'static str,
@@ -64,6 +66,7 @@ impl Dialect {
     pub(crate) fn separator(&self) -> &'static [u8] {
         match self {
             Self::Csv => b",",
+            Self::Tsv => b"\t",
             Self::Plain { separator, .. } => separator.as_bytes(),
         }
     }

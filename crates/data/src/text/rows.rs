@@ -1,7 +1,7 @@
 //! Reading a text table row by row, with errors that name file, line and
 //! column.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub(crate) struct Row<'a> {
 
 struct Context {
     path: PathBuf,
-    names: &'static [&'static str],
+    names: Vec<String>,
     /// Where each of `names` stands in a record.
     positions: Vec<usize>,
     latin1: bool,
@@ -58,11 +58,17 @@ struct Context {
 impl TableFile {
     /// Opens `path`. In CSV the columns `names` are found in the header, in any
     /// order and among any others; elsewhere they are the first ones.
-    pub(crate) fn open(
-        path: &Path,
-        dialect: &Dialect,
-        names: &'static [&'static str],
-    ) -> Result<Self> {
+    pub(crate) fn open(path: &Path, dialect: &Dialect, names: &[&str]) -> Result<Self> {
+        Self::open_with(path, dialect, Some(names))
+    }
+
+    /// Opens the file at `path`, which has a header, with all the columns that it names.
+    pub(crate) fn open_all(path: &Path, dialect: &Dialect) -> Result<Self> {
+        Self::open_with(path, dialect, None)
+    }
+
+    fn open_with(path: &Path, dialect: &Dialect, wanted: Option<&[&str]>) -> Result<Self> {
+        let names = wanted.unwrap_or_default();
         let mut bytes = BufReader::new(open(path)?);
         let start = bytes
             .fill_buf()
@@ -76,7 +82,8 @@ impl TableFile {
             });
         }
         match *dialect {
-            Dialect::Csv => Self::open_csv(path, bytes, names),
+            Dialect::Csv => Self::open_csv(path, bytes, b',', wanted),
+            Dialect::Tsv => Self::open_csv(path, bytes, b'\t', wanted),
             Dialect::Plain {
                 separator,
                 width,
@@ -84,7 +91,7 @@ impl TableFile {
             } => Ok(Self {
                 context: Context {
                     path: path.to_owned(),
-                    names,
+                    names: names.iter().map(|&name| name.to_owned()).collect(),
                     positions: (0..names.len()).collect(),
                     latin1: true,
                 },
@@ -102,13 +109,16 @@ impl TableFile {
     fn open_csv(
         path: &Path,
         bytes: impl Read + 'static,
-        names: &'static [&'static str],
+        delimiter: u8,
+        wanted: Option<&[&str]>,
     ) -> Result<Self> {
+        let names = wanted.unwrap_or_default();
         let end = std::io::Cursor::new(format!("\n{END}\n"));
         let (bytes, end) = RowLimit::new(bytes.chain(end));
         let bytes: Box<dyn Read> = Box::new(bytes);
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
+            .delimiter(delimiter)
             // By default a record ends between \r and \n, and the next one
             // then seems to begin a line too early.
             .terminator(csv::Terminator::Any(b'\n'))
@@ -121,7 +131,10 @@ impl TableFile {
             .iter()
             .map(|field| String::from_utf8_lossy(field).trim().to_owned())
             .collect();
-        let expected = || names.join(",");
+        let expected = || match wanted {
+            Some(names) => names.join(","),
+            None => "the names of columns".to_owned(),
+        };
         if header.first().is_some_and(|first| first == END) {
             header.clear();
         }
@@ -138,15 +151,19 @@ impl TableFile {
                 column: shorten(column),
             });
         }
+        let names = match wanted {
+            Some(names) => names.iter().map(|&name| name.to_owned()).collect(),
+            None => header.clone(),
+        };
         let positions = names
             .iter()
-            .map(|&name| {
+            .map(|name| {
                 header
                     .iter()
                     .position(|column| column == name)
                     .ok_or_else(|| Error::MissingColumn {
                         path: path.to_owned(),
-                        column: name,
+                        column: name.clone(),
                         found: shorten(&header.join(",")),
                         expected: expected(),
                     })
@@ -167,6 +184,11 @@ impl TableFile {
         })
     }
 
+    /// The columns that it was opened with.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.context.names
+    }
+
     /// Calls `take` with each row; a file without one is an error. Blank lines
     /// are passed over.
     pub(crate) fn for_each(mut self, mut take: impl FnMut(&Row) -> Result<()>) -> Result<()> {
@@ -175,7 +197,7 @@ impl TableFile {
         while self
             .rows
             .next(&mut record, &mut line, &mut next_line)
-            .map_err(|error| broken(&self.context.path, self.context.names, next_line, error))?
+            .map_err(|error| broken(&self.context.path, &self.context.names, next_line, error))?
         {
             if record.len() == 1 && record[0].trim_ascii().is_empty() {
                 continue;
@@ -341,7 +363,7 @@ impl Row<'_> {
         Error::Row {
             path: self.file.path.clone(),
             line: self.line,
-            column: self.file.names[column].to_owned(),
+            column: self.file.names[column].clone(),
             problem: format!("'{}' {problem}", shorten(&text)),
         }
     }
@@ -395,7 +417,12 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// What a reader says in the middle of a file, after `line`: the file cannot be read,
 /// what it is compressed into ends early, or there is too much of it.
-pub(crate) fn broken(path: &Path, names: &[&str], line: u64, source: std::io::Error) -> Error {
+pub(crate) fn broken(
+    path: &Path,
+    names: &[impl Borrow<str>],
+    line: u64,
+    source: std::io::Error,
+) -> Error {
     use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     let excess = source.get_ref().and_then(|it| it.downcast_ref::<Excess>());
     if let Some(excess) = excess {

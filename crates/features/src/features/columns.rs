@@ -1,11 +1,8 @@
 //! The columns of the batches of [`Features`], by name.
 
-use mmdlrm_data::{
-    Batch, BatchSchema, Column, ColumnField, ColumnKind, IdMap, Modality, Rated, Result,
-};
+use mmdlrm_data::{Batch, BatchSchema, Column, ColumnField, ColumnKind, Rated, Result, Target};
 
 use super::Features;
-use crate::context::Context;
 use crate::statistics::{DENSE_FEATURES, WIDTH};
 
 impl Features {
@@ -25,6 +22,7 @@ impl Features {
     /// | --- | --- | --- |
     /// | [`GENRE`](Self::GENRE) | bags | ids of [genres](Self::genre_names) |
     /// | [`DENSE`](Self::DENSE) | dense | features of these [names](Self::dense_names), standardized |
+    /// | of each [category](Self::categories) its name | bags | ids of its values |
     /// | of each [modality](Self::modalities) its name | vectors | that of the movie |
     /// | [`HISTORY`](Self::HISTORY) | shared | movies that the user rated, with a context |
     /// | [`AUDIENCE`](Self::AUDIENCE) | shared | users who rated the movie, with a context |
@@ -41,6 +39,7 @@ impl Features {
     pub(super) fn columns_of(
         &self,
         rows: &[Rated],
+        places: &[u32],
         draw: Option<u64>,
         batch: &mut Batch,
     ) -> Vec<Column> {
@@ -52,7 +51,11 @@ impl Features {
             }
         };
         let mut columns = Vec::with_capacity(self.schema.columns().len());
-        columns.extend([self.genres_of(rows), dense]);
+        columns.extend([
+            self.genres_of(rows),
+            self.with_measures(rows, places, dense),
+        ]);
+        columns.extend(self.categories_of(rows, places));
         columns.extend(self.modalities.iter().map(|modality| {
             let vectors = modality.row_of_movie();
             let of_movies = rows.iter().map(|rated| vectors[rated.movie as usize]);
@@ -76,7 +79,12 @@ impl Features {
     fn dense_of(&self, rows: &[Rated], draw: Option<u64>) -> Column {
         let mut values = vec![0.0; rows.len() * WIDTH];
         for (rated, out) in rows.iter().zip(values.chunks_exact_mut(WIDTH)) {
-            let own = draw.is_some().then_some(rated.stars);
+            let own = draw.is_some().then_some(match self.target {
+                // Somebody's items and those that were drawn beside them alike: were only the
+                // former left out of counts, these would tell which is which.
+                Target::Implicit => 1.0,
+                _ => rated.stars,
+            });
             self.statistics
                 .fill(rated.user, rated.movie, rated.timestamp, own, out);
         }
@@ -94,39 +102,37 @@ impl Features {
     }
 }
 
-/// Names of the dense features, with such a context.
-pub(super) fn dense_names(context: Option<&Context>) -> &[&'static str] {
-    context.map_or(&DENSE_FEATURES, |context| context.neighbours.names())
-}
-
-pub(super) fn schema(
-    users: &IdMap,
-    movies: &IdMap,
-    genres: &[String],
-    modalities: &[Modality],
-    context: Option<&Context>,
-) -> Result<BatchSchema> {
-    let (users, movies, genres) = (users.len(), movies.len(), genres.len());
-    let names = dense_names(context).iter().copied();
-    let columns = [
-        ColumnField::new(Features::GENRE, ColumnKind::Bags { ids: genres }),
-        ColumnField::new(Features::DENSE, ColumnKind::dense(names)),
-    ];
-    let vectors = modalities.iter().map(|modality| {
-        let width = modality.width();
-        ColumnField::new(modality.name(), ColumnKind::Vectors { width })
-    });
-    let shared = |name, ids| ColumnField::new(name, ColumnKind::Shared { ids });
-    let of_context = context.map(|_| {
-        [
-            shared(Features::HISTORY, movies),
-            shared(Features::AUDIENCE, users),
-        ]
-    });
-    let columns = columns.into_iter().chain(vectors);
-    BatchSchema::new(
-        users,
-        movies,
-        columns.chain(of_context.into_iter().flatten()),
-    )
+impl Features {
+    /// Makes the schema, and the names of dense features, those of what is known now.
+    ///
+    /// # Errors
+    /// Columns of one name.
+    pub(super) fn renew_schema(&mut self) -> Result<()> {
+        let context = self.context.as_ref();
+        let statistics = context.map_or(&DENSE_FEATURES[..], |it| it.neighbours.names());
+        let statistics = statistics.iter().map(|&name| name.to_owned());
+        self.dense_names = statistics.chain(self.measure_names()).collect();
+        let names = self.dense_names.iter().map(String::as_str);
+        let genres = self.genre_names.len();
+        let mut columns = vec![
+            ColumnField::new(Self::GENRE, ColumnKind::Bags { ids: genres }),
+            ColumnField::new(Self::DENSE, ColumnKind::dense(names)),
+        ];
+        columns.extend(self.categories().map(|(name, _, category)| {
+            let ids = category.values.len();
+            ColumnField::new(&name, ColumnKind::Bags { ids })
+        }));
+        columns.extend(self.modalities.iter().map(|modality| {
+            let width = modality.width();
+            ColumnField::new(modality.name(), ColumnKind::Vectors { width })
+        }));
+        let (users, movies) = (self.users.len(), self.movies.len());
+        if self.context.is_some() {
+            let shared = |name, ids| ColumnField::new(name, ColumnKind::Shared { ids });
+            columns.push(shared(Self::HISTORY, movies));
+            columns.push(shared(Self::AUDIENCE, users));
+        }
+        self.schema = BatchSchema::new(users, movies, columns)?;
+        Ok(())
+    }
 }

@@ -1,12 +1,17 @@
 //! Features in a safetensors file.
 
-use mmdlrm_data::{DataFingerprint, IdMap, Modality, ModalityParts, Movies, Result};
+use mmdlrm_data::{
+    Bags, BatchSchema, Category, DataFingerprint, IdMap, Modality, ModalityParts, Movies, Result,
+    Target,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-use super::{Features, check_modalities, columns, genre_bags};
+use super::side::SideColumns;
+use super::{Features, check_modalities, genre_bags, item_traits};
 use crate::ContextConfig;
 use crate::context::Context;
+use crate::known::of_users::{get_names, get_traits, put_names, put_traits};
 use crate::known::tensors::{Columns, Source, Stored};
 use crate::known::{Histories, problem};
 use crate::statistics::Statistics;
@@ -21,6 +26,19 @@ const USERS: &str = "users";
 struct About {
     modalities: Vec<AboutModality>,
     context: Option<ContextConfig>,
+    #[serde(default)]
+    target: Target,
+    /// Columns of what a table says of users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    user_categories: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    user_measures: Vec<String>,
+    /// Columns of what is known of single ratings, with their values …
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pair_categories: Vec<(String, Vec<String>)>,
+    /// … and their means and inverse deviations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pair_measures: Vec<(String, (f64, f64))>,
     /// What must come out again.
     fingerprint: DataFingerprint,
 }
@@ -50,6 +68,12 @@ impl Features {
     fn columns(&self) -> Result<Columns, Source> {
         let mut columns = Columns::default();
         columns.put(USERS, self.users.ids());
+        if let Some(names) = self.users.names() {
+            put_names(&mut columns, names);
+        }
+        let of_users = &self.user_columns.traits;
+        put_traits(&mut columns, of_users);
+        let of_pairs = &self.pair_columns.traits;
         self.statistics.put(&mut columns);
         let mut modalities = Vec::new();
         for modality in self.modalities.iter() {
@@ -78,6 +102,24 @@ impl Features {
         let about = About {
             modalities,
             context: self.context.as_ref().map(|context| context.config),
+            target: self.target,
+            user_categories: of_users
+                .categories
+                .iter()
+                .map(|it| it.name.clone())
+                .collect(),
+            user_measures: of_users.measures.iter().map(|it| it.name.clone()).collect(),
+            pair_categories: of_pairs
+                .categories
+                .iter()
+                .map(|it| (it.name.clone(), it.values.clone()))
+                .collect(),
+            pair_measures: of_pairs
+                .measures
+                .iter()
+                .zip(self.pair_columns.scales.iter())
+                .map(|(it, scale)| (it.name.clone(), *scale))
+                .collect(),
             fingerprint: self.fingerprint(),
         };
         columns.set(ABOUT, &about)?;
@@ -102,9 +144,15 @@ impl Features {
         let About {
             modalities,
             context,
+            target,
+            user_categories,
+            user_measures,
+            pair_categories,
+            pair_measures,
             fingerprint,
         } = stored.setting(ABOUT)?;
-        let users = IdMap::from_ids(stored.all::<u32>(USERS)?);
+        let users = IdMap::from_ids(stored.all::<u32>(USERS)?).with_names(get_names(&stored)?);
+        let of_users = get_traits(&stored, users.len(), user_categories, user_measures)?;
         if users.len() != histories.users() {
             return Err(problem(format!(
                 "it is about {} users, and the histories are of {}",
@@ -137,7 +185,18 @@ impl Features {
         let modalities = modalities.collect::<Result<Vec<_>, _>>()?;
         check_modalities(&modalities, &movies)?;
         let mut features = Self {
-            schema: columns::schema(&users, &movies, &genre_names, &modalities, None)?,
+            item_columns: SideColumns::new(item_traits(catalogue, &movies)?),
+            user_columns: SideColumns::new(of_users),
+            pair_columns: SideColumns::of_columns(
+                pair_categories
+                    .into_iter()
+                    .map(category_without_rows)
+                    .collect(),
+                pair_measures,
+            ),
+            target,
+            dense_names: Vec::new(),
+            schema: BatchSchema::default(),
             users,
             genre_names,
             genres,
@@ -146,6 +205,7 @@ impl Features {
             movies,
             context: None,
         };
+        features.renew_schema()?;
         if let Some(config) = context {
             config.validate()?;
             let years = features.statistics.years.as_slice();
@@ -160,6 +220,14 @@ impl Features {
                 Err(problem(format!("it is damaged: {changes}")))
             }
         }
+    }
+}
+
+fn category_without_rows((name, values): (String, Vec<String>)) -> Category {
+    Category {
+        name,
+        values,
+        bags: Bags::from_pairs(0, []),
     }
 }
 

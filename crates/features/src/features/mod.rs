@@ -1,5 +1,6 @@
 mod columns;
 mod file;
+mod side;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,13 +8,13 @@ use std::sync::Arc;
 
 use mmdlrm_data::{
     Bags, Batch, BatchSchema, DataFingerprint, DataPart, Error, IdMap, Modality, Movies,
-    PartHasher, Rated, RatedBags, Result,
+    PartHasher, Rated, RatedBags, Result, Target, Traits,
 };
 
 use crate::ContextConfig;
 use crate::context::Context;
 use crate::statistics::Statistics;
-use columns::dense_names;
+use side::SideColumns;
 
 /// What is known of users and movies: their numbers, genres, modalities, and
 /// statistics of the training rows. Turns ratings into [`Batch`]es.
@@ -26,6 +27,11 @@ pub struct Features {
     statistics: Statistics,
     modalities: Arc<Vec<Modality>>,
     context: Option<Context>,
+    target: Target,
+    item_columns: SideColumns,
+    user_columns: SideColumns,
+    pair_columns: SideColumns,
+    dense_names: Vec<String>,
     /// Shared by all batches, those for somebody new and of a new movie too.
     schema: BatchSchema,
 }
@@ -71,7 +77,6 @@ impl Features {
         let movies = catalogue.index();
         check_modalities(&modalities, &movies)?;
         let (genre_names, genres) = genre_bags(catalogue, &movies);
-        let schema = columns::schema(&users, &movies, &genre_names, &modalities, None)?;
         let mut years = vec![None; movies.len()];
         for (row, &id) in catalogue.ids().iter().enumerate() {
             if let Some(movie) = movies.row(id) {
@@ -79,7 +84,9 @@ impl Features {
             }
         }
         let statistics = Statistics::fit(users.len(), &years, pass)?;
-        Ok(Self {
+        let mut features = Self {
+            item_columns: SideColumns::new(item_traits(catalogue, &movies)?),
+            schema: BatchSchema::default(),
             users,
             movies,
             genre_names,
@@ -87,8 +94,24 @@ impl Features {
             statistics,
             modalities: Arc::new(modalities),
             context: None,
-            schema,
-        })
+            target: Target::default(),
+            user_columns: SideColumns::default(),
+            pair_columns: SideColumns::default(),
+            dense_names: Vec::new(),
+        };
+        features.renew_schema()?;
+        Ok(features)
+    }
+
+    /// The same for ratings that say something else than how many stars.
+    #[must_use]
+    pub fn with_target(self, target: Target) -> Self {
+        Self { target, ..self }
+    }
+
+    /// What the ratings say.
+    pub fn target(&self) -> Target {
+        self.target
     }
 
     /// The same movies for one user who is new, the only one, with these ratings; their
@@ -103,6 +126,11 @@ impl Features {
             genre_names: self.genre_names.clone(),
             genres: self.genres.clone(),
             modalities: Arc::clone(&self.modalities),
+            target: self.target,
+            item_columns: self.item_columns.clone(),
+            user_columns: self.user_columns.of_nobody(),
+            pair_columns: self.pair_columns.of_nobody(),
+            dense_names: self.dense_names.clone(),
             schema: self.schema.clone(),
         }
     }
@@ -183,11 +211,8 @@ impl Features {
 
     /// Makes batches have the columns of a context.
     fn join(&mut self, context: Context) -> Result<()> {
-        let (genres, modalities) = (&self.genre_names, &self.modalities);
-        let (users, movies) = (&self.users, &self.movies);
-        self.schema = columns::schema(users, movies, genres, modalities, Some(&context))?;
         self.context = Some(context);
-        Ok(())
+        self.renew_schema()
     }
 
     /// Whether batches have a [context](ContextConfig).
@@ -201,9 +226,10 @@ impl Features {
     }
 
     /// Names of the dense features of the column [`Self::DENSE`], in their order:
-    /// [`DENSE_FEATURES`](crate::DENSE_FEATURES), or those of the context.
-    pub fn dense_names(&self) -> &[&'static str] {
-        dense_names(self.context.as_ref())
+    /// [`DENSE_FEATURES`](crate::DENSE_FEATURES), or those of the context, and behind them what
+    /// tables say of items and users ([`Self::measures`]).
+    pub fn dense_names(&self) -> &[String] {
+        &self.dense_names
     }
 
     /// Users by dense row: everybody who rated anything.
@@ -288,7 +314,41 @@ impl Features {
         ];
         let vectors = self.modalities.iter().map(Modality::part);
         let context = self.context.iter().map(|context| context.config.part());
-        parts.into_iter().chain(vectors).chain(context).collect()
+        let more = vectors.chain(context).chain(self.side_parts());
+        parts.into_iter().chain(more).collect()
+    }
+
+    /// Of what MovieLens has not: another meaning of ratings, names and traits.
+    fn side_parts(&self) -> Vec<DataPart> {
+        let mut parts = Vec::new();
+        if self.target != Target::STARS {
+            let target = serde_json::to_string(&self.target).unwrap_or_default();
+            parts.push(DataPart::of_words("target", target.bytes().map(u32::from)));
+        }
+        for (name, columns) in [
+            ("traits of items", &self.item_columns),
+            ("traits of users", &self.user_columns),
+        ] {
+            if !columns.traits.is_empty() {
+                parts.push(columns.traits.part(name));
+            }
+        }
+        // Of ratings the columns alone: a file does not keep what is known of each.
+        if !self.pair_columns.traits.is_empty() {
+            let mut part = PartHasher::new("columns of interactions");
+            for category in &self.pair_columns.traits.categories {
+                part.text(&category.name);
+                category.values.iter().for_each(|value| part.text(value));
+            }
+            let measures = self.pair_columns.traits.measures.iter();
+            for (measure, (mean, inverse)) in measures.zip(self.pair_columns.scales.iter()) {
+                part.text(&measure.name);
+                let words = [mean, inverse].map(|it| it.to_bits());
+                part.words(words.map(|it| [it as u32, (it >> 32) as u32]));
+            }
+            parts.push(part.finish());
+        }
+        parts
     }
 
     fn genres_part(&self) -> DataPart {
@@ -309,12 +369,12 @@ impl Features {
     /// Where a user or a movie is no dense row, as every method that takes
     /// rows.
     pub fn training_batch(&self, rows: &[Rated], draw: u64) -> Batch {
-        self.batch(rows, Some(draw))
+        self.batch(rows, &[], Some(draw))
     }
 
     /// A batch of held-out rows.
     pub fn test_batch(&self, rows: &[Rated]) -> Batch {
-        self.batch(rows, None)
+        self.batch(rows, &[], None)
     }
 
     /// A row for each of `users`, at the time of the user's last training rating
@@ -322,7 +382,7 @@ impl Features {
     /// that of the first.
     pub fn users_batch(&self, users: &[u32]) -> Batch {
         let rows: Vec<Rated> = users.iter().map(|&user| self.unrated(user, 0)).collect();
-        let mut batch = self.batch(&rows, None);
+        let mut batch = self.batch(&rows, &[], None);
         batch.stars.clear();
         batch
     }
@@ -333,7 +393,7 @@ impl Features {
     pub fn catalogue_batch(&self, user: u32) -> Batch {
         let movies = 0..self.movies.len() as u32;
         let rows: Vec<Rated> = movies.map(|movie| self.unrated(user, movie)).collect();
-        let mut batch = self.batch(&rows, None);
+        let mut batch = self.batch(&rows, &[], None);
         batch.stars.clear();
         batch
     }
@@ -342,6 +402,10 @@ impl Features {
     /// the user is written: what depends on the movies stays as it was
     /// computed.
     pub fn retarget(&self, catalogue: &mut Batch, user: u32) {
+        if self.has_sides() {
+            *catalogue = self.catalogue_batch(user);
+            return;
+        }
         let timestamp = self.statistics.last_seen[user as usize];
         catalogue.users.fill(user);
         catalogue.timestamps.fill(timestamp);
@@ -353,9 +417,11 @@ impl Features {
         context.retarget(&rows, catalogue);
     }
 
-    fn batch(&self, rows: &[Rated], draw: Option<u64>) -> Batch {
+    /// A batch of rows, of training rows with a draw; `places` say which of the ratings that
+    /// something more [is known](Self::with_pairs) of each is, if it is any.
+    pub(crate) fn batch(&self, rows: &[Rated], places: &[u32], draw: Option<u64>) -> Batch {
         let mut batch = Batch::of(rows);
-        let columns = self.columns_of(rows, draw, &mut batch);
+        let columns = self.columns_of(rows, places, draw, &mut batch);
         batch.with_columns(&self.schema, columns)
     }
 }
@@ -370,6 +436,21 @@ fn check_modalities(modalities: &[Modality], movies: &IdMap) -> Result<()> {
             Err(Error::setting("modality", other.name(), rule))
         }
     }
+}
+
+/// What the table says of each movie, by dense row.
+fn item_traits(table: &Movies, movies: &IdMap) -> Result<Traits> {
+    let mut rows = vec![None; movies.len()];
+    for (row, &id) in (0..).zip(table.ids()) {
+        if let Some(movie) = movies.row(id) {
+            rows[movie as usize] = Some(row);
+        }
+    }
+    let traits = table.traits()?;
+    Ok(match traits.is_empty() {
+        true => traits,
+        false => traits.of(&rows),
+    })
 }
 
 fn genre_bags(table: &Movies, movies: &IdMap) -> (Vec<String>, Bags) {

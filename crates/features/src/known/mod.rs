@@ -1,6 +1,7 @@
 //! What a model needs of the data once it is trained, in files of its own.
 
 mod histories;
+pub(crate) mod of_users;
 pub(crate) mod tensors;
 
 use std::sync::Arc;

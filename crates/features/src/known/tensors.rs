@@ -44,7 +44,7 @@ macro_rules! number {
     )*};
 }
 
-number!(f16, F16; f32, F32; f64, F64; u32, U32; u64, U64);
+number!(u8, U8; f16, F16; f32, F32; f64, F64; u32, U32; u64, U64; i64, I64);
 
 /// Adds the bytes of some numbers.
 pub(crate) fn put<T: Number>(out: &mut Vec<u8>, numbers: &[T]) {
@@ -147,6 +147,11 @@ impl<'a> Stored<'a> {
         let value = self.settings.get(name);
         let value = value.ok_or_else(|| problem(format!("it has no setting {name}")))?;
         Ok(serde_json::from_value(value.clone())?)
+    }
+
+    /// Whether there are numbers called `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.tensor(name).is_ok()
     }
 
     /// The numbers called `name`, however many they are.

@@ -5,8 +5,8 @@ mod nearness;
 use std::collections::{BTreeSet, HashMap};
 
 use mmdlrm_data::{
-    Bags, DataFingerprint, DataPart, IdMap, MovieLens, Rated, RatedBag, RatedBags, RatingsHasher,
-    Result, Shuffle, Split,
+    Bags, DataFingerprint, DataPart, IdMap, Interactions, Rated, RatedBag, RatedBags,
+    RatingsHasher, Result, Shuffle, Split,
 };
 
 pub use nearness::Nearness;
@@ -45,19 +45,24 @@ impl Sequences {
     ///
     /// # Errors
     /// A split of other ratings.
-    pub fn new(movielens: &MovieLens, split: &Split, catalogue: &IdMap) -> Result<Self> {
-        let ratings = &movielens.ratings;
-        split.check_ratings(ratings)?;
+    pub fn new(data: impl Into<Interactions>, split: &Split, catalogue: &IdMap) -> Result<Self> {
+        let Interactions {
+            ratings,
+            users: known,
+            ..
+        } = data.into();
+        split.check_ratings(&ratings)?;
+        let target = ratings.target();
         let rows = split.train().iter().map(|&row| row as usize);
         let rows = rows.filter_map(|row| Some((row, catalogue.row(ratings.movie_ids()[row])?)));
         let rows: Vec<(usize, u32)> = rows.collect();
         let users = rows.iter().map(|&(row, _)| ratings.user_ids()[row]);
-        let users = IdMap::from_ids(users);
+        let users = IdMap::from_ids(users).with_names(known.names().cloned());
         let rated = rows.iter().filter_map(|&(row, movie)| {
             Some(Rated {
                 user: users.row(ratings.user_ids()[row])?,
                 movie,
-                stars: ratings.stars()[row],
+                stars: target.to_stars(ratings.stars()[row]),
                 timestamp: ratings.timestamps()[row],
             })
         });
@@ -174,12 +179,13 @@ impl Sequences {
     }
 
     /// What the table of movies says of the items.
-    pub fn item_features(&self, movielens: &MovieLens) -> ItemFeatures {
-        let movies = &movielens.movies;
+    pub fn item_features(&self, data: impl Into<Interactions>) -> ItemFeatures {
+        let movies = data.into().items;
         let places = movies.ids().iter().zip(0..);
         let row_of: HashMap<u32, usize> = places.map(|(&id, row)| (id, row)).collect();
         let row = |id: &u32| row_of.get(id).copied();
         let rows: Vec<Option<usize>> = self.catalogue.ids().iter().map(row).collect();
+        let movies = &movies;
         let genres = |row: Option<usize>| row.into_iter().flat_map(|row| movies.genres(row));
         let year = |row: Option<usize>| row.and_then(|row| movies.year(row));
 

@@ -149,17 +149,13 @@ fn features_say_which_columns_their_batches_have() {
 
     let data = dataset().with_context(ContextConfig::default()).unwrap();
     let features = data.features();
+    let names = features.dense_names().iter().map(String::as_str);
+    let names: Vec<&str> = names.collect();
     let (history, audience) = (
         of("history", ColumnKind::Shared { ids: 4 }),
         of("audience", ColumnKind::Shared { ids: 3 }),
     );
-    let expected = [
-        genre,
-        dense(features.dense_names()),
-        sound,
-        history,
-        audience,
-    ];
+    let expected = [genre, dense(&names), sound, history, audience];
     assert_eq!(kinds(features), expected);
     let new = features.for_new_user(&[]).catalogue_batch(0);
     for batch in [data.test_batches(8).next().unwrap().unwrap(), new] {

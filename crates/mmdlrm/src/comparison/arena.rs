@@ -1,7 +1,7 @@
 //! What all models of a comparison learn from, and are measured on.
 
 use mmdlrm_baselines::{Entities, Role};
-use mmdlrm_data::{Candidates, Credit, DataFingerprint, Modality, MovieLens, Split};
+use mmdlrm_data::{Candidates, Credit, DataFingerprint, Interactions, Modality, Split, Target};
 use mmdlrm_features::{Dataset, TrainingData};
 
 use super::contestants::Contestant;
@@ -32,7 +32,7 @@ pub(super) struct Arena {
 
 /// The same with the context that [`Best`](crate::Best) looks at, made where it is asked for.
 struct Contexts {
-    movielens: MovieLens,
+    interactions: Interactions,
     modalities: Vec<Modality>,
 }
 
@@ -41,9 +41,10 @@ impl Arena {
         let mut sources = Sources::open_part(config, observer)?;
         let modalities = sources.encode(observer)?.list;
         let Release::Whole {
-            movielens,
+            interactions,
             split,
             candidates,
+            ..
         } = sources.release
         else {
             return Err(Error::Setting {
@@ -52,20 +53,29 @@ impl Arena {
                 rule: "models are compared on ratings in memory",
             });
         };
-        let ratings = &movielens.ratings;
+        let interactions = *interactions;
+        let ratings = &interactions.ratings;
         let of_validation = split
             .clone()
             .with_validation(VALIDATION, ratings)
             .map_err(Error::TooFewToValidate)?;
         let (train, validation) = (of_validation.train(), of_validation.validation());
         let inner = Split::new(ratings.len(), train.to_vec(), validation.to_vec())?;
-        let dataset = |split| Dataset::new(&movielens, split, modalities.clone());
+        let negatives = config.negatives;
+        let dataset = |split| {
+            let data = Dataset::new(&interactions, split, modalities.clone())?;
+            // Only what learns single rows looks at them.
+            match data.features().target() {
+                Target::Implicit => data.with_negatives(negatives),
+                _ => Ok(data),
+            }
+        };
         let whole = dataset(split)?;
         let mut fingerprint = whole.fingerprint();
         if let Some(candidates) = &candidates {
             fingerprint = fingerprint.with(candidates.fingerprint());
         }
-        let mut entities = Entities::of_tags(&movielens)?;
+        let mut entities = Entities::of_tags(&interactions)?;
         if let Some(path) = &config.credits {
             let mut others = 0;
             for credit in Credit::read_all(path)? {
@@ -92,7 +102,7 @@ impl Arena {
             entities,
             candidates,
             contexts: Contexts {
-                movielens,
+                interactions,
                 modalities,
             },
         })
@@ -124,10 +134,10 @@ impl Arena {
             return Ok(None);
         }
         let Contexts {
-            movielens,
+            interactions,
             modalities,
         } = &self.contexts;
-        let data = Dataset::new(movielens, self.whole.split().clone(), modalities.clone())?;
+        let data = Dataset::new(interactions, self.whole.split().clone(), modalities.clone())?;
         Ok(Some(
             data.with_context(BestContext::default().of_batches())?,
         ))

@@ -44,6 +44,8 @@ pub(super) struct Contestant {
     pub needs_content: bool,
     /// Whether it looks at a context that [`Best`] names.
     pub needs_context: bool,
+    /// Whether it learns ratings of a scale, and nothing else.
+    needs_scale: bool,
     pub settings: Vec<Box<dyn Settings>>,
 }
 
@@ -75,6 +77,34 @@ impl Circumstances<'_> {
     }
 }
 
+/// What data may not have.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lacking {
+    Vectors,
+    Scale,
+}
+
+impl Lacking {
+    /// Why a model is left out.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Vectors => "there are no vectors of movies",
+            Self::Scale => "there are no ratings of a scale",
+        }
+    }
+
+    /// Why one that is named cannot be.
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::Vectors => {
+                "it learns from vectors of movies, and there are none: name posters, summaries, \
+                 credits or vectors"
+            }
+            Self::Scale => "it learns ratings of a scale, and these data have none",
+        }
+    }
+}
+
 impl Contestant {
     fn new(name: &'static str, about: &'static str, settings: Vec<Box<dyn Settings>>) -> Self {
         Self {
@@ -83,7 +113,16 @@ impl Contestant {
             published: "",
             needs_content: false,
             needs_context: false,
+            needs_scale: false,
             settings,
+        }
+    }
+
+    /// It learns ratings of a scale.
+    fn of_scale(self) -> Self {
+        Self {
+            needs_scale: true,
+            ..self
         }
     }
 
@@ -98,9 +137,13 @@ impl Contestant {
         }
     }
 
-    /// Whether the data have what it needs.
-    pub fn can_learn(&self, features: &Features) -> bool {
-        !self.needs_content || !features.modalities().is_empty()
+    /// What it needs and the data do not have.
+    pub fn lacks(&self, features: &Features) -> Option<Lacking> {
+        if self.needs_content && features.modalities().is_empty() {
+            return Some(Lacking::Vectors);
+        }
+        let has_scale = !features.target().is_probability();
+        (self.needs_scale && !has_scale).then_some(Lacking::Scale)
     }
 
     /// Whether another seed makes another model.
@@ -333,7 +376,7 @@ fn of_stars() -> Vec<Contestant> {
     let best = Of::seeded(Best::default(), |config, seed| {
         (config.seed, config.train.seed) = (seed, seed);
     });
-    vec![
+    let of_scale = [
         Contestant::new(
             "biases",
             "biases of users and movies",
@@ -374,13 +417,18 @@ fn of_stars() -> Vec<Contestant> {
             "Bayesian SVD++, flipped",
             vec![bayesian(BayesianConfig::svd_plus_plus_flipped())],
         ),
+    ];
+    let best = Contestant::new("best", "DLRM of histories, beside a process", vec![best]);
+    let dlrms = [
         Contestant::new("dlrm", "DLRM", preset(Preset::Dlrm)),
         Contestant::new("mmdlrm", "multimodal DLRM", preset(Preset::Mmdlrm)),
         Contestant {
             needs_context: true,
-            ..Contestant::new("best", "DLRM of histories, beside a process", vec![best])
+            ..best.of_scale()
         },
-    ]
+    ];
+    let of_scale = of_scale.into_iter().map(Contestant::of_scale);
+    of_scale.chain(dlrms).collect()
 }
 
 /// A model that learns from pairs.

@@ -24,7 +24,7 @@ use self::limits::Limits;
 use self::run::{Failure, Run};
 pub use self::table::{Compared, ComparisonReport, ComparisonTable, Estimate};
 use crate::page;
-use crate::{Error, ExperimentConfig, Observer, RankedUsers, Result};
+use crate::{Error, ExperimentConfig, Observer, RankedUsers, Result, Words};
 
 /// Of the choice of settings.
 const FIRST_SEED: u64 = 1;
@@ -180,7 +180,8 @@ impl Comparison {
             return Err(error);
         }
         let ranked_for = arena.ranked.about.as_deref();
-        let held_out = (&self.config.split, ranked_for);
+        let words = Words::of(&self.config.source, arena.whole.features().target());
+        let held_out = (&self.config.split, ranked_for, &words);
         let report = ComparisonReport::new(held_out, &contestants, &outcomes, left_out)?;
         outcome::write(&out.join("compare.md"), report.to_string().as_bytes())?;
         outcome::write(
@@ -227,23 +228,18 @@ impl Comparison {
     fn able(&self, arena: &Arena) -> Result<(Vec<Contestant>, Vec<String>)> {
         let data = &arena.whole;
         let mut contestants = self.contestants(&arena.entities, data.training_rows())?;
-        let lacking = contestants.iter().find(|it| !it.can_learn(data.features()));
-        if let (Some(lacking), false) = (lacking, self.models.is_empty()) {
+        let lacking = contestants.iter();
+        let lacking = lacking.filter_map(|it| Some((it.name, it.lacks(data.features())?)));
+        if let (Some((name, what)), false) = (lacking.clone().next(), self.models.is_empty()) {
             return Err(Error::Setting {
                 setting: "models",
-                value: lacking.name.to_owned(),
-                rule: "it learns from vectors of movies, and there are none: name posters, \
-                       summaries, credits or vectors",
+                value: name.to_owned(),
+                rule: what.rule(),
             });
         }
-        let mut left_out = Vec::new();
-        contestants.retain(|it| {
-            let can_learn = it.can_learn(data.features());
-            if !can_learn {
-                left_out.push(format!("{}: there are no vectors of movies", it.name));
-            }
-            can_learn
-        });
+        let left_out = lacking.map(|(name, what)| format!("{name}: {}", what.reason()));
+        let left_out = left_out.collect();
+        contestants.retain(|it| it.lacks(data.features()).is_none());
         Ok((contestants, left_out))
     }
 

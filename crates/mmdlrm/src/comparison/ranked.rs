@@ -2,7 +2,7 @@
 
 use mmdlrm_features::{Dataset, TrainingData};
 
-use crate::{ExperimentConfig, Result};
+use crate::{ExperimentConfig, Result, Words};
 
 /// Users that the catalogue is ranked for, where they are not all.
 pub(super) struct Ranked {
@@ -24,8 +24,9 @@ impl Ranked {
                 }
                 Ok::<_, mmdlrm_data::Error>(())
             })?;
+            let words = Words::of(&config.source, data.features().target());
             let (count, movies) = (all.len(), data.features().movies().len());
-            let drawn = config.ranking.draw(all, movies, config.seed);
+            let drawn = config.ranking.draw(all, movies, config.seed, &words);
             Ok(drawn.filter(|drawn| drawn.users.len() < count))
         };
         let (held_out, validation) = (draw(whole)?, draw(inner)?);

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::contestants::Contestant;
 use super::outcome::{Outcome, UserErrors, UserRanking};
+use crate::Words;
 use crate::measure::{CONFIDENCE, RESAMPLES};
 use crate::rankings::held_out;
 use crate::{Result, SplitConfig};
@@ -163,7 +164,7 @@ fn deviation(values: Vec<f64>) -> Option<f64> {
 
 impl ComparisonReport {
     pub(super) fn new(
-        (split, ranked_for): (&SplitConfig, Option<&str>),
+        (split, ranked_for, words): (&SplitConfig, Option<&str>, &Words),
         contestants: &[Contestant],
         outcomes: &[Outcome],
         left_out: Vec<String>,
@@ -189,8 +190,11 @@ impl ComparisonReport {
         tables.extend(of_stars(&models)?);
         Ok(Self {
             held_out: match ranked_for {
-                Some(users) => format!("{}; movies are ranked for {users}", held_out(split)),
-                None => held_out(split),
+                Some(users) => {
+                    let items = &words.items;
+                    format!("{}; {items} are ranked for {users}", held_out(split, words))
+                }
+                None => held_out(split, words),
             },
             tables,
             left_out,

@@ -82,7 +82,8 @@ pub(super) fn curves(curves: &[Curve], y_name: &str) -> Result<String> {
 
 /// How often each prediction was made for each true rating: a column a rating, each with
 /// a total of one, so that rare ratings can be read too.
-pub(super) fn density(density: &crate::Density) -> Result<String> {
+pub(super) fn density(density: &crate::Density, words: &crate::Words) -> Result<String> {
+    let scale = |stars: &f64| words.amount(*stars as f32);
     drawn(|root| {
         let mut chart = ChartBuilder::on(root)
             .margin(10)
@@ -94,8 +95,10 @@ pub(super) fn density(density: &crate::Density) -> Result<String> {
             .disable_mesh()
             .x_labels(10)
             .y_labels(10)
-            .x_desc("stars given")
-            .y_desc("stars predicted")
+            .x_label_formatter(&scale)
+            .y_label_formatter(&scale)
+            .x_desc(format!("{} given", words.unit))
+            .y_desc(format!("{} predicted", words.unit))
             .axis_style(INK)
             .label_style(TEXT.into_font().color(&INK))
             .draw()?;

@@ -16,9 +16,10 @@ use people::{Person, people};
 use rankings::RankingTable;
 
 use crate::made_from::Learned;
-use crate::report::{GroupError, Report, Seconds};
+use crate::report::{Errors, GroupError, Report, Seconds};
 use crate::{
     Catalogue, Error, ExperimentConfig, GroupNdcg, RankingFigure, RankingReport, Rankings, Result,
+    Words,
 };
 
 /// Leaves the page of a model over the whole catalogue in the run's folder.
@@ -31,7 +32,7 @@ pub(crate) fn write_for_model(
     data: &dyn TrainingData,
     catalogue: &Catalogue,
 ) -> Result<()> {
-    let people = people(model, data, catalogue)?;
+    let people = people(model, data, catalogue, &report.inputs.words)?;
     let page = Page::of_model(config, learned, report, epochs, people)?;
     Ok(folder.write_report(&page.html()?)?)
 }
@@ -57,7 +58,8 @@ struct Page {
     charts: Vec<Chart>,
     bars: Vec<Bars>,
     people: Vec<Person>,
-    inputs: Vec<(&'static str, String)>,
+    words: Words,
+    inputs: Vec<(String, String)>,
     seconds: Bars,
     machine: Vec<(&'static str, String)>,
     config: String,
@@ -71,13 +73,13 @@ struct Figure {
 
 struct Chart {
     title: &'static str,
-    about: &'static str,
+    about: String,
     svg: String,
 }
 
 struct Bars {
-    title: &'static str,
-    about: &'static str,
+    title: String,
+    about: String,
     rows: Vec<Bar>,
 }
 
@@ -92,8 +94,8 @@ struct Bar {
 impl Bars {
     /// `rows` are names, values as they are written, numbers, and what is said of them.
     fn new(
-        title: &'static str,
-        about: &'static str,
+        title: impl Into<String>,
+        about: impl Into<String>,
         rows: impl IntoIterator<Item = (String, String, f64, String)>,
     ) -> Self {
         let rows: Vec<_> = rows.into_iter().collect();
@@ -109,35 +111,41 @@ impl Bars {
             },
         });
         Self {
-            title,
-            about,
+            title: title.into(),
+            about: about.into(),
             rows: rows.collect(),
         }
     }
 
-    fn of_errors(title: &'static str, groups: &[GroupError]) -> Self {
+    fn of_errors(title: String, words: &Words, groups: &[GroupError]) -> Self {
         let groups = groups.iter().filter_map(|group| {
             let rmse = group.rmse?;
-            let about = format!("{} ratings", group.count);
+            let about = format!("{} {}", group.count, words.ratings);
             Some((group.group.clone(), format!("{rmse:.4}"), rmse, about))
         });
         Self::new(
             title,
-            "RMSE in stars on held-out ratings; less is better.",
+            format!(
+                "RMSE in {} on held-out {}; less is better.",
+                words.unit, words.ratings
+            ),
             groups,
         )
     }
 
-    fn of_ndcg(groups: &[GroupNdcg]) -> Self {
+    fn of_ndcg(words: &Words, groups: &[GroupNdcg]) -> Self {
         let rows = groups.iter().filter_map(|group| {
             let ndcg = group.ndcg?;
             let about = format!("{} users", group.users);
             Some((group.group.clone(), format!("{ndcg:.4}"), ndcg, about))
         });
         Self::new(
-            "nDCG@10 by how much the user has rated",
-            "The whole catalogue ranked, less what the user is known to have rated; more is \
-             better.",
+            format!("nDCG@10 by the training {} of the user", words.ratings),
+            format!(
+                "The whole catalogue ranked, less the {} that the user is known to have; more is \
+                 better.",
+                words.items
+            ),
             rows,
         )
     }
@@ -198,35 +206,62 @@ impl Page {
             name: "validation",
             points: at(|metrics| metrics.validation_ndcg),
         }];
+        let auc = [
+            ("held out", at(|metrics| metrics.test_auc)),
+            ("validation", at(|metrics| metrics.validation_auc)),
+        ];
+        let auc = auc.into_iter().filter(|curve| !curve.1.is_empty());
+        let auc: Vec<Curve> = auc.map(|(name, points)| Curve { name, points }).collect();
+        let words = &report.inputs.words;
         let charts = vec![
             Chart {
                 title: "Loss",
-                about: "Mean training loss of each epoch, while it was learned from.",
+                about: "Mean training loss of each epoch, while it was learned from.".to_owned(),
                 svg: charts::curves(&loss, "loss")?,
             },
             Chart {
                 title: "Error",
-                about: "After each epoch. Nothing is chosen by the held-out ratings.",
-                svg: charts::curves(&errors, "RMSE, stars")?,
+                about: format!(
+                    "After each epoch. Nothing is chosen by the held-out {}.",
+                    words.ratings
+                ),
+                svg: charts::curves(&errors, &format!("RMSE, {}", words.unit))?,
+            },
+            Chart {
+                title: "Area under the ROC curve",
+                about: format!(
+                    "After each epoch. Nothing is chosen by the held-out {}.",
+                    words.ratings
+                ),
+                svg: charts::curves(&auc, "AUC")?,
             },
             Chart {
                 title: "Ranking",
-                about: "After each epoch: how validation ratings stand among all movies.",
+                about: format!(
+                    "After each epoch: how validation {} stand among all {}.",
+                    words.ratings, words.items
+                ),
                 svg: charts::curves(&ndcg, "nDCG@10")?,
             },
             Chart {
                 title: "Predicted against given",
-                about: "Each column is all held-out ratings of so many stars; the stronger the \
-                        colour, the more of them. On the line predictions would be right.",
+                about: format!(
+                    "Each column is all held-out {} of so many {}; the stronger the colour, the \
+                     more of them. On the line predictions would be right.",
+                    words.ratings, words.unit
+                ),
                 svg: match &report.errors {
-                    Some(errors) => charts::density(&errors.density)?,
-                    None => String::new(),
+                    Some(errors) if errors.labels.is_none() => {
+                        charts::density(&errors.density, words)?
+                    }
+                    _ => String::new(),
                 },
             },
         ];
         let missing = report.inputs.missing.iter().map(|missing| {
             let share = missing.movies as f64 / report.inputs.movies.max(1) as f64;
-            let about = format!("{} of {} movies", missing.movies, report.inputs.movies);
+            let all = report.inputs.movies;
+            let about = format!("{} of {all} {}", missing.movies, words.items);
             (
                 missing.modality.clone(),
                 format!("{:.1} %", 100.0 * share),
@@ -239,31 +274,32 @@ impl Page {
         if let Some(errors) = &report.errors {
             for (title, groups) in [
                 (
-                    "Error by how often the movie was rated",
+                    format!(
+                        "Error by the training {} of the {}",
+                        words.ratings, words.item
+                    ),
                     &errors.by_movie_ratings,
                 ),
                 (
-                    "Error by how much the user has rated",
+                    format!("Error by the training {} of the user", words.ratings),
                     &errors.by_user_ratings,
                 ),
-                ("Error with and without each modality", &errors.by_modality),
+                (
+                    "Error with and without each modality".to_owned(),
+                    &errors.by_modality,
+                ),
             ] {
-                bars.push(Bars::of_errors(title, groups));
+                bars.push(Bars::of_errors(title, words, groups));
             }
-            let ratings = format!("{} held-out ratings", errors.test_ratings);
-            figures.extend([
-                Figure::new("RMSE, stars", errors.rmse, interval(errors.rmse_interval)),
-                Figure::new("MAE, stars", errors.mae, ratings.clone()),
-                Figure::new("MSE, stars²", errors.mse, ratings),
-            ]);
+            figures.extend(Figure::of_errors(errors, words));
         }
         if let Some(ranking) = &report.ranking {
             figures.extend(Figure::of_rankings(ranking));
-            bars.push(Bars::of_ndcg(&ranking.ndcg_by_user_ratings));
+            bars.push(Bars::of_ndcg(words, &ranking.ndcg_by_user_ratings));
         }
         bars.extend([Bars::new(
             "Missing modalities",
-            "Movies without a usable vector.",
+            format!("Of so many {} there is no usable vector.", words.items),
             missing,
         )]);
         Ok(Self {
@@ -282,6 +318,7 @@ impl Page {
                 .filter(|bars| !bars.rows.is_empty())
                 .collect(),
             people,
+            words: words.clone(),
             inputs: inputs(&report.inputs),
             seconds: Bars::of_seconds(report.seconds),
             machine: machine::machine(),
@@ -323,11 +360,12 @@ impl Page {
             rankings: RankingTable::of(&report.rankings),
             charts: vec![Chart {
                 title: "Loss",
-                about: "Mean cross-entropy of each epoch, while it was learned from.",
+                about: "Mean cross-entropy of each epoch, while it was learned from.".to_owned(),
                 svg: charts::curves(&loss, "loss")?,
             }],
             bars: Vec::new(),
             people: Vec::new(),
+            words: report.inputs.words.clone(),
             inputs: inputs(&report.inputs),
             seconds: Bars::of_seconds(report.seconds),
             machine: machine::machine(),
@@ -343,6 +381,26 @@ impl Page {
 }
 
 impl Figure {
+    /// Of ratings errors, of labels what their probabilities are worth.
+    fn of_errors(errors: &Errors, words: &Words) -> Vec<Self> {
+        let ratings = format!("{} held-out {}", errors.test_ratings, words.ratings);
+        if let Some(labels) = &errors.labels {
+            let auc = labels.auc.map(|auc| Self::new("AUC", auc, ratings.clone()));
+            let log_loss = Self::new("Log loss", labels.log_loss, ratings);
+            return auc.into_iter().chain([log_loss]).collect();
+        }
+        let unit = &words.unit;
+        vec![
+            Self::new(
+                &format!("RMSE, {unit}"),
+                errors.rmse,
+                interval(errors.rmse_interval),
+            ),
+            Self::new(&format!("MAE, {unit}"), errors.mae, ratings.clone()),
+            Self::new(&format!("MSE, {unit}²"), errors.mse, ratings),
+        ]
+    }
+
     /// The first figure of the ranking, and that of the best simple baseline.
     fn of_rankings(rankings: &Rankings) -> Vec<Self> {
         let name = "nDCG@10";
@@ -375,24 +433,24 @@ fn interval(interval: Option<(f64, f64)>) -> String {
     }
 }
 
-fn inputs(inputs: &crate::Inputs) -> Vec<(&'static str, String)> {
-    let left_out = inputs.left_out;
+fn inputs(inputs: &crate::Inputs) -> Vec<(String, String)> {
+    let (words, left_out) = (&inputs.words, inputs.left_out);
     let left_out = left_out.of_unknown_movies + left_out.duplicates + left_out.by_split;
-    vec![
-        ("training ratings", inputs.train_ratings.to_string()),
-        ("ratings left out", left_out.to_string()),
-        ("users", inputs.users.to_string()),
-        ("movies", inputs.movies.to_string()),
-        ("parameters", inputs.parameters.to_string()),
+    let numbers = [
+        (format!("training {}", words.ratings), inputs.train_ratings),
+        (format!("{} left out", words.ratings), left_out),
+        ("users".to_owned(), inputs.users),
+        (words.items.clone(), inputs.movies),
+        ("parameters".to_owned(), inputs.parameters),
+        ("pictures".to_owned(), inputs.posters),
         (
-            "encoder",
-            inputs.encoder.clone().unwrap_or_else(|| "none".to_owned()),
+            "pictures that could not be used".to_owned(),
+            inputs.broken_posters,
         ),
-        ("posters", inputs.posters.to_string()),
-        (
-            "posters that could not be used",
-            inputs.broken_posters.to_string(),
-        ),
-        ("plots", inputs.summaries.to_string()),
-    ]
+        ("texts".to_owned(), inputs.summaries),
+    ];
+    let numbers = numbers.map(|(name, number)| (name, number.to_string()));
+    let encoder = inputs.encoder.clone().unwrap_or_else(|| "none".to_owned());
+    let encoder = ("encoder".to_owned(), encoder);
+    numbers.into_iter().chain([encoder]).collect()
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mmdlrm_data::{HIGHEST_RATING, LOWEST_RATING, Target};
 use mmdlrm_encoders::thumbnail;
 use mmdlrm_features::TrainingData;
 use mmdlrm_model::top_k;
 use mmdlrm_train::{Ranker, Who, score_all, stars_of};
 
-use crate::{Catalogue, Result};
+use crate::{Catalogue, Result, Words};
 
 const PEOPLE: usize = 10;
 /// Movies of each kind.
@@ -20,7 +21,7 @@ const POSTER_HEIGHT: u32 = 240;
 const LARGEST_POSTER: u64 = 20 << 20;
 
 pub(super) struct Person {
-    pub user_id: u32,
+    pub user: String,
     /// Training ratings.
     pub ratings: usize,
     pub liked: Vec<Film>,
@@ -52,6 +53,7 @@ pub(super) fn people(
     model: &dyn Ranker,
     data: &dyn TrainingData,
     catalogue: &Catalogue,
+    words: &Words,
 ) -> Result<Vec<Person>> {
     let chosen = choose(data)?;
     let movies = data.features().movies().len();
@@ -61,7 +63,11 @@ pub(super) fn people(
     let mut people = Vec::new();
     let of_users = scores.chunks_exact(movies.max(1));
     for ((&user, chosen), scores) in chosen.iter().zip(of_users) {
-        let film = |movie: u32, stars, gave: Option<f32>| Film::new(catalogue, movie, stars, gave);
+        let is_told = words.target != Target::Implicit;
+        let film = |movie: u32, stars: Option<f32>, gave: Option<f32>| {
+            let told = |stars: Option<f32>| stars.filter(|_| is_told);
+            Film::new(catalogue, movie, told(stars), told(gave), words)
+        };
         let mut liked = chosen.trained.clone();
         // Of movies as much liked the one rated last.
         liked.reverse();
@@ -76,7 +82,12 @@ pub(super) fn people(
             held_out.find(|it| it.0 == movie).map(|it| it.1)
         };
         people.push(Person {
-            user_id: data.features().users().ids()[user as usize],
+            user: data
+                .features()
+                .users()
+                .name(user)
+                .unwrap_or_default()
+                .into_owned(),
             ratings: chosen.trained.len(),
             is_predicted: stars.is_some(),
             liked: liked
@@ -124,20 +135,26 @@ fn choose(data: &dyn TrainingData) -> Result<BTreeMap<u32, Chosen>> {
 }
 
 impl Film {
-    fn new(catalogue: &Catalogue, row: u32, stars: Option<f32>, gave: Option<f32>) -> Self {
+    fn new(
+        catalogue: &Catalogue,
+        row: u32,
+        stars: Option<f32>,
+        gave: Option<f32>,
+        words: &Words,
+    ) -> Self {
         let movie = &catalogue.movies()[row as usize];
         let year = movie
             .year
             .map_or(String::new(), |year| format!(" ({year})"));
-        let within = |stars: f32| {
-            let stars = stars.clamp(mmdlrm_data::LOWEST_RATING, mmdlrm_data::HIGHEST_RATING);
-            format!("{stars:.1}")
+        let within = |stars: f32| match words.target.is_probability() {
+            true => words.amount(stars),
+            false => words.amount(stars.clamp(LOWEST_RATING, HIGHEST_RATING)),
         };
         Self {
             title: format!("{}{year}", movie.title),
             poster: poster(catalogue, movie.id),
             stars: stars.map(within),
-            gave: gave.map(|stars| format!("{stars:.1}")),
+            gave: gave.map(|stars| words.amount(stars)),
         }
     }
 }

@@ -3,9 +3,9 @@ use mmdlrm_features::Features;
 use mmdlrm_metrics::{Protocol, Standings};
 use mmdlrm_train::{CandidateScore, Ranker, RunFolder, score_candidates};
 
-use super::Contestants;
 use super::report::Ranking;
 use super::tally::{Tally, UserFigures, figures};
+use super::{Asked, Contestants};
 use crate::Result;
 use crate::measure::no_held_out;
 
@@ -15,7 +15,7 @@ pub(crate) fn rank_candidates(
     contestants: &Contestants,
     features: &Features,
     candidates: &Candidates,
-    held_out: &str,
+    asked: &Asked,
     folder: &RunFolder,
 ) -> Result<Ranking> {
     let protocol = protocol_of(candidates);
@@ -29,7 +29,7 @@ pub(crate) fn rank_candidates(
             })
         };
         match number {
-            0 => folder.write_candidates(rank)?,
+            0 => folder.write_candidates(features, rank)?,
             _ => rank(&mut |_| Ok(()))?,
         }
         all.push(of_ranker);
@@ -46,7 +46,7 @@ pub(crate) fn rank_candidates(
         .iter()
         .map(|row| row.movie_ids.len())
         .max();
-    let ranking = tally.ranking(held_out, longest.unwrap_or(0), contestants.baselines())?;
+    let ranking = tally.ranking(asked, longest.unwrap_or(0), contestants.baselines())?;
     ranking.ok_or_else(no_held_out)
 }
 

@@ -1,14 +1,14 @@
-use mmdlrm_data::Candidates;
+use mmdlrm_data::{Candidates, Target};
 use mmdlrm_features::{Features, TrainingData};
 use mmdlrm_metrics::{Breakdown, PerUser, Protocol};
 use mmdlrm_train::{RankedMovie, Ranker, RunFolder, TopList, UserScores, rank_users};
 
-use super::protocols::protocols;
+use super::protocols::{is_relevant, protocols};
 use super::report::{GroupNdcg, RANKING_CUT_OFF, Rankings};
 use super::tally::{Tally, UserFigures, figures};
 use super::{Contestants, RankedUsers};
 use crate::measure::{USER_GROUPS, no_held_out};
-use crate::{Observer, Result, SplitConfig, Stage};
+use crate::{Observer, Result, SplitConfig, Stage, Words};
 
 /// Movies of each user that are kept in `rankings.parquet`.
 const KEPT: usize = 100;
@@ -21,6 +21,8 @@ pub(crate) struct Asked<'a> {
     pub split: &'a SplitConfig,
     /// … in words.
     pub held_out: String,
+    /// What the things of the data are called.
+    pub words: Words,
     /// Whether movies are to compete that a file names.
     pub candidates: Option<&'a Candidates>,
     pub users: RankedUsers,
@@ -52,14 +54,17 @@ pub(crate) fn rank_catalogue(
 ) -> Result<Option<Rankings>> {
     let features = data.features();
     let movies = features.movies().len();
-    let Some(drawn) = asked.users.draw(test_users, movies, asked.seed) else {
+    let Some(drawn) = asked
+        .users
+        .draw(test_users, movies, asked.seed, &asked.words)
+    else {
         return Ok(None);
     };
-    let pass = Pass::new(asked.split, features.movie_counts());
+    let pass = Pass::new(asked.split, features);
     let rankers = contestants.rankers();
     let mut collected = Collected::new(&pass, features, rankers.len());
     observer.begin(Stage::Rank, drawn.users.len() as u64);
-    run.write_rankings(|write| {
+    run.write_rankings(features, |write| {
         let look = |user: UserScores| pass.look(user);
         let users = Some(&drawn.users[..]);
         rank_users(&rankers, data, users, look, |user, found| {
@@ -80,11 +85,11 @@ pub(crate) fn rank_catalogue(
             Protocol::ColdItems => pass.cold.len(),
             _ => movies,
         };
-        let ranking = tally.ranking(&asked.held_out, competing, contestants.baselines())?;
+        let ranking = tally.ranking(asked, competing, contestants.baselines())?;
         rankings.extend(ranking);
     }
     let ranked = (drawn.users.len() as u64, drawn.about);
-    let groups = collected.by_user_ratings.groups();
+    let groups = collected.by_user_ratings.groups(&asked.words);
     Rankings::new(rankings, ranked, groups).map_or_else(|| Err(no_held_out()), |it| Ok(Some(it)))
 }
 
@@ -95,7 +100,7 @@ pub(crate) fn figures_of_users(
     split: &SplitConfig,
     users: Option<&[u32]>,
 ) -> Result<Vec<(Protocol, Vec<UserFigures>)>> {
-    let pass = Pass::new(split, data.features().movie_counts());
+    let pass = Pass::new(split, data.features());
     let protocols = pass.protocols.iter();
     let mut all: Vec<_> = protocols.map(|&protocol| (protocol, Vec::new())).collect();
     rank_users(
@@ -160,16 +165,18 @@ struct Pass {
     protocols: Vec<Protocol>,
     /// Movies without a training rating, ascending.
     cold: Vec<u32>,
+    target: Target,
 }
 
 impl Pass {
-    fn new(split: &SplitConfig, movie_counts: Vec<u32>) -> Self {
-        let counts = (0u32..).zip(movie_counts);
+    fn new(split: &SplitConfig, features: &Features) -> Self {
+        let counts = (0u32..).zip(features.movie_counts());
         let cold = counts.filter(|&(_, count)| count == 0);
         let cold: Vec<u32> = cold.map(|(movie, _)| movie).collect();
         Self {
-            protocols: protocols(split, !cold.is_empty()),
+            protocols: protocols(split, !cold.is_empty(), features.target()),
             cold,
+            target: features.target(),
         }
     }
 
@@ -182,12 +189,14 @@ impl Pass {
 
     fn look(&self, user: UserScores) -> mmdlrm_train::Result<Found> {
         let list = TopList::new(user.scores, user.known, KEPT);
-        let rated = user.held_out.iter().copied();
+        let held_out = user.held_out.iter().copied();
+        let rated = held_out.filter(|&(_, stars)| is_relevant(self.target, stars));
         let all = list.standings(rated.clone())?;
         let of = |&protocol: &Protocol| {
             Ok(match protocol {
                 Protocol::Liked => {
-                    let liked = rated.clone().filter(|rated| rated.1 >= Protocol::LIKED);
+                    let limit = self.target.liked();
+                    let liked = rated.clone().filter(|rated| rated.1 >= limit);
                     figures(protocol, &list.standings(liked)?)?
                 }
                 Protocol::ColdItems => {
@@ -236,9 +245,9 @@ impl ByUserRatings {
         }
     }
 
-    fn groups(&self) -> Vec<GroupNdcg> {
+    fn groups(&self, words: &Words) -> Vec<GroupNdcg> {
         let groups = self.groups.groups().map(|(ratings, ndcg)| GroupNdcg {
-            group: format!("user with {ratings} training ratings"),
+            group: format!("user with {ratings} training {}", words.ratings),
             users: ndcg.users(),
             ndcg: ndcg.mean(),
         });

@@ -31,6 +31,8 @@ pub struct Rankings {
 pub struct Ranking {
     /// Which ratings are held out, in words.
     pub held_out: String,
+    /// What is ranked, in a word: movies.
+    pub items: String,
     /// Which movies compete and which of them are relevant: the name of a
     /// [`Protocol`](mmdlrm_metrics::Protocol).
     pub protocol: String,
@@ -119,7 +121,7 @@ impl Ranking {
 
     /// What the figures are over, in words.
     pub(crate) fn over(&self) -> String {
-        let mut over = format!("{}, {} movies", users(self.users), self.competing);
+        let mut over = format!("{}, {} {}", users(self.users), self.competing, self.items);
         if self.left_out > 0 {
             over += &format!("; {} with nothing relevant left out", users(self.left_out));
         }
@@ -235,6 +237,7 @@ mod tests {
         };
         let ranking = Ranking {
             held_out: "the latest 20 % of the ratings".to_owned(),
+            items: "movies".to_owned(),
             protocol: "one way".to_owned(),
             users: 7,
             left_out: 2,

@@ -1,10 +1,12 @@
 use mmdlrm_metrics::{PerUser, Protocol, RankingMetric, Standings};
 
+use super::Asked;
+use super::protocols::protocol_in;
 use super::report::{BaselineFigure, RANKING_CUT_OFF, Ranking, RankingFigure};
 use crate::measure::{CONFIDENCE, RESAMPLES};
 
 /// Figures of one user by one ranker, one a metric of the protocol; `None` where the user has
-/// nothing relevant and the protocol asks for something.
+/// nothing relevant.
 pub(crate) type UserFigures = Option<Vec<f64>>;
 
 /// What a protocol says of one ranking of one user.
@@ -12,8 +14,7 @@ pub(super) fn figures(
     protocol: Protocol,
     standings: &Standings,
 ) -> mmdlrm_metrics::Result<UserFigures> {
-    let needs_relevant = matches!(protocol, Protocol::Liked | Protocol::ColdItems);
-    if needs_relevant && standings.relevant() == 0 {
+    if standings.relevant() == 0 {
         return Ok(None);
     }
     let metrics = protocol.metrics().iter();
@@ -67,7 +68,7 @@ impl Tally {
     /// movies that compete at most.
     pub fn ranking(
         &self,
-        held_out: &str,
+        asked: &Asked,
         competing: usize,
         baselines: impl Iterator<Item = &'static str> + Clone,
     ) -> mmdlrm_metrics::Result<Option<Ranking>> {
@@ -90,8 +91,9 @@ impl Tally {
             });
         }
         Ok(Some(Ranking {
-            held_out: held_out.to_owned(),
-            protocol: self.protocol.to_string(),
+            held_out: asked.held_out.clone(),
+            items: asked.words.items.clone(),
+            protocol: protocol_in(&asked.words, self.protocol),
             users: model.first().map_or(0, PerUser::users),
             left_out: self.left_out,
             without_history: self.without_history,

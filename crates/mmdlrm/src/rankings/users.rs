@@ -1,7 +1,7 @@
 use mmdlrm_data::Shuffle;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Result, Words};
 
 /// Which users with held-out ratings the catalogue is ranked for.
 ///
@@ -58,7 +58,14 @@ impl RankedUsers {
 
     /// Draws from `all`, dense rows of those with held-out ratings, ascending; `None` where
     /// nothing is ranked.
-    pub(crate) fn draw(self, all: Vec<u32>, movies: usize, seed: u64) -> Option<Drawn> {
+    pub(crate) fn draw(
+        self,
+        all: Vec<u32>,
+        movies: usize,
+        seed: u64,
+        words: &Words,
+    ) -> Option<Drawn> {
+        let ratings = &words.ratings;
         let count = all.len();
         let pairs = count as u64 * movies as u64;
         let wanted = match self {
@@ -67,7 +74,7 @@ impl RankedUsers {
             Self::Auto if pairs > Self::MOST_PAIRS => Some(Self::USUAL_SAMPLE),
             Self::Auto | Self::All => None,
         };
-        let everyone = format!("all {count} users with held-out ratings");
+        let everyone = format!("all {count} users with held-out {ratings}");
         Some(match wanted {
             None => Drawn {
                 users: all,
@@ -82,7 +89,7 @@ impl RankedUsers {
                 users.truncate(wanted);
                 users.sort_unstable();
                 let about = format!(
-                    "a sample of {wanted} of the {count} users with held-out ratings, drawn by \
+                    "a sample of {wanted} of the {count} users with held-out {ratings}, drawn by \
                      seed {seed}"
                 );
                 Drawn { users, about }
@@ -96,7 +103,9 @@ mod tests {
     use super::*;
 
     fn drawn(ranked: RankedUsers, users: u32, movies: usize, seed: u64) -> (Vec<u32>, String) {
-        let drawn = ranked.draw((0..users).collect(), movies, seed).unwrap();
+        let drawn = ranked
+            .draw((0..users).collect(), movies, seed, &Words::default())
+            .unwrap();
         (drawn.users, drawn.about)
     }
 
@@ -119,7 +128,11 @@ mod tests {
         assert_eq!(about, expected);
         let all = "all 40 users with held-out ratings";
         assert_eq!(drawn(RankedUsers::All, 40, 9, 1).1, all);
-        assert!(RankedUsers::Off.draw(vec![1], 9, 1).is_none());
+        assert!(
+            RankedUsers::Off
+                .draw(vec![1], 9, 1, &Words::default())
+                .is_none()
+        );
     }
 
     #[test]

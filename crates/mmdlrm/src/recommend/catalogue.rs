@@ -39,8 +39,10 @@ pub struct Movie {
     pub title: String,
     /// Year of release, where it is known.
     pub year: Option<i32>,
-    /// Genres.
+    /// Genres; of other data, the values of those columns that have few.
     pub genres: Vec<String>,
+    /// What the data call it, where its id is the number of a name.
+    pub named: Option<String>,
 }
 
 impl Catalogue {
@@ -52,6 +54,10 @@ impl Catalogue {
                 title: table.title(row).to_owned(),
                 year: table.year(row),
                 genres: table.genres(row).collect(),
+                named: rows.names().and_then(|names| {
+                    let name = names.name(table.ids()[row])?;
+                    Some(name.into_owned())
+                }),
             })
             .collect();
         // As the dense rows are.
@@ -89,6 +95,16 @@ impl Catalogue {
     /// [`Error::UnknownMovie`].
     pub fn movie(&self, movie_id: u32) -> Result<&Movie> {
         Ok(&self.movies[self.row(movie_id)? as usize])
+    }
+
+    /// A movie by what the data call it: the digits of its id, or the text that it has there.
+    ///
+    /// # Errors
+    /// [`Error::NobodyNamed`].
+    pub fn named(&self, name: &str) -> Result<&Movie> {
+        let row = self.rows.find(name);
+        let row = row.ok_or_else(|| Error::NobodyNamed(name.to_owned()))?;
+        Ok(&self.movies[row as usize])
     }
 
     /// All movies, by ascending id.

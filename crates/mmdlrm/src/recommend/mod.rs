@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use mmdlrm_data::Rated;
+use mmdlrm_data::{Rated, Target};
 use mmdlrm_features::Known;
 use mmdlrm_train::{Ranker, Rater, Visitor, Who, check_numbers, stars_of};
 
@@ -25,7 +25,7 @@ pub use shelves::Shelf;
 
 use crate::made_from::Learned;
 use crate::saved::{SavedConfig, SavedRun};
-use crate::{Error, ExperimentConfig, Kinds, Observer, Preset, Result};
+use crate::{Error, ExperimentConfig, Kinds, Observer, Preset, Result, Words};
 use choice::Popularity;
 use newcomer::LazyEncoders;
 use reasons::Found;
@@ -73,6 +73,7 @@ pub struct Recommender {
 /// What was loaded.
 struct Loaded {
     config: ExperimentConfig,
+    words: Words,
     catalogue: Catalogue,
     name: String,
     model: Box<dyn Ranker>,
@@ -119,7 +120,9 @@ impl Kinds {
             known,
             model,
         } = SavedRun::open(folder.as_ref(), self, observer)?;
+        let target = known.features().target();
         let loaded = Loaded {
+            words: Words::of(&config.experiment.source, target),
             catalogue: Catalogue::new(&movies, posters),
             name: name(&config),
             model,
@@ -161,7 +164,8 @@ impl Recommender {
             (self.user_ids().first(), self.catalogue().ids().first())
         {
             self.recommend(user, &Query::default())?;
-            self.recommend_to_visitor(&[(movie, mmdlrm_data::HIGHEST_RATING)], &Query::default())?;
+            let most = self.words().target.bounds().1;
+            self.recommend_to_visitor(&[(movie, most)], &Query::default())?;
             self.directions_of_any()?;
         }
         Ok(())
@@ -171,6 +175,35 @@ impl Recommender {
     /// describes.
     pub fn model(&self) -> &str {
         &self.loaded.name
+    }
+
+    /// What items, ratings and their unit are called.
+    pub fn words(&self) -> &Words {
+        &self.loaded.words
+    }
+
+    /// The id of a user by what the data call them: by their digits, or the text that they have
+    /// there.
+    ///
+    /// # Errors
+    /// [`Error::NobodyNamed`].
+    pub fn user_named(&self, name: &str) -> Result<u32> {
+        let users = self.loaded.known.features().users();
+        let found = users.find(name).and_then(|row| users.id(row));
+        found.ok_or_else(|| match (users.names(), name.trim().parse()) {
+            (None, Ok(id)) => Error::UnknownUser(id),
+            _ => Error::NobodyNamed(name.to_owned()),
+        })
+    }
+
+    /// What the data call a user.
+    ///
+    /// # Errors
+    /// A user that there is not.
+    pub fn name_of_user(&self, user_id: u32) -> Result<String> {
+        let users = self.loaded.known.features().users();
+        let name = users.name(self.user(user_id)?);
+        Ok(name.unwrap_or_default().into_owned())
     }
 
     /// The configuration of the run.
@@ -216,7 +249,7 @@ impl Recommender {
     }
 
     /// What a user has rated, in the training set or not, the oldest first: raw movie id
-    /// and stars.
+    /// and stars, or what else the target is.
     ///
     /// # Errors
     /// A user that there is not.
@@ -225,8 +258,13 @@ impl Recommender {
         let movies = self.catalogue().ids();
         let rated = rated.into_iter();
         Ok(rated
-            .map(|(row, stars)| (movies[row as usize], stars))
+            .map(|(row, stars)| (movies[row as usize], self.told(stars)))
             .collect())
+    }
+
+    /// Stars as what the data count in.
+    fn told(&self, stars: f32) -> f32 {
+        self.words().target.from_stars(f64::from(stars)) as f32
     }
 
     /// The movies that a user would like best, among those that the query wants: what it leaves
@@ -255,7 +293,7 @@ impl Recommender {
     }
 
     /// The movies that somebody new would like best, from a handful of ratings: raw movie
-    /// id and stars from 0.5 to 5.
+    /// id and stars from 0.5 to 5, or what else the target is (1, where there is none).
     ///
     /// # Errors
     /// A movie that there is not, one that is rated twice, stars that are none, and as
@@ -283,7 +321,7 @@ impl Recommender {
         self.rater()?
             .rate_items(Who::Users(&[user]), &[movie], &mut stars)?;
         check_numbers("predictions", &stars, 1)?;
-        Ok(stars[0])
+        Ok(self.told(stars[0]))
     }
 
     /// Stars that somebody new would give to each of `movie_ids`.
@@ -303,7 +341,7 @@ impl Recommender {
         let mut stars = Vec::new();
         rater.rate_items(Who::Visitor(&visitor), &movies, &mut stars)?;
         check_numbers("predictions", &stars, movies.len())?;
-        Ok(stars)
+        Ok(stars.into_iter().map(|stars| self.told(stars)).collect())
     }
 
     /// Gets to know somebody new; what they rated by dense rows.
@@ -342,27 +380,35 @@ impl Recommender {
     /// Ratings of somebody new by dense rows, at the latest time that the model knows.
     fn rated(&self, ratings: &[(u32, f32)]) -> Result<Vec<Rated>> {
         let timestamp = self.loaded.latest;
+        let target = self.words().target;
+        let (lowest, highest) = match target {
+            // Who interacted with nothing, tells of nothing.
+            Target::Implicit => (1.0, 1.0),
+            _ => target.bounds(),
+        };
         let mut movies = HashSet::with_capacity(ratings.len());
         let rated = ratings.iter().map(|&(movie_id, stars)| {
             let movie = self.catalogue().row(movie_id)?;
-            if !(mmdlrm_data::LOWEST_RATING..=mmdlrm_data::HIGHEST_RATING).contains(&stars) {
-                return Err(Error::Setting {
-                    setting: "rating",
-                    value: stars.to_string(),
-                    rule: "stars are from 0.5 to 5",
+            if !(lowest..=highest).contains(&stars) {
+                return Err(Error::Scale {
+                    value: stars,
+                    unit: self.words().unit.clone(),
+                    lowest,
+                    highest,
                 });
             }
             if !movies.insert(movie) {
+                let named = &self.catalogue().movies()[movie as usize].named;
                 return Err(Error::Setting {
-                    setting: "movie",
-                    value: movie_id.to_string(),
+                    setting: if named.is_some() { "item" } else { "movie" },
+                    value: named.clone().unwrap_or_else(|| movie_id.to_string()),
                     rule: "each can be rated once",
                 });
             }
             Ok(Rated {
                 user: 0,
                 movie,
-                stars,
+                stars: target.to_stars(stars),
                 timestamp,
             })
         });
@@ -380,13 +426,17 @@ impl Recommender {
         let movies: Vec<u32> = best.iter().map(|&(movie, _)| movie).collect();
         let model = &*self.loaded.model;
         let stars = stars_of(model, who, &movies)?;
-        let rated = reasons::Rated::new(self.catalogue(), rated);
-        let reasons = reasons::reasons(model, who, &movies, &rated, found, query.reasons)?;
+        let rated = reasons::Rated::new(self.catalogue(), self.words(), rated);
+        let mut reasons = reasons::reasons(model, who, &movies, &rated, found, query.reasons)?;
+        let of_a_star = self.words().target.of_a_star() as f32;
+        for reason in reasons.iter_mut().flatten() {
+            reason.stars = reason.stars.map(|stars| stars * of_a_star);
+        }
         let found = best.into_iter().zip(reasons).enumerate();
         let found = found.map(|(place, ((movie, score), reasons))| Recommendation {
             movie_id: self.catalogue().ids()[movie as usize],
             score,
-            stars: stars.as_ref().map(|stars| stars[place]),
+            stars: stars.as_ref().map(|stars| self.told(stars[place])),
             reasons,
         });
         Ok(found.collect())

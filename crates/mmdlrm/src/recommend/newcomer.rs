@@ -54,7 +54,7 @@ impl Recommender {
         let best = top_k(&stars, count, &[]).into_iter();
         let fans = best.map(|(user, stars)| Fan {
             user_id: self.user_ids()[user as usize],
-            stars,
+            stars: self.told(stars),
         });
         Ok(fans.collect())
     }

@@ -8,12 +8,10 @@ use mmdlrm_model::Part;
 use mmdlrm_train::{Cause, Error, Ranker, Share, Who, causes_of, shares_of};
 
 use super::{Catalogue, Movie, Reason};
-use crate::Result;
+use crate::{Result, Words};
 
 /// Movies that add most to a score, of which reasons name one or two.
 const MOST_CAUSES: usize = 16;
-/// Stars from which on a movie is liked.
-pub(super) const LIKED: f32 = 4.0;
 /// What a movie that adds much adds at least, beside the one that adds most.
 const STRONG: f32 = 0.5;
 /// Stars below which a part is no reason.
@@ -74,20 +72,26 @@ pub(super) fn reasons(
     let Some(shares) = shares_of(model, who, movies)? else {
         return Ok(none());
     };
-    Ok(shares.into_iter().map(|it| in_words(it, count)).collect())
+    let words = rated.words;
+    Ok(shares
+        .into_iter()
+        .map(|it| in_words(it, count, words))
+        .collect())
 }
 
 /// What a user rated, to speak of it.
 pub(super) struct Rated<'a> {
     catalogue: &'a Catalogue,
+    words: &'a Words,
     stars: HashMap<u32, f32>,
 }
 
 impl<'a> Rated<'a> {
     /// Dense rows and stars of the movies that the user rated.
-    pub fn new(catalogue: &'a Catalogue, rated: &[(u32, f32)]) -> Self {
+    pub fn new(catalogue: &'a Catalogue, words: &'a Words, rated: &[(u32, f32)]) -> Self {
         Self {
             catalogue,
+            words,
             stars: rated.iter().copied().collect(),
         }
     }
@@ -103,11 +107,14 @@ impl<'a> Rated<'a> {
         first: Option<u32>,
         said: &mut Said,
     ) -> Result<Option<Reason>> {
-        let is_liked = |cause: &&Cause| self.stars.get(&cause.item).is_some_and(|&it| it >= LIKED);
+        let limit = self.words.target.liked();
+        let is_liked = |cause: &&Cause| self.stars.get(&cause.item).is_some_and(|&it| it >= limit);
         let others = causes.iter().filter(|cause| cause.item != movie);
         let liked: Vec<&Cause> = others.clone().filter(is_liked).collect();
         let (verb, mut causes) = match liked.is_empty() {
-            true => ("rated", others.collect()),
+            true => (self.words.rated.as_str(), others.collect()),
+            // Where there is no scale, what was chosen is not said to be liked.
+            false if self.words.target.is_probability() => (self.words.rated.as_str(), liked),
             false => ("liked", liked),
         };
         let strong = causes.first().map_or(0.0, |cause| STRONG * cause.amount);
@@ -165,10 +172,10 @@ fn together<'a>(causes: &[&'a Cause]) -> Vec<Vec<&'a Cause>> {
 }
 
 /// What parts of a model add, the most first, and those that people call the same as one.
-fn in_words(shares: Vec<Share>, count: usize) -> Vec<Reason> {
+fn in_words(shares: Vec<Share>, count: usize, of_data: &Words) -> Vec<Reason> {
     let mut reasons: Vec<Reason> = Vec::new();
     for share in shares {
-        let words = words(&share.part);
+        let words = words(&share.part, of_data);
         match reasons.iter_mut().find(|reason| reason.words == words) {
             Some(same) => same.stars = same.stars.map(|stars| stars + share.amount),
             None => reasons.push(Reason {
@@ -185,57 +192,72 @@ fn in_words(shares: Vec<Share>, count: usize) -> Vec<Reason> {
 }
 
 /// A side of a pair, as people speak of it.
-enum SideOf<'a> {
+enum SideOf {
     /// What there is of you, and what others do who are like you in it.
-    You(&'a str, &'a str),
+    You(String, String),
     /// What there is of the movie, and how many that is.
-    Movie(&'a str, &'a str),
+    Movie(String, &'static str),
     Audience,
     /// How and when it is rated.
     Ratings,
 }
 
-fn side(name: &str) -> SideOf<'static> {
+fn side(name: &str, Words { rated, .. }: &Words) -> SideOf {
+    let you = |what: &str, alike: &str| SideOf::You(what.to_owned(), alike.to_owned());
+    let movie = |what: &str, suits| SideOf::Movie(what.to_owned(), suits);
     match name {
-        "user" => SideOf::You("your taste", "share your taste"),
-        "history" | "rated_history" => SideOf::You("what you rated", "rated what you did"),
-        "movie" => SideOf::Movie("it", "suits"),
-        "genre" => SideOf::Movie("its genres", "suit"),
-        "image" => SideOf::Movie("its poster", "suits"),
-        "text" => SideOf::Movie("its plot", "suits"),
-        "genome" => SideOf::Movie("its tags", "suit"),
+        "user" => you("your taste", "share your taste"),
+        "history" | "rated_history" => you(
+            &format!("what you {rated}"),
+            &format!("{rated} what you did"),
+        ),
+        "movie" => movie("it", "suits"),
+        "genre" => movie("its genres", "suit"),
+        "image" => movie("its poster", "suits"),
+        "text" => movie("its plot", "suits"),
+        "genome" => movie("its tags", "suit"),
         "audience" | "rated_audience" => SideOf::Audience,
         Part::FEATURES => SideOf::Ratings,
-        _ => SideOf::Movie("what is known of it", "suits"),
+        // Columns of tables.
+        _ => match (name.strip_prefix("item_"), name.strip_prefix("user_")) {
+            (Some(column), _) => movie(&format!("its {column}"), "suits"),
+            (_, Some(column)) => you(&format!("your {column}"), &format!("share your {column}")),
+            _ => movie(&format!("its {name}"), "suits"),
+        },
     }
 }
 
 /// Of a part, or of two that meet: `user × movie`.
-fn words(part: &str) -> String {
+fn words(part: &str, of_data: &Words) -> String {
     use SideOf::{Audience, Movie, Ratings, You};
+    let Words { items, rated, .. } = of_data;
     match part {
-        Share::BIAS => return "it is liked by most who rated it".to_owned(),
-        GaussianProcess::PART => return "you liked movies like it lately".to_owned(),
+        Share::BIAS => return format!("it is liked by most who {rated} it"),
+        GaussianProcess::PART => return format!("you liked {items} like it lately"),
         _ => {}
     }
+    let is = match of_data.target.is_probability() {
+        true => "chosen",
+        false => "rated",
+    };
     let (first, second) = part.split_once(Share::MEETS).unwrap_or((part, part));
-    match (side(first), side(second)) {
+    match (side(first, of_data), side(second, of_data)) {
         (You(you, _), Movie(it, suits)) | (Movie(it, suits), You(you, _)) => {
             format!("{it} {suits} {you}")
         }
         (You(_, alike), Audience) | (Audience, You(_, alike)) => {
-            format!("those who rated it {alike}")
+            format!("those who {rated} it {alike}")
         }
         (You(you, _), Ratings) | (Ratings, You(you, _)) => {
-            format!("how it is rated these days suits {you}")
+            format!("how it is {is} these days suits {you}")
         }
-        (You(you, _), You(..)) => format!("{you} goes with most movies"),
+        (You(you, _), You(..)) => format!("{you} goes with most {items}"),
         (Movie(one, _), Movie(other, _)) if one != other => {
             format!("most people like {one} and {other}")
         }
         (Movie(it, _), _) | (_, Movie(it, _)) => format!("most people like {it}"),
-        (Audience, Audience) => "those who rated it like most movies".to_owned(),
-        (Ratings | Audience, Ratings | Audience) => "it is rated well these days".to_owned(),
+        (Audience, Audience) => format!("those who {rated} it like most {items}"),
+        (Ratings | Audience, Ratings | Audience) => format!("it is {is} well these days"),
     }
 }
 
@@ -256,7 +278,7 @@ mod tests {
             share("rated_history × genre", 0.25),
             share("features", 0.001),
         ];
-        let said: Vec<(String, Option<f32>)> = in_words(shares, 3)
+        let said: Vec<(String, Option<f32>)> = in_words(shares, 3, &Words::default())
             .into_iter()
             .map(|reason| (reason.words, reason.stars))
             .collect();

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use mmdlrm_train::Ranker;
 use mmdlrm_train::{Cause, Who};
 
-use super::reasons::{self, Found, LIKED};
+use super::reasons::{self, Found};
 use super::{Query, Recommendation, Recommender};
 use crate::{Error, Result};
 
@@ -107,7 +107,8 @@ impl Recommender {
             because: None,
             movies: self.picked(&self.most_rated(rated, query)?, query)?,
         };
-        self.explained_shelves(who, vec![chosen], rated, None, query, "Most watched")
+        let most = self.words().most();
+        self.explained_shelves(who, vec![chosen], rated, None, query, most)
     }
 
     /// Each movie with what of what the user rated may put it on its shelf, the strongest first: of
@@ -118,10 +119,11 @@ impl Recommender {
         causes: Option<&HashMap<u32, Vec<Cause>>>,
         rated: &[(u32, f32)],
     ) -> Result<Vec<Left>> {
-        let likes_any = rated.iter().any(|&(_, stars)| stars >= LIKED);
+        let liked = self.words().target.liked();
+        let likes_any = rated.iter().any(|&(_, stars)| stars >= liked);
         let may_be = rated
             .iter()
-            .filter(|(_, stars)| !likes_any || *stars >= LIKED);
+            .filter(|(_, stars)| !likes_any || *stars >= liked);
         let may_be: HashSet<u32> = may_be.map(|&(movie, _)| movie).collect();
         let directions = match causes.is_some() {
             true => None,
@@ -183,7 +185,7 @@ impl Recommender {
                 .map(|row| &self.catalogue().movies()[row as usize]);
             Shelf {
                 title: movie.map_or(title.to_owned(), |movie| {
-                    format!("Because you watched {}", movie.name())
+                    self.words().because_of(&movie.name())
                 }),
                 because: movie.map(|movie| movie.id),
                 movies: explained.by_ref().take(chosen.movies.len()).collect(),

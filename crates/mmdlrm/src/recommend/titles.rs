@@ -230,6 +230,7 @@ mod tests {
             title: title.to_owned(),
             year: Some(year),
             genres: Vec::new(),
+            named: None,
         }
     }
 

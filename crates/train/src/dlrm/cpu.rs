@@ -25,7 +25,7 @@ pub(super) trait Source<'a> {
 
 impl<'a> Source<'a> for &'a dyn TrainingData {
     fn rows(&self) -> usize {
-        self.training_rows()
+        self.rows_of_epoch()
     }
 
     fn batches(&self, size: usize, order: u64, first: usize) -> TrainingBatches<'a> {

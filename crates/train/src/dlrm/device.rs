@@ -286,7 +286,7 @@ impl Stepper for DeviceStepper<'_> {
     type Batches = TrainingBatches<'static>;
 
     fn rows(&self) -> usize {
-        self.data.training_rows()
+        self.data.rows_of_epoch()
     }
 
     fn batches(&self, size: usize, order: u64, first: usize) -> TrainingBatches<'static> {

@@ -3,11 +3,10 @@
 use std::borrow::Borrow;
 use std::sync::atomic::AtomicBool;
 
-use mmdlrm_data::{Batch, Rated};
+use mmdlrm_data::{Batch, Rated, Target};
 use mmdlrm_features::{Known, NewMovie};
 use mmdlrm_model::Dlrm;
 
-use crate::ranker::keep_within_bounds;
 use crate::{
     Error, NewUser, Persist, Ranker, RateNewcomer, Rater, Result, Scorer, Share, Visitor, Who,
 };
@@ -30,7 +29,8 @@ impl<M: Borrow<Dlrm> + Send + Sync> Ranker for Scorer<M> {
     }
 
     fn rater(&self) -> Option<&dyn Rater> {
-        Some(self)
+        // How likely an interaction is, is known up to how many zeros were drawn beside it.
+        (self.features().target() != Target::Implicit).then_some(self)
     }
 
     fn explain(&self, who: Who, items: &[u32]) -> Result<Option<Vec<Vec<Share>>>> {
@@ -71,7 +71,7 @@ impl<M: Borrow<Dlrm> + Send + Sync> Rater for Scorer<M> {
 
     fn rate_items(&self, who: Who, items: &[u32], stars: &mut Vec<f32>) -> Result<()> {
         self.rate_items_unbounded(who, items, stars)?;
-        keep_within_bounds(stars);
+        self.keep_within_bounds(stars);
         Ok(())
     }
 

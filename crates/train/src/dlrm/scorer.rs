@@ -92,8 +92,15 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         predictions: &mut Vec<f32>,
     ) -> Result<()> {
         self.predict_unbounded(new, batch, predictions)?;
-        keep_within_bounds(predictions);
+        self.keep_within_bounds(predictions);
         Ok(())
+    }
+
+    /// Probabilities end by themselves.
+    pub(super) fn keep_within_bounds(&self, predictions: &mut [f32]) {
+        if !self.features.target().is_probability() {
+            keep_within_bounds(predictions);
+        }
     }
 
     /// The same, going on where the stars end.
@@ -289,7 +296,8 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
     /// Learns somebody new from `ratings`, whose [`Rated::user`] is not read: finds what
     /// stands in place of a row of the table of users, the vector `e` with the least
     /// `Σ ((r − p(e)) / s)² + 300·‖e‖²`, `s` being the scale of the model's
-    /// [output](mmdlrm_model::Output), everything else being left as it is (folding in:
+    /// [output](mmdlrm_model::Output) (of probabilities, cross-entropy in place of the squares),
+    /// everything else being left as it is (folding in:
     /// Sarwar et al., 2002). Nothing is dropped meanwhile, and no other penalty added,
     /// whatever the model was trained with. A model without such a table has nothing to
     /// learn: it knows users by their ratings.
@@ -320,6 +328,10 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
         let mut of_loss = Vec::new();
         let batch = features.training_batch(ratings, 0);
         let targets = beyond_base(&batch);
+        let loss = match features.target().is_probability() {
+            true => Loss::Bce,
+            false => Loss::Mse,
+        };
         let wiring = self.wiring(features)?;
         let steps = if ratings.is_empty() { 0 } else { FOLD_IN_STEPS };
         for _ in 0..steps {
@@ -332,7 +344,7 @@ impl<M: Borrow<Dlrm>> Scorer<M> {
             };
             wiring.with_given(given, &batch, |input| {
                 let predictor = &self.predictor;
-                predictor.given_gradients(input, &targets, Loss::Mse, USER_TABLE, &mut of_loss)
+                predictor.given_gradients(input, &targets, loss, USER_TABLE, &mut of_loss)
             })?;
             let rows = ratings.len() as f32;
             let pairs = of_loss.iter().zip(&vector);

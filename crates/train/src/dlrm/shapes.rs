@@ -1,8 +1,8 @@
 //! Shapes of [`Dlrm`](mmdlrm_model::Dlrm)s for data with some features, with embeddings of
 //! `dim`.
 //!
-//! They standardize what they predict by mean and deviation of the training ratings, and have
-//! hidden layers of 128.
+//! They standardize what they predict by mean and deviation of the training ratings, or say how
+//! likely a 1 is where the target is one, and have hidden layers of 128.
 
 use mmdlrm_features::{DENSE_FEATURES, Features, MOVIE_FEATURES};
 use mmdlrm_model::{
@@ -27,21 +27,41 @@ pub fn mmdlrm(features: &Features, dim: usize) -> DlrmConfig {
 /// alone: a little less accurate, and far quicker to rank with.
 pub fn mmdlrm_factored(features: &Features, dim: usize) -> DlrmConfig {
     DlrmConfig {
-        bottoms: bottoms_by_side(dim),
+        bottoms: bottoms_by_side(features, dim),
         ..mmdlrm(features, dim)
     }
 }
 
 /// As [`mmdlrm`], without modalities.
 pub fn dlrm(features: &Features, dim: usize) -> DlrmConfig {
-    let genres = features.genre_names().len().max(1);
+    let mut tables = vec![
+        TableConfig::new(USER_TABLE, features.users().len(), Side::User),
+        TableConfig::new(MOVIE_TABLE, features.movies().len(), Side::Item),
+    ];
+    tables.extend(categories(features));
     DlrmConfig {
-        tables: vec![
-            TableConfig::new(USER_TABLE, features.users().len(), Side::User),
-            TableConfig::new(MOVIE_TABLE, features.movies().len(), Side::Item),
-            TableConfig::new(GENRE_TABLE, genres, Side::Item),
-        ],
+        tables,
         ..common(features, dim)
+    }
+}
+
+/// A table for each column of categories; of MovieLens, which has none, for the genres.
+fn categories(features: &Features) -> Vec<TableConfig> {
+    let categories = features.categories().map(|(name, side, category)| {
+        let side = match side {
+            mmdlrm_data::Side::User => Side::User,
+            mmdlrm_data::Side::Item => Side::Item,
+            mmdlrm_data::Side::Pair => Side::Pair,
+        };
+        TableConfig::new(&name, category.values.len().max(1), side)
+    });
+    let tables: Vec<TableConfig> = categories.collect();
+    match tables.is_empty() {
+        true => {
+            let genres = features.genre_names().len().max(1);
+            vec![TableConfig::new(GENRE_TABLE, genres, Side::Item)]
+        }
+        false => tables,
     }
 }
 
@@ -106,14 +126,17 @@ fn common(features: &Features, dim: usize) -> DlrmConfig {
         dim,
         bottoms: vec![BottomConfig::new(
             Side::Pair,
-            0..DENSE_FEATURES.len(),
+            0..features.dense_names().len(),
             vec![HIDDEN, dim],
         )],
         top: vec![HIDDEN],
-        output: Output {
-            offset: mean,
-            scale: deviation,
-            ..Output::default()
+        output: match features.target().is_probability() {
+            true => Output::within(0.0, 1.0),
+            false => Output {
+                offset: mean,
+                scale: deviation,
+                ..Output::default()
+            },
         },
         ..DlrmConfig::default()
     }
@@ -129,11 +152,18 @@ fn side_by_side(features: &Features, dim: usize) -> DlrmConfig {
 
 /// One bottom MLP for what depends on the movie, one for the rest: with nothing
 /// that depends on both, ranking factors.
-fn bottoms_by_side(dim: usize) -> Vec<BottomConfig> {
+fn bottoms_by_side(features: &Features, dim: usize) -> Vec<BottomConfig> {
     let layers = vec![HIDDEN, dim];
     let of_users = (0..DENSE_FEATURES.len()).filter(|column| !MOVIE_FEATURES.contains(column));
-    vec![
+    let of_users = of_users.chain(features.measures(mmdlrm_data::Side::User));
+    let of_items = MOVIE_FEATURES.chain(features.measures(mmdlrm_data::Side::Item));
+    let mut bottoms = vec![
         BottomConfig::new(Side::User, of_users, layers.clone()),
-        BottomConfig::new(Side::Item, MOVIE_FEATURES, layers),
-    ]
+        BottomConfig::new(Side::Item, of_items, layers.clone()),
+    ];
+    let of_pairs = features.measures(mmdlrm_data::Side::Pair);
+    if !of_pairs.is_empty() {
+        bottoms.push(BottomConfig::new(Side::Pair, of_pairs, layers));
+    }
+    bottoms
 }

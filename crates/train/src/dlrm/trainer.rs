@@ -34,7 +34,7 @@ pub fn train(
     session: Session,
 ) -> Result<()> {
     check(data, config)?;
-    check_schedule(data.training_rows(), config)?;
+    check_schedule(data.rows_of_epoch(), config)?;
     let TrainConfig {
         loss,
         optimizer,
@@ -184,7 +184,7 @@ pub fn train_on(
 ) -> Result<()> {
     check(data, config)?;
     check_loss(&config.loss)?;
-    check_schedule(data.training_rows(), config)?;
+    check_schedule(data.rows_of_epoch(), config)?;
     let measuring = std::mem::take(&mut session.measuring);
     let settings = Settings::new(config, model.config()).measured(&measuring);
     let mut stepper = super::device::DeviceStepper::new(device, model, data, config, measuring)?;

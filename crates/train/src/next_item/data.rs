@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use mmdlrm_data::{
-    Candidates, DataFingerprint, DataPart, IdMap, Modality, MovieLens, RatedBag, Split,
+    Candidates, DataFingerprint, DataPart, IdMap, Interactions, Modality, RatedBag, Split,
 };
 use mmdlrm_features::{ItemFeatures, Known, Nearness, Sequences};
 use mmdlrm_model::{ItemInputs, NextItem, NextItemConfig, NextItemExample, PairFeatures};
@@ -32,10 +32,14 @@ impl NextItemData {
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn check(movielens: &MovieLens, split: &Split, candidates: &Candidates) -> Result<()> {
+    pub fn check(
+        data: impl Into<Interactions>,
+        split: &Split,
+        candidates: &Candidates,
+    ) -> Result<()> {
         let catalogue = candidates.movies();
         Nearness::check_items(catalogue.len())?;
-        let ratings = &movielens.ratings;
+        let ratings = data.into().ratings;
         let rows = split.train().iter().map(|&row| row as usize);
         let rows = rows.filter(|&row| catalogue.row(ratings.movie_ids()[row]).is_some());
         let (mut users, mut found) = (HashSet::new(), 0);
@@ -55,13 +59,14 @@ impl NextItemData {
     /// # Errors
     /// Too many movies, no user with two ratings of them, or a split of other ratings.
     pub fn new(
-        movielens: &MovieLens,
+        data: impl Into<Interactions>,
         split: &Split,
         candidates: &Candidates,
         modalities: &[Modality],
     ) -> Result<Self> {
-        let sequences = Sequences::new(movielens, split, candidates.movies())?;
-        let features = sequences.item_features(movielens);
+        let data = data.into();
+        let sequences = Sequences::new(&data, split, candidates.movies())?;
+        let features = sequences.item_features(&data);
         Self::of(sequences, features, modalities)
     }
 

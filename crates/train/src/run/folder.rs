@@ -3,6 +3,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
+use mmdlrm_features::Features;
 use parquet::arrow::ArrowWriter;
 use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
@@ -12,7 +13,7 @@ use super::categories::CATEGORIES;
 use super::files::{write_error, write_whole};
 use super::folder_lock::FolderLock;
 use super::known::{FEATURES, HISTORIES, MOVIES};
-use super::tables::{candidates_table, predictions_table, rankings_table};
+use super::tables::{Names, candidates_table, predictions_table, rankings_table};
 use super::{model_file, tensorboard};
 use crate::{
     CandidateScore, CheckpointConfig, Checkpoints, Error, RankedMovie, RatedPrediction, Result,
@@ -265,20 +266,22 @@ impl RunFolder {
         }
     }
 
-    /// Writes `predictions.parquet`: `userId` and `movieId` (`Int64`), `rating`
-    /// and `prediction` (`Float64`, stars), a row a held-out rating. `fill`
-    /// hands over the rows, some at a time.
+    /// Writes `predictions.parquet`: `userId` and `movieId` (`Int64`; of other data than MovieLens
+    /// as [`IdNames`](mmdlrm_data::IdNames) are, by those of `features`), `rating`
+    /// and `prediction` (`Float64`, stars, or what else the target is), a row a held-out rating.
+    /// `fill` hands over the rows, some at a time.
     ///
     /// # Errors
     /// A folder that can no longer be written, or what `fill` returns.
     pub fn write_predictions(
         &self,
+        features: &Features,
         fill: impl FnOnce(&mut dyn FnMut(&[RatedPrediction]) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
-        self.write_table(PREDICTIONS, predictions_table, fill)
+        self.write_table(PREDICTIONS, features, predictions_table, fill)
     }
 
-    /// Writes `candidates.parquet`: `userId` and `movieId` (`Int64`), `score`
+    /// Writes `candidates.parquet`: `userId` and `movieId` as predictions have them, `score`
     /// (`Float64`, higher is better) and `held_out` (`Boolean`), a row a candidate.
     /// `fill` hands over the rows, some at a time.
     ///
@@ -286,29 +289,32 @@ impl RunFolder {
     /// A folder that can no longer be written, or what `fill` returns.
     pub fn write_candidates(
         &self,
+        features: &Features,
         fill: impl FnOnce(&mut dyn FnMut(&[CandidateScore]) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
-        self.write_table(CANDIDATES, candidates_table, fill)
+        self.write_table(CANDIDATES, features, candidates_table, fill)
     }
 
-    /// Writes `rankings.parquet`: `userId`, `rank` (from 1) and `movieId` (`Int64`), and
-    /// `score` (`Float32`, higher is better), a row a movie that is recommended to a user.
+    /// Writes `rankings.parquet`: `userId` and `movieId` as predictions have them, `rank` (`Int64`,
+    /// from 1), and `score` (`Float32`, higher is better), a row a movie that is recommended to a user.
     /// `fill` hands over the rows, some at a time.
     ///
     /// # Errors
     /// A folder that can no longer be written, or what `fill` returns.
     pub fn write_rankings(
         &self,
+        features: &Features,
         fill: impl FnOnce(&mut dyn FnMut(&[RankedMovie]) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
-        self.write_table(RANKINGS, rankings_table, fill)
+        self.write_table(RANKINGS, features, rankings_table, fill)
     }
 
     /// Writes a Parquet file beside its place and renames it there.
     fn write_table<T>(
         &self,
         name: &str,
-        table: fn(&[T]) -> parquet::errors::Result<RecordBatch>,
+        features: &Features,
+        table: fn(&Names, &[T]) -> parquet::errors::Result<RecordBatch>,
         fill: impl FnOnce(&mut dyn FnMut(&[T]) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         let path = self.path.join(name);
@@ -316,11 +322,12 @@ impl RunFolder {
             path: path.clone(),
             source,
         };
+        let names = Names::of(features);
         write_whole(&path, |file| {
-            let schema = table(&[]).map_err(parquet_error)?.schema();
+            let schema = table(&names, &[]).map_err(parquet_error)?.schema();
             let mut writer = ArrowWriter::try_new(file, schema, None).map_err(parquet_error)?;
             fill(&mut |rows| {
-                table(rows)
+                table(&names, rows)
                     .and_then(|table| writer.write(&table))
                     .map_err(parquet_error)
             })?;

@@ -1,0 +1,194 @@
+//! The rows of a table of interactions.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use super::names::{Interner, Place};
+use super::schema::{Role, Roles};
+use super::source::{Rows, Source};
+use super::target;
+use super::times::Ticks;
+use crate::{Error, Result};
+
+/// Columns that are read, by name.
+pub(super) struct Wanted<'a> {
+    pub user: &'a str,
+    pub item: &'a str,
+    pub target: Option<&'a str>,
+    pub time: Option<&'a str>,
+}
+
+/// Rows as they were read.
+#[derive(Default)]
+pub(super) struct Events {
+    /// Numbers by the worker's interners, and then by the names of all.
+    pub users: Vec<u32>,
+    pub items: Vec<u32>,
+    /// Empty where there are none.
+    pub targets: Vec<f32>,
+    pub times: Ticks,
+}
+
+/// What one thread read: some parts of the table, and whom it met.
+pub(super) struct Worker {
+    pub users: Interner,
+    pub items: Interner,
+    pub parts: Vec<(usize, Events)>,
+}
+
+impl<'a> Wanted<'a> {
+    pub fn of(roles: &'a Roles) -> Self {
+        Self {
+            user: roles.one(Role::User).unwrap_or_default(),
+            item: roles.one(Role::Item).unwrap_or_default(),
+            target: roles.one(Role::Target),
+            time: roles.one(Role::Time),
+        }
+    }
+
+    fn columns(&self) -> Vec<&'a str> {
+        let columns = [Some(self.user), Some(self.item), self.target, self.time];
+        columns.into_iter().flatten().collect()
+    }
+
+    /// Reads all parts of a table, as many side by side as there are threads.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn read(&self, source: &Source) -> Result<Vec<Worker>> {
+        let next = AtomicUsize::new(0);
+        let threads = rayon::current_num_threads().clamp(1, source.parts().max(1));
+        let workers = (0..threads).into_par_iter().map(|_| {
+            let mut worker = Worker {
+                users: interner(source, self.user).map_err(|error| (0, error))?,
+                items: interner(source, self.item).map_err(|error| (0, error))?,
+                parts: Vec::new(),
+            };
+            loop {
+                let part = next.fetch_add(1, Ordering::Relaxed);
+                if part >= source.parts() {
+                    return Ok(worker);
+                }
+                let events = worker.part(source, part, self);
+                worker
+                    .parts
+                    .push((part, events.map_err(|error| (part, error))?));
+            }
+        });
+        let workers: Vec<Result<Worker, (usize, Error)>> = workers.collect();
+        let mut read = Vec::with_capacity(workers.len());
+        let mut failed: Option<(usize, Error)> = None;
+        for worker in workers {
+            match worker {
+                Ok(worker) => read.push(worker),
+                // Parts are taken in their order, so that the first that fails has been looked at.
+                Err(error) if failed.as_ref().is_none_or(|(first, _)| error.0 < *first) => {
+                    failed = Some(error);
+                }
+                Err(_) => {}
+            }
+        }
+        match failed {
+            None => Ok(read),
+            Some((_, error)) => Err(error),
+        }
+    }
+}
+
+fn interner(source: &Source, column: &str) -> Result<Interner> {
+    if source.is_untyped() {
+        return Ok(Interner::untyped());
+    }
+    let found = source.schema().field_with_name(column);
+    let found = found.map_err(Error::table(source.table))?.data_type();
+    let interner = Interner::for_type(found, source.table, column);
+    interner.map_err(|error| source.in_file(error))
+}
+
+impl Worker {
+    fn part(&mut self, source: &Source, part: usize, wanted: &Wanted) -> Result<Events> {
+        let mut events = Events::default();
+        source.read(part, &wanted.columns(), &mut |rows| {
+            events.read(&rows, source.table, wanted, self)
+        })?;
+        Ok(events)
+    }
+}
+
+impl Events {
+    fn read(
+        &mut self,
+        rows: &Rows,
+        table: &'static str,
+        wanted: &Wanted,
+        worker: &mut Worker,
+    ) -> Result<()> {
+        let mut columns = rows.batch.columns().iter();
+        let mut next = |column| {
+            let before = rows.before;
+            let place = Place {
+                table,
+                column,
+                before,
+            };
+            let array = columns
+                .next()
+                .ok_or_else(|| place.bad(None, "is missing"))?;
+            Ok::<_, Error>((array, place))
+        };
+        let (users, place) = next(wanted.user)?;
+        worker.users.read(users, &mut self.users, &place)?;
+        let (items, place) = next(wanted.item)?;
+        worker.items.read(items, &mut self.items, &place)?;
+        if let Some(column) = wanted.target {
+            let (targets, place) = next(column)?;
+            target::read(targets, &mut self.targets, &place)?;
+        }
+        if let Some(column) = wanted.time {
+            let (times, place) = next(column)?;
+            self.times.read(times, &place)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the parts of all workers together in the order of the table; `users` and `items` say
+    /// what each worker's numbers are now.
+    ///
+    /// # Errors
+    /// Times that are written in several ways.
+    pub fn join(
+        workers: Vec<Vec<(usize, Self)>>,
+        users: &[Vec<u32>],
+        items: &[Vec<u32>],
+        time: &Place,
+    ) -> Result<Self> {
+        let maps = users.iter().zip(items);
+        let mut parts: Vec<(usize, Self)> = workers
+            .into_par_iter()
+            .zip(maps.collect::<Vec<_>>())
+            .flat_map_iter(|(parts, (users, items))| {
+                parts.into_iter().map(move |(part, mut events)| {
+                    let renumber = |numbers: &mut Vec<u32>, map: &[u32]| {
+                        numbers.iter_mut().for_each(|it| *it = map[*it as usize]);
+                    };
+                    renumber(&mut events.users, users);
+                    renumber(&mut events.items, items);
+                    (part, events)
+                })
+            })
+            .collect();
+        parts.sort_unstable_by_key(|(part, _)| *part);
+        let rows = parts.iter().map(|(_, part)| part.users.len()).sum();
+        let mut all = Self::default();
+        all.users.reserve_exact(rows);
+        all.items.reserve_exact(rows);
+        for (_, part) in parts {
+            all.users.extend(part.users);
+            all.items.extend(part.items);
+            all.targets.extend(part.targets);
+            all.times.append(part.times, time)?;
+        }
+        Ok(all)
+    }
+}

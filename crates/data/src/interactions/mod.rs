@@ -1,0 +1,258 @@
+//! Interactions of anybody's users with anybody's items.
+//!
+//! [`InteractionFiles`] name a table of interactions, and tables of users and items beside it, in
+//! Parquet or CSV; [`Interactions::new`] takes the same as record batches. A [`Schema`] says which
+//! column is what where types and usual names do not. What comes of it, [`Interactions`], is what
+//! a [`MovieLens`] folder comes to as well: ratings, with the [`Target`] that they have, a table of
+//! items, and what is known of users.
+
+mod describe;
+mod events;
+mod names;
+mod schema;
+mod side;
+mod source;
+mod table;
+mod target;
+mod times;
+mod traits;
+mod users;
+
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use serde::{Deserialize, Serialize};
+
+use crate::movielens::part_of;
+use crate::{
+    Duplicates, IdMap, LeftOut, Modality, MovieLens, Movies, Poster, Ratings, Result, Summary,
+    UnknownMovies,
+};
+
+pub use describe::{ColumnDescription, TableDescription, describe};
+pub use names::IdNames;
+pub(crate) use names::{id_in, interned};
+pub(crate) use schema::is_usual_item;
+pub use schema::{Role, Schema, Side};
+use source::Source;
+pub use target::Target;
+pub use traits::{Category, Measure, Traits};
+pub(crate) use traits::{column_of_names, further_columns, names_of};
+pub use users::Users;
+
+/// Who did what with which item, and what is known of both.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mmdlrm_data::arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+/// use mmdlrm_data::{InteractionOptions, Interactions, Target};
+///
+/// let texts = |texts: &[&str]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+/// let numbers = |numbers: &[i64]| Arc::new(Int64Array::from(numbers.to_vec())) as ArrayRef;
+/// let clicks = RecordBatch::try_from_iter([
+///     ("user_id", texts(&["ann", "ben", "ann"])),
+///     ("item_id", texts(&["mug", "mug", "pen"])),
+///     ("time", numbers(&[1_790_000_000_000, 1_790_000_060_000, 1_790_000_120_000])),
+/// ])?;
+/// let products = RecordBatch::try_from_iter([
+///     ("item_id", texts(&["pen", "mug", "cup"])),
+///     ("colour", texts(&["blue", "red", "red"])),
+///     ("cents", numbers(&[150, 900, 700])),
+/// ])?;
+/// let options = InteractionOptions::default();
+/// let interactions = Interactions::new(&[clicks], None, Some(&products), &options)?;
+/// assert_eq!(interactions.ratings.target(), Target::Implicit);
+/// assert_eq!(interactions.ratings.timestamps()[1], 1_790_000_060);
+/// // Items are numbered in the order of their names.
+/// let items = interactions.items.index();
+/// assert_eq!((items.find("mug"), items.name(0).as_deref()), (Some(1), Some("cup")));
+/// let traits = interactions.items.traits()?;
+/// assert_eq!(traits.categories[0].values, ["blue", "red"]);
+/// assert_eq!(traits.measures[0].values, [700.0, 900.0, 150.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Interactions {
+    /// Who, what, what it came to, and when, in the order of the table. Users and items are the
+    /// numbers of their names.
+    pub ratings: Ratings,
+    /// The items: those of their table, or all that somebody interacted with.
+    pub items: Movies,
+    /// What is known of the users.
+    pub users: Users,
+    /// What is known of each of the ratings beside: columns of interactions that have a role.
+    pub pairs: Traits,
+    /// Vectors of the items, one for each column of them.
+    pub vectors: Vec<Modality>,
+    /// Pictures of the items.
+    pub images: Vec<Poster>,
+    /// Texts about the items.
+    pub texts: Vec<Summary>,
+    /// Tags that users gave items, as a [release](MovieLens::tags) has them.
+    pub tags: Option<RecordBatch>,
+    /// What was found amiss and left out.
+    pub left_out: LeftOut,
+    /// Whether there are times.
+    pub has_times: bool,
+    /// The column of the targets, where it is one of a table's.
+    pub target_column: Option<String>,
+    /// Who and what has no counterpart in another table.
+    pub unmatched: Unmatched,
+}
+
+/// How many of a table another knows nothing of. None of it is an error: there are newcomers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Unmatched {
+    /// Items that nobody interacted with.
+    pub items: usize,
+    /// Users of the table of users who interacted with nothing; they are left out.
+    pub idle_users: usize,
+    /// Users whom the table of users lacks.
+    pub unknown_users: usize,
+}
+
+/// How tables are read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InteractionOptions {
+    /// Which column is what.
+    pub schema: Schema,
+    /// The least and the most that a target may be; `None` of those that there are.
+    pub scale: Option<(f32, f32)>,
+    /// What to do with interactions with items that the table of items lacks.
+    pub unknown_items: UnknownMovies,
+    /// What to do where a user interacted with an item more than once; `None` refuses it of
+    /// ratings and keeps the latest of all else, where it is nothing odd.
+    pub duplicates: Option<Duplicates>,
+}
+
+/// Files of interactions, users and items.
+///
+/// Parquet by the name `.parquet`, uncompressed or compressed by Snappy or zstd; text with a header
+/// otherwise, commas between fields or, where it is called `.tsv`, tabs, which may be compressed by
+/// gzip.
+///
+/// ```no_run
+/// use mmdlrm_data::{InteractionFiles, InteractionOptions, Schema};
+///
+/// let files = InteractionFiles {
+///     interactions: "clicks.parquet".into(),
+///     items: Some("products.csv".into()),
+///     options: InteractionOptions {
+///         schema: Schema { item: Some("sku".to_owned()), ..Schema::default() },
+///         ..InteractionOptions::default()
+///     },
+///     ..InteractionFiles::default()
+/// };
+/// println!("{} clicks", files.open()?.ratings.len());
+/// # Ok::<(), mmdlrm_data::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InteractionFiles {
+    /// Who did what, and when.
+    pub interactions: PathBuf,
+    /// What is known of users.
+    pub users: Option<PathBuf>,
+    /// The items, and what is known of them.
+    pub items: Option<PathBuf>,
+    /// How they are read.
+    pub options: InteractionOptions,
+}
+
+impl InteractionFiles {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The first thing that cannot be used: a file, a column, or a value by its row or line.
+    pub fn open(&self) -> Result<Interactions> {
+        let open = |table, path: &Path| Source::open(table, path);
+        let interactions = open(Side::Pair.table(), &self.interactions)?;
+        let users = self.users.as_deref();
+        let users = users
+            .map(|path| open(Side::User.table(), path))
+            .transpose()?;
+        let items = self.items.as_deref();
+        let items = items
+            .map(|path| open(Side::Item.table(), path))
+            .transpose()?;
+        table::read(&interactions, users.as_ref(), items.as_ref(), &self.options)
+    }
+}
+
+impl Interactions {
+    /// Of record batches: those of one table of interactions, and tables of users and items.
+    ///
+    /// # Errors
+    /// As [`InteractionFiles::open`].
+    pub fn new(
+        interactions: &[RecordBatch],
+        users: Option<&RecordBatch>,
+        items: Option<&RecordBatch>,
+        options: &InteractionOptions,
+    ) -> Result<Self> {
+        let interactions = Source::of_batches(Side::Pair.table(), interactions)?;
+        let users = users.map(std::slice::from_ref);
+        let users = users.map(|users| Source::of_batches(Side::User.table(), users));
+        let items = items.map(std::slice::from_ref);
+        let items = items.map(|items| Source::of_batches(Side::Item.table(), items));
+        let (users, items) = (users.transpose()?, items.transpose()?);
+        table::read(&interactions, users.as_ref(), items.as_ref(), options)
+    }
+
+    /// Of users and `items` alone: what is left of the interactions, and what is known of these.
+    ///
+    /// # Errors
+    /// No interaction is left.
+    pub fn part(&self, users: &IdMap, items: &IdMap) -> Result<Self> {
+        let (ratings, table) = part_of(&self.ratings, &self.items, users, items)?;
+        let ids = self.ratings.user_ids().iter().zip(self.ratings.movie_ids());
+        let rows = (0..)
+            .zip(ids)
+            .filter(|(_, (user, item))| users.row(**user).is_none() || items.row(**item).is_none());
+        let left_out: Vec<u32> = rows.map(|(row, _)| row).collect();
+        Ok(Self {
+            ratings,
+            pairs: self.pairs.clone().without(&left_out),
+            items: table,
+            ..self.clone()
+        })
+    }
+}
+
+/// Of a release the ratings and the movies: nothing is copied.
+impl From<&MovieLens> for Interactions {
+    fn from(movielens: &MovieLens) -> Self {
+        Self {
+            ratings: movielens.ratings.clone(),
+            items: movielens.movies.clone(),
+            users: Users::default(),
+            pairs: Traits::default(),
+            vectors: Vec::new(),
+            images: Vec::new(),
+            texts: Vec::new(),
+            tags: movielens.tags.clone(),
+            left_out: movielens.left_out.clone(),
+            has_times: true,
+            target_column: None,
+            unmatched: Unmatched::default(),
+        }
+    }
+}
+
+/// As from a borrowed one.
+impl From<MovieLens> for Interactions {
+    fn from(movielens: MovieLens) -> Self {
+        Self::from(&movielens)
+    }
+}
+
+/// A copy, of which the tables are shared.
+impl From<&Self> for Interactions {
+    fn from(interactions: &Self) -> Self {
+        interactions.clone()
+    }
+}

@@ -1,0 +1,464 @@
+//! Tables of users and of items.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
+
+use super::names::{Interner, Place};
+use super::schema::{ColumnRole, Role, Roles, Side};
+use super::source::Source;
+use super::target::read_numbers;
+use super::times::{Ticks, is_time};
+use super::traits::{Category, Measure, Traits};
+use crate::tables::to_f32;
+use crate::text::shorten;
+use crate::{Error, Result};
+
+/// Share of texts that are all different from which on they are no values to be told apart, …
+const NEARLY_ALL: f64 = 0.9;
+/// … and how many there are at least then.
+const SEVERAL: usize = 20;
+/// Between values of a text that is a bag.
+const BETWEEN_VALUES: char = '|';
+const SECONDS_A_DAY: f32 = 86_400.0;
+
+/// A table of users, or of items, in the order of its rows.
+pub(super) struct SideTable {
+    /// Numbers of the ids, in the order in which they come: each stands once.
+    pub ids: Interner,
+    pub traits: Traits,
+    pub vectors: Vec<RowVectors>,
+    pub titles: Option<Vec<Option<String>>>,
+    pub years: Option<Vec<Option<i32>>>,
+    pub images: Option<Vec<Option<PathBuf>>>,
+    pub texts: Option<Vec<Option<String>>>,
+    /// Columns with what they were taken for.
+    pub roles: Roles,
+}
+
+/// A column of vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RowVectors {
+    pub name: String,
+    pub width: usize,
+    /// Back to back, of those rows that have one.
+    pub values: Vec<f32>,
+    pub is_present: Vec<bool>,
+}
+
+/// What columns of single interactions say, by row.
+///
+/// # Errors
+/// The first value that cannot be used, by column and row.
+pub(super) fn traits_of_rows(source: &Source, roles: &Roles) -> Result<Traits> {
+    let mut traits = Traits::default();
+    for ColumnRole { name, role, .. } in &roles.columns {
+        let place = Place::of(source.table, name);
+        let read = || Ok::<_, Error>(Arc::clone(source.read_all(&[name])?.column(0)));
+        let in_file = |error| source.in_file(error);
+        match role {
+            Role::Id => traits
+                .categories
+                .push(ids_of(&read()?, &place).map_err(in_file)?),
+            Role::Bag => traits
+                .categories
+                .push(bags_of(&read()?, &place).map_err(in_file)?),
+            Role::Dense => traits.measures.push(Measure {
+                name: name.clone(),
+                values: measures_of(&read()?, &place).map_err(in_file)?,
+            }),
+            Role::Vector => {
+                let vectors = vectors_of(&read()?, &place).map_err(in_file)?;
+                traits.measures.extend(vectors.measures());
+            }
+            _ => {}
+        }
+    }
+    Ok(traits)
+}
+
+impl SideTable {
+    /// Reads the table.
+    ///
+    /// # Errors
+    /// The first value that cannot be used, by column and row, and an id that stands twice.
+    pub fn read(source: &Source, roles: Roles) -> Result<Self> {
+        Self::read_columns(source, roles).map_err(|error| source.in_file(error))
+    }
+
+    fn read_columns(source: &Source, roles: Roles) -> Result<Self> {
+        let key = match roles.side {
+            Side::User => Role::User,
+            _ => Role::Item,
+        };
+        let column = roles.one(key).unwrap_or_default().to_owned();
+        let used = roles.columns.iter().filter(|it| it.role != Role::Unused);
+        let names: Vec<&str> = used.map(|it| it.name.as_str()).collect();
+        let table = source.read_all(&names)?;
+        let array = |name: &str| table.column_by_name(name);
+        let mut side = Self {
+            ids: read_ids(source, &column, array(&column))?,
+            traits: Traits::default(),
+            vectors: Vec::new(),
+            titles: None,
+            years: None,
+            images: None,
+            texts: None,
+            roles,
+        };
+        for number in 0..side.roles.columns.len() {
+            let ColumnRole { name, role, .. } = &side.roles.columns[number];
+            if matches!(role, Role::Unused | Role::User | Role::Item) {
+                continue;
+            }
+            let Some(array) = array(name) else { continue };
+            let role = settled(&side.roles.columns[number], array, source.is_untyped());
+            side.roles.columns[number].role = role;
+            let name = side.roles.columns[number].name.clone();
+            let place = Place::of(source.table, &name);
+            side.take(role, array, &place, source)?;
+        }
+        Ok(side)
+    }
+
+    fn take(&mut self, role: Role, array: &ArrayRef, place: &Place, source: &Source) -> Result<()> {
+        match role {
+            Role::Id => self.traits.categories.push(ids_of(array, place)?),
+            Role::Bag => self.traits.categories.push(bags_of(array, place)?),
+            Role::Dense => self.traits.measures.push(Measure {
+                name: place.column.to_owned(),
+                values: measures_of(array, place)?,
+            }),
+            Role::Vector => self.vectors.push(vectors_of(array, place)?),
+            Role::Title => self.titles = Some(texts_of(array, place)?),
+            Role::Text => self.texts = Some(texts_of(array, place)?),
+            Role::Year => self.years = Some(years_of(array, place)?),
+            Role::Image => {
+                let folder = source.path().and_then(|path| path.parent());
+                let paths = texts_of(array, place)?.into_iter();
+                let path = |text: String| match folder {
+                    Some(folder) => folder.join(text),
+                    None => PathBuf::from(text),
+                };
+                self.images = Some(paths.map(|text| text.map(path)).collect());
+            }
+            Role::User | Role::Item | Role::Target | Role::Time | Role::Unused => {}
+        }
+        Ok(())
+    }
+}
+
+impl RowVectors {
+    /// Each of the numbers as a column of its own, `name_0`, `name_1`, ….
+    pub fn measures(&self) -> Vec<Measure> {
+        let mut vectors = self.values.chunks_exact(self.width);
+        let of_rows = self.is_present.iter().map(|&is_present| match is_present {
+            true => vectors.next(),
+            false => None,
+        });
+        let of_rows: Vec<Option<&[f32]>> = of_rows.collect();
+        let column = |place: usize| Measure {
+            name: format!("{}_{place}", self.name),
+            values: of_rows
+                .iter()
+                .map(|it| it.map_or(f32::NAN, |it| it[place]))
+                .collect(),
+        };
+        (0..self.width).map(column).collect()
+    }
+}
+
+/// Ids, each of which must stand once.
+fn read_ids(source: &Source, column: &str, array: Option<&ArrayRef>) -> Result<Interner> {
+    let place = Place::of(source.table, column);
+    let array = array.ok_or_else(|| place.bad(None, "is missing"))?;
+    let mut ids = match source.is_untyped() {
+        true => Interner::untyped(),
+        false => Interner::for_type(array.data_type(), source.table, column)?,
+    };
+    let mut numbers = Vec::with_capacity(array.len());
+    ids.read(array, &mut numbers, &place)?;
+    // An id that is new is numbered by those before it.
+    let twice = (0..).zip(&numbers).find(|&(row, &number)| row != number);
+    match twice {
+        None => Ok(ids),
+        Some((row, &before)) => {
+            let value = super::source::shown(array, row as usize);
+            let problem = format!("'{value}' stands in row {before} too; keep one of them");
+            Err(place.bad(Some(row as usize), problem))
+        }
+    }
+}
+
+/// What a column is, now that its values are known.
+pub(super) fn settled(column: &ColumnRole, array: &ArrayRef, untyped: bool) -> Role {
+    if column.is_named {
+        return column.role;
+    }
+    if column.role == Role::Dense && column.name.eq_ignore_ascii_case("year") && are_years(array) {
+        return Role::Year;
+    }
+    if column.role != Role::Id {
+        return column.role;
+    }
+    let Some(texts) = all_texts(array) else {
+        return column.role;
+    };
+    let mut known: Vec<&str> = texts.iter().copied().flatten().collect();
+    if untyped {
+        if column.name.eq_ignore_ascii_case("year")
+            && known
+                .iter()
+                .all(|it| it.parse::<u16>().is_ok_and(|year| year <= 9999))
+        {
+            return Role::Year;
+        }
+        if !known.is_empty() && known.iter().all(|it| it.parse::<f32>().is_ok()) {
+            return Role::Dense;
+        }
+        if known.iter().any(|it| it.contains(BETWEEN_VALUES)) {
+            return Role::Bag;
+        }
+    }
+    let all = known.len();
+    known.sort_unstable();
+    known.dedup();
+    match all >= SEVERAL && known.len() as f64 >= NEARLY_ALL * all as f64 {
+        true => Role::Unused,
+        false => Role::Id,
+    }
+}
+
+fn are_years(array: &ArrayRef) -> bool {
+    array.data_type().is_integer()
+        && to_f32(array)
+            .is_some_and(|it| it.iter().flatten().all(|it| (0.0..=9999.0).contains(&it)))
+}
+
+/// The texts of a column of any type of texts, dictionaries too; `None` of another.
+pub(super) fn all_texts(array: &ArrayRef) -> Option<Vec<Option<&str>>> {
+    if let Some(dictionary) = array.as_any_dictionary_opt() {
+        let values = all_texts(dictionary.values())?;
+        let keys = dictionary.normalized_keys().into_iter().enumerate();
+        let text = |(row, key): (usize, usize)| match dictionary.is_null(row) {
+            true => None,
+            false => values.get(key).copied().flatten(),
+        };
+        return Some(keys.map(text).collect());
+    }
+    Some(match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().iter().collect(),
+        DataType::LargeUtf8 => array.as_string::<i64>().iter().collect(),
+        DataType::Utf8View => array.as_string_view().iter().collect(),
+        _ => return None,
+    })
+}
+
+/// Whole numbers, flags or texts as texts.
+fn values_of(array: &ArrayRef, place: &Place) -> Result<Vec<Option<String>>> {
+    if let Some(texts) = all_texts(array) {
+        return Ok(texts
+            .into_iter()
+            .map(|text| text.map(str::to_owned))
+            .collect());
+    }
+    if let Some(flags) = array.as_boolean_opt() {
+        return Ok(flags
+            .iter()
+            .map(|flag| flag.map(|it| it.to_string()))
+            .collect());
+    }
+    let mut ids = Interner::for_type(array.data_type(), place.table, place.column)?;
+    let known: Vec<u32> = (0..array.len() as u32)
+        .filter(|&row| array.is_valid(row as usize))
+        .collect();
+    let rows = arrow_array::UInt32Array::from(known.clone());
+    let present =
+        arrow_select::take::take(array, &rows, None).map_err(Error::table(place.table))?;
+    let mut numbers = Vec::with_capacity(known.len());
+    ids.read(&present, &mut numbers, place)?;
+    let mut values = vec![None; array.len()];
+    for (row, number) in known.into_iter().zip(numbers) {
+        let text = ids.text(number as usize);
+        values[row as usize] = Some(String::from_utf8_lossy(&text).into_owned());
+    }
+    Ok(values)
+}
+
+fn ids_of(array: &ArrayRef, place: &Place) -> Result<Category> {
+    let values = values_of(array, place)?;
+    let listed: Vec<&str> = values.iter().flatten().map(String::as_str).collect();
+    let lengths: Vec<usize> = values.iter().map(|it| usize::from(it.is_some())).collect();
+    Ok(Category::new(place.column, &listed, &lengths))
+}
+
+/// Lists, or texts with a sign between values.
+fn bags_of(array: &ArrayRef, place: &Place) -> Result<Category> {
+    if let Some(texts) = all_texts(array) {
+        let (mut listed, mut lengths) = (Vec::new(), Vec::with_capacity(texts.len()));
+        for text in texts {
+            let before = listed.len();
+            let values = text
+                .unwrap_or_default()
+                .split(BETWEEN_VALUES)
+                .map(str::trim);
+            listed.extend(values.filter(|value| !value.is_empty()));
+            lengths.push(listed.len() - before);
+        }
+        return Ok(Category::new(place.column, &listed, &lengths));
+    }
+    let (mut listed, mut lengths) = (Vec::new(), Vec::with_capacity(array.len()));
+    for row in 0..array.len() {
+        let Some(list) = list_of(array, row) else {
+            lengths.push(0);
+            continue;
+        };
+        let values = values_of(&list, place)?;
+        lengths.push(values.len());
+        for value in values {
+            let problem = "lists a null; leave it out of the list";
+            listed.push(value.ok_or_else(|| place.bad(Some(row), problem))?);
+        }
+    }
+    let listed: Vec<&str> = listed.iter().map(String::as_str).collect();
+    Ok(Category::new(place.column, &listed, &lengths))
+}
+
+/// What a row lists; `None` where it is null.
+fn list_of(array: &ArrayRef, row: usize) -> Option<ArrayRef> {
+    if array.is_null(row) {
+        return None;
+    }
+    match array.data_type() {
+        DataType::List(_) => Some(array.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => Some(array.as_list::<i64>().value(row)),
+        DataType::FixedSizeList(..) => Some(array.as_fixed_size_list().value(row)),
+        _ => None,
+    }
+}
+
+/// Numbers, and moments as days since 1970; NaN where a row has none.
+fn measures_of(array: &ArrayRef, place: &Place) -> Result<Vec<f32>> {
+    let known: Vec<u32> = (0..array.len() as u32)
+        .filter(|&row| array.is_valid(row as usize))
+        .collect();
+    let rows = arrow_array::UInt32Array::from(known.clone());
+    let present =
+        arrow_select::take::take(array, &rows, None).map_err(Error::table(place.table))?;
+    let in_table = |error: Error| match error {
+        Error::Column {
+            table,
+            column,
+            row,
+            problem,
+        } => Error::Column {
+            table,
+            column,
+            row: row.map(|row| known[row] as usize),
+            problem,
+        },
+        other => other,
+    };
+    let mut numbers = Vec::with_capacity(known.len());
+    if is_time(array.data_type()) {
+        let mut ticks = Ticks::default();
+        ticks.read(&present, place).map_err(in_table)?;
+        numbers.extend(
+            ticks
+                .values
+                .iter()
+                .map(|&seconds| seconds as f32 / SECONDS_A_DAY),
+        );
+    } else {
+        read_numbers(&present, &mut numbers, place).map_err(in_table)?;
+    }
+    let mut values = vec![f32::NAN; array.len()];
+    for (&row, number) in known.iter().zip(numbers) {
+        if !number.is_finite() {
+            let problem = format!(
+                "'{number}' is no finite number; mend it, or leave it empty (null) where it is not \
+                 known"
+            );
+            return Err(place.bad(Some(row as usize), problem));
+        }
+        values[row as usize] = number;
+    }
+    Ok(values)
+}
+
+fn vectors_of(array: &ArrayRef, place: &Place) -> Result<RowVectors> {
+    let mut vectors = RowVectors {
+        name: place.column.to_owned(),
+        width: 0,
+        values: Vec::new(),
+        is_present: Vec::with_capacity(array.len()),
+    };
+    let mut first = None;
+    for row in 0..array.len() {
+        let list = list_of(array, row);
+        vectors.is_present.push(list.is_some());
+        let Some(list) = list else { continue };
+        let (width, of_row) = *first.get_or_insert((list.len(), row));
+        if list.len() != width {
+            let problem = format!(
+                "has {} numbers where that of row {of_row} has {width}; take all of them from one \
+                 encoder",
+                list.len()
+            );
+            return Err(place.bad(Some(row), problem));
+        }
+        let numbers = to_f32(&list).filter(|_| list.null_count() == 0);
+        let numbers = numbers.ok_or_else(|| {
+            place.bad(Some(row), "has a number that is null; leave the vector out")
+        })?;
+        if let Some(at) = numbers.values().iter().position(|x| !x.is_finite()) {
+            let problem = format!(
+                "number {at} is {}; make the vector anew, or leave it out (null)",
+                numbers.value(at)
+            );
+            return Err(place.bad(Some(row), problem));
+        }
+        vectors.values.extend_from_slice(numbers.values());
+    }
+    match first {
+        Some((0, row)) => Err(place.bad(Some(row), "has no numbers; leave the column out")),
+        None => Err(place.bad(None, "is null in every row; leave the column out")),
+        Some((width, _)) => Ok(RowVectors { width, ..vectors }),
+    }
+}
+
+fn texts_of(array: &ArrayRef, place: &Place) -> Result<Vec<Option<String>>> {
+    let texts = all_texts(array).ok_or_else(|| {
+        let problem = format!(
+            "is of the type {}, and has to be of texts",
+            array.data_type()
+        );
+        place.bad(None, problem)
+    })?;
+    let known = texts.into_iter().map(|text| {
+        let text = text.map(str::trim).filter(|it| !it.is_empty());
+        text.map(str::to_owned)
+    });
+    Ok(known.collect())
+}
+
+fn years_of(array: &ArrayRef, place: &Place) -> Result<Vec<Option<i32>>> {
+    let values = values_of(array, place)?.into_iter().enumerate();
+    let year = |(row, value): (usize, Option<String>)| {
+        let Some(value) = value else { return Ok(None) };
+        let year = value
+            .parse()
+            .ok()
+            .filter(|year| crate::Movies::YEARS.contains(year));
+        let problem = || {
+            let value = shorten(&value);
+            format!("'{value}' is no year of four digits; mend it, or leave it empty")
+        };
+        year.map(Some)
+            .ok_or_else(|| place.bad(Some(row), problem()))
+    };
+    values.map(year).collect()
+}

@@ -1,0 +1,340 @@
+//! When something happened, in whole seconds since 1970.
+
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Date32Type, Date64Type, Float64Type, Int32Type, Int64Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::{DataType, TimeUnit};
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
+use super::names::Place;
+use super::source::plain_texts;
+use crate::text::shorten;
+use crate::{Error, Result};
+
+const SECONDS_A_DAY: i64 = 86_400;
+
+/// Sizes by which whole numbers without a unit are told apart: seconds until the year 5138, then
+/// milliseconds from 1973 on, microseconds, nanoseconds.
+const UNITS: [(Range<u64>, i64, &str); 4] = [
+    (0..100_000_000_000, 1, "seconds"),
+    (100_000_000_000..100_000_000_000_000, 1_000, "milliseconds"),
+    (
+        100_000_000_000_000..100_000_000_000_000_000,
+        1_000_000,
+        "microseconds",
+    ),
+    (
+        100_000_000_000_000_000..u64::MAX,
+        1_000_000_000,
+        "nanoseconds",
+    ),
+];
+
+/// Ways to write a moment, beside RFC 3339.
+const FORMATS: [&str; 4] = [
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M:%S%.f UTC",
+    "%Y/%m/%d %H:%M:%S%.f",
+];
+
+/// Whether the type is one of moments, and of numbers and texts not.
+pub(super) fn is_time(found: &DataType) -> bool {
+    use DataType::{Date32, Date64, Timestamp};
+    matches!(found, Timestamp(..) | Date32 | Date64)
+}
+
+/// A column of times as it is written: seconds, or numbers of a unit that all of them together
+/// tell.
+#[derive(Default)]
+pub(super) struct Ticks {
+    pub values: Vec<i64>,
+    /// Whether they are seconds, by their type or as texts; `None` of none yet.
+    are_seconds: Option<bool>,
+}
+
+impl Ticks {
+    /// Appends the times of a column.
+    pub fn read(&mut self, times: &ArrayRef, place: &Place) -> Result<()> {
+        if times.null_count() > 0 {
+            let row = (0..times.len()).find(|&row| times.is_null(row));
+            let problem = "is null, and no moment; give it a time, or remove the row";
+            return Err(place.bad(row, problem));
+        }
+        let times = &plain_texts(times);
+        macro_rules! whole {
+            ($from:ty) => {{
+                let values = times.as_primitive::<$from>().values().iter();
+                self.values.extend(values.map(|&value| i64::from(value)));
+            }};
+        }
+        if !times.is_empty() {
+            self.agree(are_seconds(times), place)?;
+        }
+        match times.data_type() {
+            DataType::Int64 => whole!(Int64Type),
+            DataType::Int32 => whole!(Int32Type),
+            DataType::UInt32 => whole!(UInt32Type),
+            DataType::UInt64 => {
+                let values = times.as_primitive::<UInt64Type>().values().iter();
+                let clamped = values.map(|&value| i64::try_from(value).unwrap_or(i64::MAX));
+                self.values.extend(clamped);
+            }
+            DataType::Timestamp(unit, _) => {
+                let ticks = times.to_data().into_builder().data_type(DataType::Int64);
+                let ticks = ticks.build().map_err(Error::table(place.table))?;
+                let ticks = arrow_array::make_array(ticks);
+                let ticks = ticks.as_primitive::<Int64Type>().values().iter();
+                let of_a_second = ticks_a_second(*unit);
+                self.values
+                    .extend(ticks.map(|ticks| ticks.div_euclid(of_a_second)));
+            }
+            DataType::Date32 => {
+                let days = times.as_primitive::<Date32Type>().values().iter();
+                let seconds = days.map(|&day| i64::from(day) * SECONDS_A_DAY);
+                self.values.extend(seconds);
+            }
+            DataType::Date64 => {
+                let ticks = times.as_primitive::<Date64Type>().values().iter();
+                self.values
+                    .extend(ticks.map(|ticks| ticks.div_euclid(1_000)));
+            }
+            DataType::Float64 => {
+                for (row, &time) in times
+                    .as_primitive::<Float64Type>()
+                    .values()
+                    .iter()
+                    .enumerate()
+                {
+                    if !time.is_finite() {
+                        let problem = format!("'{time}' is no time; mend or remove the row");
+                        return Err(place.bad(Some(row), problem));
+                    }
+                    self.values.push(time.floor() as i64);
+                }
+            }
+            DataType::Utf8 => {
+                for (row, text) in times.as_string::<i32>().iter().enumerate() {
+                    let text = text.unwrap_or_default().trim();
+                    let time = match self.are_seconds {
+                        Some(true) => seconds_of(text),
+                        _ => text.parse().ok(),
+                    };
+                    self.values.push(time.ok_or_else(|| {
+                        let problem = format!(
+                            "'{}' is no time: seconds since 1970, or as 2026-01-31 18:05:00, all \
+                             rows alike; mend or remove the row",
+                            shorten(text)
+                        );
+                        place.bad(Some(row), problem)
+                    })?);
+                }
+            }
+            other => {
+                let problem = format!(
+                    "is of the type {other}, and has to be one of times, or of whole numbers of \
+                     seconds, milliseconds, microseconds or nanoseconds since 1970"
+                );
+                return Err(place.bad(None, problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends those of a later part of the same column.
+    pub fn append(&mut self, later: Self, place: &Place) -> Result<()> {
+        if let Some(are_seconds) = later.are_seconds {
+            self.agree(are_seconds, place)?;
+        }
+        self.values.extend(later.values);
+        Ok(())
+    }
+
+    fn agree(&mut self, are_seconds: bool, place: &Place) -> Result<()> {
+        match self.are_seconds.replace(are_seconds) {
+            Some(before) if before != are_seconds => {
+                let problem = "holds numbers here and moments that are written out there; write all \
+                               of them in one way";
+                Err(place.bad(None, problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Seconds since 1970 of all rows; numbers without a unit are of the one that they are as
+    /// large as.
+    ///
+    /// # Errors
+    /// Numbers of several units, and times before 1970 or from 2106 on, by row.
+    pub fn into_seconds(self, place: &Place) -> Result<Vec<u32>> {
+        let of_a_second = match self.are_seconds {
+            Some(true) => 1,
+            _ => self.unit(place)?,
+        };
+        let seconds = |(row, ticks): (usize, i64)| {
+            let seconds = u32::try_from(ticks.div_euclid(of_a_second));
+            seconds.map_err(|_| {
+                let problem = format!(
+                    "'{ticks}' lies before 1970 or behind 2106, where seconds of 32 bits end; mend \
+                     or remove the row"
+                );
+                place.bad(Some(row), problem)
+            })
+        };
+        self.values.into_iter().enumerate().map(seconds).collect()
+    }
+
+    /// Ticks a second.
+    fn unit(&self, place: &Place) -> Result<i64> {
+        let unit = |ticks: i64| {
+            let size = ticks.unsigned_abs();
+            UNITS.iter().position(|(range, ..)| range.contains(&size))
+        };
+        let mut first: [Option<usize>; UNITS.len()] = [None; UNITS.len()];
+        // 0 is 1970 in every unit.
+        let rows = self
+            .values
+            .iter()
+            .enumerate()
+            .filter(|(_, ticks)| **ticks != 0);
+        for (row, &ticks) in rows {
+            let of_unit = &mut first[unit(ticks).unwrap_or(UNITS.len() - 1)];
+            *of_unit = of_unit.or(Some(row));
+        }
+        let found: Vec<(usize, usize)> = (0..)
+            .zip(first)
+            .filter_map(|(unit, row)| Some((unit, row?)))
+            .collect();
+        match found[..] {
+            [] => Ok(1),
+            [(unit, _)] => Ok(UNITS[unit].1),
+            [_, (_, row), ..] => {
+                let told = found.iter().map(|&(unit, row)| {
+                    let ticks = self.values[row];
+                    format!("'{ticks}' in row {row} looks like {}", UNITS[unit].2)
+                });
+                let told = told.collect::<Vec<_>>().join(", ");
+                let problem = format!(
+                    "holds times in {} units: {told}; write all of them in one",
+                    found.len()
+                );
+                Err(place.bad(Some(row), problem))
+            }
+        }
+    }
+}
+
+/// Whether a column tells seconds, by its type or since moments are written out.
+fn are_seconds(times: &ArrayRef) -> bool {
+    use DataType::{Int32, Int64, UInt32, UInt64, Utf8};
+    match times.data_type() {
+        Int64 | Int32 | UInt32 | UInt64 => false,
+        Utf8 => {
+            let first = times.as_string::<i32>().iter().next().flatten();
+            first.is_none_or(|text| text.trim().parse::<i64>().is_err())
+        }
+        _ => true,
+    }
+}
+
+/// Ticks of Arrow's in a second.
+fn ticks_a_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
+/// A moment that is written out; UTC, unless it says otherwise.
+fn seconds_of(text: &str) -> Option<i64> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Some(moment.timestamp());
+    }
+    let mut formats = FORMATS.iter();
+    let moment = formats.find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    let moment = moment.or_else(|| day()?.and_hms_opt(0, 0, 0));
+    moment.map(|moment| moment.and_utc().timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
+
+    use super::*;
+
+    fn seconds(times: ArrayRef) -> Result<Vec<u32>> {
+        let place = Place::of("interactions", "time");
+        let mut ticks = Ticks::default();
+        ticks.read(&times, &place)?;
+        ticks.into_seconds(&place)
+    }
+
+    #[test]
+    fn every_way_to_write_a_time_comes_to_the_same_seconds() {
+        let moment = 1_700_000_123i64;
+        let all: [ArrayRef; 8] = [
+            Arc::new(Int64Array::from(vec![0, moment])),
+            Arc::new(Int64Array::from(vec![0, moment * 1_000 + 999])),
+            Arc::new(Int64Array::from(vec![0, moment * 1_000_000])),
+            Arc::new(Int64Array::from(vec![0, moment * 1_000_000_000 + 7])),
+            Arc::new(TimestampMillisecondArray::from(vec![0, moment * 1_000])),
+            Arc::new(Float64Array::from(vec![0.0, moment as f64 + 0.75])),
+            Arc::new(StringArray::from(vec!["0", "1700000123"])),
+            Arc::new(StringArray::from(vec!["1970-01-01", "2023-11-14 22:15:23"])),
+        ];
+        for times in all {
+            assert_eq!(
+                seconds(Arc::clone(&times)).unwrap(),
+                [0, moment as u32],
+                "{times:?}"
+            );
+        }
+        assert_eq!(seconds_of("2023-11-14T23:15:23+01:00"), Some(moment));
+    }
+
+    #[test]
+    fn times_in_several_units_are_told_apart_with_a_row_of_each() {
+        let mixed = vec![1_700_000_000, 1_700_000_000_000, 5, 1_700_000_000_000_000];
+        let error = seconds(Arc::new(Int64Array::from(mixed)))
+            .unwrap_err()
+            .to_string();
+        for part in [
+            "row 1: holds times in 3 units",
+            "'1700000000' in row 0 looks like seconds",
+            "'1700000000000' in row 1 looks like milliseconds",
+            "'1700000000000000' in row 3 looks like microseconds",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused_by_row() {
+        let refused = |times: ArrayRef, why: &str| {
+            let error = seconds(times).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        };
+        refused(
+            Arc::new(Int64Array::from(vec![5, -7])),
+            "row 1: '-7' lies before 1970",
+        );
+        refused(
+            Arc::new(StringArray::from(vec!["2024-01-31", "31.1.24"])),
+            "row 1: '31.1.24'",
+        );
+        refused(
+            Arc::new(Int64Array::from(vec![Some(3), None])),
+            "row 1: is null",
+        );
+        refused(Arc::new(Float64Array::from(vec![f64::NAN])), "'NaN'");
+    }
+}

@@ -1,0 +1,138 @@
+//! Tables of one's own in place of a MovieLens folder.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::{run_in, text};
+
+/// A shop with clicks of a few users, most of each on one of two sorts of things.
+fn shop(folder: &Path) {
+    let mut clicks = String::from("user,thing,time,till\n");
+    for row in 0..900u32 {
+        let (user, draw) = (row % 30, row * 7 % 40);
+        let thing = if row % 4 == 0 {
+            draw
+        } else {
+            draw / 2 * 2 + user % 2
+        };
+        writeln!(
+            clicks,
+            "u{user},t{thing},{},till {}",
+            1_700_000_000 + row,
+            row % 3
+        )
+        .unwrap();
+    }
+    std::fs::write(folder.join("clicks.csv"), clicks).unwrap();
+    let mut things = String::from("thing,sort,price,tags\n");
+    for thing in 0..42 {
+        writeln!(
+            things,
+            "t{thing},{},{}.5,a|b{}",
+            ["odd", "even"][thing % 2],
+            thing,
+            thing % 5
+        )
+        .unwrap();
+    }
+    std::fs::write(folder.join("things.csv"), things).unwrap();
+}
+
+const SHOP: &str = "--interactions clicks.csv --item thing --items things.csv --epochs 2 --dim 8";
+
+fn train(folder: &Path, more: &str) -> std::process::Output {
+    let all = format!("{SHOP} {more}");
+    run_in(folder, &all.split(' ').collect::<Vec<_>>())
+}
+
+#[test]
+fn a_shop_is_one_command_away_and_is_spoken_of_in_its_own_words() {
+    let folder = tempfile::tempdir().unwrap();
+    shop(folder.path());
+    let output = train(
+        folder.path(),
+        "--split temporal --column till=id --negatives-by popularity",
+    );
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("2 items of the table of items have no interaction"),
+        "{stderr}"
+    );
+    for part in [
+        "held out: the latest 20 % of the clicks",
+        "clicks of 30 users and 42 things",
+        "left in runs/clicks",
+    ] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+    let config = std::fs::read_to_string(folder.path().join("runs/clicks/config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    let tables = config["model"]["tables"].as_array().unwrap();
+    let names: Vec<&str> = tables
+        .iter()
+        .map(|it| it["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["user", "movie", "item_sort", "item_tags", "pair_till"]
+    );
+    assert_eq!(config["experiment"]["negatives"]["by"], "popularity");
+}
+
+#[test]
+fn what_is_wrong_with_tables_or_options_is_one_line_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    shop(folder.path());
+    let clicks = std::fs::read_to_string(folder.path().join("clicks.csv")).unwrap();
+    std::fs::write(
+        folder.path().join("torn.csv"),
+        clicks.replacen(",t7,", ",,", 1),
+    )
+    .unwrap();
+    for (more, parts) in [
+        (
+            "--interactions nowhere.csv",
+            &["cannot read nowhere.csv"][..],
+        ),
+        ("--time tim", &["column 'tim'", "did you mean 'time'?"]),
+        (
+            "--target till",
+            &["clicks.csv, line 2, column 'till': 'till 0' is a text"],
+        ),
+        (
+            "--column sort=dense",
+            &["things.csv, line 2, column 'sort'"],
+        ),
+        ("--column sort=sorts", &["a role is user, item"]),
+        (
+            "--interactions torn.csv",
+            &["torn.csv, line 3, column 'thing': is null"],
+        ),
+        ("--scale 5:1", &["scale is 5 to 1, but a scale goes from"]),
+        ("--negatives 0", &["negatives per interaction is 0"]),
+        (
+            "--posters x.csv",
+            &["--posters does nothing beside --interactions"],
+        ),
+        (
+            "--clip untrained",
+            &["--clip does nothing without --image-column"],
+        ),
+        ("--data x", &["--data"]),
+        ("--preset best", &["it predicts ratings of a scale"]),
+        ("--stream", &["only a MovieLens folder can be streamed"]),
+    ] {
+        let own = match more.starts_with("--interactions") {
+            true => SHOP.replace("--interactions clicks.csv", more),
+            false => format!("{SHOP} {more}"),
+        };
+        let output = run_in(folder.path(), &own.split(' ').collect::<Vec<_>>());
+        let error = text(&output.stderr);
+        assert!(!output.status.success(), "{more}");
+        for part in parts {
+            assert!(error.contains(part), "{more}: no '{part}' in: {error}");
+        }
+        assert!(!folder.path().join("runs").exists(), "{more}");
+    }
+}
