@@ -8,6 +8,7 @@
 
 mod driver;
 mod page;
+mod shop;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -118,8 +119,8 @@ fn the_report_opens_without_an_error_and_fits_wide_and_narrow_light_and_dark() {
                 "Predicted against given",
                 "validation",
                 "Error by the training ratings of the movie",
-                "Error by how much the user has rated",
-                "nDCG@10 by how much the user has rated",
+                "Error by the training ratings of the user",
+                "nDCG@10 by the training ratings of the user",
                 "Missing modalities",
                 "liked best",
                 "What each stage took",

@@ -24,22 +24,27 @@ fn run() -> &'static Path {
 }
 
 /// A server, and a browser on a wide screen.
-struct Opened {
+pub struct Opened {
     server: Server,
     driver: Driver,
 }
 
 impl Opened {
     fn new() -> Option<Self> {
+        Self::on(|| Server::start(run()))
+    }
+
+    /// On another server, where there is a browser.
+    pub fn on(server: impl FnOnce() -> Server) -> Option<Self> {
         let browser = browser()?;
         let mut driver = Driver::start(&browser);
         driver.resize(1400, 900);
-        let server = Server::start(run());
+        let server = server();
         Some(Self { server, driver })
     }
 
     /// Opens an address, and waits for what it shows.
-    fn open(&mut self, path: &str) -> &mut Driver {
+    pub fn open(&mut self, path: &str) -> &mut Driver {
         let address = format!("http://{}{path}", self.server.address);
         self.driver.open(&address);
         self.driver.wait_for(SETTLED);
@@ -48,7 +53,7 @@ impl Opened {
 }
 
 /// There are shelves, or a notice in their place, or a view without them.
-const SETTLED: &str = "document.querySelector('#size').textContent.includes('films') && \
+const SETTLED: &str = "document.querySelector('#size').textContent.includes('model') && \
                        document.querySelector('.films:not([hidden]) [aria-busy=true]') === null";
 const TITLES: &str = "[...document.querySelectorAll('#shelves h3')].map((it) => it.textContent)";
 const FILMS: &str =

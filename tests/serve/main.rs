@@ -12,6 +12,7 @@ mod answers;
 mod client;
 mod errors;
 mod load;
+mod named;
 mod shelves;
 mod slow_clients;
 mod start;

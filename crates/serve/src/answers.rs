@@ -1,15 +1,21 @@
 //! What is asked and answered, as JSON.
 
-use mmdlrm::{Fan, Movie, Query, Recommendation, Recommender, Similar};
-use serde::{Deserialize, Serialize};
+use mmdlrm::data::Target;
+use mmdlrm::{Fan, Movie, Query, Recommendation, Recommender, Similar, Words};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;
+use crate::ids::{Id, are_names};
 use crate::limits::{LONGEST_TEXT, MOST_ANSWERS, MOST_RATINGS};
 
+/// Users that are named as examples, at most.
+const EXAMPLES: usize = 20;
+
+/// A movie, or whatever else the items of the data are.
 #[derive(Serialize, ToSchema)]
 pub struct MovieInfo {
-    pub id: u32,
+    id: Id,
     /// As it is written in the data: `City of Lost Children, The (Cité des enfants perdus, La)`.
     title: String,
     /// As people say it: `The City of Lost Children`.
@@ -17,6 +23,7 @@ pub struct MovieInfo {
     /// With its other titles: `The City of Lost Children (La Cité des enfants perdus)`.
     full_name: String,
     year: Option<i32>,
+    /// Of other data, the values of those columns that have few.
     genres: Vec<String>,
     /// Where its poster is, if it has one.
     poster: Option<String>,
@@ -25,14 +32,15 @@ pub struct MovieInfo {
 impl MovieInfo {
     pub fn new(recommender: &Recommender, movie: &Movie) -> Self {
         let poster = recommender.catalogue().poster(movie.id);
+        let id = Id::of_movie(movie);
         Self {
-            id: movie.id,
             title: movie.title.clone(),
             name: movie.name(),
             full_name: movie.full_name(),
             year: movie.year,
             genres: movie.genres.clone(),
-            poster: poster.map(|_| format!("/posters/{}", movie.id)),
+            poster: poster.map(|_| format!("/posters/{}", id.in_path())),
+            id,
         }
     }
 
@@ -49,26 +57,72 @@ impl MovieInfo {
 pub struct Info {
     movies: usize,
     users: usize,
-    /// Lowest and highest user id.
-    user_ids: (u32, u32),
+    /// Lowest and highest user id; null where ids are names.
+    user_ids: Option<(u32, u32)>,
     genres: Vec<String>,
+    /// First and last year of the movies; null where no year is known.
+    years: Option<(i32, i32)>,
     /// What answers: the kind of the model, or the preset.
     model: String,
     /// A user whose history is worth looking at; null where there are no users.
-    opens_on: Option<u32>,
+    opens_on: Option<Id>,
+    /// Some users, at most 20, spread evenly over all.
+    examples: Vec<Id>,
+    words: WordsInfo,
 }
 
 impl Info {
-    pub fn new(recommender: &Recommender) -> Self {
-        let users = recommender.user_ids();
+    pub fn new(recommender: &Recommender) -> Result<Self, ApiError> {
+        let (users, movies) = (recommender.user_ids(), recommender.catalogue().movies());
         let end = |user: Option<&u32>| user.copied().unwrap_or_default();
-        Self {
-            movies: recommender.catalogue().ids().len(),
+        let named = |user: u32| Id::of_user(recommender, user);
+        let count = users.len().min(EXAMPLES);
+        let examples = (0..count).map(|place| named(users[place * users.len() / count]));
+        let years = || movies.iter().filter_map(|movie| movie.year);
+        Ok(Self {
+            movies: movies.len(),
             users: users.len(),
-            user_ids: (end(users.first()), end(users.last())),
+            user_ids: (!are_names(recommender)).then(|| (end(users.first()), end(users.last()))),
             genres: recommender.catalogue().genres().to_vec(),
+            years: years().min().zip(years().max()),
             model: recommender.model().to_owned(),
-            opens_on: recommender.example_user(),
+            opens_on: recommender.example_user().map(named).transpose()?,
+            examples: examples.collect::<Result<_, _>>()?,
+            words: WordsInfo::new(recommender.words()),
+        })
+    }
+}
+
+/// What the data call their things.
+#[derive(Serialize, ToSchema)]
+struct WordsInfo {
+    /// One item: `movie`.
+    item: String,
+    items: String,
+    /// What a user said of one, or did with it: `rating`, `purchase`.
+    rating: String,
+    ratings: String,
+    /// What users did with items: `rated`, or `chose`.
+    rated: String,
+    /// What ratings are counted in: `stars`.
+    unit: String,
+    /// The lowest and the highest rating; null where what was chosen is all that is known.
+    scale: Option<(f32, f32)>,
+    /// Whether what is predicted is how likely somebody is to choose an item, from 0 to 1.
+    are_probabilities: bool,
+}
+
+impl WordsInfo {
+    fn new(words: &Words) -> Self {
+        Self {
+            item: words.item.clone(),
+            items: words.items.clone(),
+            rating: words.rating.clone(),
+            ratings: words.ratings.clone(),
+            rated: words.rated.clone(),
+            unit: words.unit.clone(),
+            scale: (words.target != Target::Implicit).then(|| words.target.bounds()),
+            are_probabilities: words.target.is_probability(),
         }
     }
 }
@@ -76,7 +130,8 @@ impl Info {
 #[derive(Serialize, ToSchema)]
 pub struct Recommended {
     movie: MovieInfo,
-    /// Stars that would be given, from 0.5 to 5; null of a model that predicts none.
+    /// Stars that would be given, from 0.5 to 5, or a rating on the scale of the data; null of a
+    /// model that predicts none, and of data without ratings.
     stars: Option<f32>,
     /// What it is ranked by, higher being better.
     score: f32,
@@ -146,7 +201,7 @@ impl Shelf {
 /// A user, and what they rated last.
 #[derive(Serialize, ToSchema)]
 pub struct UserInfo {
-    id: u32,
+    id: Id,
     /// How many ratings they gave.
     ratings: usize,
     /// The latest of them first.
@@ -156,13 +211,13 @@ pub struct UserInfo {
 #[derive(Serialize, ToSchema)]
 struct RatedMovie {
     movie: MovieInfo,
-    /// From 0.5 to 5.
+    /// From 0.5 to 5, or on the scale of the data; 1 where they have no ratings.
     stars: f32,
 }
 
 impl UserInfo {
-    pub fn new(recommender: &Recommender, id: u32, count: usize) -> Result<Self, ApiError> {
-        let rated = recommender.rated_by(id)?;
+    pub fn new(recommender: &Recommender, user: u32, count: usize) -> Result<Self, ApiError> {
+        let rated = recommender.rated_by(user)?;
         let latest = rated.iter().rev().take(count).map(|&(movie, stars)| {
             Ok(RatedMovie {
                 movie: MovieInfo::by_id(recommender, movie)?,
@@ -170,7 +225,7 @@ impl UserInfo {
             })
         });
         Ok(Self {
-            id,
+            id: Id::of_user(recommender, user)?,
             ratings: rated.len(),
             rated: latest.collect::<Result<_, ApiError>>()?,
         })
@@ -198,24 +253,27 @@ impl Alike {
 
 #[derive(Serialize, ToSchema)]
 pub struct FanInfo {
-    user_id: u32,
-    /// Stars that would be given, from 0.5 to 5.
+    user_id: Id,
+    /// Stars that would be given, from 0.5 to 5, or a rating on the scale of the data.
     stars: f32,
 }
 
-impl From<Fan> for FanInfo {
-    fn from(fan: Fan) -> Self {
-        Self {
-            user_id: fan.user_id,
-            stars: fan.stars,
-        }
+impl FanInfo {
+    pub fn all(recommender: &Recommender, fans: Vec<Fan>) -> Result<Vec<Self>, ApiError> {
+        let answers = fans.into_iter().map(|fan| {
+            Ok(Self {
+                user_id: Id::of_user(recommender, fan.user_id)?,
+                stars: fan.stars,
+            })
+        });
+        answers.collect()
     }
 }
 
 /// A prediction.
 #[derive(Serialize, ToSchema)]
 pub struct Stars {
-    /// From 0.5 to 5.
+    /// From 0.5 to 5, or on the scale of the data.
     pub stars: f32,
 }
 
@@ -318,36 +376,60 @@ pub fn checked(count: usize) -> Result<usize, ApiError> {
     }
 }
 
+/// What the description calls a visitor and a rating: aliases, since generic types would be called
+/// by their parameters too.
+pub type Visitor = VisitorBy<Id>;
+type RatingOf = RatingBy<Id>;
+
 /// Somebody new, by some ratings.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Visitor)]
 #[serde(deny_unknown_fields)]
-pub struct Visitor {
-    ratings: Vec<RatingOf>,
+pub struct VisitorBy<I> {
+    #[schema(value_type = Vec<RatingOf>)]
+    ratings: Vec<RatingBy<I>>,
     /// Which movies are wanted.
     #[serde(default)]
     pub wish: Wish,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct RatingOf {
+#[schema(as = RatingOf)]
+#[serde(deny_unknown_fields, bound = "I: Deserialize<'de>")]
+struct RatingBy<I> {
     /// The movie's id, or …
-    movie: Option<u32>,
+    movie: Option<I>,
     /// … its title, or words that its title alone has.
     title: Option<String>,
-    /// From 0.5 to 5.
-    #[serde(default = "most_stars")]
-    stars: f32,
+    /// From 0.5 to 5, or on the scale of the data [default: the most there is].
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = f32, required = false)]
+    stars: Option<f32>,
 }
 
-fn most_stars() -> f32 {
-    mmdlrm::data::HIGHEST_RATING
+/// A number that may be left out, but not null.
+fn given<'de, D: Deserializer<'de>>(stars: D) -> Result<Option<f32>, D::Error> {
+    f32::deserialize(stars).map(Some)
+}
+
+impl<I: Into<Id>> VisitorBy<I> {
+    pub fn with_ids(self) -> Visitor {
+        let ratings = self.ratings.into_iter().map(|rating| RatingBy {
+            movie: rating.movie.map(Into::into),
+            title: rating.title,
+            stars: rating.stars,
+        });
+        VisitorBy {
+            ratings: ratings.collect(),
+            wish: self.wish,
+        }
+    }
 }
 
 impl RatingOf {
     fn movie(&self, recommender: &Recommender) -> Result<u32, ApiError> {
-        match (self.movie, &self.title) {
-            (Some(id), None) => Ok(id),
+        match (&self.movie, &self.title) {
+            (Some(id), None) => id.movie(recommender),
             (None, Some(title)) if title.chars().count() > LONGEST_TEXT => Err(ApiError::bad(
                 format!("title has {LONGEST_TEXT} characters at most"),
             )),
@@ -366,8 +448,11 @@ impl Visitor {
             let error = format!("no more than {MOST_RATINGS} ratings at once");
             return Err(ApiError::bad(error));
         }
-        let ratings = self.ratings.iter();
-        let ratings = ratings.map(|rating| Ok((rating.movie(recommender)?, rating.stars)));
+        let (_, most) = recommender.words().target.bounds();
+        let ratings = self.ratings.iter().map(|rating| {
+            let movie = rating.movie(recommender)?;
+            Ok((movie, rating.stars.unwrap_or(most)))
+        });
         ratings.collect()
     }
 }

@@ -19,7 +19,8 @@ use crate::answers::{
 };
 use crate::desk::Desk;
 use crate::error::{ApiError, Refusals};
-use crate::extract::{Json, Path, Query, in_time};
+use crate::extract::{Ids, Query, in_time};
+use crate::ids::{Id, are_names};
 use crate::limits::{LARGEST, LARGEST_WITH_POSTER, Limits, POSTERS_KIB, UPLOADS};
 use crate::measured::{Measured, measure};
 use crate::newcomer::newcomer;
@@ -57,6 +58,10 @@ impl App {
         &self.limits
     }
 
+    pub fn ids_are_names(&self) -> bool {
+        are_names(&self.recommender)
+    }
+
     /// Works on a question until it is answered, called off, or out of time.
     async fn work<T: Send + 'static>(
         &self,
@@ -77,7 +82,7 @@ type Answer<T> = Result<axum::Json<T>, ApiError>;
 #[openapi(
     info(
         title = "mmdlrm",
-        description = "What people would like to watch, by a trained multimodal DLRM."
+        description = "What people would like, by a trained multimodal DLRM."
     ),
     paths(
         info,
@@ -139,9 +144,9 @@ async fn description() -> impl IntoResponse {
 }
 
 /// What there is to ask about
-#[utoipa::path(get, path = "/api/info", responses((status = 200, body = Info)))]
-async fn info(State(app): Shared) -> axum::Json<Info> {
-    axum::Json(Info::new(&app.recommender))
+#[utoipa::path(get, path = "/api/info", responses((status = 200, body = Info), Refusals))]
+async fn info(State(app): Shared) -> Answer<Info> {
+    Ok(axum::Json(Info::new(&app.recommender)?))
 }
 
 /// Movies by words of their titles
@@ -159,74 +164,86 @@ async fn movies(State(app): Shared, Query(find): Query<Find>) -> Answer<Vec<Movi
 }
 
 /// A movie
-#[utoipa::path(get, path = "/api/movies/{movie}", params(("movie" = u32, Path)),
+#[utoipa::path(get, path = "/api/movies/{movie}", params(("movie" = Id, Path)),
     responses((status = 200, body = MovieInfo), Refusals))]
-async fn movie(State(app): Shared, Path(movie): Path<u32>) -> Answer<MovieInfo> {
+async fn movie(State(app): Shared, Ids(movie): Ids<Id>) -> Answer<MovieInfo> {
+    let movie = movie.movie(&app.recommender)?;
     Ok(axum::Json(MovieInfo::by_id(&app.recommender, movie)?))
 }
 
 /// Movies like another
-#[utoipa::path(get, path = "/api/movies/{movie}/similar", params(("movie" = u32, Path), Count),
+#[utoipa::path(get, path = "/api/movies/{movie}/similar", params(("movie" = Id, Path), Count),
     responses((status = 200, body = Vec<Alike>), Refusals))]
 async fn similar(
     State(app): Shared,
-    Path(movie): Path<u32>,
+    Ids(movie): Ids<Id>,
     Query(count): Query<Count>,
 ) -> Answer<Vec<Alike>> {
     let count = count.or(10)?;
-    let found =
-        app.work(move |recommender| Alike::all(recommender, &recommender.similar(movie, count)?));
+    let found = app.work(move |recommender| {
+        let movie = movie.movie(recommender)?;
+        Alike::all(recommender, &recommender.similar(movie, count)?)
+    });
     Ok(axum::Json(found.await?))
 }
 
 /// A user, and what they rated last
-#[utoipa::path(get, path = "/api/users/{user}", params(("user" = u32, Path), Count),
+#[utoipa::path(get, path = "/api/users/{user}", params(("user" = Id, Path), Count),
     responses((status = 200, body = UserInfo), Refusals))]
 async fn user(
     State(app): Shared,
-    Path(user): Path<u32>,
+    Ids(user): Ids<Id>,
     Query(count): Query<Count>,
 ) -> Answer<UserInfo> {
     let count = count.or(20)?;
-    let found = app.work(move |recommender| UserInfo::new(recommender, user, count));
+    let found = app.work(move |recommender| {
+        let user = user.user(recommender)?;
+        UserInfo::new(recommender, user, count)
+    });
     Ok(axum::Json(found.await?))
 }
 
 /// What a user would like
-#[utoipa::path(get, path = "/api/users/{user}/recommendations", params(("user" = u32, Path), Wish),
+#[utoipa::path(get, path = "/api/users/{user}/recommendations", params(("user" = Id, Path), Wish),
     responses((status = 200, body = Vec<Recommended>), Refusals))]
 async fn recommendations(
     State(app): Shared,
-    Path(user): Path<u32>,
+    Ids(user): Ids<Id>,
     Query(wish): Query<Wish>,
 ) -> Answer<Vec<Recommended>> {
     let query = wish.query()?;
     let found = app.work(move |recommender| {
+        let user = user.user(recommender)?;
         Recommended::all(recommender, recommender.recommend(user, &query)?)
     });
     Ok(axum::Json(found.await?))
 }
 
 /// What a user would like, in rows: for them, and because of what they watched
-#[utoipa::path(get, path = "/api/users/{user}/shelves", params(("user" = u32, Path), Wish),
+#[utoipa::path(get, path = "/api/users/{user}/shelves", params(("user" = Id, Path), Wish),
     responses((status = 200, body = Vec<Shelf>), Refusals))]
 async fn shelves(
     State(app): Shared,
-    Path(user): Path<u32>,
+    Ids(user): Ids<Id>,
     Query(wish): Query<Wish>,
 ) -> Answer<Vec<Shelf>> {
     let query = wish.query()?;
-    let found =
-        app.work(move |recommender| Shelf::all(recommender, recommender.shelves(user, &query)?));
+    let found = app.work(move |recommender| {
+        let user = user.user(recommender)?;
+        Shelf::all(recommender, recommender.shelves(user, &query)?)
+    });
     Ok(axum::Json(found.await?))
 }
 
 /// Stars that a user would give
 #[utoipa::path(get, path = "/api/users/{user}/stars/{movie}",
-    params(("user" = u32, Path), ("movie" = u32, Path)),
+    params(("user" = Id, Path), ("movie" = Id, Path)),
     responses((status = 200, body = Stars), Refusals))]
-async fn prediction(State(app): Shared, Path((user, movie)): Path<(u32, u32)>) -> Answer<Stars> {
-    let stars = app.work(move |recommender| Ok(recommender.predict(user, movie)?));
+async fn prediction(State(app): Shared, Ids((user, movie)): Ids<(Id, Id)>) -> Answer<Stars> {
+    let stars = app.work(move |recommender| {
+        let (user, movie) = (user.user(recommender)?, movie.movie(recommender)?);
+        Ok(recommender.predict(user, movie)?)
+    });
     Ok(axum::Json(Stars {
         stars: stars.await?,
     }))
@@ -235,7 +252,7 @@ async fn prediction(State(app): Shared, Path((user, movie)): Path<(u32, u32)>) -
 /// What somebody new would like
 #[utoipa::path(post, path = "/api/visitors", request_body = Visitor,
     responses((status = 200, body = Vec<Recommended>), Refusals))]
-async fn visitor(State(app): Shared, Json(visitor): Json<Visitor>) -> Answer<Vec<Recommended>> {
+async fn visitor(State(app): Shared, visitor: Visitor) -> Answer<Vec<Recommended>> {
     let query = visitor.wish.query()?;
     let found = app.work(move |recommender| {
         let ratings = visitor.ratings(recommender)?;
@@ -248,7 +265,7 @@ async fn visitor(State(app): Shared, Json(visitor): Json<Visitor>) -> Answer<Vec
 /// What somebody new would like, in rows; of somebody without ratings what is most watched
 #[utoipa::path(post, path = "/api/visitors/shelves", request_body = Visitor,
     responses((status = 200, body = Vec<Shelf>), Refusals))]
-async fn visitor_shelves(State(app): Shared, Json(visitor): Json<Visitor>) -> Answer<Vec<Shelf>> {
+async fn visitor_shelves(State(app): Shared, visitor: Visitor) -> Answer<Vec<Shelf>> {
     let query = visitor.wish.query()?;
     let found = app.work(move |recommender| {
         let ratings = visitor.ratings(recommender)?;
@@ -276,18 +293,18 @@ async fn fans(
     let (movie, count) = in_time(&app, newcomer(form?)).await?;
     let fans = app.work(move |recommender| {
         let _place = place;
-        let fans = recommender.fans(&movie, count)?.into_iter();
-        Ok(fans.map(FanInfo::from).collect())
+        FanInfo::all(recommender, recommender.fans(&movie, count)?)
     });
     Ok(axum::Json(fans.await?))
 }
 
 /// The poster of a movie
-#[utoipa::path(get, path = "/posters/{movie}", params(("movie" = u32, Path)),
+#[utoipa::path(get, path = "/posters/{movie}", params(("movie" = Id, Path)),
     responses((status = 200, content_type = "image/jpeg"), Refusals))]
-async fn poster(State(app): Shared, Path(movie): Path<u32>) -> Result<Response, ApiError> {
+async fn poster(State(app): Shared, Ids(movie): Ids<Id>) -> Result<Response, ApiError> {
     let memory = Arc::clone(&app.posters);
     let picture = app.work(move |recommender| {
+        let movie = movie.movie(recommender)?;
         recommender.catalogue().movie(movie)?;
         let path = recommender.catalogue().poster(movie);
         let path = path.ok_or_else(|| ApiError::not_found("the movie has no poster"))?;

@@ -97,12 +97,13 @@ pub enum Refusals {
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let status = match &error {
-            Error::UnknownUser(_) | Error::UnknownMovie(_) | Error::UnknownTitle { .. } => {
-                StatusCode::NOT_FOUND
-            }
+            Error::UnknownUser(_)
+            | Error::UnknownMovie(_)
+            | Error::NobodyNamed(_)
+            | Error::UnknownTitle { .. } => StatusCode::NOT_FOUND,
             Error::AmbiguousTitle { .. } => StatusCode::BAD_REQUEST,
             // What was asked makes no sense.
-            Error::Setting { .. } | Error::Data(_) | Error::CannotTell(_) => {
+            Error::Setting { .. } | Error::Scale { .. } | Error::Data(_) | Error::CannotTell(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Error::Encoders(mmdlrm::encoders::Error::Picture { .. }) => {

@@ -8,11 +8,11 @@
 //!
 //! | route | what it answers |
 //! | --- | --- |
-//! | `GET /` | a page for people: shelves of recommended films |
+//! | `GET /` | a page for people: shelves of what is recommended |
 //! | `GET /health` | `ok` |
 //! | `GET /metrics` | figures for Prometheus |
 //! | `GET /openapi.json` | what is below, in full |
-//! | `GET /api/info` | how many users and movies there are |
+//! | `GET /api/info` | how many users and movies there are, and what they are called |
 //! | `GET /api/movies?title=` | movies by words of their titles |
 //! | `GET /api/movies/{movie}` | a movie |
 //! | `GET /api/movies/{movie}/similar` | movies like it |
@@ -24,6 +24,11 @@
 //! | `POST /api/visitors/shelves` | the same in rows |
 //! | `POST /api/newcomers` | who would like a new movie |
 //! | `GET /posters/{movie}` | the poster of a movie |
+//!
+//! Users and movies are named as the data name them: by the numbers of MovieLens, or by the ids of
+//! anybody's tables, which are texts in JSON and percent-encoded in paths. `movies` and `stars`
+//! stand for the items and the ratings of whatever data the run is of; `/api/info` says what the
+//! data call them, and on which scale they rate.
 //!
 //! A question is work for a core, for milliseconds to seconds. So there is a desk at which
 //! questions are taken on: as many as there are cores are worked on at once, some wait, and
@@ -76,6 +81,7 @@ mod connections;
 mod desk;
 mod error;
 mod extract;
+mod ids;
 mod limits;
 mod measured;
 mod newcomer;

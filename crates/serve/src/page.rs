@@ -42,6 +42,7 @@ const FILES: &[(&str, &str, &str)] = &files! {
     "titles.js": SCRIPT,
     "user.js": SCRIPT,
     "visitor.js": SCRIPT,
+    "words.js": SCRIPT,
 };
 
 /// The page at `/`, and its files under `/page/`.

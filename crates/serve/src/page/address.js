@@ -1,19 +1,35 @@
 // What is seen stands in the address: it can be reloaded, shared, and gone back to.
 
+import { isChoice, most, onScale } from "./words.js";
+
 const TABS = ["user", "visitor", "newcomer"];
 const whole = (text) => (/^\d{1,10}$/.test(text ?? "") ? Number(text) : null);
 
-/** Stars of a rating, to the half star. */
-export const halves = (stars) => Math.min(5, Math.max(0.5, Math.round(stars * 2) / 2));
+/** An id as the server writes it, which is a number or a text; null where it is none. */
+export let idOf = whole;
+
+/** An id among others, in which no sign separates them. */
+function decoded(text) {
+  try {
+    return idOf(decodeURIComponent(text));
+  } catch {
+    return null;
+  }
+}
 
 function chosen(text) {
   const films = new Map();
   for (const part of text.split(",").filter(Boolean).slice(0, 100)) {
-    const [id, stars] = part.split(":");
-    if (whole(id) !== null) films.set(whole(id), halves(Number(stars) || 5));
+    const [name, stars] = part.split(":");
+    const id = decoded(name);
+    const given = stars ? Number(stars) : NaN;
+    if (id !== null) films.set(id, onScale(Number.isFinite(given) ? given : most()));
   }
   return films;
 }
+
+/** A film and its stars, of which what is only chosen has none. */
+const written = ([id, stars]) => `${encodeURIComponent(id)}${isChoice() ? "" : `:${stars}`}`;
 
 function read(search) {
   const fields = new URLSearchParams(search);
@@ -22,7 +38,7 @@ function read(search) {
   return {
     tab: TABS.includes(tab) ? tab : "user",
     /** Null for whom the server opens on. */
-    user: whole(fields.get("user")),
+    user: idOf(fields.get("user")),
     /** Stars by movie, as they were chosen. */
     films: chosen(fields.get("films") ?? ""),
     genres: (fields.get("genres") ?? "").split(",").filter(Boolean),
@@ -31,7 +47,7 @@ function read(search) {
     lessPopular: fields.get("less_popular") === "true",
     variety: variety >= 0 && variety <= 1 ? variety : 0,
     /** The film whose details are open. */
-    film: whole(fields.get("film")),
+    film: idOf(fields.get("film")),
   };
 }
 
@@ -41,7 +57,7 @@ export function address(change = {}) {
   const fields = {
     tab: tab === "user" ? null : tab,
     user,
-    films: [...films].map(([id, stars]) => `${id}:${stars}`).join(","),
+    films: [...films].map(written).join(","),
     genres: genres.join(","),
     from,
     to,
@@ -56,6 +72,8 @@ export function address(change = {}) {
 }
 
 let current = read(location.search);
+/** Whether the server has said how the address is to be read. */
+let isKnown = false;
 let merging = null;
 const listeners = [];
 
@@ -72,13 +90,22 @@ function tell() {
   for (const listener of listeners) listener(current);
 }
 
+/** Reads the address anew, by what the server says of itself. */
+export function startAddress({ user_ids }) {
+  if (user_ids === null) idOf = (text) => text || null;
+  isKnown = true;
+  current = read(location.search);
+  tell();
+}
+
 /**
  * Changes the state, and the address with it. Changes that follow each other with the same
- * `merge`, such as the steps of a slider, are one step of the history.
+ * `merge`, such as the steps of a slider, are one step of the history. Nothing changes before it
+ * is known how the address is to be read.
  */
 export function go(change, merge = null) {
   const next = address(change);
-  if (next === address()) return;
+  if (!isKnown || next === address()) return;
   const opened = "film" in change && change.film !== null;
   // How many steps back no film was open; 0 where that is not known.
   const before = current.film === null ? 0 : history.state?.depth || NaN;

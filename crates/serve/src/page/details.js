@@ -1,11 +1,12 @@
 // What there is to know of a film, in a dialog.
 
-import { closeFilm, go, state, watch } from "./address.js";
+import { closeFilm, go, idOf, state, watch } from "./address.js";
 import { $, make, notice } from "./dom.js";
-import { card, cover, recall, remember, skeletons, starsInput, starsText } from "./films.js";
+import { card, cover, ratingInput, recall, remember, skeletons, starsText } from "./films.js";
 import { ask, Latest } from "./server.js";
 import { sentence } from "./titles.js";
-import { rate } from "./visitor.js";
+import { drop, rate } from "./visitor.js";
+import { areFilms, capital, hasAmounts, isChoice, item, items } from "./words.js";
 
 const SIMILAR = 14;
 const dialog = $("#details");
@@ -25,18 +26,29 @@ function line(title, text) {
 
 /** Stars given, expected, or to be given. */
 function stars({ movie, stars: expected = null, given = null }, now) {
-  if (now.tab === "visitor") {
-    const set = now.films.get(movie.id) ?? 0;
-    return [
-      make("div", { className: "line" },
-        make("span", { className: "quiet", textContent: set ? "You gave" : "Seen it?" }),
-        starsInput(movie, set, (value) => rate(movie, value))),
-      expected === null || set ? null : line("You would give it about ", starsText(expected)),
-    ];
-  }
+  if (now.tab === "visitor") return ofVisitor(movie, now.films.get(movie.id) ?? null, expected);
   const user = `User ${now.user ?? opensOn}`;
-  if (given !== null) return [line(`${user} gave it `, starsText(given))];
-  return expected === null ? [] : [line(`${user} would give it about `, starsText(expected))];
+  if (given !== null) return [gave(user, given)];
+  return expected === null ? [] : [wouldGive(user, expected)];
+}
+
+function ofVisitor(movie, set, expected) {
+  const input = ratingInput(movie, set, (value) => (value === null ? drop(movie) : rate(movie, value)));
+  const question = areFilms() ? "Seen it?" : "Know it?";
+  const about = make("span", { className: "quiet", textContent: set === null ? question : "You gave" });
+  return [
+    make("div", { className: "line" }, isChoice() ? null : about, input),
+    expected === null || set !== null ? null : wouldGive("You", expected),
+  ];
+}
+
+function gave(who, stars) {
+  if (!isChoice()) return line(`${who} gave it `, starsText(stars));
+  return line(stars < 0.5 ? `${who} did not choose it` : `${who} chose it`, "");
+}
+
+function wouldGive(who, stars) {
+  return line(isChoice() ? `${who} would choose it: ` : `${who} would give it about `, starsText(stars));
 }
 
 function why({ reasons = [] }) {
@@ -66,10 +78,10 @@ function show(told, now) {
   const similar = make("ul", { className: "row" }, skeletons(6));
   body.replaceChildren(
     make("div", { className: "film" }, cover(told.movie), make("div", { className: "facts-of" }, ...head(told, now))),
-    make("section", { className: "shelf" }, make("h3", { textContent: "Films like it" }), similar));
+    make("section", { className: "shelf" }, make("h3", { textContent: `${capital(items())} like it` }), similar));
   dialog.scrollTop = 0;
   const { id } = told.movie;
-  similarAsked.run((signal) => ask(`api/movies/${id}/similar?count=${SIMILAR}`, { signal }),
+  similarAsked.run((signal) => ask(`api/movies/${encodeURIComponent(id)}/similar?count=${SIMILAR}`, { signal }),
     (found) => {
       similar.replaceChildren(...found.map(({ movie }) => card({ movie })));
       if (!found.length) similar.replaceWith(make("p", { className: "quiet", textContent: "None is known." }));
@@ -80,8 +92,10 @@ function show(told, now) {
 /** What a user would give is asked for where no shelf has said it. */
 function askStars({ movie, stars: expected, given }, now) {
   const user = now.user ?? opensOn;
-  if (now.tab === "visitor" || user === null || expected !== undefined || given !== undefined) return;
-  starsAsked.run((signal) => ask(`api/users/${user}/stars/${movie.id}`, { signal }),
+  const isSaid = !hasAmounts() || expected !== undefined || given !== undefined;
+  if (now.tab === "visitor" || user === null || isSaid) return;
+  const path = `api/users/${encodeURIComponent(user)}/stars/${encodeURIComponent(movie.id)}`;
+  starsAsked.run((signal) => ask(path, { signal }),
     (answer) => {
       remember({ movie, ...answer });
       showOpinions();
@@ -105,21 +119,21 @@ function open(id, now) {
     return;
   }
   body.replaceChildren(make("h2", { id: "details-title", textContent: "…" }));
-  movieAsked.run((signal) => ask(`api/movies/${id}`, { signal }),
+  movieAsked.run((signal) => ask(`api/movies/${encodeURIComponent(id)}`, { signal }),
     (movie) => {
       remember({ movie });
       show(recall(id), now);
       askStars(recall(id), now);
     },
     (problem) => body.replaceChildren(
-      make("h2", { id: "details-title", textContent: "No such film" }),
+      make("h2", { id: "details-title", textContent: `No such ${item()}` }),
       notice(problem.message, problem.help, ["Close", () => dialog.close()])));
 }
 
 /** Back to the card that it was opened from, or the one that has taken its place. */
 function leave() {
   const isThere = opener?.isConnected && opener !== document.body;
-  const back = isThere ? opener : $(`#panel [data-film="${shown}"]`) ?? $("#panel");
+  const back = isThere ? opener : $(`#panel [data-film="${CSS.escape(shown)}"]`) ?? $("#panel");
   shown = null;
   opener = null;
   back.focus();
@@ -140,7 +154,7 @@ export function startDetails({ opens_on }) {
     const link = event.target.closest("a[data-film]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
-    go({ film: Number(link.dataset.film) });
+    go({ film: idOf(link.dataset.film) });
   });
   document.addEventListener("told", showOpinions);
   watch((now) => {

@@ -3,6 +3,7 @@
 import { address } from "./address.js";
 import { make } from "./dom.js";
 import { fullNameAndYear, sentence } from "./titles.js";
+import { amount, areFilms, areStars, hasAmounts, isChoice, most, rating, scale } from "./words.js";
 
 /** Hue and drawing of a cover without a poster, by genre: what says most of a film comes first. */
 const LOOKS = {
@@ -28,6 +29,19 @@ const LOOKS = {
 };
 const GENRES = Object.keys(LOOKS);
 const OTHER = [230, "moon"];
+const DRAWINGS = [...new Set(Object.values(LOOKS).map(([, drawing]) => drawing))];
+
+/** A number that goes with a text: FNV-1a, by letters. */
+const hash = (text) =>
+  [...text].reduce((sum, letter) => Math.imul(sum ^ letter.codePointAt(0), 16777619) >>> 0, 2166136261);
+const number = (id) => (typeof id === "number" ? id : hash(id));
+
+/** Hues and drawings of what a film is, or anything else. */
+function looksOf({ id, genres }) {
+  if (areFilms()) return GENRES.filter((genre) => genres.includes(genre)).map((genre) => LOOKS[genre]);
+  const kinds = genres.length ? genres : [String(id)];
+  return kinds.map((kind) => [hash(kind) % 360, DRAWINGS[hash(kind) % DRAWINGS.length]]);
+}
 
 /** Films that the server has told of, with the stars and reasons that it gave last. */
 const known = new Map();
@@ -55,8 +69,7 @@ export function cover(movie) {
 }
 
 function drawnCover(movie) {
-  const looks = GENRES.filter((genre) => movie.genres.includes(genre)).map((genre) => LOOKS[genre]);
-  const [[hue, drawing] = OTHER, [otherHue] = [hue]] = looks;
+  const [[hue, drawing] = OTHER, [otherHue] = [hue]] = looksOf(movie);
   const title = movie.name;
   const longest = Math.max(...title.split(/[\s-]/).map((word) => word.length));
   const size = title.length > 34 || longest > 12 ? "small" : title.length > 16 || longest > 9 ? "middle" : "large";
@@ -66,13 +79,17 @@ function drawnCover(movie) {
   node.style.setProperty("--hue", hue);
   node.style.setProperty("--other", otherHue);
   // So that two films of one genre are not drawn the same.
-  node.style.setProperty("--x", `${15 + ((movie.id * 37) % 71)}%`);
-  node.style.setProperty("--y", `${12 + ((movie.id * 53) % 31)}%`);
+  node.style.setProperty("--x", `${15 + ((number(movie.id) * 37) % 71)}%`);
+  node.style.setProperty("--y", `${12 + ((number(movie.id) * 53) % 31)}%`);
   return node;
 }
 
-/** "★ 4.5", read as "4.5 stars". */
+/** "★ 4.5", read as "4.5 stars"; "83 of 100", "73 %". */
 export function starsText(stars) {
+  if (!areStars()) {
+    const text = isChoice() ? amount(stars) : `${amount(stars)} of ${most()}`;
+    return make("span", { className: "stars", textContent: text });
+  }
   return make("span", { className: "stars" },
     make("span", { textContent: "★", "aria-hidden": "true" }), ` ${stars.toFixed(1)}`,
     make("span", { className: "hidden", textContent: " stars" }));
@@ -80,7 +97,7 @@ export function starsText(stars) {
 
 function about({ movie, stars = null, reasons = [] }) {
   const facts = [
-    stars === null ? null : starsText(stars),
+    stars === null || !hasAmounts() ? null : starsText(stars),
     movie.poster && movie.year ? String(movie.year) : movie.genres.slice(0, 2).join(", ") || null,
   ].filter((fact) => fact !== null);
   return make("span", { className: "about" },
@@ -115,8 +132,49 @@ export function skeletons(count) {
       make("span", { className: "cover" }), make("span", { className: "about" })));
 }
 
+/** What somebody says of a film; `set` is told, with null of what is chosen no longer. */
+export function ratingInput(movie, stars, set) {
+  if (isChoice()) return choiceInput(stars !== null, set);
+  return areStars() ? starsInput(movie, stars ?? 0, set) : numberInput(movie, stars, set);
+}
+
+/** A button that chooses, or takes away again. */
+function choiceInput(isChosen, set) {
+  const button = make("button", { type: "button" });
+  const show = () => {
+    button.textContent = isChosen ? "Take it away" : "Choose it";
+  };
+  button.onclick = () => {
+    isChosen = !isChosen;
+    show();
+    set(isChosen ? most() : null);
+  };
+  show();
+  return button;
+}
+
+/** A number on the scale of the data. */
+function numberInput(movie, stars, set) {
+  const [min, max] = scale();
+  const input = make("input", { type: "number", min, max, step: "any",
+    "aria-label": `Your ${rating()} for ${fullNameAndYear(movie)}, from ${min} to ${max}` });
+  let taken = stars ?? "";
+  input.oninput = () => {
+    if (input.value === "" || !input.checkValidity()) return;
+    taken = Number(input.value);
+    set(taken);
+  };
+  // What is no number of the scale goes with the focus.
+  input.onblur = () => {
+    input.value = taken;
+  };
+  input.value = taken;
+  return make("span", { className: "number-input" }, input,
+    make("span", { className: "quiet", textContent: `${min} – ${max}`, "aria-hidden": "true" }));
+}
+
 /** Stars to be set, by half stars; `set` is told. */
-export function starsInput(movie, stars, set) {
+function starsInput(movie, stars, set) {
   const input = make("input", { type: "range", min: 0, max: 5, step: 0.5,
     "aria-label": `Your stars for ${fullNameAndYear(movie)}` });
   const node = make("span", { className: "star-input" }, make("span", { className: "five" }), input);

@@ -10,6 +10,9 @@ const NONE = { genres: [], from: null, to: null, lessPopular: false, variety: 0 
 const count = ({ genres, from, to, lessPopular, variety }) =>
   genres.length + (from !== null || to !== null) + lessPopular + (variety > 0);
 
+/** More genres than these scroll in a box of their own. */
+const MANY = 30;
+
 /** Whether anything is left out. */
 export const isFiltered = (of) => count(of) > 0;
 
@@ -19,13 +22,20 @@ export function clearFilters() {
   (opener.checkVisibility() ? opener : $("input", form)).focus();
 }
 
-/** Boxes of genres to check, in every place for them. */
-export function offerGenres(genres) {
+/** Boxes of genres to check, in every place for them, and years, where there are any. */
+export function startFilters({ genres, years }) {
   for (const place of $$("[data-genres]")) {
-    place.replaceChildren(...genres.map((genre) => make("label", { className: "chip" },
-      make("input", { type: "checkbox", name: place.dataset.genres, value: genre }),
+    const { genres: name } = place.dataset;
+    // Commas stand between those that the filters name.
+    const offered = name === "genres" ? genres.filter((genre) => !genre.includes(",")) : genres;
+    place.replaceChildren(...offered.map((genre) => make("label", { className: "chip" },
+      make("input", { type: "checkbox", name, value: genre }),
       make("span", { textContent: genre }))));
+    place.classList.toggle("many", offered.length > MANY);
+    place.parentElement.hidden = !offered.length;
   }
+  for (const place of $$("[data-years]")) place.hidden = years === null;
+  form.classList.remove("waiting");
   show(state());
 }
 

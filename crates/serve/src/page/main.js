@@ -1,14 +1,15 @@
 // The page of the recommendation server: what a user, or whoever names a few films, would like.
 // Each view follows the state in the address (address.js) and asks the server (server.js).
 
-import { go, watch } from "./address.js";
+import { go, startAddress, watch } from "./address.js";
 import { startDetails } from "./details.js";
 import { $, $$, notice } from "./dom.js";
-import { offerGenres } from "./filters.js";
+import { startFilters } from "./filters.js";
 import { startNewcomer } from "./newcomer.js";
 import { ask, Problem } from "./server.js";
 import { startUser } from "./user.js";
 import { startVisitor } from "./visitor.js";
+import { items, speak, title } from "./words.js";
 
 const tabs = $$("[role=tab]");
 const panel = $("#panel");
@@ -18,7 +19,7 @@ function showTab({ tab }) {
     const selected = button.dataset.tab === tab;
     button.ariaSelected = String(selected);
     button.tabIndex = selected ? 0 : -1;
-    if (selected) document.title = `${button.textContent} · What to watch`;
+    if (selected) document.title = `${button.textContent} · ${title()}`;
   }
   panel.setAttribute("aria-labelledby", `tab-${tab}`);
   for (const part of $$("[data-for]")) part.hidden = !part.dataset.for.split(" ").includes(tab);
@@ -47,9 +48,13 @@ function startTabs() {
 async function start() {
   try {
     const info = await ask("api/info");
-    $("#size").textContent = `${info.movies.toLocaleString("en")} films, `
+    speak(info.words);
+    $("#size").textContent = `${info.movies.toLocaleString("en")} ${items()}, `
       + `${info.users.toLocaleString("en")} users, model “${info.model}”.`;
-    offerGenres(info.genres);
+    startFilters(info);
+    startAddress(info);
+    startVisitor();
+    startNewcomer();
     startUser(info);
     startDetails(info);
   } catch (error) {
@@ -59,6 +64,4 @@ async function start() {
 }
 
 startTabs();
-startVisitor();
-startNewcomer();
 start();

@@ -5,6 +5,7 @@ import { $, make, notice, say } from "./dom.js";
 import { starsText } from "./films.js";
 import { checkedGenres } from "./filters.js";
 import { ask, Latest } from "./server.js";
+import { areFilms, hasAmounts, item, picture } from "./words.js";
 
 const FANS = 24;
 /** What the server takes, in bytes. */
@@ -21,7 +22,7 @@ function take(file) {
   if (!["image/jpeg", "image/png"].includes(file.type)) return refuse("That is no JPEG or PNG.", "Choose another picture.");
   if (file.size > LARGEST_POSTER) return refuse("That picture is too large.", "It may have 10 MB.");
   poster = file;
-  const image = make("img", { src: URL.createObjectURL(file), alt: `The poster: ${file.name}` });
+  const image = make("img", { src: URL.createObjectURL(file), alt: `The ${picture()}: ${file.name}` });
   image.onload = () => URL.revokeObjectURL(image.src);
   drop.replaceChildren(image);
   $("#no-poster").hidden = false;
@@ -54,7 +55,8 @@ function show(found) {
       event.preventDefault();
       go({ tab: "user", user: user_id });
     };
-    const link = make("a", { href: address({ tab: "user", user: user_id }), onclick: open }, `User ${user_id}`, starsText(stars));
+    const link = make("a", { href: address({ tab: "user", user: user_id }), onclick: open }, `User ${user_id}`,
+      hasAmounts() ? starsText(stars) : "");
     return make("li", {}, link);
   });
   const title = make("h3", { textContent: "They would like it most" });
@@ -65,7 +67,8 @@ function show(found) {
 
 function search() {
   const body = question();
-  if (![...body.keys()].length) return refuse("Nothing is known of the film yet.", "Give a poster, a plot, a genre or a year.");
+  if (![...body.keys()].length) return refuse(`Nothing is known of the ${item()} yet.`,
+    areFilms() ? "Give a poster, a plot, a genre or a year." : "Say something of it, or what kind it is.");
   fans.replaceChildren(make("ol", { className: "people" },
     Array.from({ length: FANS }, () => make("li", { className: "skeleton" }))));
   body.set("count", FANS);

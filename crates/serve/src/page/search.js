@@ -3,6 +3,7 @@
 import { $, $$, debounced, make, say } from "./dom.js";
 import { cover } from "./films.js";
 import { ask, Latest } from "./server.js";
+import { item, items } from "./words.js";
 
 const input = $("#title");
 const list = $("#found");
@@ -41,7 +42,7 @@ function tell(text) {
 function offer(movies, isChosen, choose) {
   close();
   found = movies;
-  if (!movies.length) return tell("No film has these words in its title.");
+  if (!movies.length) return tell(`No ${item()} has these words in its title.`);
   list.replaceChildren(...movies.map((movie, place) => make("li",
     { id: `found-${place}`, role: "option", "aria-selected": "false", onclick: () => choose(movie) },
     cover(movie),
@@ -52,7 +53,7 @@ function offer(movies, isChosen, choose) {
   list.hidden = false;
   input.ariaExpanded = "true";
   activate(0);
-  say(`${movies.length} films found. Arrow keys go through them, Enter takes one.`);
+  say(`${movies.length} ${items()} found. Arrow keys go through them, Enter takes one.`);
 }
 
 /** Starts the box: `taken(movie)` is told which film is chosen, `isChosen(movie)` marks those that are. */

@@ -6,6 +6,7 @@ import { card, choice, forgetOpinions, skeletons } from "./films.js";
 import { clearFilters, isFiltered } from "./filters.js";
 import { Latest } from "./server.js";
 import { fullNameAndYear } from "./titles.js";
+import { areFilms, isChoice, item, items } from "./words.js";
 
 const root = $("#shelves");
 const latest = new Latest();
@@ -68,10 +69,12 @@ function run(asking) {
 
 function nothing() {
   return isFiltered(state())
-    ? notice("No film fits.", "Take a genre away, widen the years, or show all films again.",
+    ? notice(`No ${item()} fits.`,
+      `Take a ${areFilms() ? "genre away, widen the years" : "filter away"}, or show all ${items()} again.`,
       ["Clear all filters", clearFilters])
-    : notice("There is nothing left to recommend.", "Every film of the catalogue has been rated already.",
-      ["Choose films you know", () => go({ tab: "visitor" })]);
+    : notice("There is nothing left to recommend.",
+      `Every ${item()} of the catalogue has been ${isChoice() ? "chosen" : "rated"} already.`,
+      [`Choose ${items()} you know`, () => go({ tab: "visitor" })]);
 }
 
 /** Shelves of places for films that are on their way. */
@@ -90,7 +93,7 @@ function heading({ title, because }) {
   link.className = "";
   link.replaceChildren(because.name);
   link.title = fullNameAndYear(because);
-  return make("h3", {}, "Because you watched ", link);
+  return make("h3", {}, title.slice(0, title.lastIndexOf(because.name)), link);
 }
 
 /** A shelf: a row that scrolls, or a grid of what is `alone`. */

@@ -2,11 +2,12 @@
 
 import { go, state, watch } from "./address.js";
 import { $, make, say } from "./dom.js";
-import { cover, recall, remember, starsInput } from "./films.js";
+import { cover, ratingInput, recall, remember, starsText } from "./films.js";
 import { startSearch } from "./search.js";
 import { ask, post, Problem } from "./server.js";
 import { showShelves } from "./shelves.js";
 import { fullNameAndYear } from "./titles.js";
+import { areStars, isChoice, item, most } from "./words.js";
 
 const chosen = $("#chosen");
 /** Films whose names are asked for. */
@@ -18,17 +19,23 @@ export function rate(movie, stars, merge = `stars ${movie.id}`) {
   go({ films: new Map(state().films).set(movie.id, stars) }, merge);
 }
 
-function forget(movie) {
+/** Takes a film away again. */
+export function drop(movie) {
   const films = new Map(state().films);
   films.delete(movie.id);
   go({ films });
   say(`${movie.full_name} is taken away.`);
+}
+
+function forget(movie) {
+  drop(movie);
   $("#title").focus();
 }
 
 function take(movie) {
-  if (!state().films.has(movie.id)) rate(movie, 5, null);
-  say(`${movie.full_name} is chosen, with 5 stars.`);
+  if (!state().films.has(movie.id)) rate(movie, most(), null);
+  const rated = areStars() ? "5 stars" : starsText(most()).textContent;
+  say(`${movie.full_name} is chosen${isChoice() ? "" : `, with ${rated}`}.`);
 }
 
 /** What an address names may not have been seen yet. */
@@ -36,13 +43,13 @@ async function name(id) {
   if (asked.has(id)) return;
   asked.add(id);
   try {
-    remember({ movie: await ask(`api/movies/${id}`) });
+    remember({ movie: await ask(`api/movies/${encodeURIComponent(id)}`) });
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 404) return;
     const films = new Map(state().films);
     films.delete(id);
     go({ films });
-    $("#not-found").textContent = `The address names a film ${id}, which there is not.`;
+    $("#not-found").textContent = `The address names a ${item()} ${id}, which there is not.`;
     $("#not-found").hidden = false;
   }
   showChosen(state());
@@ -62,18 +69,18 @@ function row(id, stars) {
     make("span", { className: "named" },
       make("strong", { textContent: movie.full_name }),
       movie.year ? make("small", { textContent: movie.year }) : null),
-    starsInput(movie, stars, (value) => rate(movie, value)),
+    isChoice() ? null : ratingInput(movie, stars, (value) => rate(movie, value)),
     remove);
 }
 
 /** Rows that are there stay: one of them may have the focus. */
 function showChosen({ films }) {
-  const there = new Map([...chosen.children].map((node) => [Number(node.dataset.id), node]));
+  const there = new Map([...chosen.children].map((node) => [node.dataset.id, node]));
   const rows = [...films].map(([id, stars]) => {
-    const node = there.get(id);
+    const node = there.get(String(id));
     if (!node || node.className === "skeleton") return row(id, stars);
     const input = $("input", node);
-    if (Number(input.value) !== stars) return row(id, stars);
+    if (input && Number(input.value) !== stars) return row(id, stars);
     return node;
   });
   const same = rows.length === chosen.children.length && rows.every((node, at) => node === chosen.children[at]);
@@ -92,7 +99,7 @@ export function startVisitor() {
       question: (wanted, signal) => post("api/visitors/shelves", { ratings, wish: wanted }, signal),
       take: ratings.length ? null : (movie) => {
         take(movie);
-        $("#chosen input").focus();
+        $("#chosen :is(input, .remove)").focus();
       },
     });
   });
