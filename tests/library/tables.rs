@@ -259,7 +259,7 @@ fn negatives_are_the_same_on_any_number_of_threads_and_none_was_bought() {
         by: DrawnBy::Popularity,
     };
     let data = || {
-        let data = Dataset::new(&interactions, split.clone(), interactions.vectors.clone());
+        let data = Dataset::new(&interactions, split.clone(), interactions.vectors.to_vec());
         data.unwrap().with_negatives(sampling).unwrap()
     };
     let batches = |threads: usize| {

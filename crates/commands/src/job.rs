@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use mmdlrm::data::Target;
 use mmdlrm::{Error, Experiment, ExperimentConfig, Task};
 
 use crate::program::print;
@@ -24,6 +25,12 @@ pub fn train(
     let experiment = match resume {
         Some(folder) => Experiment::resume(folder)?,
         None => Experiment::new(config()?)?,
+    };
+    let words = experiment.words();
+    progress.rows = match words.target {
+        // What is drawn beside interactions is none.
+        Target::Implicit => "rows".to_owned(),
+        _ => words.ratings,
     };
     print(finish(experiment.stop_when(stop), &mut progress)?)
 }

@@ -13,7 +13,7 @@ use mmdlrm::{Observer, Stage};
 pub struct Progress {
     bar: ProgressBar,
     /// What is learned from.
-    rows: &'static str,
+    pub rows: String,
     /// Whether a model is being trained.
     pub is_training: Arc<AtomicBool>,
 }
@@ -24,10 +24,10 @@ impl Progress {
     }
 
     /// Of learning from rows that are called so.
-    pub fn of(rows: &'static str) -> Self {
+    pub fn of(rows: &str) -> Self {
         Self {
             bar: ProgressBar::hidden(),
-            rows,
+            rows: rows.to_owned(),
             is_training: Arc::default(),
         }
     }
@@ -51,7 +51,7 @@ impl Observer for Progress {
             Stage::LoadEncoders => ("encoders", ""),
             Stage::EncodePosters => ("posters", "pictures"),
             Stage::EncodeSummaries => ("plots", "texts"),
-            Stage::Train => ("train", self.rows),
+            Stage::Train => ("train", self.rows.as_str()),
             Stage::Rank => ("rank", "users"),
             _ => ("work", "things"),
         };
@@ -85,7 +85,7 @@ impl Observer for Progress {
 
     fn epoch(&mut self, metrics: &EpochMetrics) {
         let error = |of: &str, rmse: Option<f64>| match rmse {
-            Some(rmse) => format!("  {of} RMSE {rmse:.4}"),
+            Some(rmse) => format!("  {of} RMSE {}", mmdlrm::told(rmse)),
             None => String::new(),
         };
         let labels = |of: &str, log_loss: Option<f64>, auc: Option<f64>| {

@@ -93,9 +93,9 @@ fn rating(text: &str) -> std::result::Result<(String, Option<f32>), String> {
     let Some((movie, stars)) = text.rsplit_once('=') else {
         return Ok((text.to_owned(), None));
     };
-    let stars = stars
-        .parse()
-        .map_err(|_| format!("'{stars}' is no number of stars; write MOVIE=STARS, as 318=4.5"))?;
+    let stars = stars.parse().map_err(|_| {
+        format!("'{stars}' is no number; write what was given behind =, as 318=4.5")
+    })?;
     Ok((movie.to_owned(), Some(stars)))
 }
 
@@ -213,10 +213,11 @@ impl Question {
                     genres: genre,
                     year,
                 };
+                let words = recommender.words();
                 let fans = recommender.fans(&movie, count)?.into_iter();
                 let lines = fans.map(|fan| {
                     let user = recommender.name_of_user(fan.user_id)?;
-                    Ok(format!("{:4.2}  user {user}", fan.stars))
+                    Ok(format!("{}  user {user}", words.exact(fan.stars)))
                 });
                 lines.collect()
             }
@@ -259,16 +260,20 @@ fn title(recommender: &Recommender, movie_id: u32) -> Result<String> {
 
 /// A line a movie, and one for each of its reasons.
 fn recommendations(recommender: &Recommender, found: &[Recommendation]) -> Result<Vec<String>> {
+    let words = recommender.words();
     let mut lines = Vec::new();
     for movie in found {
         let title = title(recommender, movie.movie_id)?;
-        let stars = movie.stars.unwrap_or(movie.score);
+        let amount = match movie.stars {
+            Some(stars) => words.exact(stars),
+            None => format!("{:4.2}", movie.score),
+        };
         let id = id_of(recommender.catalogue().movie(movie.movie_id)?);
-        lines.push(format!("{stars:4.2}  {title}  [{id}]"));
+        lines.push(format!("{amount}  {title}  [{id}]"));
         let reasons = movie.reasons.iter();
         lines.extend(reasons.map(|it| match it.stars {
             None => format!("      {}", it.words),
-            Some(stars) => format!("      {stars:+.2}  {}", it.words),
+            Some(stars) => format!("      {stars:+.*}  {}", words.decimals(2), it.words),
         }));
     }
     Ok(lines)

@@ -3,7 +3,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use mmdlrm_data::{
-    Batches, DataFingerprint, Error, IdMap, Interactions, Modality, Rated, RatedBags, Ratings,
+    Batches, DataFingerprint, Error, IdMap, Interactions, Modality, Rated, RatedBags,
     RatingsHasher, Result, Shuffle, Split, Target,
 };
 use mmdlrm_kernels::InstructionSet;
@@ -67,16 +67,17 @@ impl Dataset {
         split: Split,
         modalities: Vec<Modality>,
     ) -> Result<Self> {
+        let interactions = interactions.into();
+        let users = interactions.ratings.user_ids().iter().copied();
+        let users = IdMap::from_ids(users).with_names(interactions.users.names().cloned());
+        let rated = numbered(&interactions, &split, &users, &interactions.items.index())?;
         let Interactions {
             ratings,
             items,
             users: known,
             pairs,
             ..
-        } = interactions.into();
-        let users = IdMap::from_ids(ratings.user_ids().iter().copied());
-        let users = users.with_names(known.names().cloned());
-        let rated = numbered(&ratings, &split, &users, &items.index())?;
+        } = interactions;
         let target = ratings.target();
         drop(ratings);
         let features = Features::fit(users, &items, modalities, |take| {
@@ -88,7 +89,7 @@ impl Dataset {
         let features = features.with_target(target).with_users(&known)?;
         let features = match pairs.is_empty() {
             true => features,
-            false => features.with_pairs(pairs)?,
+            false => features.with_pairs(&pairs)?,
         };
         Ok(Self::of(features, rated, split))
     }
@@ -102,11 +103,12 @@ impl Dataset {
         split: Split,
         features: Features,
     ) -> Result<Self> {
-        let Interactions { ratings, pairs, .. } = interactions.into();
-        let rated = numbered(&ratings, &split, features.users(), features.movies())?;
-        let features = match (pairs.is_empty(), features.knows_pairs()) {
-            (true, false) => features,
-            _ => features.with_pairs(pairs)?,
+        let interactions = interactions.into();
+        let rated = numbered(&interactions, &split, features.users(), features.movies())?;
+        // What these features know nothing of, they cannot give either.
+        let features = match features.knows_pairs() {
+            true => features.with_pairs(&interactions.pairs)?,
+            false => features,
         };
         Ok(Self::of(features, rated, split))
     }
@@ -206,7 +208,13 @@ impl Dataset {
 }
 
 /// All ratings by dense rows.
-fn numbered(ratings: &Ratings, split: &Split, users: &IdMap, movies: &IdMap) -> Result<Vec<Rated>> {
+fn numbered(
+    interactions: &Interactions,
+    split: &Split,
+    users: &IdMap,
+    movies: &IdMap,
+) -> Result<Vec<Rated>> {
+    let ratings = &interactions.ratings;
     split.check_ratings(ratings)?;
     let target = ratings.target();
     let pairs = ratings.user_ids().iter().zip(ratings.movie_ids());
@@ -215,11 +223,15 @@ fn numbered(ratings: &Ratings, split: &Split, users: &IdMap, movies: &IdMap) -> 
         // A row that was passed over would give all after it another number.
         let movie = movies.row(movie_id).ok_or_else(|| {
             let rule = "the table of movies must have it";
-            Error::setting("movie of a rating", movie_id, rule)
+            Error::setting(
+                "movie of a rating",
+                interactions.name_of_item(movie_id),
+                rule,
+            )
         })?;
         let user = users.row(user_id).ok_or_else(|| {
             let rule = "the features must know it";
-            Error::setting("user of a rating", user_id, rule)
+            Error::setting("user of a rating", interactions.name_of_user(user_id), rule)
         })?;
         Ok(Rated {
             user,

@@ -66,7 +66,7 @@ pub enum Error {
         now: String,
     },
     /// Candidates that a run would be measured on, and learned from.
-    #[error("{}: {learned} of its {held_out} held-out movies are training or validation ratings of {}, such as movie {movie_id} of user {user_id}; evaluate a run that was trained without them (mmdlrm train --test-rows, or --task rank --candidates)", path.display(), run.display())]
+    #[error("{}: {learned} of its {held_out} held-out movies are training or validation ratings of {}, such as movie {movie} of user {user}; evaluate a run that was trained without them (mmdlrm train --test-rows, or --task rank --candidates)", path.display(), run.display())]
     LearnedCandidates {
         /// The file.
         path: PathBuf,
@@ -76,10 +76,10 @@ pub enum Error {
         learned: usize,
         /// Of so many.
         held_out: usize,
-        /// Raw user id of the first of them.
-        user_id: u32,
-        /// Raw movie id of it.
-        movie_id: u32,
+        /// Whose the first of them is.
+        user: String,
+        /// Which movie it is.
+        movie: String,
     },
     /// A run whose model nobody here can read.
     #[error("{} holds a model of the kind '{kind}', and only {known} are known here; open it with the program that made it", run.display())]

@@ -233,8 +233,8 @@ impl HeldOut {
                 run: folder.to_owned(),
                 learned: learned.len(),
                 held_out: wanted.len(),
-                user_id: interactions.ratings.user_ids()[row as usize],
-                movie_id: interactions.ratings.movie_ids()[row as usize],
+                user: interactions.name_of_user(interactions.ratings.user_ids()[row as usize]),
+                movie: interactions.name_of_item(interactions.ratings.movie_ids()[row as usize]),
             });
         }
         if test.is_empty() {

@@ -20,8 +20,8 @@ use crate::saved::{ConfigFile, SavedConfig, posters_of};
 use crate::sources::{Release, Sources, dataset};
 use crate::training::Training;
 use crate::{
-    Best, Catalogue, Error, ExperimentConfig, Observer, Preset, Result, Silent, Source, Task,
-    TwoStage, Words,
+    Best, Catalogue, Error, ExperimentConfig, Observer, Preset, Result, Source, Task, TwoStage,
+    Words,
 };
 
 /// Reads, encodes, trains, measures, and leaves a run folder behind.
@@ -47,6 +47,18 @@ pub struct Experiment {
     sources: Sources,
     run: Run,
     seconds: Seconds,
+    /// Said as soon as somebody listens.
+    notes: Notes,
+}
+
+/// What a person should know of what was read.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Observer for Notes {
+    fn note(&mut self, note: &str) {
+        self.0.push(note.to_owned());
+    }
 }
 
 /// A run before it trains: its folder, and how it goes on.
@@ -249,6 +261,11 @@ impl Experiment {
         self.config.task
     }
 
+    /// What its data are called.
+    pub fn words(&self) -> Words {
+        Words::of(&self.config.source, self.sources.release.target())
+    }
+
     /// Lets training end, with a checkpoint and
     /// [`mmdlrm_train::Error::Stopped`], when `stop` becomes true.
     #[must_use]
@@ -263,7 +280,8 @@ impl Experiment {
         run: impl FnOnce(&ExperimentConfig) -> Result<Run>,
     ) -> Result<Self> {
         let start = Instant::now();
-        let sources = Sources::open(&config, opened, &mut Silent)?;
+        let mut notes = Notes::default();
+        let sources = Sources::open(&config, opened, &mut notes)?;
         // It is there where there is something to rate.
         config.rater &= !sources.release.target().is_probability() || config.preset != Preset::Rank;
         if let Source::Tables(files) = &mut config.source {
@@ -281,6 +299,7 @@ impl Experiment {
             sources,
             run,
             seconds,
+            notes,
         })
     }
 
@@ -369,7 +388,9 @@ impl Experiment {
             mut sources,
             run,
             mut seconds,
+            notes,
         } = self;
+        notes.0.iter().for_each(|note| observer.note(note));
         if config.task != task {
             return Err(Error::Setting {
                 setting: "task",

@@ -117,7 +117,7 @@ pub use report::{
 };
 pub use two_stage::{ToFind, TwoStage, TwoStageModel};
 pub use vectors::VectorsFile;
-pub use words::Words;
+pub use words::{Words, told};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,6 +1,6 @@
 //! Without the feature `encoders`, none can be loaded.
 
-use mmdlrm_data::Summary;
+use mmdlrm_data::{Role, Summary};
 
 use crate::modalities::Encoders;
 use crate::{Error, ExperimentConfig, Result, Source};
@@ -18,6 +18,14 @@ pub(crate) fn check(config: &ExperimentConfig) -> Result<()> {
             summaries: Some(summaries),
             ..
         } if looks => Err(needed_by(&format!("{} to encode", summaries.display()))),
+        Source::Tables(files) if looks => {
+            let mut roles = files.options.schema.roles.iter();
+            let encoded = roles.find(|(_, role)| matches!(role, Role::Image | Role::Text));
+            match encoded {
+                None => Ok(()),
+                Some((column, role)) => Err(needed_by(&format!("column '{column}', the {role}"))),
+            }
+        }
         _ => Ok(()),
     }
 }

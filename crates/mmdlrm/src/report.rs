@@ -8,7 +8,7 @@ use mmdlrm_train::LabelErrors;
 use serde::Serialize;
 
 use crate::rankings::{Rankings, write_table};
-use crate::{Density, Words};
+use crate::{Density, Words, told};
 
 /// Training ratings up to which a movie counts as rated by few.
 pub const FEW_RATINGS: u32 = 5;
@@ -230,12 +230,12 @@ impl Errors {
         let unit = &words.unit;
         writeln!(
             f,
-            "| RMSE ({unit}, 95 % interval over users) | {:.4}{} | {ratings} |",
-            self.rmse,
+            "| RMSE ({unit}, 95 % interval over users) | {}{} | {ratings} |",
+            told(self.rmse),
             interval(self.rmse_interval)
         )?;
-        writeln!(f, "| MAE ({unit}) | {:.4} | {ratings} |", self.mae)?;
-        writeln!(f, "| MSE ({unit}²) | {:.4} | {ratings} |", self.mse)?;
+        writeln!(f, "| MAE ({unit}) | {} | {ratings} |", told(self.mae))?;
+        writeln!(f, "| MSE ({unit}²) | {} | {ratings} |", told(self.mse))?;
         if let Some(r2) = self.r2 {
             writeln!(f, "| R² | {r2:.4} | {ratings} |")?;
         }
@@ -243,14 +243,16 @@ impl Errors {
             let few = self.few_ratings;
             writeln!(
                 f,
-                "| RMSE, {} with ≤ {FEW_RATINGS} training {} | {rmse:.4} | {few} of them |",
-                words.items, words.ratings
+                "| RMSE, {} with ≤ {FEW_RATINGS} training {} | {} | {few} of them |",
+                words.items,
+                words.ratings,
+                told(rmse)
             )?;
         }
         let groups = self.by_movie_ratings.iter().chain(&self.by_user_ratings);
         for GroupError { group, count, rmse } in groups.chain(&self.by_modality) {
             if let Some(rmse) = rmse {
-                writeln!(f, "| RMSE, {group} | {rmse:.4} | {count} of them |")?;
+                writeln!(f, "| RMSE, {group} | {} | {count} of them |", told(*rmse))?;
             }
         }
         Ok(())
@@ -261,7 +263,7 @@ impl Errors {
 pub(crate) fn interval(interval: Option<(f64, f64)>) -> String {
     match interval {
         None => String::new(),
-        Some((low, high)) => format!(" ({low:.4}–{high:.4})"),
+        Some((low, high)) => format!(" ({}–{})", told(low), told(high)),
     }
 }
 

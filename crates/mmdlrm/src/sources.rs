@@ -1,13 +1,14 @@
 //! What an experiment reads: ratings, posters, plots and what encodes them, other vectors.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mmdlrm_data::{
     Candidates, Credits, DataFingerprint, Genome, IdMap, InteractionFiles, Interactions, Modality,
     MovieLens, Movies, OpenOptions, Poster, RandomSplit, Split, StreamedMovieLens, Summary, Target,
     Unmatched, generate, read_posters, read_summaries,
 };
-use mmdlrm_features::{Dataset, TrainingData};
+use mmdlrm_features::{Dataset, NegativeSampling, TrainingData};
 use mmdlrm_train::NextItemData;
 
 use crate::device::device;
@@ -68,7 +69,13 @@ impl Sources {
         } = Contents::read(config, observer)?;
         let ratings = part(ratings)?;
         check_target(config, &ratings)?;
-        vectors.extend(read_vectors(config, &ratings.movies().index())?);
+        let movies = ratings.movies().index();
+        for vectors in &mut vectors {
+            if *vectors.movies() != movies {
+                *vectors = vectors.among(&movies);
+            }
+        }
+        vectors.extend(read_vectors(config, &movies)?);
         let looks = config.preset.uses_modalities();
 
         let mut data = ratings.fingerprint();
@@ -159,7 +166,7 @@ fn read_vectors(config: &ExperimentConfig, movies: &IdMap) -> Result<Vec<Modalit
 /// an untrained one needs the plots that it was made for.
 pub(crate) fn load_again(config: &ExperimentConfig, wanted: (bool, bool)) -> Result<Encoders> {
     load::load(config, wanted, || match (&config.source, places(config)) {
-        (Source::Tables(files), _) => Ok(files.open()?.texts),
+        (Source::Tables(files), _) => Ok(Arc::unwrap_or_clone(files.open()?.texts)),
         (_, Some((_, _, Some(summaries)))) => Ok(read_summaries(&summaries, None)?),
         _ => Ok(Vec::new()),
     })
@@ -218,9 +225,9 @@ impl Contents {
             }
         }
         Ok(Self {
-            posters: std::mem::take(&mut interactions.images),
-            summaries: std::mem::take(&mut interactions.texts),
-            vectors: std::mem::take(&mut interactions.vectors),
+            posters: Arc::unwrap_or_clone(std::mem::take(&mut interactions.images)),
+            summaries: Arc::unwrap_or_clone(std::mem::take(&mut interactions.texts)),
+            vectors: Arc::unwrap_or_clone(std::mem::take(&mut interactions.vectors)),
             ratings: Ratings::Whole(interactions, None),
         })
     }
@@ -228,6 +235,19 @@ impl Contents {
 
 /// Refuses what the target of the data does not allow.
 fn check_target(config: &ExperimentConfig, ratings: &Ratings) -> Result<()> {
+    let target = match ratings {
+        Ratings::Whole(interactions, _) => interactions.ratings.target(),
+        Ratings::Streamed(..) => Target::STARS,
+    };
+    let draws = target == Target::Implicit && config.preset != Preset::Rank;
+    if config.negatives != NegativeSampling::default() && !draws {
+        return Err(Error::Setting {
+            setting: "negatives",
+            value: config.negatives.per_interaction.to_string(),
+            rule: "they are drawn beside interactions without a target, and the preset rank scores \
+                   all items in their place; leave them out",
+        });
+    }
     let Ratings::Whole(interactions, _) = ratings else {
         return Ok(());
     };
@@ -243,7 +263,6 @@ fn check_target(config: &ExperimentConfig, ratings: &Ratings) -> Result<()> {
             rule: "the interactions have no time; name its column, or split them at random",
         });
     }
-    let target = interactions.ratings.target();
     if config.preset == Preset::Best && target.is_probability() {
         return Err(Error::Setting {
             setting: "preset",

@@ -94,15 +94,41 @@ impl Words {
         self.item == "movie"
     }
 
-    /// A number of stars as what the data count in, with so many digits as are of use.
+    /// A number of stars as what the data count in, to a tenth of a star.
     pub fn amount(&self, stars: f32) -> String {
         let amount = self.target.from_stars(f64::from(stars));
-        match self.target {
-            Target::Rating { .. } if self.target.of_a_star() >= 10.0 => format!("{amount:.0}"),
-            Target::Rating { .. } => format!("{amount:.1}"),
-            _ => format!("{amount:.3}"),
-        }
+        format!("{amount:.*}", self.decimals(1))
     }
+
+    /// What is in the scale of the data already, to a hundredth of a star.
+    pub fn exact(&self, amount: f32) -> String {
+        format!("{amount:.*}", self.decimals(2))
+    }
+
+    /// So many decimals of the data's scale as tell stars apart that have so many; of how likely
+    /// something is, two more.
+    pub fn decimals(&self, of_stars: i32) -> usize {
+        let decimals = match self.target {
+            Target::Rating { .. } => of_stars - self.target.of_a_star().log10().floor() as i32,
+            _ => of_stars + 2,
+        };
+        usize::try_from(decimals).unwrap_or(0)
+    }
+}
+
+/// A figure as people read it: four decimals, and three digits of what is below a thousandth.
+///
+/// ```
+/// assert_eq!(mmdlrm::told(0.86273), "0.8627");
+/// assert_eq!(mmdlrm::told(0.000_031_49), "0.0000315");
+/// ```
+pub fn told(figure: f64) -> String {
+    let size = figure.abs();
+    let decimals = match size > 0.0 && size < 1e-3 {
+        true => 2 - size.log10().floor() as i32,
+        false => 4,
+    };
+    format!("{figure:.*}", usize::try_from(decimals).unwrap_or(4))
 }
 
 /// Singular and plural of what a file is called.
@@ -162,6 +188,10 @@ mod tests {
         let (lowest, highest) = (0.0, 100.0);
         words.target = Target::Rating { lowest, highest };
         assert_eq!(words.amount(5.0), "100");
+        assert_eq!(words.exact(70.25), "70.2");
+        let (lowest, highest) = (1e-4, 5e-4);
+        words.target = Target::Rating { lowest, highest };
+        assert_eq!(words.amount(5.0), "0.000500");
         words.target = Target::Label;
         assert_eq!(words.amount(0.25), "0.250");
     }

@@ -133,7 +133,7 @@ pub struct Recommended {
     /// Stars that would be given, from 0.5 to 5, or a rating on the scale of the data; null of a
     /// model that predicts none, and of data without ratings.
     stars: Option<f32>,
-    /// What it is ranked by, higher being better.
+    /// What it is ranked by, higher being better, in a unit of the model's own.
     score: f32,
     /// The strongest first.
     reasons: Vec<Because>,
@@ -145,7 +145,8 @@ struct Because {
     part: String,
     /// The same in words.
     words: String,
-    /// Stars that it makes more than for an average movie; null of what the user rated.
+    /// How much more it makes than for an average movie, in the unit of the stars above; null of what
+    /// the user rated.
     stars: Option<f32>,
 }
 

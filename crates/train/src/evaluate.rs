@@ -107,10 +107,11 @@ fn add(errors: &mut Regression, rated: &[RatedPrediction]) -> Result<()> {
     Ok(())
 }
 
-/// Without what a rating lost on its way through 32 bits.
-fn rounded(rating: f64) -> f64 {
-    const DECIMALS: f64 = 1e4;
-    (rating * DECIMALS).round() / DECIMALS
+/// How many there are in one of a target of the digits that come through 32 bits of stars: below a
+/// millionth of a star all is rounding.
+fn digits_of(target: Target) -> f64 {
+    const OF_A_STAR: i32 = 6;
+    10f64.powi(OF_A_STAR - target.of_a_star().log10().floor() as i32)
 }
 
 /// A figure is of all rows, or of none.
@@ -128,6 +129,7 @@ fn predict(
     let features = data.features();
     let (users, movies) = (features.users().ids(), features.movies().ids());
     let target = features.target();
+    let digits = digits_of(target);
     let (mut predictions, mut rated) = (Vec::new(), Vec::new());
     let mut seen = 0;
     for batch in batches {
@@ -137,12 +139,13 @@ fn predict(
         rated.clear();
         for (row, &prediction) in predictions.iter().enumerate() {
             let (user, movie) = (batch.users[row], batch.movies[row]);
+            let rating = target.from_stars(f64::from(batch.stars[row]));
             rated.push(RatedPrediction {
                 user_id: users[user as usize],
                 movie_id: movies[movie as usize],
                 user,
                 movie,
-                rating: rounded(target.from_stars(f64::from(batch.stars[row]))),
+                rating: (rating * digits).round() / digits,
                 prediction: target.from_stars(f64::from(prediction)),
             });
         }

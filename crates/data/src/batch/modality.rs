@@ -168,6 +168,26 @@ impl Modality {
         })
     }
 
+    /// The same vectors, as they are standardized, of the movies of a smaller catalogue alone.
+    #[must_use]
+    pub fn among(&self, movies: &IdMap) -> Self {
+        let (mut values, mut rows) = (Vec::new(), 0);
+        let vector_of = |id: &u32| {
+            let Some(vector) = self.vector(*id) else {
+                return Self::MISSING;
+            };
+            values.extend_from_slice(vector);
+            rows += 1;
+            rows - 1
+        };
+        Self {
+            row_of_movie: movies.ids().iter().map(vector_of).collect(),
+            values,
+            movies: movies.clone(),
+            ..self.clone()
+        }
+    }
+
     /// The vector of a movie behind the last, standardized as the others, which are left
     /// out.
     ///
@@ -340,6 +360,9 @@ mod tests {
             [[Modality::MISSING; 4].as_slice(), &[0]].concat()
         );
         assert_eq!(modality.of_new_movie(None).unwrap().present(), 0);
+        let part = modality.among(&IdMap::from_ids([11, 12]));
+        assert_eq!((part.present(), part.vector(11)), (1, modality.vector(11)));
+        assert_eq!((part.vector(12), part.vector(13)), (None, None));
     }
 
     #[test]

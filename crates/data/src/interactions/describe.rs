@@ -9,14 +9,17 @@ use arrow_schema::DataType;
 use chrono::DateTime;
 
 use super::Target;
-use super::names::{Interner, Place};
-use super::schema::{Role, Roles, Schema, Side};
-use super::side::{all_texts, settled};
+use super::interner::Interner;
+use super::place::Place;
+use super::roles::Roles;
+use super::schema::{Role, Schema, Side};
+use super::side::{all_texts, looks_mistaken, settled};
 use super::source::Source;
-use super::target::{kind_of, read_numbers};
+use super::target::{DENSE, TARGET, kind_of, read_numbers};
 use super::times::Ticks;
+use super::values::{Values, present};
+use crate::Result;
 use crate::fingerprint::with_commas;
-use crate::{Error, Result};
 
 /// What is in a table: [`describe`].
 #[derive(Debug, Clone)]
@@ -151,6 +154,8 @@ impl TableDescription {
         if let Err(error) = seen {
             self.remarks.push(error.to_string());
         }
+        let mistaken = looks_mistaken(name, role, array, source.is_untyped());
+        self.remarks.extend(mistaken);
         self.columns.push(column);
     }
 
@@ -167,30 +172,38 @@ impl TableDescription {
                 column.name, column.missing
             ));
         }
-        let present = present(array, place)?;
-        let mut ids = Interner::for_type(present.data_type(), place.table, &column.name)?;
-        let mut numbers = Vec::with_capacity(present.len());
-        ids.read(&present, &mut numbers, place)?;
-        let distinct = ids.len();
+        let (present, distinct) = match is_key {
+            true => {
+                let (_, present) = present(array, place)?;
+                let mut ids = Interner::for_type(present.data_type(), place.table, place.column)?;
+                ids.read(&present, &mut Vec::with_capacity(present.len()), place)?;
+                (present.len(), ids.len())
+            }
+            false => {
+                let mut values = Values::new();
+                let numbers = values.numbers(array, place)?;
+                (numbers.iter().flatten().count(), values.len())
+            }
+        };
         column.distinct = Some(distinct);
-        if column.role == Role::Id && distinct > 1 && 2 * distinct > present.len() {
+        if column.role == Role::Id && distinct > 1 && 2 * distinct > present {
             self.remarks.push(format!(
                 "column '{}' has {} values in {} rows: a table of embeddings learns little of values \
                  that hardly come twice; leave it out ({}=unused) or group them",
                 column.name,
                 thousands(distinct),
-                thousands(present.len()),
+                thousands(present),
                 column.name
             ));
         }
         if let (Side::Item, Role::Item) | (Side::User, Role::User) = (self.side, column.role)
-            && distinct < present.len()
+            && distinct < present
         {
             self.remarks.push(format!(
                 "column '{}' has {} ids in {} rows: each should stand once",
                 column.name,
                 thousands(distinct),
-                thousands(present.len())
+                thousands(present)
             ));
         }
         Ok(())
@@ -215,7 +228,7 @@ impl TableDescription {
         column.range = first
             .zip(last)
             .map(|(first, last)| (moment(first), moment(last)));
-        if first == last {
+        if first.is_some() && first == last {
             self.remarks.push(format!(
                 "column '{}' is the same moment in all rows: it tells no order",
                 column.name
@@ -232,7 +245,7 @@ impl TableDescription {
     ) -> Result<()> {
         look_at_numbers(column, array, place)?;
         let mut values = Vec::new();
-        read_numbers(array, &mut values, place)?;
+        read_numbers(array, &mut values, TARGET, place)?;
         let kind = kind_of(&values, None, place)?;
         self.target = Some(kind);
         if kind == Target::Label {
@@ -282,24 +295,14 @@ impl TableDescription {
     }
 }
 
-/// The rows that are not null.
-fn present(array: &ArrayRef, place: &Place) -> Result<ArrayRef> {
-    if array.null_count() == 0 {
-        return Ok(std::sync::Arc::clone(array));
-    }
-    let rows = (0..array.len() as u32).filter(|&row| array.is_valid(row as usize));
-    let rows: arrow_array::UInt32Array = rows.collect::<Vec<u32>>().into();
-    arrow_select::take::take(array, &rows, None).map_err(Error::table(place.table))
-}
-
 /// Numbers, of which those that are no finite ones are an error, and of text the distinct ones.
 fn look_at_numbers(column: &mut ColumnDescription, array: &ArrayRef, place: &Place) -> Result<()> {
-    let present = present(array, place)?;
+    let (_, present) = present(array, place)?;
     if super::times::is_time(present.data_type()) {
         return Ok(());
     }
     let mut values = Vec::new();
-    read_numbers(&present, &mut values, place)?;
+    read_numbers(&present, &mut values, DENSE, place)?;
     if let Some(value) = values.iter().find(|it| !it.is_finite()) {
         return Err(place.bad(None, format!("holds '{value}', which is no finite number")));
     }

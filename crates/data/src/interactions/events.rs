@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::names::{Interner, Place};
-use super::schema::{Role, Roles};
+use super::interner::Interner;
+use super::place::Place;
+use super::roles::Roles;
+use super::schema::Role;
 use super::source::{Rows, Source};
 use super::target;
 use super::times::Ticks;

@@ -8,7 +8,10 @@
 
 mod describe;
 mod events;
+mod interner;
 mod names;
+mod place;
+mod roles;
 mod schema;
 mod side;
 mod source;
@@ -17,8 +20,11 @@ mod target;
 mod times;
 mod traits;
 mod users;
+mod values;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
@@ -83,13 +89,13 @@ pub struct Interactions {
     /// What is known of the users.
     pub users: Users,
     /// What is known of each of the ratings beside: columns of interactions that have a role.
-    pub pairs: Traits,
+    pub pairs: Arc<Traits>,
     /// Vectors of the items, one for each column of them.
-    pub vectors: Vec<Modality>,
+    pub vectors: Arc<Vec<Modality>>,
     /// Pictures of the items.
-    pub images: Vec<Poster>,
+    pub images: Arc<Vec<Poster>>,
     /// Texts about the items.
-    pub texts: Vec<Summary>,
+    pub texts: Arc<Vec<Summary>>,
     /// Tags that users gave items, as a [release](MovieLens::tags) has them.
     pub tags: Option<RecordBatch>,
     /// What was found amiss and left out.
@@ -203,6 +209,31 @@ impl Interactions {
         table::read(&interactions, users.as_ref(), items.as_ref(), options)
     }
 
+    /// What the data call a user of the ratings.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use mmdlrm_data::arrow_array::{ArrayRef, RecordBatch, StringArray};
+    /// # use mmdlrm_data::{InteractionOptions, Interactions};
+    /// # let texts = |texts: &[&str]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+    /// # let clicks = RecordBatch::try_from_iter([
+    /// #     ("user_id", texts(&["ben", "ann"])),
+    /// #     ("item_id", texts(&["mug", "mug"])),
+    /// # ])?;
+    /// let interactions = Interactions::new(&[clicks], None, None, &InteractionOptions::default())?;
+    /// let first = interactions.ratings.user_ids()[0];
+    /// assert_eq!((first, &*interactions.name_of_user(first)), (1, "ben"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn name_of_user(&self, user_id: u32) -> String {
+        name_in(self.users.names(), user_id)
+    }
+
+    /// What the data call an item of the ratings.
+    pub fn name_of_item(&self, item_id: u32) -> String {
+        name_in(self.items.names(), item_id)
+    }
+
     /// Of users and `items` alone: what is left of the interactions, and what is known of these.
     ///
     /// # Errors
@@ -216,11 +247,17 @@ impl Interactions {
         let left_out: Vec<u32> = rows.map(|(row, _)| row).collect();
         Ok(Self {
             ratings,
-            pairs: self.pairs.clone().without(&left_out),
+            pairs: Arc::new(self.pairs.without(&left_out)),
             items: table,
             ..self.clone()
         })
     }
+}
+
+/// The name that a number has, if it has another than its digits.
+fn name_in(names: Option<&Arc<IdNames>>, number: u32) -> String {
+    let name = names.and_then(|names| names.name(number));
+    name.map_or_else(|| number.to_string(), Cow::into_owned)
 }
 
 /// Of a release the ratings and the movies: nothing is copied.
@@ -230,10 +267,10 @@ impl From<&MovieLens> for Interactions {
             ratings: movielens.ratings.clone(),
             items: movielens.movies.clone(),
             users: Users::default(),
-            pairs: Traits::default(),
-            vectors: Vec::new(),
-            images: Vec::new(),
-            texts: Vec::new(),
+            pairs: Arc::default(),
+            vectors: Arc::default(),
+            images: Arc::default(),
+            texts: Arc::default(),
             tags: movielens.tags.clone(),
             left_out: movielens.left_out.clone(),
             has_times: true,

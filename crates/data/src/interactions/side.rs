@@ -1,28 +1,30 @@
 //! Tables of users and of items.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 
-use super::names::{Interner, Place};
-use super::schema::{ColumnRole, Role, Roles, Side};
+use super::interner::Interner;
+use super::place::Place;
+use super::roles::{ColumnRole, Roles};
+use super::schema::{Role, Side};
 use super::source::Source;
-use super::target::read_numbers;
+use super::target::{DENSE, read_numbers};
 use super::times::{Ticks, is_time};
-use super::traits::{Category, Measure, Traits};
+use super::traits::{Measure, Traits};
+use super::values::{BETWEEN_VALUES, Values, present};
 use crate::tables::to_f32;
 use crate::text::shorten;
-use crate::{Error, Result};
+use crate::{Error, Movies, Result};
 
 /// Share of texts that are all different from which on they are no values to be told apart, …
 const NEARLY_ALL: f64 = 0.9;
 /// … and how many there are at least then.
 const SEVERAL: usize = 20;
-/// Between values of a text that is a bag.
-const BETWEEN_VALUES: char = '|';
+/// Share of texts that are numbers from which on the others look like mistakes.
+const MOSTLY: f64 = 0.5;
 const SECONDS_A_DAY: f32 = 86_400.0;
 
 /// A table of users, or of items, in the order of its rows.
@@ -56,22 +58,27 @@ pub(super) struct RowVectors {
 pub(super) fn traits_of_rows(source: &Source, roles: &Roles) -> Result<Traits> {
     let mut traits = Traits::default();
     for ColumnRole { name, role, .. } in &roles.columns {
-        let place = Place::of(source.table, name);
-        let read = || Ok::<_, Error>(Arc::clone(source.read_all(&[name])?.column(0)));
-        let in_file = |error| source.in_file(error);
         match role {
-            Role::Id => traits
-                .categories
-                .push(ids_of(&read()?, &place).map_err(in_file)?),
-            Role::Bag => traits
-                .categories
-                .push(bags_of(&read()?, &place).map_err(in_file)?),
-            Role::Dense => traits.measures.push(Measure {
-                name: name.clone(),
-                values: measures_of(&read()?, &place).map_err(in_file)?,
-            }),
+            Role::Id | Role::Bag => {
+                let mut values = Values::new();
+                source.read_column(name, |array, place| match role {
+                    Role::Id => values.add_ids(array, place),
+                    _ => values.add_bags(array, place),
+                })?;
+                traits.categories.push(values.finish(name));
+            }
+            Role::Dense => {
+                let mut values = Vec::new();
+                source.read_column(name, |array, place| add_measures(array, &mut values, place))?;
+                traits.measures.push(Measure {
+                    name: name.clone(),
+                    values,
+                });
+            }
             Role::Vector => {
-                let vectors = vectors_of(&read()?, &place).map_err(in_file)?;
+                let all = source.read_all(&[name])?;
+                let vectors = vectors_of(all.column(0), &Place::of(source.table, name));
+                let vectors = vectors.map_err(|error| source.in_file(error))?;
                 traits.measures.extend(vectors.measures());
             }
             _ => {}
@@ -116,6 +123,9 @@ impl SideTable {
             }
             let Some(array) = array(name) else { continue };
             let role = settled(&side.roles.columns[number], array, source.is_untyped());
+            if let Some(remark) = looks_mistaken(name, role, array, source.is_untyped()) {
+                tracing::warn!("table of {}: {remark}", source.table);
+            }
             side.roles.columns[number].role = role;
             let name = side.roles.columns[number].name.clone();
             let place = Place::of(source.table, &name);
@@ -126,12 +136,22 @@ impl SideTable {
 
     fn take(&mut self, role: Role, array: &ArrayRef, place: &Place, source: &Source) -> Result<()> {
         match role {
-            Role::Id => self.traits.categories.push(ids_of(array, place)?),
-            Role::Bag => self.traits.categories.push(bags_of(array, place)?),
-            Role::Dense => self.traits.measures.push(Measure {
-                name: place.column.to_owned(),
-                values: measures_of(array, place)?,
-            }),
+            Role::Id | Role::Bag => {
+                let mut values = Values::new();
+                match role {
+                    Role::Id => values.add_ids(array, place)?,
+                    _ => values.add_bags(array, place)?,
+                }
+                self.traits.categories.push(values.finish(place.column));
+            }
+            Role::Dense => {
+                let mut values = Vec::new();
+                add_measures(array, &mut values, place)?;
+                self.traits.measures.push(Measure {
+                    name: place.column.to_owned(),
+                    values,
+                });
+            }
             Role::Vector => self.vectors.push(vectors_of(array, place)?),
             Role::Title => self.titles = Some(texts_of(array, place)?),
             Role::Text => self.texts = Some(texts_of(array, place)?),
@@ -209,11 +229,8 @@ pub(super) fn settled(column: &ColumnRole, array: &ArrayRef, untyped: bool) -> R
     };
     let mut known: Vec<&str> = texts.iter().copied().flatten().collect();
     if untyped {
-        if column.name.eq_ignore_ascii_case("year")
-            && known
-                .iter()
-                .all(|it| it.parse::<u16>().is_ok_and(|year| year <= 9999))
-        {
+        let is_called_so = column.name.eq_ignore_ascii_case("year");
+        if is_called_so && known.iter().all(|it| year_in(it).is_some()) {
             return Role::Year;
         }
         if !known.is_empty() && known.iter().all(|it| it.parse::<f32>().is_ok()) {
@@ -232,16 +249,53 @@ pub(super) fn settled(column: &ColumnRole, array: &ArrayRef, untyped: bool) -> R
     }
 }
 
+/// What looks wrong with a column that nobody gave a role: some of its texts are no numbers, where
+/// most are.
+pub(super) fn looks_mistaken(
+    name: &str,
+    role: Role,
+    array: &ArrayRef,
+    untyped: bool,
+) -> Option<String> {
+    if !untyped || !matches!(role, Role::Id | Role::Unused) {
+        return None;
+    }
+    let texts = all_texts(array)?;
+    let known: Vec<&str> = texts.into_iter().flatten().collect();
+    let mut others = known.iter().filter(|it| it.parse::<f32>().is_err());
+    let first = others.next()?;
+    let count = 1 + others.count();
+    let are_mostly = (known.len() - count) as f64 >= MOSTLY * known.len() as f64;
+    are_mostly.then(|| {
+        format!(
+            "column '{name}' is of numbers, but for {count} of its {} values, such as '{}': leave \
+             these empty and it is dense; as it is, it is taken for {role}",
+            known.len(),
+            shorten(first)
+        )
+    })
+}
+
+/// Whether all are years, as they are kept where some are not known too: pandas makes them floats.
 fn are_years(array: &ArrayRef) -> bool {
-    array.data_type().is_integer()
-        && to_f32(array)
-            .is_some_and(|it| it.iter().flatten().all(|it| (0.0..=9999.0).contains(&it)))
+    let is_year = |it: f32| (0.0..=9999.0).contains(&it) && it.fract() == 0.0;
+    to_f32(array).is_some_and(|it| it.iter().flatten().all(is_year))
+}
+
+/// The year that a text is, or a number.
+fn year_in(text: &str) -> Option<i32> {
+    let year = text.strip_suffix(".0").unwrap_or(text).parse().ok();
+    year.filter(|year| Movies::YEARS.contains(year))
 }
 
 /// The texts of a column of any type of texts, dictionaries too; `None` of another.
 pub(super) fn all_texts(array: &ArrayRef) -> Option<Vec<Option<&str>>> {
     if let Some(dictionary) = array.as_any_dictionary_opt() {
         let values = all_texts(dictionary.values())?;
+        if values.is_empty() {
+            // Keys of no values cannot be asked for.
+            return Some(vec![None; array.len()]);
+        }
         let keys = dictionary.normalized_keys().into_iter().enumerate();
         let text = |(row, key): (usize, usize)| match dictionary.is_null(row) {
             true => None,
@@ -257,76 +311,6 @@ pub(super) fn all_texts(array: &ArrayRef) -> Option<Vec<Option<&str>>> {
     })
 }
 
-/// Whole numbers, flags or texts as texts.
-fn values_of(array: &ArrayRef, place: &Place) -> Result<Vec<Option<String>>> {
-    if let Some(texts) = all_texts(array) {
-        return Ok(texts
-            .into_iter()
-            .map(|text| text.map(str::to_owned))
-            .collect());
-    }
-    if let Some(flags) = array.as_boolean_opt() {
-        return Ok(flags
-            .iter()
-            .map(|flag| flag.map(|it| it.to_string()))
-            .collect());
-    }
-    let mut ids = Interner::for_type(array.data_type(), place.table, place.column)?;
-    let known: Vec<u32> = (0..array.len() as u32)
-        .filter(|&row| array.is_valid(row as usize))
-        .collect();
-    let rows = arrow_array::UInt32Array::from(known.clone());
-    let present =
-        arrow_select::take::take(array, &rows, None).map_err(Error::table(place.table))?;
-    let mut numbers = Vec::with_capacity(known.len());
-    ids.read(&present, &mut numbers, place)?;
-    let mut values = vec![None; array.len()];
-    for (row, number) in known.into_iter().zip(numbers) {
-        let text = ids.text(number as usize);
-        values[row as usize] = Some(String::from_utf8_lossy(&text).into_owned());
-    }
-    Ok(values)
-}
-
-fn ids_of(array: &ArrayRef, place: &Place) -> Result<Category> {
-    let values = values_of(array, place)?;
-    let listed: Vec<&str> = values.iter().flatten().map(String::as_str).collect();
-    let lengths: Vec<usize> = values.iter().map(|it| usize::from(it.is_some())).collect();
-    Ok(Category::new(place.column, &listed, &lengths))
-}
-
-/// Lists, or texts with a sign between values.
-fn bags_of(array: &ArrayRef, place: &Place) -> Result<Category> {
-    if let Some(texts) = all_texts(array) {
-        let (mut listed, mut lengths) = (Vec::new(), Vec::with_capacity(texts.len()));
-        for text in texts {
-            let before = listed.len();
-            let values = text
-                .unwrap_or_default()
-                .split(BETWEEN_VALUES)
-                .map(str::trim);
-            listed.extend(values.filter(|value| !value.is_empty()));
-            lengths.push(listed.len() - before);
-        }
-        return Ok(Category::new(place.column, &listed, &lengths));
-    }
-    let (mut listed, mut lengths) = (Vec::new(), Vec::with_capacity(array.len()));
-    for row in 0..array.len() {
-        let Some(list) = list_of(array, row) else {
-            lengths.push(0);
-            continue;
-        };
-        let values = values_of(&list, place)?;
-        lengths.push(values.len());
-        for value in values {
-            let problem = "lists a null; leave it out of the list";
-            listed.push(value.ok_or_else(|| place.bad(Some(row), problem))?);
-        }
-    }
-    let listed: Vec<&str> = listed.iter().map(String::as_str).collect();
-    Ok(Category::new(place.column, &listed, &lengths))
-}
-
 /// What a row lists; `None` where it is null.
 fn list_of(array: &ArrayRef, row: usize) -> Option<ArrayRef> {
     if array.is_null(row) {
@@ -340,53 +324,47 @@ fn list_of(array: &ArrayRef, row: usize) -> Option<ArrayRef> {
     }
 }
 
-/// Numbers, and moments as days since 1970; NaN where a row has none.
-fn measures_of(array: &ArrayRef, place: &Place) -> Result<Vec<f32>> {
-    let known: Vec<u32> = (0..array.len() as u32)
-        .filter(|&row| array.is_valid(row as usize))
-        .collect();
-    let rows = arrow_array::UInt32Array::from(known.clone());
-    let present =
-        arrow_select::take::take(array, &rows, None).map_err(Error::table(place.table))?;
+/// Appends numbers, and moments as days since 1970; NaN where a row has none.
+fn add_measures(array: &ArrayRef, values: &mut Vec<f32>, place: &Place) -> Result<()> {
+    let (rows, present) = present(array, place)?;
+    let row_of = |row: usize| rows.value(row) as usize;
     let in_table = |error: Error| match error {
         Error::Column {
             table,
             column,
-            row,
+            row: Some(row),
             problem,
         } => Error::Column {
             table,
             column,
-            row: row.map(|row| known[row] as usize),
+            row: Some(place.before + row_of(row - place.before)),
             problem,
         },
         other => other,
     };
-    let mut numbers = Vec::with_capacity(known.len());
+    let mut numbers = Vec::with_capacity(present.len());
     if is_time(array.data_type()) {
         let mut ticks = Ticks::default();
         ticks.read(&present, place).map_err(in_table)?;
-        numbers.extend(
-            ticks
-                .values
-                .iter()
-                .map(|&seconds| seconds as f32 / SECONDS_A_DAY),
-        );
+        let days = ticks.values.iter();
+        numbers.extend(days.map(|&seconds| seconds as f32 / SECONDS_A_DAY));
     } else {
-        read_numbers(&present, &mut numbers, place).map_err(in_table)?;
+        read_numbers(&present, &mut numbers, DENSE, place).map_err(in_table)?;
     }
-    let mut values = vec![f32::NAN; array.len()];
-    for (&row, number) in known.iter().zip(numbers) {
+    let before = values.len();
+    values.resize(before + array.len(), f32::NAN);
+    for (row, number) in numbers.into_iter().enumerate() {
+        let row = row_of(row);
         if !number.is_finite() {
             let problem = format!(
                 "'{number}' is no finite number; mend it, or leave it empty (null) where it is not \
                  known"
             );
-            return Err(place.bad(Some(row as usize), problem));
+            return Err(place.bad(Some(row), problem));
         }
-        values[row as usize] = number;
+        values[before + row] = number;
     }
-    Ok(values)
+    Ok(())
 }
 
 fn vectors_of(array: &ArrayRef, place: &Place) -> Result<RowVectors> {
@@ -446,19 +424,20 @@ fn texts_of(array: &ArrayRef, place: &Place) -> Result<Vec<Option<String>>> {
 }
 
 fn years_of(array: &ArrayRef, place: &Place) -> Result<Vec<Option<i32>>> {
-    let values = values_of(array, place)?.into_iter().enumerate();
-    let year = |(row, value): (usize, Option<String>)| {
-        let Some(value) = value else { return Ok(None) };
-        let year = value
-            .parse()
-            .ok()
-            .filter(|year| crate::Movies::YEARS.contains(year));
-        let problem = || {
-            let value = shorten(&value);
-            format!("'{value}' is no year of four digits; mend it, or leave it empty")
-        };
-        year.map(Some)
-            .ok_or_else(|| place.bad(Some(row), problem()))
+    let year = |(row, text): (usize, Option<String>)| {
+        let Some(text) = text else { return Ok(None) };
+        year_in(&text).map(Some).ok_or_else(|| {
+            let text = shorten(&text);
+            let problem = format!("'{text}' is no year of four digits; mend it, or leave it empty");
+            place.bad(Some(row), problem)
+        })
     };
-    values.map(year).collect()
+    if let Some(numbers) = to_f32(array).filter(|_| array.data_type().is_floating()) {
+        let texts = numbers.iter().map(|it| it.map(|it| it.to_string()));
+        return texts.enumerate().map(year).collect();
+    }
+    let mut values = Values::new();
+    let numbers = values.numbers(array, place)?.into_iter();
+    let texts = numbers.map(|number| number.map(|it| values.text(it)));
+    texts.enumerate().map(year).collect()
 }

@@ -16,6 +16,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::place::Place;
 use super::side::all_texts;
 use crate::tables::check_chunk;
 use crate::text::{Dialect, FULL, Row, TableFile, Texts, read_exact_at, shorten};
@@ -159,6 +160,26 @@ impl<'a> Source<'a> {
             Kind::Text { path, dialect } => read_text(self.table, path, dialect, columns, take),
         }
         .map_err(|error| self.in_file(error))
+    }
+
+    /// Hands out a column in parts, as [`Self::read`] does, with the place of each.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_column(
+        &self,
+        column: &str,
+        mut take: impl FnMut(&ArrayRef, &Place) -> Result<()>,
+    ) -> Result<()> {
+        (0..self.parts()).try_for_each(|part| {
+            self.read(part, &[column], &mut |Rows { batch, before }| {
+                let place = Place {
+                    before,
+                    ..Place::of(self.table, column)
+                };
+                take(batch.column(0), &place)
+            })
+        })
     }
 
     /// All rows of some columns.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::events::{Events, Wanted};
-use super::names::{Interner, Place, merge};
+use super::interner::{Interner, merge};
+use super::place::Place;
 use super::schema::{Role, Schema, Side};
 use super::side::{RowVectors, SideTable, traits_of_rows};
 use super::source::Source;
-use super::target::kind_of;
+use super::target::{check_in, kind_of};
 use super::traits::Traits;
 use super::{IdNames, InteractionOptions, Interactions, Target, Unmatched, Users};
 use crate::movielens::RatingColumns;
@@ -30,6 +31,15 @@ pub(super) fn read(
     check_names(schema, &sources)?;
     let roles = roles_of(schema, Side::Pair, interactions)?;
     let wanted = Wanted::of(&roles);
+    if let (Some((lowest, highest)), None) = (options.scale, wanted.target) {
+        let rule = "it is the scale of targets, and there are none; say which column they are, or \
+                    leave it out";
+        return Err(Error::setting(
+            "scale",
+            format!("{lowest} to {highest}"),
+            rule,
+        ));
+    }
     // The small tables first: what is wrong with them is found at once.
     let side = |side, source: Option<&Source>| {
         let read = source.map(|source| {
@@ -59,10 +69,9 @@ pub(super) fn read(
         let problem = "there is no row; write one an interaction";
         return Err(in_file(user.bad(None, problem)));
     }
-    let kind = match wanted.target {
-        None => Target::Implicit,
-        Some(_) => kind_of(&events.targets, options.scale, &target).map_err(in_file)?,
-    };
+    if let Some(scale) = options.scale {
+        check_in(&events.targets, scale, &target).map_err(in_file)?;
+    }
     let rows = events.users.len();
     let mut columns = RatingColumns {
         users: events.users,
@@ -79,10 +88,22 @@ pub(super) fn read(
     let mut pairs = traits_of_rows(interactions, &roles)?;
     let mut left_out = LeftOut::default();
     let unknown = items.check(&mut columns, options.unknown_items, &item, &mut left_out);
-    pairs = pairs.without(&unknown.map_err(in_file)?);
-    let twice = check_twice(&mut columns, options, kind, &item).map_err(in_file)?;
+    let unknown = unknown.map_err(in_file)?;
+    if !unknown.is_empty() {
+        pairs = pairs.without(&unknown);
+    }
+    let kind_of = |columns: &RatingColumns| match wanted.target {
+        None => Ok(Target::Implicit),
+        Some(_) => kind_of(&columns.stars, options.scale, &target).map_err(in_file),
+    };
+    let kind = kind_of(&columns)?;
+    let twice = check_twice(&mut columns, options, kind, &item, &unknown).map_err(in_file)?;
     left_out.duplicates = twice.len();
-    pairs = pairs.without(&twice);
+    if !twice.is_empty() {
+        pairs = pairs.without(&twice);
+    }
+    // Of what is left: what was left out says nothing of the scale.
+    let kind = kind_of(&columns)?;
 
     let unmatched = Unmatched {
         items: items.without(&columns.movies),
@@ -105,10 +126,10 @@ pub(super) fn read(
         ratings,
         items,
         users,
-        pairs,
-        vectors,
-        images,
-        texts,
+        pairs: Arc::new(pairs),
+        vectors: Arc::new(vectors),
+        images: Arc::new(images),
+        texts: Arc::new(texts),
         tags: None,
         left_out,
         has_times: wanted.time.is_some(),
@@ -156,7 +177,7 @@ fn check_names(schema: &Schema, sources: &[Option<&Source>]) -> Result<()> {
     }
 }
 
-fn roles_of(schema: &Schema, side: Side, source: &Source) -> Result<super::schema::Roles> {
+fn roles_of(schema: &Schema, side: Side, source: &Source) -> Result<super::roles::Roles> {
     let roles = schema.roles_of(side, source.schema(), source.is_untyped());
     roles.map_err(|error| source.in_file(error))
 }
@@ -301,6 +322,7 @@ impl Joined {
         }
         left_out.of_unknown_movies = unknown.len();
         left_out.unknown_movies = ids.ids().to_vec();
+        left_out.unknown_names = ids.ids().iter().map(|&number| name(number)).collect();
         columns.remove(&unknown);
         Ok(unknown)
     }
@@ -368,13 +390,14 @@ impl RowVectors {
     }
 }
 
-/// What is done where a user interacted with an item more than once; the rows that were left out,
-/// ascending.
+/// What is done where a user interacted with an item more than once; the rows that are left out,
+/// ascending. Before these, some `left_out` of the table were.
 fn check_twice(
     columns: &mut RatingColumns,
     options: &InteractionOptions,
     kind: Target,
     item: &Place,
+    left_out: &[u32],
 ) -> Result<Vec<u32>> {
     let usual = match kind {
         Target::Rating { .. } => Duplicates::Refuse,
@@ -388,9 +411,16 @@ fn check_twice(
                     "the user rated this item in an earlier row too, as it is with {all} rows in \
                      all; remove them, or choose the policy that says which to keep"
                 );
-                Err(item.bad(Some(row), problem))
+                Err(item.bad(Some(row_before(row, left_out)), problem))
             }
         },
         policy => Ok(columns.keep_one_of_each(policy)),
     }
+}
+
+/// The row of the table that is `row` of those that are not `left_out`, ascending.
+fn row_before(row: usize, left_out: &[u32]) -> usize {
+    left_out
+        .iter()
+        .fold(row, |row, &out| row + usize::from(out as usize <= row))
 }

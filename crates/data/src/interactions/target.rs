@@ -7,7 +7,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 use serde::{Deserialize, Serialize};
 
-use super::names::Place;
+use super::place::Place;
 use super::source::plain_texts;
 use crate::tables::to_f32;
 use crate::text::shorten;
@@ -152,7 +152,7 @@ impl fmt::Display for Target {
 /// Nulls, texts that are no numbers, and numbers that are not finite, by row.
 pub(super) fn read(targets: &ArrayRef, values: &mut Vec<f32>, place: &Place) -> Result<()> {
     let before = values.len();
-    read_numbers(targets, values, place)?;
+    read_numbers(targets, values, TARGET, place)?;
     let unusable = values[before..].iter().position(|value| !value.is_finite());
     match unusable {
         None => Ok(()),
@@ -166,8 +166,23 @@ pub(super) fn read(targets: &ArrayRef, values: &mut Vec<f32>, place: &Place) -> 
     }
 }
 
-/// Appends the numbers of a column; NaN where it has a null only as an error.
-pub(super) fn read_numbers(array: &ArrayRef, values: &mut Vec<f32>, place: &Place) -> Result<()> {
+/// What is said of a target that is no number, …
+pub(super) const TARGET: &str = "a target is a number (or true and false): name another column, give texts numbers, or leave \
+     the target out where that there is an interaction says all";
+/// … and of what is no number in a dense column.
+pub(super) const DENSE: &str = "a dense column is of numbers (or true and false): mend the value, leave it empty where it is \
+     not known, or give the column another role, as id or unused";
+
+/// Appends the numbers of a column; `rule` is said of what is none.
+///
+/// # Errors
+/// Nulls, and what is no number.
+pub(super) fn read_numbers(
+    array: &ArrayRef,
+    values: &mut Vec<f32>,
+    rule: &str,
+    place: &Place,
+) -> Result<()> {
     if array.null_count() > 0 {
         let row = (0..array.len()).find(|&row| array.is_null(row));
         let problem = "is null, and no number; give it one, or remove the row";
@@ -183,12 +198,7 @@ pub(super) fn read_numbers(array: &ArrayRef, values: &mut Vec<f32>, place: &Plac
             for (row, text) in array.as_string::<i32>().iter().enumerate() {
                 let text = text.unwrap_or_default();
                 let number = number_of(text).ok_or_else(|| {
-                    let problem = format!(
-                        "'{}' is a text, and a target is a number (or true and false): name another \
-                         column, give texts numbers, or leave the target out where that there is an \
-                         interaction says all",
-                        shorten(text)
-                    );
+                    let problem = format!("'{}' is a text, and {rule}", shorten(text));
                     place.bad(Some(row), problem)
                 })?;
                 values.push(number);
@@ -197,12 +207,7 @@ pub(super) fn read_numbers(array: &ArrayRef, values: &mut Vec<f32>, place: &Plac
         found => match to_f32(array) {
             Some(numbers) => values.extend_from_slice(numbers.values()),
             None => {
-                let problem = format!(
-                    "is of the type {found}, and a target is a number (or true and false): name \
-                     another column, give texts numbers, or leave the target out where that there \
-                     is an interaction says all"
-                );
-                return Err(place.bad(None, problem));
+                return Err(place.bad(None, format!("is of the type {found}, and {rule}")));
             }
         },
     }
@@ -219,23 +224,31 @@ fn number_of(text: &str) -> Option<f32> {
     }
 }
 
-/// What targets are by their values, on the scale that is given, if any.
-///
-/// # Errors
-/// A target outside the scale; targets that are all the same: of such, nothing is learned.
-pub(super) fn kind_of(values: &[f32], scale: Option<(f32, f32)>, place: &Place) -> Result<Target> {
-    if let Some((lowest, highest)) = scale {
-        let outside = values
-            .iter()
-            .position(|it| !(lowest..=highest).contains(it));
-        if let Some(row) = outside {
+/// Refuses a target outside the scale that is given.
+pub(super) fn check_in(values: &[f32], scale: (f32, f32), place: &Place) -> Result<()> {
+    let (lowest, highest) = scale;
+    let outside = values
+        .iter()
+        .position(|it| !(lowest..=highest).contains(it));
+    match outside {
+        None => Ok(()),
+        Some(row) => {
             let problem = format!(
                 "'{}' is outside the scale of {lowest} to {highest}; mend or remove the row, or \
                  give the scale that it is of",
                 values[row]
             );
-            return Err(place.bad(Some(row), problem));
+            Err(place.bad(Some(row), problem))
         }
+    }
+}
+
+/// What targets are by their values, on the scale that is given, if any.
+///
+/// # Errors
+/// Targets that are all the same: of such, nothing is learned.
+pub(super) fn kind_of(values: &[f32], scale: Option<(f32, f32)>, place: &Place) -> Result<Target> {
+    if let Some((lowest, highest)) = scale {
         return Ok(Target::Rating { lowest, highest });
     }
     let lowest = values.iter().copied().fold(f32::INFINITY, f32::min);
@@ -274,6 +287,9 @@ mod tests {
         let place = Place::of("interactions", "bought");
         let mut values = Vec::new();
         read(&targets, &mut values, &place)?;
+        if let Some(scale) = scale {
+            check_in(&values, scale, &place)?;
+        }
         let kind = kind_of(&values, scale, &place)?;
         Ok((values, kind))
     }

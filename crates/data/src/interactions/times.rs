@@ -10,7 +10,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
-use super::names::Place;
+use super::place::Place;
 use super::source::plain_texts;
 use crate::text::shorten;
 use crate::{Error, Result};

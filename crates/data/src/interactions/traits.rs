@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
-use arrow_array::{Array, ArrayRef, Float32Array, ListArray, RecordBatch};
+use arrow_array::{ArrayRef, Float32Array, ListArray, RecordBatch};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field};
 
 use super::IdNames;
+use super::place::Place;
+use super::values::Values;
 use crate::text::{FULL, Texts};
 use crate::{Bags, DataPart, Error, PartHasher, Result};
 
@@ -20,6 +22,8 @@ const MEASURE: &str = "measure";
 const NAMES: &str = "names";
 /// The column of the names of ids.
 const NAMES_COLUMN: &str = "name";
+/// Before the name of a trait, which may be that of a column of the table as well.
+const PREFIX: &str = "trait.";
 
 /// What is known of each of some users, or items, in their order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -85,9 +89,9 @@ impl Traits {
 
     /// All but those of some rows, ascending.
     #[must_use]
-    pub(crate) fn without(self, rows: &[u32]) -> Self {
+    pub(crate) fn without(&self, rows: &[u32]) -> Self {
         if self.is_empty() || rows.is_empty() {
-            return self;
+            return self.clone();
         }
         let all = match (self.categories.first(), self.measures.first()) {
             (Some(category), _) => category.bags.len(),
@@ -126,13 +130,13 @@ impl Traits {
         let mut columns = Vec::new();
         for category in &self.categories {
             let lists: ArrayRef = Arc::new(category.to_lists()?);
-            columns.push((field(&category.name, CATEGORY, &lists), lists));
+            columns.push((trait_field(&category.name, CATEGORY, &lists), lists));
         }
         for measure in &self.measures {
             let values = measure.values.iter();
             let known = values.map(|value| (!value.is_nan()).then_some(*value));
             let values: ArrayRef = Arc::new(known.collect::<Float32Array>());
-            columns.push((field(&measure.name, MEASURE, &values), values));
+            columns.push((trait_field(&measure.name, MEASURE, &values), values));
         }
         Ok(columns)
     }
@@ -144,16 +148,16 @@ impl Traits {
     pub(crate) fn from_table(table: &RecordBatch) -> Result<Self> {
         let mut traits = Self::default();
         for (field, array) in columns_of(table, CATEGORY) {
-            let lists = array.as_list_opt::<i32>();
-            let category = lists.and_then(|lists| Category::from_lists(field.name(), lists));
-            let category = category.ok_or_else(|| of_another_type(field))?;
-            traits.categories.push(category);
+            let mut values = Values::new();
+            let place = Place::of("traits", field.name());
+            values.add_bags(array, &place)?;
+            traits.categories.push(values.finish(name_of(field)?));
         }
         for (field, array) in columns_of(table, MEASURE) {
             let values = array.as_primitive_opt::<Float32Type>();
             let values = values.ok_or_else(|| of_another_type(field))?;
             traits.measures.push(Measure {
-                name: field.name().clone(),
+                name: name_of(field)?.to_owned(),
                 values: values
                     .iter()
                     .map(|value| value.unwrap_or(f32::NAN))
@@ -165,30 +169,6 @@ impl Traits {
 }
 
 impl Category {
-    /// Of lists of values, one after another; `lengths` says how many each has.
-    pub(super) fn new(name: &str, listed: &[&str], lengths: &[usize]) -> Self {
-        let mut values: Vec<&str> = listed.to_vec();
-        values.sort_unstable();
-        values.dedup();
-        let ids: HashMap<&str, u32> = values.iter().copied().zip(0..).collect();
-        let mut bags = Bags::from_pairs(0, []);
-        let (mut start, mut bag) = (0, Vec::new());
-        for length in lengths {
-            bag.clear();
-            bag.extend(listed[start..start + length].iter().map(|value| ids[value]));
-            // Twice the same says no more than once.
-            bag.sort_unstable();
-            bag.dedup();
-            bags.push(&bag);
-            start += length;
-        }
-        Self {
-            name: name.to_owned(),
-            values: values.into_iter().map(str::to_owned).collect(),
-            bags,
-        }
-    }
-
     fn to_lists(&self) -> Result<ListArray> {
         let mut texts = Texts::default();
         let rows = 0..self.bags.len() as u32;
@@ -203,18 +183,16 @@ impl Category {
         let item = Arc::new(Field::new_list_field(DataType::Utf8, true));
         ListArray::try_new(item, offsets, Arc::new(texts), None).map_err(Error::table("traits"))
     }
+}
 
-    fn from_lists(name: &str, lists: &ListArray) -> Option<Self> {
-        let texts = lists.values().as_string_opt::<i32>()?;
-        let listed: Vec<&str> = texts.iter().collect::<Option<_>>()?;
-        let lengths: Vec<usize> = lists.offsets().lengths().collect();
-        let start = lists
-            .offsets()
-            .iter()
-            .next()
-            .map_or(0, |&start| start as usize);
-        Some(Self::new(name, &listed[start..], &lengths))
-    }
+fn trait_field(name: &str, role: &str, array: &ArrayRef) -> Field {
+    field(&format!("{PREFIX}{name}"), role, array)
+}
+
+/// What a trait is called.
+fn name_of(field: &Field) -> Result<&str> {
+    let name = field.name().strip_prefix(PREFIX);
+    name.ok_or_else(|| of_another_type(field))
 }
 
 fn field(name: &str, role: &str, array: &ArrayRef) -> Field {
@@ -271,17 +249,20 @@ pub(crate) fn names_of(table: &RecordBatch, numbers: &[u32]) -> Result<Option<Ar
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::StringArray;
     use arrow_schema::Schema;
 
     use super::*;
 
     fn traits() -> Traits {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["new|red|new", "", "sale|red"]));
+        let mut values = Values::new();
+        values
+            .add_bags(&texts, &Place::of("items", "tags"))
+            .unwrap();
+        let tags = values.finish("tags");
         Traits {
-            categories: vec![Category::new(
-                "tags",
-                &["new", "red", "new", "sale", "red"],
-                &[3, 0, 2],
-            )],
+            categories: vec![tags],
             measures: vec![Measure {
                 name: "price".to_owned(),
                 values: vec![4.5, f32::NAN, 0.0],
@@ -301,7 +282,7 @@ mod tests {
     fn traits_come_back_from_a_table_with_other_columns() {
         let names = IdNames::of(&(Arc::new(Float32Array::from(vec![0.0])) as ArrayRef));
         assert!(names.is_err());
-        let names: ArrayRef = Arc::new(arrow_array::StringArray::from(vec!["a", "b", "c"]));
+        let names: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
         let names = IdNames::of(&names).unwrap();
         let mut columns = traits().to_columns().unwrap();
         columns.push(column_of_names(&names));

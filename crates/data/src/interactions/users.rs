@@ -8,14 +8,14 @@ use crate::{DataPart, IdMap};
 pub struct Users {
     names: Option<Arc<IdNames>>,
     /// Of each, by its number; empty where nothing is known.
-    traits: Traits,
+    traits: Arc<Traits>,
 }
 
 impl Users {
     pub(super) fn new(names: Arc<IdNames>, traits: Traits) -> Self {
         Self {
             names: Some(names),
-            traits,
+            traits: Arc::new(traits),
         }
     }
 

@@ -148,6 +148,9 @@ impl Movies {
                         1 => value.clone(),
                         _ => format!("{}: {value}", category.name),
                     };
+                    if !is_genre(&genre) {
+                        continue;
+                    }
                     movies.genres.push(&genre).ok_or_else(full)?;
                     count += 1;
                 }
@@ -209,6 +212,11 @@ impl Movies {
         let genres = self.table.column(3).as_list::<i32>().value(row);
         let genres = genres.as_string::<i32>().clone();
         (0..genres.len()).map(move |i| genres.value(i).to_owned())
+    }
+
+    /// What the items are called, where they have other names than their ids.
+    pub fn names(&self) -> Option<&Arc<IdNames>> {
+        self.names.as_ref()
     }
 
     /// Raw ids and their dense rows (sorted by id, not in the order of the

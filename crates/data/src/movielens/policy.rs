@@ -46,6 +46,8 @@ pub struct LeftOut {
     pub of_unknown_movies: usize,
     /// Those movies, by raw id, ascending.
     pub unknown_movies: Vec<u32>,
+    /// What they are called, of items that have names.
+    pub unknown_names: Vec<String>,
     /// Ratings of a pair of user and movie that has another rating.
     pub duplicates: usize,
 }

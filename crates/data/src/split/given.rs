@@ -1,15 +1,13 @@
 //! Rows to hold out that a file names.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::draw::Drawn;
 use super::{Split, row_numbers};
 use crate::interactions::id_in;
 use crate::text::{Dialect, TableFile};
-use crate::{Error, IdMap, IdNames, Interactions, Ratings, Result};
+use crate::{Error, IdMap, Interactions, Ratings, Result};
 
 impl Split {
     /// Holds out the pairs that the CSV at `path` (`userId,movieId`) names.
@@ -18,19 +16,14 @@ impl Split {
     /// A row that names a user or a pair that `data` lack or that stands
     /// twice, and a file that holds every rating out.
     pub fn from_test_rows(path: &Path, data: impl Into<Interactions>) -> Result<Self> {
-        let Interactions {
-            ratings,
-            items,
-            users: known_users,
-            ..
-        } = data.into();
-        let (user_names, item_index) = (known_users.names(), items.index());
+        let data = data.into();
+        let ratings = &data.ratings;
         let users = IdMap::from_ids(ratings.user_ids().iter().copied());
         // Pairs that were asked for, with their lines until they are found.
         let mut wanted = HashMap::new();
         TableFile::open(path, &Dialect::Csv, &["userId", "movieId"])?.for_each(|row| {
-            let user = id_in(row, 0, user_names)?;
-            let movie = id_in(row, 1, item_index.names())?;
+            let user = id_in(row, 0, data.users.names())?;
+            let movie = id_in(row, 1, data.items.names())?;
             if users.row(user).is_none() {
                 return Err(row.bad(
                     0,
@@ -39,13 +32,15 @@ impl Split {
             }
             match wanted.insert((user, movie), Some(row.line())) {
                 None => Ok(()),
-                Some(_) => Err(row.bad(
-                    1,
-                    &format!("of user {user} stands on an earlier line too; keep one of them"),
-                )),
+                Some(_) => {
+                    let user = data.name_of_user(user);
+                    let problem =
+                        format!("of user {user} stands on an earlier line too; keep one of them");
+                    Err(row.bad(1, &problem))
+                }
             }
         })?;
-        let split = Self::of_pairs(&ratings, Drawn::Given, |pair| {
+        let split = Self::of_pairs(ratings, Drawn::Given, |pair| {
             let line = wanted.get_mut(&pair);
             line.is_some_and(|line| {
                 *line = None;
@@ -58,11 +53,7 @@ impl Split {
         match missing.min() {
             None => Ok(split),
             Some((line, (user, movie))) => {
-                let named = |names: Option<&Arc<IdNames>>, id: u32| {
-                    let name = names.and_then(|names| names.name(id));
-                    name.map_or(id.to_string(), Cow::into_owned)
-                };
-                let (user, movie) = (named(user_names, user), named(item_index.names(), movie));
+                let (user, movie) = (data.name_of_user(user), data.name_of_item(movie));
                 Err(Error::Row {
                     path: path.to_owned(),
                     line,

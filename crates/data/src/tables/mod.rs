@@ -19,8 +19,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Decimal32Type, Decimal64Type, Decimal128Type, Float16Type, Float32Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
@@ -218,7 +219,12 @@ fn texts_of(array: &ArrayRef) -> Option<Vec<&str>> {
     }
 }
 
-/// Numbers of any type as those of 32 bits; `None` of what is no number.
+/// Whether [`to_f32`] makes numbers of it.
+pub(crate) fn is_number(found: &DataType) -> bool {
+    found.is_numeric() && !matches!(found, DataType::Decimal256(..))
+}
+
+/// Numbers of any type as those of 32 bits; `None` of what is [no number](is_number).
 #[allow(
     clippy::cast_precision_loss,
     reason = "who hands over wider numbers has them rounded"
@@ -229,6 +235,7 @@ pub(crate) fn to_f32(array: &ArrayRef) -> Option<Float32Array> {
             array.as_primitive::<$from>().unary($to_f32)
         };
     }
+    let unscaled = |scale: &i8| 10f64.powi(-i32::from(*scale));
     Some(match array.data_type() {
         DataType::Float32 => array.as_primitive::<Float32Type>().clone(),
         DataType::Float16 => rounded!(Float16Type, |x| x.to_f32()),
@@ -241,6 +248,18 @@ pub(crate) fn to_f32(array: &ArrayRef) -> Option<Float32Array> {
         DataType::UInt16 => rounded!(UInt16Type, f32::from),
         DataType::UInt32 => rounded!(UInt32Type, |x| x as f32),
         DataType::UInt64 => rounded!(UInt64Type, |x| x as f32),
+        DataType::Decimal32(_, scale) => {
+            let one = unscaled(scale);
+            rounded!(Decimal32Type, |x| (f64::from(x) * one) as f32)
+        }
+        DataType::Decimal64(_, scale) => {
+            let one = unscaled(scale);
+            rounded!(Decimal64Type, |x| (x as f64 * one) as f32)
+        }
+        DataType::Decimal128(_, scale) => {
+            let one = unscaled(scale);
+            rounded!(Decimal128Type, |x| (x as f64 * one) as f32)
+        }
         _ => return None,
     })
 }

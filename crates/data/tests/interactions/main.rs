@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod awkward;
 mod bad_input;
 mod reading;
 mod scale;

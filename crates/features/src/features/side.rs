@@ -60,23 +60,21 @@ impl SideColumns {
         Self::scaled(traits, scales)
     }
 
-    /// The same columns, values and scales with other rows. Values that these columns lack are
-    /// left out.
+    /// The same columns, values and scales with other rows, whose columns are found by their names.
+    /// Values that these columns lack are left out.
     ///
     /// # Errors
-    /// Rows with other columns.
+    /// Rows without one of the columns.
     pub fn with_rows(&self, rows: &Traits) -> Result<Self> {
-        let names = |traits: &Traits| {
-            let categories = traits.categories.iter().map(|it| it.name.clone());
-            let measures = traits.measures.iter().map(|it| it.name.clone());
-            categories.chain(measures).collect::<Vec<String>>()
+        let missing = |name: &str| {
+            let rule =
+                "the model was trained with this column of the interactions, and they lack it";
+            Error::setting("column", name, rule)
         };
-        if names(rows) != names(&self.traits) {
-            let rule = "the interactions must have the columns that the model was trained with";
-            return Err(Error::setting("columns", names(rows).join(", "), rule));
-        }
-        let both = self.traits.categories.iter().zip(&rows.categories);
-        let categories = both.map(|(own, other)| {
+        let categories = self.traits.categories.iter().map(|own| {
+            let mut others = rows.categories.iter();
+            let other = others.find(|it| it.name == own.name);
+            let other = other.ok_or_else(|| missing(&own.name))?;
             let place = |value: &u32| {
                 own.values
                     .binary_search(&other.values[*value as usize])
@@ -87,14 +85,20 @@ impl SideColumns {
                 let known = other.bags.row(row).iter().filter_map(place);
                 bags.push(&known.map(|it| it as u32).collect::<Vec<u32>>());
             }
-            Category {
+            Ok(Category {
+                name: own.name.clone(),
+                values: own.values.clone(),
                 bags,
-                ..own.clone()
-            }
+            })
+        });
+        let measures = self.traits.measures.iter().map(|own| {
+            let mut others = rows.measures.iter();
+            let other = others.find(|it| it.name == own.name);
+            other.cloned().ok_or_else(|| missing(&own.name))
         });
         let traits = Traits {
-            categories: categories.collect(),
-            measures: rows.measures.clone(),
+            categories: categories.collect::<Result<_>>()?,
+            measures: measures.collect::<Result<_>>()?,
         };
         Ok(Self::scaled(traits, self.scales.to_vec()))
     }
@@ -177,11 +181,11 @@ impl Features {
     /// Features that know such columns keep their values and scales.
     ///
     /// # Errors
-    /// A column with the name of another; other columns than those that are known.
-    pub fn with_pairs(mut self, pairs: Traits) -> Result<Self> {
+    /// A column with the name of another; one that is known and not there.
+    pub fn with_pairs(mut self, pairs: &Traits) -> Result<Self> {
         self.pair_columns = match self.pair_columns.traits.is_empty() {
-            true => SideColumns::new(pairs),
-            false => self.pair_columns.with_rows(&pairs)?,
+            true => SideColumns::new(pairs.clone()),
+            false => self.pair_columns.with_rows(pairs)?,
         };
         self.renew_schema()?;
         Ok(self)

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::contestants::Contestant;
 use super::outcome::{Outcome, UserErrors, UserRanking};
-use crate::Words;
 use crate::measure::{CONFIDENCE, RESAMPLES};
 use crate::rankings::held_out;
-use crate::{Result, SplitConfig};
+use crate::report::interval;
+use crate::{Result, SplitConfig, Words, told};
 
 /// The metric that a table of rankings is in the order of.
 const NDCG: &str = "nDCG@10";
@@ -187,7 +187,7 @@ impl ComparisonReport {
         let mut tables = tables.collect::<Result<Vec<_>>>()?;
         // Of a protocol under which no user has anything relevant there is nothing to say.
         tables.retain(|table| !table.rows.is_empty());
-        tables.extend(of_stars(&models)?);
+        tables.extend(of_predictions(&models, words)?);
         Ok(Self {
             held_out: match ranked_for {
                 Some(users) => {
@@ -236,8 +236,8 @@ fn of_protocol(protocol: &str, models: &[Model]) -> Result<ComparisonTable> {
     table(title, metrics, Order::Rankings, rows)
 }
 
-/// Of models that predict stars.
-fn of_stars(models: &[Model]) -> Result<Option<ComparisonTable>> {
+/// Of models that predict what users give.
+fn of_predictions(models: &[Model], words: &Words) -> Result<Option<ComparisonTable>> {
     let mut rows = Vec::new();
     for (contestant, outcomes) in models {
         let errors: Vec<&UserErrors> = outcomes
@@ -258,7 +258,11 @@ fn of_stars(models: &[Model]) -> Result<Option<ComparisonTable>> {
         return Ok(None);
     }
     let metrics = vec!["RMSE".to_owned(), "MAE".to_owned()];
-    let mut table = table("stars".to_owned(), metrics, Order::Errors, rows)?;
+    let title = match words.target.is_probability() {
+        true => format!("probability of {}", words.unit),
+        false => words.unit.clone(),
+    };
+    let mut table = table(title, metrics, Order::Errors, rows)?;
     for row in &mut table.rows {
         // The mean of the errors' roots would be another figure.
         let error = &mut row.figures[0];
@@ -340,12 +344,9 @@ impl Estimate {
 
 impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{:.4}", self.value)?;
-        if let Some((low, high)) = self.interval {
-            write!(f, " ({low:.4}–{high:.4})")?;
-        }
+        write!(f, "{}{}", told(self.value), interval(self.interval))?;
         match self.deviation {
-            Some(deviation) => write!(f, " sd {deviation:.4}"),
+            Some(deviation) => write!(f, " sd {}", told(deviation)),
             None => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::{Compared, ComparisonReport, ComparisonTable, Error, Estimate, Result};
+use crate::{Compared, ComparisonReport, ComparisonTable, Error, Estimate, Result, told};
 
 #[derive(Template)]
 #[template(path = "comparison.html")]
@@ -84,13 +84,13 @@ impl Row {
             )
         });
         let figures = row.figures.iter().map(|figure| {
-            let spread = figure.deviation.map(|it| format!("sd {it:.4}"));
+            let spread = figure.deviation.map(|it| format!("sd {}", told(it)));
             let interval = crate::report::interval(figure.interval);
             let about = [Some(interval), spread]
                 .into_iter()
                 .flatten()
                 .collect::<Vec<_>>();
-            (format!("{:.4}", figure.value), about.join(", "))
+            (told(figure.value), about.join(", "))
         });
         Self {
             model: row.model.clone(),

@@ -19,7 +19,7 @@ use crate::made_from::Learned;
 use crate::report::{Errors, GroupError, Report, Seconds};
 use crate::{
     Catalogue, Error, ExperimentConfig, GroupNdcg, RankingFigure, RankingReport, Rankings, Result,
-    Words,
+    Words, told,
 };
 
 /// Leaves the page of a model over the whole catalogue in the run's folder.
@@ -121,7 +121,7 @@ impl Bars {
         let groups = groups.iter().filter_map(|group| {
             let rmse = group.rmse?;
             let about = format!("{} {}", group.count, words.ratings);
-            Some((group.group.clone(), format!("{rmse:.4}"), rmse, about))
+            Some((group.group.clone(), told(rmse), rmse, about))
         });
         Self::new(
             title,
@@ -420,7 +420,7 @@ impl Figure {
     fn new(name: &str, value: f64, about: String) -> Self {
         Self {
             name: name.to_owned(),
-            value: format!("{value:.4}"),
+            value: told(value),
             about,
         }
     }
@@ -428,7 +428,9 @@ impl Figure {
 
 fn interval(interval: Option<(f64, f64)>) -> String {
     match interval {
-        Some((low, high)) => format!("95 % interval over users {low:.4} to {high:.4}"),
+        Some((low, high)) => {
+            format!("95 % interval over users {} to {}", told(low), told(high))
+        }
         None => String::new(),
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn protocol_in(words: &Words, protocol: Protocol) -> String {
     match protocol {
         Protocol::Liked if words.target != Target::STARS => {
             let liked = words.target.from_stars(f64::from(words.target.liked()));
-            let liked = (liked * 100.0).round() / 100.0;
+            let one = 10f64.powi(words.decimals(2) as i32);
+            let liked = (liked * one).round() / one;
             told.replace(&Protocol::LIKED.to_string(), &liked.to_string())
         }
         Protocol::NextItem if words.target.is_probability() => {

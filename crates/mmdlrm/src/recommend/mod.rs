@@ -310,8 +310,8 @@ impl Recommender {
         self.explained(who, best, &rated, &Found::default(), query)
     }
 
-    /// Stars that a user would give to a movie, from 0.5 to 5, at the time of the user's
-    /// last training rating.
+    /// Stars that a user would give to a movie, from 0.5 to 5, or what on the scale of the data
+    /// stands for them, at the time of the user's last training rating.
     ///
     /// # Errors
     /// A user or a movie that there is not.
@@ -428,9 +428,11 @@ impl Recommender {
         let stars = stars_of(model, who, &movies)?;
         let rated = reasons::Rated::new(self.catalogue(), self.words(), rated);
         let mut reasons = reasons::reasons(model, who, &movies, &rated, found, query.reasons)?;
-        let of_a_star = self.words().target.of_a_star() as f32;
-        for reason in reasons.iter_mut().flatten() {
-            reason.stars = reason.stars.map(|stars| stars * of_a_star);
+        if stars.is_some() {
+            let of_a_star = self.words().target.of_a_star() as f32;
+            for reason in reasons.iter_mut().flatten() {
+                reason.stars = reason.stars.map(|stars| stars * of_a_star);
+            }
         }
         let found = best.into_iter().zip(reasons).enumerate();
         let found = found.map(|(place, ((movie, score), reasons))| Recommendation {

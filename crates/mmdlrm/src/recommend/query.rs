@@ -56,10 +56,11 @@ pub struct Recommendation {
     /// Raw movie id.
     pub movie_id: u32,
     /// What it is ranked by, higher being better (with [variety](Query::variety), beside what comes
-    /// before it); of a model that ranks by stars these, and
-    /// beyond 0.5 and 5 the better is still the better.
+    /// before it), in a unit of the model's own: of one that ranks by what it predicts, stars of
+    /// MovieLens whatever the scale of the data, and beyond 0.5 and 5 the better is still the better.
     pub score: f32,
-    /// Stars that the user would give, from 0.5 to 5; `None` of a model that predicts none.
+    /// Stars that the user would give, from 0.5 to 5, or what stands for them on the scale of the
+    /// data; `None` of a model that predicts none.
     pub stars: Option<f32>,
     /// What carried it, the strongest first.
     pub reasons: Vec<Reason>,
@@ -74,8 +75,8 @@ pub struct Reason {
     pub part: String,
     /// The same in words.
     pub words: String,
-    /// How much, in the unit of the scores: stars, where the model ranks by them. `None` of what
-    /// the user rated, which is weighed in a unit of its own.
+    /// How much, in the unit of [`Recommendation::stars`]. `None` of what the user rated, which is
+    /// weighed in a unit of its own.
     pub stars: Option<f32>,
 }
 
@@ -110,6 +111,7 @@ pub struct Newcomer {
 pub struct Fan {
     /// Raw user id.
     pub user_id: u32,
-    /// Stars that the user would give, from 0.5 to 5.
+    /// Stars that the user would give, from 0.5 to 5, or what stands for them on the scale of the
+    /// data.
     pub stars: f32,
 }
