@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::{run_in, text};
+use crate::{run_in, support, text};
 
 /// A shop with clicks of a few users, most of each on one of two sorts of things.
 fn shop(folder: &Path) {
@@ -81,6 +81,43 @@ fn a_shop_is_one_command_away_and_is_spoken_of_in_its_own_words() {
 }
 
 #[test]
+fn a_shop_on_disk_is_learned_as_the_same_in_memory_and_evaluated() {
+    let folder = tempfile::tempdir().unwrap();
+    shop(folder.path());
+    let figures = |more: &str| {
+        let output = train(folder.path(), more);
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{stderr}");
+        assert!(
+            stderr.contains("2 items of the table of items have no interaction"),
+            "{stderr}"
+        );
+        let rows = stdout.lines().filter(|line| line.contains("@10"));
+        let figures = rows.map(|row| row.split('|').nth(2).unwrap().to_owned());
+        let left_out = stdout.lines().find(|line| line.starts_with("left out"));
+        (
+            figures.collect::<Vec<String>>(),
+            left_out.map(str::to_owned),
+        )
+    };
+    let memory = figures("--split temporal --validation 0.1 --out runs/memory");
+    assert_eq!(memory.0.len(), 4);
+    let disk = figures("--split temporal --validation 0.1 --stream --out runs/disk");
+    assert_eq!(disk, memory);
+    // No scratch file is left.
+    let left = std::fs::read_dir(folder.path().join("runs")).unwrap();
+    let mut left: Vec<_> = left.map(|it| it.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["disk", "memory"]);
+    let evaluate = |run: &str| {
+        let output = support::run(folder.path(), "evaluate", &[run]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).replace(run, "")
+    };
+    assert_eq!(evaluate("runs/disk"), evaluate("runs/memory"));
+}
+
+#[test]
 fn what_is_wrong_with_tables_or_options_is_one_line_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     shop(folder.path());
@@ -121,7 +158,21 @@ fn what_is_wrong_with_tables_or_options_is_one_line_and_leaves_nothing() {
         ),
         ("--data x", &["--data"]),
         ("--preset best", &["it predicts ratings of a scale"]),
-        ("--stream", &["only a MovieLens folder can be streamed"]),
+        (
+            "--stream --column till=id",
+            &[
+                "'till': is id of single interactions",
+                "read them into memory",
+            ],
+        ),
+        (
+            "--stream --split leave-last-out",
+            &["can only be split at random or in time"],
+        ),
+        (
+            "--scale 1:5",
+            &["it is the scale of targets, and there are none"],
+        ),
     ] {
         let own = match more.starts_with("--interactions") {
             true => SHOP.replace("--interactions clicks.csv", more),

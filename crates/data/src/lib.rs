@@ -117,7 +117,8 @@ pub use fingerprint::{DataChange, DataFingerprint, DataPart, PartHasher, Ratings
 pub use ids::IdMap;
 pub use interactions::{
     Category, ColumnDescription, IdNames, InteractionFiles, InteractionOptions, Interactions,
-    Measure, Role, Schema, Side, TableDescription, Target, Traits, Unmatched, Users, describe,
+    Measure, Role, Schema, Side, StreamedInteractions, TableDescription, Target, Traits, Unmatched,
+    Users, describe,
 };
 pub use movielens::{
     Credit, Credits, Duplicates, Format, Genome, HIGHEST_RATING, LOWEST_RATING, LeftOut, MovieLens,
@@ -125,7 +126,8 @@ pub use movielens::{
     read_posters, read_summaries,
 };
 pub use split::{
-    Candidates, DropReason, Dropped, RandomSplit, Split, SplitPart, StreamedSplit, UserCandidates,
+    Candidates, DiskSplit, DropReason, Dropped, RandomSplit, Split, SplitPart, StreamedSplit,
+    TemporalSplit, UserCandidates,
 };
 pub use text::{read_exact_at, write_all_at};
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use mmdlrm_data::{
     Batches, DataFingerprint, Error, IdMap, Interactions, Modality, Rated, RatedBags,
-    RatingsHasher, Result, Shuffle, Split, Target,
+    RatingsHasher, Result, Shuffle, Split,
 };
 use mmdlrm_kernels::InstructionSet;
 
@@ -146,19 +146,19 @@ impl Dataset {
     }
 
     /// Lets batches to learn from have items beside those of the training rows, as zeros. Takes 4
-    /// bytes a training row, or 8.
+    /// bytes a training row.
     ///
     /// # Errors
     /// Settings that make no sense, and ratings that are no
     /// [implicit](mmdlrm_data::Target::Implicit) interactions: of such, zeros are known.
     pub fn with_negatives(mut self, sampling: NegativeSampling) -> Result<Self> {
-        sampling.validate()?;
-        if self.features.target() != Target::Implicit {
-            let rule = "items are drawn beside interactions that have no target";
-            return Err(Error::setting("target", self.features.target(), rule));
-        }
+        sampling.check(self.features.target())?;
         let counts = (self.features.users().len(), self.features.movies().len());
-        self.negatives = Some(Arc::new(Negatives::new(sampling, counts, self.train())));
+        let negatives = Negatives::new(sampling, counts, |take| {
+            self.train().for_each(take);
+            Ok(())
+        })?;
+        self.negatives = Some(Arc::new(negatives));
         Ok(self)
     }
 

@@ -1,8 +1,10 @@
 //! Items that are learned from beside those that somebody interacted with.
 
-use mmdlrm_data::{DataPart, Error, Rated, Result};
+use mmdlrm_data::{DataPart, Error, Rated, Result, Target};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::purpose::Rows;
 
 /// How items that users did not interact with are drawn, to be learned as zeros beside the ones
 /// that interactions are (He et al., "Neural Collaborative Filtering", 2017): where only
@@ -60,6 +62,18 @@ impl NegativeSampling {
         }
     }
 
+    /// Checks the settings, and that there is something to draw them beside.
+    pub(crate) fn check(&self, target: Target) -> Result<()> {
+        self.validate()?;
+        match target {
+            Target::Implicit => Ok(()),
+            other => {
+                let rule = "items are drawn beside interactions that have no target";
+                Err(Error::setting("target", other, rule))
+            }
+        }
+    }
+
     pub(crate) fn part(&self) -> DataPart {
         let by = u32::from(self.by == DrawnBy::Popularity);
         DataPart::of_words("negatives", [self.per_interaction as u32, by])
@@ -73,48 +87,63 @@ const DRAWS: u64 = 32;
 pub(crate) struct Negatives {
     pub sampling: NegativeSampling,
     items: u32,
-    /// The item of each training row, where they are drawn by their number.
-    of_rows: Vec<u32>,
+    /// Training rows of the items up to each, where items are drawn by their number.
+    rows_up_to: Vec<u64>,
     /// Of each user the items, ascending: `items[offsets[user]..offsets[user + 1]]`.
     offsets: Vec<usize>,
     known: Vec<u32>,
 }
 
 impl Negatives {
-    /// Of the training rows, which are not looked at again: 4 bytes each, and 4 more where items
-    /// are drawn by popularity.
+    /// Of the training rows, which `pass` hands out twice, and which are not looked at again: 4
+    /// bytes each.
+    ///
+    /// # Errors
+    /// As `pass`; other rows the second time than the first.
     pub fn new(
         sampling: NegativeSampling,
         (users, items): (usize, usize),
-        rows: impl Iterator<Item = Rated> + Clone,
-    ) -> Self {
+        pass: impl Fn(&mut dyn FnMut(Rated)) -> Result<()>,
+    ) -> Result<Self> {
         let mut offsets = vec![0usize; users + 1];
-        rows.clone()
-            .for_each(|it| offsets[it.user as usize + 1] += 1);
+        let mut rows_of_items = vec![0u64; items];
+        pass(&mut |it| {
+            offsets[it.user as usize + 1] += 1;
+            rows_of_items[it.movie as usize] += 1;
+        })?;
         for user in 0..users {
             offsets[user + 1] += offsets[user];
         }
         let mut next = offsets.clone();
         let mut known = vec![0; offsets[users]];
-        for row in rows.clone() {
-            let next = &mut next[row.user as usize];
-            known[*next] = row.movie;
+        let mut seen = 0;
+        pass(&mut |it| {
+            let next = &mut next[it.user as usize];
+            if let Some(place) = known.get_mut(*next) {
+                *place = it.movie;
+            }
             *next += 1;
-        }
+            seen += 1;
+        })?;
+        Error::unless_all("training rows", seen, known.len())?;
         for user in 0..users {
             known[offsets[user]..offsets[user + 1]].sort_unstable();
         }
-        let of_rows = match sampling.by {
+        let up_to = rows_of_items.iter().scan(0, |all, rows| {
+            *all += rows;
+            Some(*all)
+        });
+        let rows_up_to = match sampling.by {
             DrawnBy::Uniform => Vec::new(),
-            DrawnBy::Popularity => rows.map(|row| row.movie).collect(),
+            DrawnBy::Popularity => up_to.collect(),
         };
-        Self {
+        Ok(Self {
             sampling,
             items: items as u32,
-            of_rows,
+            rows_up_to,
             offsets,
             known,
-        }
+        })
     }
 
     /// Rows of an epoch for so many interactions.
@@ -147,6 +176,19 @@ impl Negatives {
         }
     }
 
+    /// Batches of `size` rows of the epoch that is drawn by `seed`, without the `passed` first, of
+    /// interactions that come one after the other.
+    pub fn beside(&self, seed: u64, passed: usize, size: usize) -> Beside<'_> {
+        Beside {
+            negatives: self,
+            seed,
+            passed,
+            size,
+            place: 0,
+            batch: Vec::with_capacity(size),
+        }
+    }
+
     fn item_for(&self, user: u32, seed: u64, place: u64) -> Option<u32> {
         let user = user as usize;
         let own = &self.known[self.offsets[user]..self.offsets[user + 1]];
@@ -165,10 +207,47 @@ impl Negatives {
     }
 
     fn draw(&self, random: u64) -> u32 {
-        let below = |count: usize| ((u128::from(random) * count as u128) >> 64) as usize;
-        match self.sampling.by {
-            DrawnBy::Uniform => below(self.items as usize) as u32,
-            DrawnBy::Popularity => self.of_rows[below(self.of_rows.len())],
+        let below = |count: u64| ((u128::from(random) * u128::from(count)) >> 64) as u64;
+        match self.rows_up_to.last() {
+            None => below(u64::from(self.items)) as u32,
+            Some(&all) => {
+                let row = below(all);
+                self.rows_up_to.partition_point(|&rows| rows <= row) as u32
+            }
+        }
+    }
+}
+
+/// Interactions as they come, and what is drawn beside them: [`Negatives::beside`].
+pub(crate) struct Beside<'a> {
+    negatives: &'a Negatives,
+    seed: u64,
+    passed: usize,
+    size: usize,
+    /// The next row of the epoch.
+    place: usize,
+    batch: Vec<Rated>,
+}
+
+impl Beside<'_> {
+    /// Takes the next interaction; `false` where nobody wants more.
+    pub fn push(&mut self, interaction: Rated, take: &mut dyn FnMut(Rows) -> bool) -> bool {
+        let end = self.place + self.negatives.rows(1);
+        for place in self.place.max(self.passed)..end {
+            let row = self.negatives.row(self.seed, place, |_| interaction);
+            self.batch.push(row);
+            if self.batch.len() == self.size && !take(std::mem::take(&mut self.batch).into()) {
+                return false;
+            }
+        }
+        self.place = end;
+        true
+    }
+
+    /// The last batch, which may be smaller.
+    pub fn finish(self, take: &mut dyn FnMut(Rows) -> bool) {
+        if !self.batch.is_empty() {
+            take(self.batch.into());
         }
     }
 }
@@ -191,7 +270,11 @@ mod tests {
             per_interaction: 3,
             by,
         };
-        Negatives::new(sampling, (3, 10), rows.iter().copied())
+        let pass = |take: &mut dyn FnMut(Rated)| {
+            rows.iter().copied().for_each(take);
+            Ok(())
+        };
+        Negatives::new(sampling, (3, 10), pass).unwrap()
     }
 
     fn epoch(negatives: &Negatives, rows: &[Rated], seed: u64) -> Vec<Rated> {

@@ -4,18 +4,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mmdlrm_data::{
-    Batches, DataFingerprint, Error, Modality, RandomSplit, Rated, RatedBags, Result, SplitPart,
-    StreamedMovieLens, StreamedSplit,
+    Batches, DataFingerprint, DiskSplit, Error, Modality, Rated, RatedBags, Result, SplitPart,
+    StreamedInteractions, StreamedSplit,
 };
 
+use crate::negatives::Negatives;
 use crate::purpose::Purpose;
-use crate::{Features, TrainingData, UserRows};
+use crate::{Features, NegativeSampling, TrainingData, UserRows};
 
-/// Ratings on disk with a random split, and the [`Features`] of its training
-/// rows.
+/// Ratings on disk with a split, and the [`Features`] of its training rows: of a
+/// [`StreamedMovieLens`](mmdlrm_data::StreamedMovieLens) release, or of anybody's
+/// [`StreamedInteractions`].
 ///
-/// Gives the same batches as a [`Dataset`](crate::Dataset) of the same ratings
-/// with [`Split::random`](mmdlrm_data::Split::random) and, where rows are validated on,
+/// Gives the same batches as a [`Dataset`](crate::Dataset) of the same ratings with
+/// [`Split::random`](mmdlrm_data::Split::random) or
+/// [`Split::temporal`](mmdlrm_data::Split::temporal) and, where rows are validated on,
 /// [`Split::with_validation`](mmdlrm_data::Split::with_validation), and holds none of them: each
 /// epoch sends the training rows to a scratch file in random buckets, 16 bytes
 /// a rating, and reads these back one by one. Memory is that of the users, the
@@ -23,6 +26,8 @@ use crate::{Features, TrainingData, UserRows};
 pub struct StreamedDataset {
     features: Arc<Features>,
     split: StreamedSplit,
+    rows: DataFingerprint,
+    negatives: Option<Arc<Negatives>>,
 }
 
 impl fmt::Debug for StreamedDataset {
@@ -41,26 +46,50 @@ impl StreamedDataset {
     /// # Errors
     /// A share that leaves a side empty, or ratings that can no longer be read.
     pub fn new(
-        movielens: StreamedMovieLens,
-        split: RandomSplit,
+        interactions: impl Into<StreamedInteractions>,
+        split: impl Into<DiskSplit>,
         modalities: Vec<Modality>,
         scratch: &Path,
     ) -> Result<Self> {
-        let StreamedMovieLens {
-            movies, ratings, ..
-        } = movielens;
+        let StreamedInteractions {
+            items,
+            ratings,
+            users: known,
+            ..
+        } = interactions.into();
         let split = StreamedSplit::new(ratings, split, scratch)?;
         let users = split.ratings().users().clone();
-        let features = Features::fit(users, &movies, modalities, |take| {
+        let features = Features::fit(users, &items, modalities, |take| {
             split.for_each_of(SplitPart::Train, |rated| {
                 take(rated);
                 Ok(())
             })
         })?;
+        let target = split.ratings().target();
         Ok(Self {
-            features: Arc::new(features),
+            features: Arc::new(features.with_target(target).with_users(&known)?),
+            rows: split.fingerprint()?,
             split,
+            negatives: None,
         })
+    }
+
+    /// As [`Dataset::with_negatives`](crate::Dataset::with_negatives): 4 bytes a training row, in
+    /// memory.
+    ///
+    /// # Errors
+    /// The same; ratings that can no longer be read.
+    pub fn with_negatives(mut self, sampling: NegativeSampling) -> Result<Self> {
+        sampling.check(self.features.target())?;
+        let counts = (self.features.users().len(), self.features.movies().len());
+        let negatives = Negatives::new(sampling, counts, |take| {
+            self.split.for_each_of(SplitPart::Train, |rated| {
+                rated.iter().copied().for_each(&mut *take);
+                Ok(())
+            })
+        })?;
+        self.negatives = Some(Arc::new(negatives));
+        Ok(self)
     }
 
     fn held_batches(&self, size: usize, part: SplitPart) -> Batches {
@@ -88,22 +117,38 @@ impl TrainingData for StreamedDataset {
         self.split.rows(SplitPart::Test)
     }
 
+    fn rows_of_epoch(&self) -> usize {
+        let rows = self.training_rows();
+        self.negatives.as_ref().map_or(rows, |it| it.rows(rows))
+    }
+
     fn fingerprint(&self) -> DataFingerprint {
-        let ratings = self.split.ratings().part().clone();
+        let ratings = self.split.ratings().learned().clone();
         let ratings: DataFingerprint = [ratings].into_iter().collect();
-        let split = self.split.fingerprint();
+        let negatives = self.negatives.iter().map(|it| it.sampling.part()).collect();
+        let split = self.rows.clone().with(negatives);
         ratings.with(self.features.fingerprint()).with(split)
     }
 
     fn training_batches_from(&self, size: usize, seed: u64, first: usize) -> Batches {
-        let rows = self.training_rows();
-        let passed = first.saturating_mul(size.max(1)).min(rows);
+        let all = self.rows_of_epoch();
+        let passed = first.saturating_mul(size.max(1)).min(all);
         let split = self.split.clone();
+        let negatives = self.negatives.clone();
         let purpose = Purpose::Train { seed, first };
-        purpose.batches(&self.features, rows - passed, move |take| {
-            split.shuffled(SplitPart::Train, size, seed, first, &mut |rows| {
-                take(rows.into())
-            })
+        purpose.batches(&self.features, all - passed, move |take| {
+            let Some(negatives) = negatives else {
+                return split.shuffled(SplitPart::Train, size, seed, first, &mut |rows| {
+                    take(rows.into())
+                });
+            };
+            let mut beside = negatives.beside(seed, passed, size.max(1));
+            let part = SplitPart::Train;
+            split.shuffled(part, INTERACTIONS, seed, 0, &mut |rows| {
+                rows.into_iter().all(|row| beside.push(row, take))
+            })?;
+            beside.finish(take);
+            Ok(())
         })
     }
 
@@ -116,29 +161,16 @@ impl TrainingData for StreamedDataset {
     }
 
     fn users(&self, take: &mut dyn FnMut(UserRows) -> ControlFlow<()>) -> Result<()> {
-        let mut current = OneUser::default();
-        let passed = self.split.for_each::<Stop>(|part, rated| {
-            if rated.user != current.user {
-                current.hand_out(take)?;
-                if rated.user < current.user {
-                    return Err(Stop::Failed(Error::Setting {
-                        setting: "order of the ratings",
-                        value: "not that of the users".to_owned(),
-                        rule: "users' ratings on disk must stand together to be ranked; \
-                               sort the file by user, or load it whole",
-                    }));
-                }
-                current.user = rated.user;
-            }
-            current.rows_of(part).push(*rated);
-            Ok(())
-        });
-        match passed.and_then(|()| current.hand_out(take)) {
+        let passed = self.split.for_each_user(|rows| hand_out(rows, take));
+        match passed {
             Err(Stop::Failed(error)) => Err(error),
             Err(Stop::BrokenOff) | Ok(()) => Ok(()),
         }
     }
 }
+
+/// Interactions that are shuffled back at a time, to draw beside.
+const INTERACTIONS: usize = 4096;
 
 /// Why users are no longer handed out.
 enum Stop {
@@ -153,52 +185,37 @@ impl From<Error> for Stop {
     }
 }
 
-/// The ratings of a user, while they pass by.
-#[derive(Default)]
-struct OneUser {
-    user: u32,
-    trained: Vec<Rated>,
-    validated: Vec<Rated>,
-    held_out: Vec<Rated>,
-}
-
-impl OneUser {
-    fn rows_of(&mut self, part: SplitPart) -> &mut Vec<Rated> {
-        match part {
-            SplitPart::Train => &mut self.trained,
-            SplitPart::Validation => &mut self.validated,
-            SplitPart::Test => &mut self.held_out,
-        }
-    }
-
-    /// Hands out the user, if there are any ratings, and forgets it.
-    fn hand_out(&mut self, take: &mut dyn FnMut(UserRows) -> ControlFlow<()>) -> Result<(), Stop> {
-        let bag = |rows: &mut Vec<Rated>| {
-            let rows = std::mem::take(rows).into_iter();
-            RatedBags::of_users(1, rows.map(|rated| Rated { user: 0, ..rated }))
-        };
-        let bags = [&mut self.trained, &mut self.validated, &mut self.held_out].map(bag);
-        if bags.iter().all(|bag| bag.ratings() == 0) {
-            return Ok(());
-        }
-        let [trained, validated, held_out] = bags.each_ref().map(|bag| bag.row(0));
-        let rows = UserRows {
-            user: self.user,
-            trained,
-            validated,
-            held_out,
-        };
-        match take(rows) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(Stop::BrokenOff),
-        }
+/// Hands out a user.
+fn hand_out(
+    rows: &[(SplitPart, Rated)],
+    take: &mut dyn FnMut(UserRows) -> ControlFlow<()>,
+) -> Result<(), Stop> {
+    let bag = |wanted: SplitPart| {
+        let rows = rows.iter().filter(|(part, _)| *part == wanted);
+        let rows = rows.map(|&(_, rated)| Rated { user: 0, ..rated });
+        RatedBags::of_users(1, rows)
+    };
+    let bags = [SplitPart::Train, SplitPart::Validation, SplitPart::Test].map(bag);
+    let [trained, validated, held_out] = bags.each_ref().map(|bag| bag.row(0));
+    let Some((_, Rated { user, .. })) = rows.first() else {
+        return Ok(());
+    };
+    let rows = UserRows {
+        user: *user,
+        trained,
+        validated,
+        held_out,
+    };
+    match take(rows) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Stop::BrokenOff),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use mmdlrm_data::generate::{self, GeneratorConfig};
-    use mmdlrm_data::{Batch, MovieLens, OpenOptions, Split};
+    use mmdlrm_data::{Batch, MovieLens, OpenOptions, RandomSplit, Split};
 
     use super::*;
     use crate::Dataset;

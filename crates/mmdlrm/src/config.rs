@@ -52,9 +52,12 @@ pub struct ExperimentConfig {
     pub credits: Option<PathBuf>,
     /// Vectors that were computed elsewhere, each file a modality too.
     pub vectors: Vec<VectorsFile>,
-    /// Whether the ratings stay on disk, as Parquet beside the run's folder: memory
+    /// Whether the ratings stay on disk, as Parquet beside the run's folder (tables' in a file
+    /// without a name, made anew each time): memory
     /// then does not grow with their number, and training reads and writes 16
-    /// bytes a rating and epoch. Only the random split can be drawn so.
+    /// bytes a rating and epoch; beside interactions without a target, items are drawn, which
+    /// takes 4 bytes of memory a training row. Only the random and the temporal split can be
+    /// drawn so.
     pub stream: bool,
     /// What encodes posters and plots.
     pub encoders: EncoderConfig,
@@ -335,12 +338,12 @@ impl ExperimentConfig {
                 ..
             }
         );
-        if self.stream && !matches!(self.split, SplitConfig::Random { .. }) {
-            return Err(Error::Setting {
-                setting: "split",
-                value: format!("{:?}", self.split),
-                rule: "ratings that are streamed can only be split at random",
-            });
+        let splits_disk = matches!(
+            self.split,
+            SplitConfig::Random { .. } | SplitConfig::Temporal { .. }
+        );
+        if self.stream && !splits_disk {
+            return Err(self.cannot_stream());
         }
         let is_best = self.preset == Preset::Best;
         if !self.rater && self.preset != Preset::Rank {
@@ -416,10 +419,6 @@ impl ExperimentConfig {
         let Source::Tables(files) = &self.source else {
             return Ok(());
         };
-        if self.stream {
-            let rule = "tables are read into memory; only a MovieLens folder can be streamed";
-            return refused("stream", "true".to_owned(), rule);
-        }
         if self.genome || self.credits.is_some() {
             let rule = "genome and credits are those of movies; name what is known of the items as \
                         columns of their table";
@@ -434,6 +433,15 @@ impl ExperimentConfig {
             return refused("interactions", String::new(), rule);
         }
         Ok(())
+    }
+
+    /// That rows on disk cannot be split so.
+    pub(crate) fn cannot_stream(&self) -> Error {
+        Error::Setting {
+            setting: "split",
+            value: format!("{:?}", self.split),
+            rule: "ratings that are streamed can only be split at random or in time",
+        }
     }
 
     /// Whether batches carry a [`BestContext`].

@@ -12,9 +12,9 @@ use crate::kinds::Kinds;
 use crate::measure::measure;
 use crate::page;
 use crate::rankings::{Asked, held_out};
+use crate::release::split_of;
 use crate::report::{Inputs, LeftOutRatings, MissingModality, Report, Seconds};
 use crate::saved::{ConfigFile, Evaluation, MadeOf, SavedConfig, SavedRun};
-use crate::sources::split_of;
 use crate::{Catalogue, Error, Experiment, Observer, RankedUsers, Result, SplitConfig, Words};
 
 /// What a saved run is measured on.

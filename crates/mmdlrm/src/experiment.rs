@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mmdlrm_data::Modality;
-use mmdlrm_features::{StreamedDataset, TrainingData};
+use mmdlrm_features::TrainingData;
 use mmdlrm_train::{EpochMetrics, Fit, Persist, Ranker, Replacement, RunFolder, Session};
 use serde_json::Value;
 
@@ -15,9 +15,10 @@ use crate::measure::measure;
 use crate::own_fit::OwnFit;
 use crate::page;
 use crate::rankings::{Asked, held_out};
+use crate::release::{Release, dataset, on_disk_dataset};
 use crate::report::{Inputs, MissingModality, Report, Seconds};
 use crate::saved::{ConfigFile, SavedConfig, posters_of};
-use crate::sources::{Release, Sources, dataset};
+use crate::sources::Sources;
 use crate::training::Training;
 use crate::{
     Best, Catalogue, Error, ExperimentConfig, Observer, Preset, Result, Source, Task, TwoStage,
@@ -368,9 +369,14 @@ impl Experiment {
                 let data = dataset(&task.config, *interactions, split, modalities)?;
                 task.learn_and_measure(fit, &data, observer)
             }
-            Release::Streamed { movielens, split } => {
+            Release::Streamed {
+                interactions,
+                split,
+                ..
+            } => {
                 let scratch = task.run.path();
-                let data = StreamedDataset::new(movielens, split, modalities, scratch)?;
+                let data =
+                    on_disk_dataset(&task.config, *interactions, split, modalities, scratch)?;
                 task.learn_and_measure(fit, &data, observer)
             }
         }

@@ -85,6 +85,7 @@ mod preset;
 mod rank;
 mod rankings;
 mod recommend;
+mod release;
 mod report;
 mod saved;
 mod sources;

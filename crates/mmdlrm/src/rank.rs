@@ -13,8 +13,8 @@ use crate::made_from::Learned;
 use crate::measure::{FinalMetrics, no_held_out};
 use crate::page;
 use crate::rankings::{Asked, Contestants, Ranking, held_out, rank_candidates, write_table};
+use crate::release::Release;
 use crate::report::{Inputs, Seconds};
-use crate::sources::Release;
 use crate::{Experiment, Observer, Result, Task};
 
 /// Seconds after the rating before, within which a rating belongs to the same

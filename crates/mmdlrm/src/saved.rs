@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::kinds::Kinds;
 use crate::made_from::{Learned, MadeFrom, Opened};
 use crate::modalities::Modalities;
-use crate::sources::{Release, Sources};
+use crate::release::Release;
+use crate::sources::Sources;
 use crate::{Error, ExperimentConfig, Observer, Result, SplitConfig, Stage, Task};
 
 /// `config.json` of a run, or of an evaluation of one.

@@ -3,6 +3,7 @@
 mod bags;
 mod batch_bags;
 mod batches;
+mod by_user;
 mod column;
 mod modality;
 mod rated;
@@ -15,6 +16,7 @@ mod shuffle;
 pub use bags::Bags;
 pub use batch_bags::BatchBags;
 pub use batches::Batches;
+pub(crate) use by_user::ByUser;
 pub use column::{Column, ColumnView};
 pub use modality::{Modality, ModalityParts};
 pub use rated::Rated;

@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 use super::{Rated, Shuffle};
 use crate::{Error, Result};
 
-/// Bytes of a rating in a scratch file.
-const RATED_BYTES: usize = 16;
-
 /// Cuts a stream of rows into pieces of one length.
 pub(crate) struct Cut {
     length: usize,
@@ -79,7 +76,7 @@ impl Scattered {
         let sent = self.shuffle.send(self.starts.len(), chunk);
         for rated in sent.rows() {
             self.file
-                .write_all(&to_bytes(rated))
+                .write_all(&rated.to_bytes())
                 .map_err(Error::write(&self.path))?;
         }
         let buckets = 0..self.shuffle.buckets();
@@ -104,11 +101,11 @@ impl Scattered {
             let mut rows = Vec::new();
             for starts in &self.starts {
                 let (start, end) = (starts[bucket], starts[bucket + 1]);
-                bytes.resize((end - start) as usize * RATED_BYTES, 0);
-                file.seek(SeekFrom::Start(start * RATED_BYTES as u64))
+                bytes.resize((end - start) as usize * Rated::BYTES, 0);
+                file.seek(SeekFrom::Start(start * Rated::BYTES as u64))
                     .and_then(|_| file.read_exact(&mut bytes))
                     .map_err(read_error)?;
-                rows.extend(bytes.as_chunks().0.iter().map(from_bytes));
+                rows.extend(bytes.as_chunks().0.iter().map(Rated::from_bytes));
             }
             self.shuffle.finish(bucket, &mut rows);
             if cut.push(&rows, &mut give).is_err() {
@@ -118,29 +115,6 @@ impl Scattered {
         // Whether the last one is wanted makes no difference.
         let _ = cut.finish(give);
         Ok(())
-    }
-}
-
-fn to_bytes(rated: &Rated) -> [u8; RATED_BYTES] {
-    let mut bytes = [0; RATED_BYTES];
-    let fields = [
-        rated.user.to_le_bytes(),
-        rated.movie.to_le_bytes(),
-        rated.stars.to_le_bytes(),
-        rated.timestamp.to_le_bytes(),
-    ];
-    bytes.as_chunks_mut().0.copy_from_slice(&fields);
-    bytes
-}
-
-fn from_bytes(bytes: &[u8; RATED_BYTES]) -> Rated {
-    let mut fields = [[0; 4]; 4];
-    fields.copy_from_slice(bytes.as_chunks().0);
-    Rated {
-        user: u32::from_le_bytes(fields[0]),
-        movie: u32::from_le_bytes(fields[1]),
-        stars: f32::from_le_bytes(fields[2]),
-        timestamp: u32::from_le_bytes(fields[3]),
     }
 }
 

@@ -7,6 +7,7 @@
 mod digest;
 mod ratings_parquet;
 mod record_batches;
+mod scratch;
 mod stream;
 mod verified_file;
 
@@ -20,8 +21,10 @@ use crate::movielens::RatingColumns;
 use crate::text::Dialect;
 use crate::{Error, Result};
 use digest::{Digest, Hashed};
-use ratings_parquet::{RatingsReader, RatingsWriter};
+pub(crate) use ratings_parquet::RatingsReader;
+use ratings_parquet::RatingsWriter;
 pub use record_batches::RatingsBatches;
+pub(crate) use scratch::ScratchRatings;
 pub use stream::RatingsStream;
 
 /// Raised when the files are written otherwise.

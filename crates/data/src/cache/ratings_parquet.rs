@@ -28,7 +28,7 @@ use crate::movielens::{RatingColumns, RatingSlices};
 use crate::{Error, Ratings, Result};
 
 /// Rows of a row group: what one thread decodes at a time.
-const ROW_GROUP: usize = 1 << 20;
+pub(super) const ROW_GROUP: usize = 1 << 20;
 /// Bytes at the end of a Parquet file that say how long its footer is.
 const FOOTER_TAIL: u64 = 8;
 /// Rows that are decoded before they are copied out: they stay in the cache.

@@ -8,7 +8,9 @@ use super::ratings_parquet::{RatingsBatch, RatingsReader};
 use super::{RatingsBatches, RatingsCache};
 use crate::fingerprint::{DataPart, RatingsHasher};
 use crate::movielens::{Origin, PassingPairs, RatingColumns};
-use crate::{Duplicates, Error, IdMap, LeftOut, OpenOptions, Rated, Result, UnknownMovies};
+use crate::{
+    Duplicates, Error, IdMap, IdNames, LeftOut, OpenOptions, Rated, Result, Target, UnknownMovies,
+};
 
 /// Threads that read row groups, of 16 MiB each, ahead of whoever takes them; more would
 /// wait. It is odd since every second group may be small: where a block of text ended.
@@ -20,9 +22,13 @@ pub struct RatingsStream {
     reader: Arc<RatingsReader>,
     users: IdMap,
     movies: IdMap,
+    target: Target,
     rows: usize,
     left_out: LeftOut,
     part: DataPart,
+    /// The same of what is learned.
+    learned: DataPart,
+    are_by_user: bool,
 }
 
 impl RatingsStream {
@@ -44,16 +50,50 @@ impl RatingsStream {
                 "ratings that are streamed can only be refused or all kept",
             ));
         }
-        let mut stream = Self {
-            reader: Arc::new(RatingsCache::new(cache_dir).open(origin.path, origin.dialect)?),
+        let reader = RatingsCache::new(cache_dir).open(origin.path, origin.dialect)?;
+        let mut stream = Self::of(reader, movies.clone(), Target::STARS);
+        let mut pairs = PassingPairs::default();
+        let seen = stream.survey(|columns| match options.duplicates {
+            Duplicates::Refuse => pairs.check(columns, origin),
+            _ => Ok(()),
+        })?;
+        if let (Some(first), UnknownMovies::Refuse) = (seen.first_unknown, options.unknown_movies) {
+            let unknown = &seen.unknown_movies;
+            return Err(origin.unknown_movie(first, seen.unknown, unknown.len()));
+        }
+        stream.left_out.of_unknown_movies = seen.unknown;
+        stream.left_out.unknown_movies = seen.unknown_movies.into_iter().collect();
+        Ok(stream)
+    }
+
+    /// Of a file that is nobody else's: numbers of users of these names and of `movies`, others of
+    /// which are left out.
+    pub(crate) fn of_scratch(
+        reader: RatingsReader,
+        (users, movies): (Option<Arc<IdNames>>, IdMap),
+        left_out: LeftOut,
+        target: Target,
+    ) -> Result<(Self, IdMap)> {
+        let mut stream = Self::of(reader, movies, target);
+        let seen = stream.survey(|_| Ok(()))?;
+        stream.left_out = left_out;
+        stream.users = stream.users.with_names(users);
+        Ok((stream, seen.rated))
+    }
+
+    fn of(reader: RatingsReader, movies: IdMap, target: Target) -> Self {
+        let none = || RatingsHasher::new().finish();
+        Self {
+            reader: Arc::new(reader),
             users: IdMap::default(),
-            movies: movies.clone(),
+            movies,
+            target,
             rows: 0,
             left_out: LeftOut::default(),
-            part: RatingsHasher::new().finish(),
-        };
-        stream.survey(origin, options)?;
-        Ok(stream)
+            part: none(),
+            learned: none(),
+            are_by_user: true,
+        }
     }
 
     /// Number of ratings, those left out not counted.
@@ -81,9 +121,24 @@ impl RatingsStream {
         &self.left_out
     }
 
+    /// What they say.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
     /// What they are, those left out not among them.
     pub fn part(&self) -> &DataPart {
         &self.part
+    }
+
+    /// What is learned of them: the same, with the targets [as stars](Target::to_stars).
+    pub fn learned(&self) -> &DataPart {
+        &self.learned
+    }
+
+    /// Whether all of a user stand together, and users in the order of their ids.
+    pub(crate) fn are_by_user(&self) -> bool {
+        self.are_by_user
     }
 
     /// The Parquet file, as it was named when it was opened. It is held open: where
@@ -130,7 +185,7 @@ impl RatingsStream {
                 Some(Rated {
                     user: self.users.row(columns.users[row])?,
                     movie: self.movies.row(columns.movies[row])?,
-                    stars: columns.stars[row],
+                    stars: self.target.to_stars(columns.stars[row]),
                     timestamp: columns.timestamps[row],
                 })
             }));
@@ -186,42 +241,57 @@ impl RatingsStream {
         })
     }
 
-    fn survey(&mut self, origin: &Origin, options: &OpenOptions) -> Result<()> {
-        let mut pairs = PassingPairs::default();
-        let (mut users, mut unknown_movies) = (IdMap::default(), BTreeSet::new());
-        let (mut row, mut first_unknown, mut unknown) = (0, None, 0);
-        let mut hasher = RatingsHasher::new();
+    /// Goes over all rows, which `check` may refuse, for what is known of them before they are used.
+    fn survey(&mut self, mut check: impl FnMut(&RatingColumns) -> Result<()>) -> Result<Seen> {
+        let mut users = IdMap::default();
+        let mut seen = Seen::default();
+        let (mut row, mut last) = (0, 0);
+        let (mut part, mut learned) = (RatingsHasher::new(), RatingsHasher::new());
+        let mut are_by_user = true;
         let read = |group| self.reader.columns(group);
         self.for_each_group(read, |columns: RatingColumns| {
-            if options.duplicates == Duplicates::Refuse {
-                pairs.check(&columns, origin)?;
-            }
-            hasher.add(columns.rows().filter(|it| self.movies.row(it.1).is_some()));
+            check(&columns)?;
+            let is_known = |movie: u32| self.movies.row(movie).is_some();
+            let kept = || columns.rows().filter(|it| is_known(it.1));
+            part.add(kept());
+            let stars = |stars| self.target.to_stars(stars);
+            learned
+                .add(kept().map(|(user, movie, rating, time)| (user, movie, stars(rating), time)));
             for &movie in &columns.movies {
-                if self.movies.row(movie).is_none() {
-                    first_unknown.get_or_insert(row);
-                    unknown += 1;
-                    unknown_movies.insert(movie);
+                if !is_known(movie) {
+                    seen.first_unknown.get_or_insert(row);
+                    seen.unknown += 1;
+                    seen.unknown_movies.insert(movie);
                 }
                 row += 1;
             }
+            for (user, ..) in kept() {
+                are_by_user &= last <= user;
+                last = user;
+            }
             // Who rated no movie that is known does not count, as in memory.
-            let pairs = columns.users.iter().zip(&columns.movies);
-            let kept = pairs.filter(|(_, movie)| self.movies.row(**movie).is_some());
-            let kept = kept.map(|(&user, _)| user);
-            users = IdMap::from_ids(users.ids().iter().copied().chain(kept));
+            users = IdMap::from_ids(users.ids().iter().copied().chain(kept().map(|it| it.0)));
+            let rated = seen.rated.ids().iter().copied();
+            seen.rated = IdMap::from_ids(rated.chain(kept().map(|it| it.1)));
             Ok::<_, Error>(())
         })?;
-        if let (Some(first), UnknownMovies::Refuse) = (first_unknown, options.unknown_movies) {
-            return Err(origin.unknown_movie(first, unknown, unknown_movies.len()));
-        }
         self.users = users;
-        self.rows = row - unknown;
-        self.part = hasher.finish();
-        self.left_out.of_unknown_movies = unknown;
-        self.left_out.unknown_movies = unknown_movies.into_iter().collect();
-        Ok(())
+        self.rows = row - seen.unknown;
+        self.part = part.finish();
+        self.learned = learned.finish();
+        self.are_by_user = are_by_user;
+        Ok(seen)
     }
+}
+
+/// What is seen of all rows.
+#[derive(Default)]
+struct Seen {
+    first_unknown: Option<usize>,
+    unknown: usize,
+    unknown_movies: BTreeSet<u32>,
+    /// The movies that are known and rated.
+    rated: IdMap,
 }
 
 impl fmt::Debug for RatingsStream {
@@ -261,14 +331,10 @@ mod tests {
         }
         let (rows, hashed) = writer.close().unwrap();
         let digest = hashed.finish().1;
-        RatingsStream {
-            reader: Arc::new(RatingsReader::open(file, path, (rows, &digest)).unwrap()),
-            users: IdMap::from_ids(0..groups),
-            movies: IdMap::from_ids([7]),
-            rows,
-            left_out: LeftOut::default(),
-            part: RatingsHasher::new().finish(),
-        }
+        let reader = RatingsReader::open(file, path, (rows, &digest)).unwrap();
+        let mut stream = RatingsStream::of(reader, IdMap::from_ids([7]), Target::STARS);
+        stream.survey(|_| Ok(())).unwrap();
+        stream
     }
 
     /// A row group in memory.

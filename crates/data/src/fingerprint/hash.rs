@@ -142,6 +142,12 @@ impl RatingsHasher {
 /// which the type has them.
 pub(crate) struct SplitHasher([PartHasher; 3]);
 
+impl Default for SplitHasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl SplitHasher {
     pub fn new() -> Self {
         Self(["training rows", "validation rows", "test rows"].map(PartHasher::new))

@@ -9,7 +9,7 @@ use super::hash::{PartHasher, RatingsHasher, SplitHasher, of_ids, words_of};
 use super::{DataFingerprint, DataPart};
 use crate::{
     Candidates, Genome, IdMap, IdNames, Interactions, Modality, MovieLens, Movies, Ratings, Split,
-    SplitPart, StreamedMovieLens,
+    SplitPart, StreamedInteractions, StreamedMovieLens, Traits, Users,
 };
 
 impl Movies {
@@ -100,14 +100,7 @@ impl Interactions {
     /// Of ratings, users and items, and what is known of these.
     pub fn fingerprint(&self) -> DataFingerprint {
         let of_ratings = fingerprint_of(&self.ratings, &self.items, None, self.users.names());
-        let traits = self.items.traits().unwrap_or_default();
-        let of_items = (!traits.is_empty()).then(|| traits.part("traits of items"));
-        let of_pairs = (!self.pairs.is_empty()).then(|| self.pairs.part("traits of interactions"));
-        let more = of_items
-            .into_iter()
-            .chain(self.users.part())
-            .chain(of_pairs);
-        of_ratings.with(more.collect())
+        with_traits(of_ratings, &self.items, &self.users, &self.pairs)
     }
 }
 
@@ -118,6 +111,29 @@ impl StreamedMovieLens {
         let users = self.ratings.users();
         of_release(ratings, users, &self.movies, self.genome.as_ref())
     }
+}
+
+impl StreamedInteractions {
+    /// As [`Interactions::fingerprint`]; the ratings are not read again.
+    pub fn fingerprint(&self) -> DataFingerprint {
+        let ratings = self.ratings.part().clone();
+        let of_ratings = of_release(ratings, self.ratings.users(), &self.items, None);
+        with_traits(of_ratings, &self.items, &self.users, &Traits::default())
+    }
+}
+
+/// With what is known of items, of users, and of single interactions.
+fn with_traits(
+    of_ratings: DataFingerprint,
+    items: &Movies,
+    users: &Users,
+    pairs: &Traits,
+) -> DataFingerprint {
+    let traits = items.traits().unwrap_or_default();
+    let of_items = (!traits.is_empty()).then(|| traits.part("traits of items"));
+    let of_pairs = (!pairs.is_empty()).then(|| pairs.part("traits of interactions"));
+    let more = of_items.into_iter().chain(users.part()).chain(of_pairs);
+    of_ratings.with(more.collect())
 }
 
 fn of_release(

@@ -15,7 +15,7 @@ use super::roles::Roles;
 use super::schema::{Role, Schema, Side};
 use super::side::{all_texts, looks_mistaken, settled};
 use super::source::Source;
-use super::target::{DENSE, TARGET, kind_of, read_numbers};
+use super::target::{DENSE, Spread, TARGET, read_numbers};
 use super::times::Ticks;
 use super::values::{Values, present};
 use crate::Result;
@@ -246,7 +246,7 @@ impl TableDescription {
         look_at_numbers(column, array, place)?;
         let mut values = Vec::new();
         read_numbers(array, &mut values, TARGET, place)?;
-        let kind = kind_of(&values, None, place)?;
+        let kind = Spread::of(&values).kind(None, place)?;
         self.target = Some(kind);
         if kind == Target::Label {
             let ones = values.iter().filter(|&&value| value == 1.0).count();

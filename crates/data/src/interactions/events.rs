@@ -49,7 +49,8 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    fn columns(&self) -> Vec<&'a str> {
+    /// Those that are there, in the order of the fields.
+    pub fn columns(&self) -> Vec<&'a str> {
         let columns = [Some(self.user), Some(self.item), self.target, self.time];
         columns.into_iter().flatten().collect()
     }
@@ -59,46 +60,75 @@ impl<'a> Wanted<'a> {
     /// # Errors
     /// The first value that cannot be used.
     pub fn read(&self, source: &Source) -> Result<Vec<Worker>> {
-        let next = AtomicUsize::new(0);
-        let threads = rayon::current_num_threads().clamp(1, source.parts().max(1));
-        let workers = (0..threads).into_par_iter().map(|_| {
-            let mut worker = Worker {
-                users: interner(source, self.user).map_err(|error| (0, error))?,
-                items: interner(source, self.item).map_err(|error| (0, error))?,
+        let new = || {
+            Ok(Worker {
+                users: interner(source, self.user)?,
+                items: interner(source, self.item)?,
                 parts: Vec::new(),
-            };
-            loop {
-                let part = next.fetch_add(1, Ordering::Relaxed);
-                if part >= source.parts() {
-                    return Ok(worker);
-                }
-                let events = worker.part(source, part, self);
-                worker
-                    .parts
-                    .push((part, events.map_err(|error| (part, error))?));
+            })
+        };
+        in_parallel(source, &self.columns(), new, |worker, part, rows| {
+            if worker.parts.last().is_none_or(|(last, _)| *last != part) {
+                worker.parts.push((part, Events::default()));
             }
-        });
-        let workers: Vec<Result<Worker, (usize, Error)>> = workers.collect();
-        let mut read = Vec::with_capacity(workers.len());
-        let mut failed: Option<(usize, Error)> = None;
-        for worker in workers {
-            match worker {
-                Ok(worker) => read.push(worker),
-                // Parts are taken in their order, so that the first that fails has been looked at.
-                Err(error) if failed.as_ref().is_none_or(|(first, _)| error.0 < *first) => {
-                    failed = Some(error);
-                }
-                Err(_) => {}
+            let Worker {
+                users,
+                items,
+                parts,
+            } = worker;
+            match parts.last_mut() {
+                Some((_, events)) => events.read(rows, source.table, self, (users, items)),
+                None => Ok(()),
             }
-        }
-        match failed {
-            None => Ok(read),
-            Some((_, error)) => Err(error),
-        }
+        })
     }
 }
 
-fn interner(source: &Source, column: &str) -> Result<Interner> {
+/// Hands out all parts of a table to workers, as many as there are threads, each of which takes one
+/// after the other.
+///
+/// # Errors
+/// Of the parts that cannot be used the first one's.
+pub(super) fn in_parallel<W: Send>(
+    source: &Source,
+    columns: &[&str],
+    new: impl Fn() -> Result<W> + Sync,
+    take: impl Fn(&mut W, usize, &Rows) -> Result<()> + Sync,
+) -> Result<Vec<W>> {
+    let next = AtomicUsize::new(0);
+    let threads = rayon::current_num_threads().clamp(1, source.parts().max(1));
+    let workers = (0..threads).into_par_iter().map(|_| {
+        let mut worker = new().map_err(|error| (0, error))?;
+        loop {
+            let part = next.fetch_add(1, Ordering::Relaxed);
+            if part >= source.parts() {
+                return Ok(worker);
+            }
+            let read = source.read(part, columns, &mut |rows| take(&mut worker, part, &rows));
+            read.map_err(|error| (part, error))?;
+        }
+    });
+    let workers: Vec<Result<W, (usize, Error)>> = workers.collect();
+    let mut read = Vec::with_capacity(workers.len());
+    let mut failed: Option<(usize, Error)> = None;
+    for worker in workers {
+        match worker {
+            Ok(worker) => read.push(worker),
+            // Parts are taken in their order, so that the first that fails has been looked at.
+            Err(error) if failed.as_ref().is_none_or(|(first, _)| error.0 < *first) => {
+                failed = Some(error);
+            }
+            Err(_) => {}
+        }
+    }
+    match failed {
+        None => Ok(read),
+        Some((_, error)) => Err(error),
+    }
+}
+
+/// For the ids of a column.
+pub(super) fn interner(source: &Source, column: &str) -> Result<Interner> {
     if source.is_untyped() {
         return Ok(Interner::untyped());
     }
@@ -108,23 +138,17 @@ fn interner(source: &Source, column: &str) -> Result<Interner> {
     interner.map_err(|error| source.in_file(error))
 }
 
-impl Worker {
-    fn part(&mut self, source: &Source, part: usize, wanted: &Wanted) -> Result<Events> {
-        let mut events = Events::default();
-        source.read(part, &wanted.columns(), &mut |rows| {
-            events.read(&rows, source.table, wanted, self)
-        })?;
-        Ok(events)
-    }
-}
-
 impl Events {
-    fn read(
+    /// Appends rows.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn read(
         &mut self,
         rows: &Rows,
         table: &'static str,
         wanted: &Wanted,
-        worker: &mut Worker,
+        (of_users, of_items): (&mut Interner, &mut Interner),
     ) -> Result<()> {
         let mut columns = rows.batch.columns().iter();
         let mut next = |column| {
@@ -139,10 +163,12 @@ impl Events {
                 .ok_or_else(|| place.bad(None, "is missing"))?;
             Ok::<_, Error>((array, place))
         };
-        let (users, place) = next(wanted.user)?;
-        worker.users.read(users, &mut self.users, &place)?;
-        let (items, place) = next(wanted.item)?;
-        worker.items.read(items, &mut self.items, &place)?;
+        let (users, items) = (next(wanted.user)?, next(wanted.item)?);
+        let (known_users, known_items) = rayon::join(
+            || of_users.read(users.0, &mut self.users, &users.1),
+            || of_items.read(items.0, &mut self.items, &items.1),
+        );
+        known_users.and(known_items)?;
         if let Some(column) = wanted.target {
             let (targets, place) = next(column)?;
             target::read(targets, &mut self.targets, &place)?;

@@ -9,12 +9,15 @@
 mod describe;
 mod events;
 mod interner;
+mod joined;
 mod names;
 mod place;
 mod roles;
+mod rows_on_disk;
 mod schema;
 mod side;
 mod source;
+mod streamed;
 mod table;
 mod target;
 mod times;
@@ -31,8 +34,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::movielens::part_of;
 use crate::{
-    Duplicates, IdMap, LeftOut, Modality, MovieLens, Movies, Poster, Ratings, Result, Summary,
-    UnknownMovies,
+    Duplicates, IdMap, LeftOut, Modality, MovieLens, Movies, Poster, Ratings, RatingsStream,
+    Result, StreamedMovieLens, Summary, UnknownMovies,
 };
 
 pub use describe::{ColumnDescription, TableDescription, describe};
@@ -175,17 +178,90 @@ impl InteractionFiles {
     /// # Errors
     /// The first thing that cannot be used: a file, a column, or a value by its row or line.
     pub fn open(&self) -> Result<Interactions> {
-        let open = |table, path: &Path| Source::open(table, path);
-        let interactions = open(Side::Pair.table(), &self.interactions)?;
-        let users = self.users.as_deref();
-        let users = users
-            .map(|path| open(Side::User.table(), path))
-            .transpose()?;
-        let items = self.items.as_deref();
-        let items = items
-            .map(|path| open(Side::Item.table(), path))
-            .transpose()?;
+        let (interactions, users, items) = self.sources()?;
         table::read(&interactions, users.as_ref(), items.as_ref(), &self.options)
+    }
+
+    /// Reads all but the interactions, which stay on disk: in a file without a name in the folder
+    /// `scratch`, in the same order, gone when it is closed. Memory is that of the users and items,
+    /// a bit a row, and 200 MiB at most, whatever the number of rows.
+    ///
+    /// ```
+    /// use mmdlrm_data::generate::PlantedShop;
+    /// use mmdlrm_data::InteractionFiles;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// PlantedShop::default().write(folder)?;
+    /// let files = InteractionFiles {
+    ///     interactions: folder.join("purchases.parquet"),
+    ///     items: Some(folder.join("products.parquet")),
+    ///     ..InteractionFiles::default()
+    /// };
+    /// let streamed = files.open_streamed(&folder.join("scratch"))?;
+    /// assert_eq!(streamed.ratings.len(), files.open()?.ratings.len());
+    /// # Ok::<(), mmdlrm_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::open`]; columns of single interactions that have a role; a scratch file that
+    /// cannot be written.
+    pub fn open_streamed(&self, scratch: &Path) -> Result<StreamedInteractions> {
+        let (interactions, users, items) = self.sources()?;
+        let (users, items) = (users.as_ref(), items.as_ref());
+        streamed::open(&interactions, users, items, &self.options, scratch)
+    }
+
+    /// Interactions, users and items.
+    fn sources(&self) -> Result<(Source<'_>, Option<Source<'_>>, Option<Source<'_>>)> {
+        let open = |side: Side, path: &Path| Source::open(side.table(), path);
+        let beside = |side, path: &Option<PathBuf>| path.as_deref().map(|it| open(side, it));
+        Ok((
+            open(Side::Pair, &self.interactions)?,
+            beside(Side::User, &self.users).transpose()?,
+            beside(Side::Item, &self.items).transpose()?,
+        ))
+    }
+}
+
+/// Interactions whose rows stay on disk, and all else of them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct StreamedInteractions {
+    /// Who, what, what it came to, and when.
+    pub ratings: RatingsStream,
+    /// The items, as in [`Interactions::items`].
+    pub items: Movies,
+    /// What is known of the users.
+    pub users: Users,
+    /// Vectors of the items, one for each column of them.
+    pub vectors: Arc<Vec<Modality>>,
+    /// Pictures of the items.
+    pub images: Arc<Vec<Poster>>,
+    /// Texts about the items.
+    pub texts: Arc<Vec<Summary>>,
+    /// Whether there are times.
+    pub has_times: bool,
+    /// The column of the targets, where it is one of a table's.
+    pub target_column: Option<String>,
+    /// Who and what has no counterpart in another table.
+    pub unmatched: Unmatched,
+}
+
+/// Of a release the ratings and the movies.
+impl From<StreamedMovieLens> for StreamedInteractions {
+    fn from(movielens: StreamedMovieLens) -> Self {
+        Self {
+            ratings: movielens.ratings,
+            items: movielens.movies,
+            users: Users::default(),
+            vectors: Arc::default(),
+            images: Arc::default(),
+            texts: Arc::default(),
+            has_times: true,
+            target_column: None,
+            unmatched: Unmatched::default(),
+        }
     }
 }
 

@@ -111,6 +111,14 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// A column of it, for messages, with so many rows before those at hand.
+    pub fn place<'b>(&self, column: &'b str, before: usize) -> Place<'b> {
+        Place {
+            before,
+            ..Place::of(self.table, column)
+        }
+    }
+
     pub fn schema(&self) -> &ArrowSchema {
         &self.schema
     }
@@ -173,11 +181,7 @@ impl<'a> Source<'a> {
     ) -> Result<()> {
         (0..self.parts()).try_for_each(|part| {
             self.read(part, &[column], &mut |Rows { batch, before }| {
-                let place = Place {
-                    before,
-                    ..Place::of(self.table, column)
-                };
-                take(batch.column(0), &place)
+                take(batch.column(0), &self.place(column, before))
             })
         })
     }

@@ -243,36 +243,71 @@ pub(super) fn check_in(values: &[f32], scale: (f32, f32), place: &Place) -> Resu
     }
 }
 
-/// What targets are by their values, on the scale that is given, if any.
-///
-/// # Errors
-/// Targets that are all the same: of such, nothing is learned.
-pub(super) fn kind_of(values: &[f32], scale: Option<(f32, f32)>, place: &Place) -> Result<Target> {
-    if let Some((lowest, highest)) = scale {
-        return Ok(Target::Rating { lowest, highest });
+/// What values targets have, as far as they were seen.
+pub(super) struct Spread {
+    rows: usize,
+    lowest: f32,
+    highest: f32,
+    are_labels: bool,
+}
+
+impl Default for Spread {
+    fn default() -> Self {
+        Self {
+            rows: 0,
+            lowest: f32::INFINITY,
+            highest: f32::NEG_INFINITY,
+            are_labels: true,
+        }
     }
-    let lowest = values.iter().copied().fold(f32::INFINITY, f32::min);
-    let highest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    if lowest == highest {
-        let problem = match lowest {
-            0.0 => format!(
-                "is 0 in all {} rows, and a label that is never 1 says nothing; name another \
-                 column, or add the rows in which it is 1",
-                values.len()
-            ),
-            other => format!(
-                "is {other} in all {} rows, and says nothing; leave the target out, and that there \
-                 is an interaction is learned",
-                values.len()
-            ),
-        };
-        return Err(place.bad(None, problem));
+}
+
+impl Spread {
+    pub fn of(values: &[f32]) -> Self {
+        let mut spread = Self::default();
+        spread.see(values);
+        spread
     }
-    let is_label = values.iter().all(|&value| value == 0.0 || value == 1.0);
-    Ok(match is_label {
-        true => Target::Label,
-        false => Target::Rating { lowest, highest },
-    })
+
+    pub fn see(&mut self, values: &[f32]) {
+        self.rows += values.len();
+        self.lowest = values.iter().copied().fold(self.lowest, f32::min);
+        self.highest = values.iter().copied().fold(self.highest, f32::max);
+        self.are_labels &= values.iter().all(|&value| value == 0.0 || value == 1.0);
+    }
+
+    /// What targets of these values are, on the scale that is given, if any.
+    ///
+    /// # Errors
+    /// Targets that are all the same: of such, nothing is learned.
+    pub fn kind(&self, scale: Option<(f32, f32)>, place: &Place) -> Result<Target> {
+        if let Some((lowest, highest)) = scale {
+            return Ok(Target::Rating { lowest, highest });
+        }
+        let Self {
+            rows,
+            lowest,
+            highest,
+            are_labels,
+        } = *self;
+        if lowest == highest {
+            let problem = match lowest {
+                0.0 => format!(
+                    "is 0 in all {rows} rows, and a label that is never 1 says nothing; name \
+                     another column, or add the rows in which it is 1"
+                ),
+                other => format!(
+                    "is {other} in all {rows} rows, and says nothing; leave the target out, and \
+                     that there is an interaction is learned"
+                ),
+            };
+            return Err(place.bad(None, problem));
+        }
+        Ok(match are_labels {
+            true => Target::Label,
+            false => Target::Rating { lowest, highest },
+        })
+    }
 }
 
 #[cfg(test)]
@@ -290,7 +325,7 @@ mod tests {
         if let Some(scale) = scale {
             check_in(&values, scale, &place)?;
         }
-        let kind = kind_of(&values, scale, &place)?;
+        let kind = Spread::of(&values).kind(scale, &place)?;
         Ok((values, kind))
     }
 

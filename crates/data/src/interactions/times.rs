@@ -34,6 +34,10 @@ const UNITS: [(Range<u64>, i64, &str); 4] = [
     ),
 ];
 
+/// What is said of a column that is written now so, now so.
+const IN_TWO_WAYS: &str = "holds numbers here and moments that are written out there; write all of \
+                           them in one way";
+
 /// Ways to write a moment, beside RFC 3339.
 const FORMATS: [&str; 4] = [
     "%Y-%m-%d %H:%M:%S%.f",
@@ -54,7 +58,7 @@ pub(super) fn is_time(found: &DataType) -> bool {
 pub(super) struct Ticks {
     pub values: Vec<i64>,
     /// Whether they are seconds, by their type or as texts; `None` of none yet.
-    are_seconds: Option<bool>,
+    pub are_seconds: Option<bool>,
 }
 
 impl Ticks {
@@ -156,11 +160,7 @@ impl Ticks {
 
     fn agree(&mut self, are_seconds: bool, place: &Place) -> Result<()> {
         match self.are_seconds.replace(are_seconds) {
-            Some(before) if before != are_seconds => {
-                let problem = "holds numbers here and moments that are written out there; write all \
-                               of them in one way";
-                Err(place.bad(None, problem))
-            }
+            Some(before) if before != are_seconds => Err(place.bad(None, IN_TWO_WAYS)),
             _ => Ok(()),
         }
     }
@@ -171,10 +171,16 @@ impl Ticks {
     /// # Errors
     /// Numbers of several units, and times before 1970 or from 2106 on, by row.
     pub fn into_seconds(self, place: &Place) -> Result<Vec<u32>> {
-        let of_a_second = match self.are_seconds {
-            Some(true) => 1,
-            _ => self.unit(place)?,
-        };
+        let mut clock = Clock::default();
+        clock.see(&self, place)?;
+        self.seconds(clock.of_a_second(place)?, place)
+    }
+
+    /// Seconds since 1970 of all rows, of which each is so many ticks.
+    ///
+    /// # Errors
+    /// Times before 1970 or from 2106 on, by row.
+    pub fn seconds(&self, of_a_second: i64, place: &Place) -> Result<Vec<u32>> {
         let seconds = |(row, ticks): (usize, i64)| {
             let seconds = u32::try_from(ticks.div_euclid(of_a_second));
             seconds.map_err(|_| {
@@ -185,44 +191,85 @@ impl Ticks {
                 place.bad(Some(row), problem)
             })
         };
-        self.values.into_iter().enumerate().map(seconds).collect()
+        let ticks = self.values.iter().copied();
+        ticks.enumerate().map(seconds).collect()
+    }
+}
+
+/// How a column of times is written, as far as it was seen.
+#[derive(Default)]
+pub(super) struct Clock {
+    are_seconds: Option<bool>,
+    /// Of each of [`UNITS`] the first row, and what it holds.
+    first: [Option<(usize, i64)>; UNITS.len()],
+}
+
+impl Clock {
+    /// Looks at rows of the column.
+    ///
+    /// # Errors
+    /// Numbers where moments were written out before, and the other way round.
+    pub fn see(&mut self, ticks: &Ticks, place: &Place) -> Result<()> {
+        let mut of_rows = Self {
+            are_seconds: ticks.are_seconds,
+            ..Self::default()
+        };
+        // 0 is 1970 in every unit.
+        let rows = (place.before..).zip(ticks.values.iter().copied());
+        for (row, ticks) in rows.filter(|(_, ticks)| *ticks != 0) {
+            let size = ticks.unsigned_abs();
+            let unit = UNITS.iter().position(|(range, ..)| range.contains(&size));
+            let of_unit = &mut of_rows.first[unit.unwrap_or(UNITS.len() - 1)];
+            *of_unit = of_unit.or(Some((row, ticks)));
+        }
+        self.merge(&of_rows, place)
+    }
+
+    /// With what another saw of the same column.
+    ///
+    /// # Errors
+    /// As [`Self::see`].
+    pub fn merge(&mut self, other: &Self, place: &Place) -> Result<()> {
+        if let (Some(before), Some(now)) = (self.are_seconds, other.are_seconds)
+            && before != now
+        {
+            return Err(place.bad(None, IN_TWO_WAYS));
+        }
+        self.are_seconds = self.are_seconds.or(other.are_seconds);
+        for (own, other) in self.first.iter_mut().zip(other.first) {
+            *own = [*own, other].into_iter().flatten().min();
+        }
+        Ok(())
     }
 
     /// Ticks a second.
-    fn unit(&self, place: &Place) -> Result<i64> {
-        let unit = |ticks: i64| {
-            let size = ticks.unsigned_abs();
-            UNITS.iter().position(|(range, ..)| range.contains(&size))
-        };
-        let mut first: [Option<usize>; UNITS.len()] = [None; UNITS.len()];
-        // 0 is 1970 in every unit.
-        let rows = self
-            .values
-            .iter()
-            .enumerate()
-            .filter(|(_, ticks)| **ticks != 0);
-        for (row, &ticks) in rows {
-            let of_unit = &mut first[unit(ticks).unwrap_or(UNITS.len() - 1)];
-            *of_unit = of_unit.or(Some(row));
+    ///
+    /// # Errors
+    /// Numbers of several units.
+    pub fn of_a_second(&self, place: &Place) -> Result<i64> {
+        if self.are_seconds == Some(true) {
+            return Ok(1);
         }
-        let found: Vec<(usize, usize)> = (0..)
-            .zip(first)
-            .filter_map(|(unit, row)| Some((unit, row?)))
-            .collect();
+        let found = UNITS.iter().zip(self.first);
+        let found = found.filter_map(|(unit, first)| Some((unit, first?)));
+        let found: Vec<(_, (usize, i64))> = found.collect();
         match found[..] {
             [] => Ok(1),
-            [(unit, _)] => Ok(UNITS[unit].1),
-            [_, (_, row), ..] => {
-                let told = found.iter().map(|&(unit, row)| {
-                    let ticks = self.values[row];
-                    format!("'{ticks}' in row {row} looks like {}", UNITS[unit].2)
+            [((_, of_a_second, _), _)] => Ok(*of_a_second),
+            [_, (_, (row, _)), ..] => {
+                let told = found.iter().map(|((.., unit), (row, ticks))| {
+                    format!("'{ticks}' in row {row} looks like {unit}")
                 });
                 let told = told.collect::<Vec<_>>().join(", ");
                 let problem = format!(
                     "holds times in {} units: {told}; write all of them in one",
                     found.len()
                 );
-                Err(place.bad(Some(row), problem))
+                let column = Place {
+                    before: 0,
+                    ..*place
+                };
+                Err(column.bad(Some(row), problem))
             }
         }
     }

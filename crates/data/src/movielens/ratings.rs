@@ -155,6 +155,14 @@ impl RatingColumns {
         }
     }
 
+    /// Puts others behind these.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.users.extend(other.users);
+        self.movies.extend(other.movies);
+        self.stars.extend(other.stars);
+        self.timestamps.extend(other.timestamps);
+    }
+
     /// Raw user and movie, stars, and seconds of each.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (u32, u32, f32, u32)> + '_ {
         (0..self.users.len()).map(|row| {

@@ -3,6 +3,7 @@
 mod candidates;
 mod draw;
 mod given;
+mod parts;
 mod random;
 mod sampler;
 mod streamed;
@@ -12,8 +13,8 @@ mod tests;
 use crate::{Error, IdMap, Ratings, Result};
 pub use candidates::{Candidates, UserCandidates};
 use draw::{Drawing, Drawn};
-pub use random::RandomSplit;
-use sampler::Sampler;
+pub use parts::DiskSplit;
+pub use random::{RandomSplit, TemporalSplit};
 pub use streamed::StreamedSplit;
 
 /// Row numbers of the ratings to learn from, of those to choose by, of those held

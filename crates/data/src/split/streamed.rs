@@ -2,12 +2,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::random::{Parts, RandomSplit};
-use super::{Sampler, SplitPart};
-use crate::batch::{CHUNK, Cut, Scattered};
+use super::parts::Parts;
+use super::{DiskSplit, SplitPart};
+use crate::batch::{ByUser, CHUNK, Cut, Scattered};
 use crate::{DataFingerprint, Error, Rated, RatingsStream, Result, Shuffle};
 
-/// Ratings on disk with a random split, and the rows of their batches.
+/// Ratings on disk with a split, and the rows of their batches.
 ///
 /// The rows are those of a [`Split`](crate::Split) of the same draw, in the same orders, and
 /// none of them is held: each shuffle sends them to a scratch file in random buckets,
@@ -53,8 +53,12 @@ impl StreamedSplit {
     ///
     /// # Errors
     /// A share that leaves a side empty.
-    pub fn new(ratings: RatingsStream, split: RandomSplit, scratch: &Path) -> Result<Self> {
-        let parts = Parts::new(ratings.len(), split)?;
+    pub fn new(
+        ratings: RatingsStream,
+        split: impl Into<DiskSplit>,
+        scratch: &Path,
+    ) -> Result<Self> {
+        let parts = Parts::new(&ratings, split.into())?;
         Ok(Self {
             ratings: Arc::new(ratings),
             parts,
@@ -69,8 +73,7 @@ impl StreamedSplit {
 
     /// Number of rows of a part.
     pub fn rows(&self, part: SplitPart) -> usize {
-        let test = self.parts.test.wanted();
-        let validation = self.parts.validation.as_ref().map_or(0, Sampler::wanted);
+        let (validation, test) = self.parts.rows();
         match part {
             SplitPart::Train => self.ratings.len() - validation - test,
             SplitPart::Validation => validation,
@@ -79,8 +82,11 @@ impl StreamedSplit {
     }
 
     /// Which rows are trained on, validated on and held out.
-    pub fn fingerprint(&self) -> DataFingerprint {
-        self.parts.clone().fingerprint(self.ratings.len())
+    ///
+    /// # Errors
+    /// As [`RatingsStream::for_each`].
+    pub fn fingerprint(&self) -> Result<DataFingerprint> {
+        self.parts.clone().fingerprint(&self.ratings)
     }
 
     /// Hands out all rows in the order of the file, each with its part.
@@ -92,8 +98,55 @@ impl StreamedSplit {
         mut take: impl FnMut(SplitPart, &Rated) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut parts = self.parts.clone();
-        self.ratings
-            .for_each(|rated| rated.iter().try_for_each(|rated| take(parts.next(), rated)))
+        self.ratings.for_each(|rated| {
+            rated
+                .iter()
+                .try_for_each(|rated| take(parts.next(rated), rated))
+        })
+    }
+
+    /// Hands out all rows of one user after the other, in the order of the file, each with its
+    /// part. Where users do not stand together in the file, rows pass through a scratch file.
+    ///
+    /// # Errors
+    /// As [`RatingsStream::for_each`]; a scratch file that cannot be written or read.
+    pub fn for_each_user<E: From<Error>>(
+        &self,
+        mut take: impl FnMut(&[(SplitPart, Rated)]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut of_user: Vec<(SplitPart, Rated)> = Vec::new();
+        if self.ratings.are_by_user() {
+            self.for_each(|part, rated| {
+                if of_user
+                    .last()
+                    .is_some_and(|(_, last)| last.user != rated.user)
+                {
+                    take(&of_user)?;
+                    of_user.clear();
+                }
+                of_user.push((part, *rated));
+                Ok::<_, E>(())
+            })?;
+            return match of_user.is_empty() {
+                true => Ok(()),
+                false => take(&of_user),
+            };
+        }
+        let mut rows_of_users = vec![0; self.ratings.users().len()];
+        self.ratings.for_each(|rated| {
+            let users = rated.iter().map(|it| it.user as usize);
+            users.for_each(|user| rows_of_users[user] += 1);
+            Ok::<_, Error>(())
+        })?;
+        let mut by_user = ByUser::new(&rows_of_users, &self.scratch)?;
+        self.for_each(|part, rated| by_user.send(*rated, part as u64))?;
+        const PARTS: [SplitPart; 3] = [SplitPart::Train, SplitPart::Validation, SplitPart::Test];
+        by_user.hand_out(|rows| {
+            of_user.clear();
+            let rows = rows.iter();
+            of_user.extend(rows.map(|&(rated, part)| (PARTS[part as usize], rated)));
+            take(&of_user)
+        })
     }
 
     /// Hands out the rows of a part in the order of the file, some at a time.
@@ -109,7 +162,7 @@ impl StreamedSplit {
         let mut chosen = Vec::new();
         self.ratings.for_each(|rated| {
             chosen.clear();
-            chosen.extend(rated.iter().filter(|_| parts.next() == part));
+            chosen.extend(rated.iter().filter(|rated| parts.next(rated) == part));
             take(&chosen)
         })
     }

@@ -9,6 +9,7 @@ mod awkward;
 mod bad_input;
 mod reading;
 mod scale;
+mod streamed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

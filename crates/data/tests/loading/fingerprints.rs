@@ -4,8 +4,8 @@ use std::path::Path;
 
 use mmdlrm_data::generate::{self, GeneratorConfig};
 use mmdlrm_data::{
-    DataFingerprint, MovieLens, OpenOptions, RandomSplit, Split, UnknownMovies, read_posters,
-    read_summaries,
+    DataFingerprint, DiskSplit, MovieLens, OpenOptions, RandomSplit, Split, TemporalSplit,
+    UnknownMovies, read_posters, read_summaries,
 };
 
 use crate::{Folder, good};
@@ -162,6 +162,14 @@ fn streamed_ratings_have_the_fingerprint_of_ratings_in_memory() {
     };
     let split = Split::random(memory.ratings.len(), 0.2, 5).unwrap();
     let split = split.with_validation(0.1, &memory.ratings).unwrap();
-    let rows = memory.ratings.len();
-    assert_eq!(drawn.fingerprint(rows).unwrap(), split.fingerprint());
+    let drawn = DiskSplit::from(drawn).fingerprint(&streamed.ratings);
+    assert_eq!(drawn.unwrap(), split.fingerprint());
+    let split = Split::temporal(&memory.ratings, 0.2).unwrap();
+    let split = split.with_validation(0.1, &memory.ratings).unwrap();
+    let latest = TemporalSplit {
+        test_share: 0.2,
+        validation_share: Some(0.1),
+    };
+    let latest = DiskSplit::from(latest).fingerprint(&streamed.ratings);
+    assert_eq!(latest.unwrap(), split.fingerprint());
 }

@@ -9,6 +9,7 @@ mod fingerprints;
 mod hostile;
 mod known;
 mod leaks;
+mod on_disk;
 mod tables;
 
 use std::path::Path;

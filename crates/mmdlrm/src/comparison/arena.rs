@@ -7,7 +7,8 @@ use mmdlrm_features::{Dataset, TrainingData};
 use super::contestants::Contestant;
 use super::measure::HeldOut;
 use super::ranked::Ranked;
-use crate::sources::{Release, Sources};
+use crate::release::Release;
+use crate::sources::Sources;
 use crate::{BestContext, Error, ExperimentConfig, Observer, Result, SplitConfig};
 
 /// Share of the training ratings that settings and epochs are chosen by.

@@ -7,7 +7,7 @@ fn ratings_beyond_32_bits_come_back_from_the_scratch_file() {
     let mut scattered = Scattered::new(Shuffle::new(3, 1), folder.path()).unwrap();
     // As if so many had been written before; the file has a hole there.
     scattered.rows = u64::from(u32::MAX) + 7;
-    let start = SeekFrom::Start(scattered.rows * RATED_BYTES as u64);
+    let start = SeekFrom::Start(scattered.rows * Rated::BYTES as u64);
     scattered.file.seek(start).unwrap();
     let sent = [1, 2, 3].map(|user| rated(user, 7, 3.5, 9));
     scattered.send(&sent).unwrap();
@@ -29,5 +29,5 @@ fn ratings_survive_the_scratch_file() {
         stars: 3.5,
         timestamp: 1 << 31,
     };
-    assert_eq!(from_bytes(&to_bytes(&rated)), rated);
+    assert_eq!(Rated::from_bytes(&rated.to_bytes()), rated);
 }
