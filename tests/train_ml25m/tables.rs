@@ -118,6 +118,40 @@ fn a_shop_on_disk_is_learned_as_the_same_in_memory_and_evaluated() {
 }
 
 #[test]
+fn a_shop_is_recommended_from_without_a_run_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    shop(folder.path());
+    let recommend = |options: &str| {
+        let options: Vec<&str> = options.split(' ').collect();
+        support::run(folder.path(), "recommend", &options)
+    };
+    let asked = "--interactions clicks.csv --item thing --items things.csv user u3";
+    let first = recommend(asked);
+    let said = text(&first.stderr);
+    assert!(first.status.success(), "{said}");
+    assert!(
+        said.contains("there is no run in runs/clicks-rank yet"),
+        "{said}"
+    );
+    let titles = text(&first.stdout);
+    assert!(titles.lines().any(|line| line.contains("[t")), "{titles}");
+    let again = recommend(asked);
+    assert_eq!(
+        (text(&again.stdout), text(&again.stderr)),
+        (titles, String::new())
+    );
+    for other in [
+        "--interactions clicks.csv --item thing user u3",
+        "--interactions clicks.csv --item thing --items things.csv --column sort=unused user u3",
+    ] {
+        let refused = recommend(other);
+        let said = text(&refused.stderr);
+        assert!(!refused.status.success(), "{other}");
+        assert!(said.contains("is a run on other data"), "{said}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_tables_or_options_is_one_line_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     shop(folder.path());

@@ -40,7 +40,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A run on other data than those that are asked about.
-    #[error("{} is a run on other data than --data names; name the run that is meant (--run), or move it away", run.display())]
+    #[error("{} is a run on other data than those that are named; name the run that is meant (--run), or move it away", run.display())]
     OtherData {
         /// The run's folder.
         run: PathBuf,

@@ -26,17 +26,17 @@ pub fn train(
         Some(folder) => Experiment::resume(folder)?,
         None => Experiment::new(config()?)?,
     };
+    print(finish(experiment.stop_when(stop), &mut progress)?)
+}
+
+/// Does an experiment; what came of it, in words.
+pub fn finish(experiment: Experiment, progress: &mut Progress) -> Result<String> {
     let words = experiment.words();
     progress.rows = match words.target {
         // What is drawn beside interactions is none.
         Target::Implicit => "rows".to_owned(),
         _ => words.ratings,
     };
-    print(finish(experiment.stop_when(stop), &mut progress)?)
-}
-
-/// Does an experiment; what came of it, in words.
-pub fn finish(experiment: Experiment, progress: &mut Progress) -> Result<String> {
     Ok(match experiment.task() {
         Task::Rank => experiment.rank(progress)?.to_string(),
         _ => experiment.run(progress)?.to_string(),

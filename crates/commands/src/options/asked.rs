@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command, FromArgMatches};
+use mmdlrm::data::InteractionFiles;
 use mmdlrm::train::Error::NoRun;
 use mmdlrm::{Experiment, ExperimentConfig, Source};
 use serde::Deserialize;
 
-use super::source::name_of;
+use super::source::{name_of, table_name};
+use super::{Policies, Tables};
 use crate::compare::figures::is_over;
 use crate::progress::Progress;
 use crate::{Error, Result, job, train, warnings};
@@ -32,13 +34,15 @@ use crate::{Error, Result, job, train, warnings};
 /// ```
 #[derive(Debug, Clone, Args)]
 pub struct AskedRun {
-    /// Folder of a run [default: that of --data, runs/NAME-rank, which is trained by --preset
-    /// rank if it is not there]
-    #[arg(long, value_name = "DIR", conflicts_with = "data")]
+    /// Folder of a run [default: that of --data or --interactions, runs/NAME-rank, which is trained
+    /// by --preset rank if it is not there]
+    #[arg(long, value_name = "DIR", conflicts_with = "ratings")]
     run: Option<PathBuf>,
     /// MovieLens folder whose movies are recommended [default: a made-up sample]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", group = "ratings")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    tables: Tables,
 }
 
 impl AskedRun {
@@ -51,8 +55,12 @@ impl AskedRun {
         if let Some(run) = self.run {
             return Ok(run);
         }
-        let folder = usual_rank_out(self.data.as_deref());
-        check_data(self.data.as_deref(), &folder)?;
+        let asked = Asked {
+            tables: self.tables.files(&Policies::default()),
+            data: self.data,
+        };
+        let folder = asked.usual_out();
+        asked.check(&folder)?;
         let path = folder.display();
         let experiment = match is_over(&folder) {
             Ok(()) => return Ok(folder),
@@ -62,7 +70,7 @@ impl AskedRun {
             }
             Err(Error::Mmdlrm(mmdlrm::Error::Train(NoRun { .. }))) => {
                 eprintln!("there is no run in {path} yet: it is trained first, by --preset rank");
-                Experiment::new(config(self.data.as_deref(), &folder)?)?
+                Experiment::new(asked.config(&folder)?)?
             }
             Err(other) => return Err(other),
         };
@@ -73,11 +81,10 @@ impl AskedRun {
     }
 }
 
-/// The folder of a run that recommends where none is named: `runs/NAME-rank`.
-fn usual_rank_out(data: Option<&Path>) -> PathBuf {
-    let mut name = name_of(data);
-    name.push("-rank");
-    PathBuf::from("runs").join(name)
+/// The data that are asked about.
+struct Asked {
+    tables: Option<InteractionFiles>,
+    data: Option<PathBuf>,
 }
 
 /// What there is to know of a run's configuration here.
@@ -86,37 +93,81 @@ struct Saved {
     experiment: ExperimentConfig,
 }
 
-/// Refuses a run on other data than those that are asked about. One that cannot be read is left to
-/// whoever opens it, who says what is wrong.
-fn check_data(data: Option<&Path>, run: &Path) -> Result<()> {
-    let file = std::fs::read(run.join("config.json")).ok();
-    let saved = file.and_then(|file| serde_json::from_slice::<Saved>(&file).ok());
-    let whole = |path: &Path| path.canonicalize().unwrap_or(path.to_owned());
-    let is_of = match (saved.map(|saved| saved.experiment.source), data) {
-        (None, _) | (Some(Source::Sample(_)), None) => true,
-        (Some(Source::Folder { data: found, .. }), Some(data)) => whole(&found) == whole(data),
-        _ => false,
-    };
-    match is_of {
-        true => Ok(()),
-        false => Err(Error::OtherData {
-            run: run.to_owned(),
-        }),
+impl Asked {
+    /// The folder of a run that recommends where none is named: `runs/NAME-rank`.
+    fn usual_out(&self) -> PathBuf {
+        let mut name = match &self.tables {
+            Some(files) => table_name(&files.interactions),
+            None => name_of(self.data.as_deref()),
+        };
+        name.push("-rank");
+        PathBuf::from("runs").join(name)
+    }
+
+    /// Refuses a run on other data than those that are asked about. One that cannot be read is left
+    /// to whoever opens it, who says what is wrong.
+    fn check(&self, run: &Path) -> Result<()> {
+        let file = std::fs::read(run.join("config.json")).ok();
+        let saved = file.and_then(|file| serde_json::from_slice::<Saved>(&file).ok());
+        let Some(Saved { experiment }) = saved else {
+            return Ok(());
+        };
+        let is_of = match (&experiment.source, &self.tables, &self.data) {
+            (Source::Sample(_), None, None) => true,
+            (Source::Folder { data, .. }, None, Some(asked)) => is_same(data, asked),
+            (Source::Tables(files), Some(asked), _) => are_same(files, asked),
+            _ => false,
+        };
+        match is_of {
+            true => Ok(()),
+            false => Err(Error::OtherData {
+                run: run.to_owned(),
+            }),
+        }
+    }
+
+    /// The run that `mmdlrm train` makes of these options.
+    fn config(self, out: &Path) -> Result<ExperimentConfig> {
+        let option = |name: &str, value: &Path| {
+            let mut option = OsString::from(name);
+            option.push(value);
+            option
+        };
+        let mut options: Vec<OsString> = vec!["train".into(), "--preset=rank".into()];
+        options.push(option("--out=", out));
+        let tables = self.tables.as_ref().map(|files| &files.interactions);
+        options.extend(tables.map(|table| option("--interactions=", table)));
+        options.extend(self.data.map(|data| option("--data=", &data)));
+        let command = train::Args::augment_args(Command::new("train"));
+        let options = command.try_get_matches_from(options);
+        let options = options.and_then(|matches| train::Args::from_arg_matches(&matches));
+        let mut config = options.unwrap_or_else(|error| error.exit()).config()?;
+        if let Some(files) = self.tables {
+            config.source = Source::Tables(files);
+        }
+        Ok(config)
     }
 }
 
-/// The run that `mmdlrm train` makes of these options.
-fn config(data: Option<&Path>, out: &Path) -> Result<ExperimentConfig> {
-    let option = |name: &str, value: &Path| {
-        let mut option = OsString::from(name);
-        option.push(value);
-        option
+fn is_same(a: &Path, b: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().unwrap_or(path.to_owned());
+    whole(a) == whole(b)
+}
+
+/// Whether tables of a run are those that are asked about, and all that is said of them holds.
+fn are_same(run: &InteractionFiles, asked: &InteractionFiles) -> bool {
+    let beside = |a: &Option<PathBuf>, b: &Option<PathBuf>| match (a, b) {
+        (Some(a), Some(b)) => is_same(a, b),
+        (a, b) => a.is_none() && b.is_none(),
     };
-    let mut options: Vec<OsString> = vec!["train".into(), "--preset=rank".into()];
-    options.push(option("--out=", out));
-    options.extend(data.map(|data| option("--data=", data)));
-    let command = train::Args::augment_args(Command::new("train"));
-    let options = command.try_get_matches_from(options);
-    let options = options.and_then(|matches| train::Args::from_arg_matches(&matches));
-    options.unwrap_or_else(|error| error.exit()).config()
+    // A target that nobody names is found, and its name is kept.
+    let mut options = asked.options.clone();
+    if !options.schema.implicit {
+        let target = options.schema.target.take();
+        options.schema.target = target.or_else(|| run.options.schema.target.clone());
+    }
+    is_same(&run.interactions, &asked.interactions)
+        && beside(&run.users, &asked.users)
+        && beside(&run.items, &asked.items)
+        && run.options == options
 }

@@ -24,4 +24,4 @@ pub use rates::{Optimizer, Rates};
 pub use run::RunOptions;
 pub use source::SourceOptions;
 pub use splits::SplitName;
-pub use tables::Tables;
+pub use tables::{Negatives, Tables};

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 /// For `#[command(flatten)]`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Policies {
     /// What to do with ratings of movies, or interactions with items, that their table lacks
     #[arg(long, value_enum, default_value = "refuse")]
@@ -14,8 +14,9 @@ pub struct Policies {
     duplicates: Option<Duplicates>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum UnknownMovies {
+    #[default]
     Refuse,
     Drop,
 }

@@ -8,7 +8,7 @@ use mmdlrm::data::Role;
 use mmdlrm::data::generate::GeneratorConfig;
 use mmdlrm::{ExperimentConfig, Source, VectorsFile};
 
-use super::{Download, Idle, LongTexts, Models, Policies, Tables};
+use super::{Download, Idle, LongTexts, Models, Negatives, Policies, Tables};
 use crate::Result;
 
 /// For `#[command(flatten)]`.
@@ -19,6 +19,8 @@ pub struct SourceOptions {
     data: Option<PathBuf>,
     #[command(flatten)]
     tables: Tables,
+    #[command(flatten)]
+    negatives: Negatives,
     #[command(flatten)]
     download: Download,
     /// CSV of movieId,poster_path; paths relative to the file [default: no posters]
@@ -58,7 +60,7 @@ pub(super) fn name_of(data: Option<&Path>) -> OsString {
 }
 
 /// What a table is called: by its file, without what says how it is written.
-fn table_name(table: &Path) -> OsString {
+pub(super) fn table_name(table: &Path) -> OsString {
     let name = table.file_name().unwrap_or("run".as_ref());
     let name = name.to_string_lossy();
     let stem = name.split('.').next().unwrap_or(&name);
@@ -142,7 +144,7 @@ impl SourceOptions {
     /// Writes down what is named; `seed` is that of a sample and of an untrained encoder.
     pub fn apply(self, seed: u64, config: &mut ExperimentConfig) {
         config.encoders = self.models.clone().encoders(self.is_sample(), seed);
-        config.negatives = self.tables.negatives();
+        config.negatives = self.negatives.sampling();
         let tables = self.tables.files(&self.policies);
         let are_movies = tables.is_none();
         config.source = match (tables, self.data) {

@@ -56,6 +56,12 @@ pub struct Tables {
     /// The least and the most that a rating may be [default: those that there are]
     #[arg(long, value_name = "LOW:HIGH", requires = "interactions", value_parser = scale, allow_hyphen_values = true)]
     scale: Option<(f32, f32)>,
+}
+
+/// For `#[command(flatten)]`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Data of your own")]
+pub struct Negatives {
     /// Items that are learned as not chosen beside each interaction, where there is no target
     /// [default: 4]
     #[arg(long, value_name = "COUNT", requires = "interactions")]
@@ -130,9 +136,11 @@ impl Tables {
         };
         is_named || self.column.iter().any(|(_, of_column)| *of_column == role)
     }
+}
 
-    /// How negatives are drawn.
-    pub fn negatives(&self) -> NegativeSampling {
+impl Negatives {
+    /// How they are drawn.
+    pub fn sampling(&self) -> NegativeSampling {
         let usual = NegativeSampling::default();
         NegativeSampling {
             per_interaction: self.negatives.unwrap_or(usual.per_interaction),
