@@ -317,13 +317,10 @@ fn what_does_not_fit_the_data_is_refused_before_training_begins() {
     refused(best, "it predicts ratings of a scale");
     let streamed = ExperimentConfig {
         stream: true,
-        split: SplitConfig::Random {
-            test_share: 0.2,
-            seed: 1,
-        },
+        split: SplitConfig::LeaveLastOut { count: 1 },
         ..plain.clone()
     };
-    refused(streamed, "only a MovieLens folder can be streamed");
+    refused(streamed, "can only be split at random or in time");
     let mut timeless = plain.clone();
     if let Source::Tables(files) = &mut timeless.source {
         files

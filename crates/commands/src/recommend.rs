@@ -264,16 +264,17 @@ fn recommendations(recommender: &Recommender, found: &[Recommendation]) -> Resul
     let mut lines = Vec::new();
     for movie in found {
         let title = title(recommender, movie.movie_id)?;
-        let amount = match movie.stars {
-            Some(stars) => words.exact(stars),
-            None => format!("{:4.2}", movie.score),
+        // A score is in a unit of the model's own.
+        let (amount, decimals) = match movie.stars {
+            Some(stars) => (stars, words.decimals(2)),
+            None => (movie.score, 2),
         };
         let id = id_of(recommender.catalogue().movie(movie.movie_id)?);
-        lines.push(format!("{amount}  {title}  [{id}]"));
+        lines.push(format!("{amount:4.decimals$}  {title}  [{id}]"));
         let reasons = movie.reasons.iter();
         lines.extend(reasons.map(|it| match it.stars {
             None => format!("      {}", it.words),
-            Some(stars) => format!("      {stars:+.*}  {}", words.decimals(2), it.words),
+            Some(stars) => format!("      {stars:+.decimals$}  {}", it.words),
         }));
     }
     Ok(lines)

@@ -200,7 +200,7 @@ impl InteractionFiles {
     /// };
     /// let streamed = files.open_streamed(&folder.join("scratch"))?;
     /// assert_eq!(streamed.ratings.len(), files.open()?.ratings.len());
-    /// # Ok::<(), mmdlrm_data::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors

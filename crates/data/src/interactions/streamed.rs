@@ -41,7 +41,6 @@ pub(super) fn open(
         options,
         users: &users,
         items: &items,
-        rows: survey.rows,
         of_a_second: survey.of_a_second,
         scratch,
     };
@@ -49,7 +48,7 @@ pub(super) fn open(
         reader,
         left_out,
         target,
-    } = copy.copy()?;
+    } = copy.copy(survey.rows)?;
     let known = items.in_table();
     let known = known.unwrap_or_else(|| IdMap::from_ids(0..items.names.len() as u32));
     let known = known.with_names(Some(Arc::clone(&items.names)));
@@ -176,7 +175,6 @@ struct Copy<'a> {
     options: &'a InteractionOptions,
     users: &'a Joined,
     items: &'a Joined,
-    rows: RowsOnDisk,
     of_a_second: i64,
     scratch: &'a Path,
 }
@@ -198,12 +196,14 @@ struct Table {
 
 impl Copy<'_> {
     /// Copies the table, and then once more what is left of it, if a policy leaves rows out.
-    fn copy(&self) -> Result<Copied> {
+    fn copy(&self, rows: RowsOnDisk) -> Result<Copied> {
         let in_file = |error| self.source.in_file(error);
         let item = self.source.place(self.wanted.item, 0);
         let known = self.items.in_table();
         let is_known = |item: u32| known.as_ref().is_none_or(|it| it.row(item).is_some());
-        let written = self.write(is_known)?;
+        let written = self.write(&rows, is_known)?;
+        // The scratch file is of no more use.
+        drop(rows);
         let (mut reader, mut left_out) = (written.reader, LeftOut::default());
         if let Some(unknown) = written.unknown {
             let (policy, rows) = (self.options.unknown_items, reader.rows());
@@ -252,14 +252,14 @@ impl Copy<'_> {
         kind.map_err(|error| self.source.in_file(error))
     }
 
-    fn write(&self, is_known: impl Fn(u32) -> bool) -> Result<Table> {
+    fn write(&self, rows: &RowsOnDisk, is_known: impl Fn(u32) -> bool) -> Result<Table> {
         let mut scratch = ScratchRatings::new(self.scratch)?;
         let (mut spread, mut rows_of_users) = (Spread::default(), vec![0; self.users.names.len()]);
         let mut unknown: Option<(usize, u32)> = None;
         let (mut unknown_rows, mut unknown_items) = (0, IdMap::default());
         let time = self.wanted.time.unwrap_or_default();
-        for (worker, written) in &self.rows.written {
-            let mut events = self.rows.read(written)?;
+        for (worker, written) in &rows.written {
+            let mut events = rows.read(written)?;
             let of = |numbers: &mut [u32], of_worker: &[u32]| {
                 let now = |number: &mut u32| *number = of_worker[*number as usize];
                 numbers.iter_mut().for_each(now);
