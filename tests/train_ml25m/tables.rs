@@ -140,7 +140,19 @@ fn a_shop_is_recommended_from_without_a_run_of_it() {
         (text(&again.stdout), text(&again.stderr)),
         (titles, String::new())
     );
+    // Somebody came to the shop since.
+    let table = folder.path().join("clicks.csv");
+    let mut clicks = std::fs::read_to_string(&table).unwrap();
+    clicks.push_str("new,t3,1700001000,till 0\n");
+    std::fs::write(&table, clicks).unwrap();
+    let since = recommend(asked);
+    let said = text(&since.stderr);
+    assert!(
+        since.status.success() && said.contains("clicks.csv was written after the run"),
+        "{said}"
+    );
     for other in [
+        "--interactions clicks.csv --item thing --items things.csv --duplicates keep-latest user u3",
         "--interactions clicks.csv --item thing user u3",
         "--interactions clicks.csv --item thing --items things.csv --column sort=unused user u3",
     ] {

@@ -23,7 +23,7 @@ pub fn status<E: Display>(outcome: std::result::Result<(), E>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", printable(error));
             ExitCode::FAILURE
         }
     }
@@ -32,8 +32,39 @@ pub fn status<E: Display>(outcome: std::result::Result<(), E>) -> ExitCode {
 /// Prints what came of a command. Whoever has closed the other end wants to know no more.
 pub(crate) fn print(what: impl Display) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{what}").and_then(|()| out.flush()) {
+    match writeln!(out, "{}", printable(what)).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         printed => printed.map_err(Error::Print),
+    }
+}
+
+/// Text for a terminal: what data say must not move its cursor or change its colours.
+pub(crate) fn printable(what: impl Display) -> String {
+    let mut text = String::new();
+    for letter in what.to_string().chars() {
+        match letter.is_control() && letter != '\n' {
+            true => text.extend(letter.escape_default()),
+            false => text.push(letter),
+        }
+    }
+    text
+}
+
+/// The same on one line.
+pub(crate) fn on_one_line(what: &str) -> String {
+    printable(what).replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_data_say_commands_no_terminal() {
+        assert_eq!(
+            printable("\u{1b}[31mÉté\u{7}\nnext"),
+            "\\u{1b}[31mÉté\\u{7}\nnext"
+        );
+        assert_eq!(on_one_line("two\nlines"), "two\\nlines");
     }
 }

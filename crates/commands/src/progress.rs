@@ -9,6 +9,8 @@ use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use mmdlrm::train::EpochMetrics;
 use mmdlrm::{Observer, Stage};
 
+use crate::program::printable;
+
 /// Draws a bar a stage; nothing where standard error is not a terminal.
 pub struct Progress {
     bar: ProgressBar,
@@ -115,6 +117,6 @@ impl Observer for Progress {
     }
 
     fn note(&mut self, note: &str) {
-        self.bar.suspend(|| eprintln!("note: {note}"));
+        self.bar.suspend(|| eprintln!("note: {}", printable(note)));
     }
 }

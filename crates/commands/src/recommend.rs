@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use mmdlrm::{Movie, Newcomer, Query, Recommendation, Recommender};
+use mmdlrm::{Movie, Newcomer, Query, Recommendation, Recommender, Words};
 
 use crate::options::AskedRun;
-use crate::program::print;
+use crate::program::{on_one_line, print};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -151,26 +151,29 @@ pub fn run(args: Args) -> Result<()> {
         question,
     } = args;
     let recommender = Recommender::load(asked.folder()?, &mut Progress::new())?;
-    let without_answer = question.without_answer();
+    let without_answer = question.without_answer(recommender.words());
     let lines = question.answer(&recommender, count)?;
     if lines.is_empty() {
         eprintln!("{without_answer}");
     }
     for line in &lines {
-        print(line)?;
+        print(on_one_line(line))?;
     }
     Ok(())
 }
 
 impl Question {
     /// What is said where no line answers it.
-    fn without_answer(&self) -> &'static str {
+    fn without_answer(&self, words: &Words) -> String {
         match self {
-            Self::User { .. } | Self::Visitor { .. } => {
-                "no movie is as you want it: ask for more genres or years, or for popular ones too"
+            Self::User { .. } | Self::Visitor { .. } => format!(
+                "no {} is as you want it: ask for more genres or years, or for popular ones too",
+                words.item
+            ),
+            Self::Find { .. } => "no title has all of these words".to_owned(),
+            Self::Similar { .. } | Self::Fans { .. } => {
+                "there is nobody and nothing like that".to_owned()
             }
-            Self::Find { .. } => "no title has all of these words",
-            Self::Similar { .. } | Self::Fans { .. } => "there is nobody and nothing like that",
         }
     }
 

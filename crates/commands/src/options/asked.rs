@@ -43,6 +43,8 @@ pub struct AskedRun {
     data: Option<PathBuf>,
     #[command(flatten)]
     tables: Tables,
+    #[command(flatten)]
+    policies: Policies,
 }
 
 impl AskedRun {
@@ -56,14 +58,24 @@ impl AskedRun {
             return Ok(run);
         }
         let asked = Asked {
-            tables: self.tables.files(&Policies::default()),
+            tables: self.tables.files(&self.policies),
             data: self.data,
+            policies: self.policies,
         };
         let folder = asked.usual_out();
         asked.check(&folder)?;
         let path = folder.display();
         let experiment = match is_over(&folder) {
-            Ok(()) => return Ok(folder),
+            Ok(()) => {
+                if let Some(newer) = asked.newer_than(&folder) {
+                    eprintln!(
+                        "note: {} was written after the run in {path}, which does not know what is \
+                         new in it; to train it anew, remove that folder",
+                        newer.display()
+                    );
+                }
+                return Ok(folder);
+            }
             Err(Error::NotOver { .. }) => {
                 eprintln!("the run in {path} is not over, and goes on");
                 Experiment::resume(&folder)?
@@ -85,7 +97,18 @@ impl AskedRun {
 struct Asked {
     tables: Option<InteractionFiles>,
     data: Option<PathBuf>,
+    policies: Policies,
 }
+
+/// Files of a release, whose ratings and movies are recommended from.
+const OF_A_RELEASE: [&str; 6] = [
+    "ratings.csv",
+    "movies.csv",
+    "ratings.dat",
+    "movies.dat",
+    "u.data",
+    "u.item",
+];
 
 /// What there is to know of a run's configuration here.
 #[derive(Deserialize)]
@@ -114,8 +137,14 @@ impl Asked {
         };
         let is_of = match (&experiment.source, &self.tables, &self.data) {
             (Source::Sample(_), None, None) => true,
-            (Source::Folder { data, .. }, None, Some(asked)) => is_same(data, asked),
-            (Source::Tables(files), Some(asked), _) => are_same(files, asked),
+            (Source::Folder { data, .. }, None, Some(asked)) => {
+                let (movies, twice) = (experiment.unknown_movies, experiment.duplicates);
+                let named = &self.policies;
+                is_same(data, asked)
+                    && named.named_unknown_movies().is_none_or(|it| it == movies)
+                    && named.named_duplicates().is_none_or(|it| it == twice)
+            }
+            (Source::Tables(files), Some(asked), _) => are_same(files, asked, &self.policies),
             _ => false,
         };
         match is_of {
@@ -124,6 +153,22 @@ impl Asked {
                 run: run.to_owned(),
             }),
         }
+    }
+
+    /// A file of the data that was written after the run.
+    fn newer_than(&self, run: &Path) -> Option<PathBuf> {
+        let written = |file: &Path| std::fs::metadata(file).and_then(|it| it.modified()).ok();
+        let run = written(&run.join("config.json"))?;
+        let files = match (&self.tables, &self.data) {
+            (Some(files), _) => {
+                let beside = files.users.iter().chain(&files.items);
+                beside.chain([&files.interactions]).cloned().collect()
+            }
+            (None, Some(data)) => OF_A_RELEASE.map(|name| data.join(name)).to_vec(),
+            (None, None) => Vec::new(),
+        };
+        let mut newer = files.into_iter().filter(|it| written(it) > Some(run));
+        newer.next()
     }
 
     /// The run that `mmdlrm train` makes of these options.
@@ -142,8 +187,12 @@ impl Asked {
         let options = command.try_get_matches_from(options);
         let options = options.and_then(|matches| train::Args::from_arg_matches(&matches));
         let mut config = options.unwrap_or_else(|error| error.exit()).config()?;
-        if let Some(files) = self.tables {
-            config.source = Source::Tables(files);
+        match self.tables {
+            Some(files) => config.source = Source::Tables(files),
+            None => {
+                config.unknown_movies = self.policies.unknown_movies();
+                config.duplicates = self.policies.duplicates();
+            }
         }
         Ok(config)
     }
@@ -155,7 +204,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
 }
 
 /// Whether tables of a run are those that are asked about, and all that is said of them holds.
-fn are_same(run: &InteractionFiles, asked: &InteractionFiles) -> bool {
+fn are_same(run: &InteractionFiles, asked: &InteractionFiles, policies: &Policies) -> bool {
     let beside = |a: &Option<PathBuf>, b: &Option<PathBuf>| match (a, b) {
         (Some(a), Some(b)) => is_same(a, b),
         (a, b) => a.is_none() && b.is_none(),
@@ -166,6 +215,11 @@ fn are_same(run: &InteractionFiles, asked: &InteractionFiles) -> bool {
         let target = options.schema.target.take();
         options.schema.target = target.or_else(|| run.options.schema.target.clone());
     }
+    // So are policies that nobody names.
+    if policies.named_unknown_movies().is_none() {
+        options.unknown_items = run.options.unknown_items;
+    }
+    options.duplicates = options.duplicates.or(run.options.duplicates);
     is_same(&run.interactions, &asked.interactions)
         && beside(&run.users, &asked.users)
         && beside(&run.items, &asked.items)

@@ -3,20 +3,20 @@
 use clap::{Args, ValueEnum};
 
 /// For `#[command(flatten)]`.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Policies {
     /// What to do with ratings of movies, or interactions with items, that their table lacks
-    #[arg(long, value_enum, default_value = "refuse")]
-    unknown_movies: UnknownMovies,
+    /// [default: refuse]
+    #[arg(long, value_enum)]
+    unknown_movies: Option<UnknownMovies>,
     /// What to do where a user rated a movie, or interacted with an item, more than once [default:
-    /// refuse; keep-latest of interactions that are no ratings of a scale]
+    /// refuse; keep-latest of labels of 0 and 1, keep-earliest of interactions without a target]
     #[arg(long, value_enum)]
     duplicates: Option<Duplicates>,
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum UnknownMovies {
-    #[default]
     Refuse,
     Drop,
 }
@@ -26,15 +26,21 @@ enum Duplicates {
     Refuse,
     KeepFirst,
     KeepLatest,
+    KeepEarliest,
     KeepAll,
 }
 
 impl Policies {
     pub fn unknown_movies(&self) -> mmdlrm::data::UnknownMovies {
-        match self.unknown_movies {
+        self.named_unknown_movies().unwrap_or_default()
+    }
+
+    /// What is named, if anything is.
+    pub fn named_unknown_movies(&self) -> Option<mmdlrm::data::UnknownMovies> {
+        self.unknown_movies.map(|policy| match policy {
             UnknownMovies::Refuse => mmdlrm::data::UnknownMovies::Refuse,
             UnknownMovies::Drop => mmdlrm::data::UnknownMovies::Drop,
-        }
+        })
     }
 
     pub fn duplicates(&self) -> mmdlrm::data::Duplicates {
@@ -47,6 +53,7 @@ impl Policies {
             Duplicates::Refuse => mmdlrm::data::Duplicates::Refuse,
             Duplicates::KeepFirst => mmdlrm::data::Duplicates::KeepFirst,
             Duplicates::KeepLatest => mmdlrm::data::Duplicates::KeepLatest,
+            Duplicates::KeepEarliest => mmdlrm::data::Duplicates::KeepEarliest,
             Duplicates::KeepAll => mmdlrm::data::Duplicates::KeepAll,
         })
     }

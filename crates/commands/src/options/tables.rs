@@ -10,64 +10,65 @@ use mmdlrm::features::{DrawnBy, NegativeSampling};
 
 use super::Policies;
 
+/// What these options stand under.
+const OWN: &str = "Data of your own";
+
 /// For `#[command(flatten)]`.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Data of your own")]
 pub struct Tables {
     /// Table of interactions, in place of a MovieLens folder: Parquet, CSV or .tsv, which may be
     /// compressed by gzip
-    #[arg(long, value_name = "FILE", group = "ratings", conflicts_with = "data")]
+    #[arg(long, help_heading = OWN, value_name = "FILE", group = "ratings", conflicts_with = "data")]
     pub interactions: Option<PathBuf>,
     /// Table of users, likewise
-    #[arg(long, value_name = "FILE", requires = "interactions")]
+    #[arg(long, help_heading = OWN, value_name = "FILE", requires = "interactions")]
     users: Option<PathBuf>,
     /// Table of items, likewise [default: all that somebody interacted with]
-    #[arg(long, value_name = "FILE", requires = "interactions")]
+    #[arg(long, help_heading = OWN, value_name = "FILE", requires = "interactions")]
     items: Option<PathBuf>,
     /// Column of the users' ids [default: one called user_id, customer_id or the like]
-    #[arg(long, value_name = "COLUMN", requires = "interactions")]
+    #[arg(long, help_heading = OWN, value_name = "COLUMN", requires = "interactions")]
     user: Option<String>,
     /// Column of the items' ids [default: one called item_id, product_id, sku or the like]
-    #[arg(long, value_name = "COLUMN", requires = "interactions")]
+    #[arg(long, help_heading = OWN, value_name = "COLUMN", requires = "interactions")]
     item: Option<String>,
     /// Column of what an interaction came to, a rating of any scale or 0 and 1 [default: one called
     /// rating, label, bought or the like; without one, that there is an interaction says all]
-    #[arg(long, value_name = "COLUMN", requires = "interactions")]
+    #[arg(long, help_heading = OWN, value_name = "COLUMN", requires = "interactions")]
     target: Option<String>,
     /// Learn that there are interactions alone, whatever their columns are called
-    #[arg(long, requires = "interactions", conflicts_with = "target")]
+    #[arg(long, help_heading = OWN, requires = "interactions", conflicts_with = "target")]
     implicit: bool,
     /// Column of the times, in any unit [default: one called time, timestamp or the like]
-    #[arg(long, value_name = "COLUMN", requires = "interactions")]
+    #[arg(long, help_heading = OWN, value_name = "COLUMN", requires = "interactions")]
     time: Option<String>,
     /// What a column is where its type does not say it: id, bag, dense, vector, title, year, image,
     /// text or unused. May be given again, for others
-    #[arg(long, value_name = "COLUMN=ROLE", requires = "interactions", value_parser = column)]
+    #[arg(long, help_heading = OWN, value_name = "COLUMN=ROLE", requires = "interactions", value_parser = column)]
     column: Vec<(String, Role)>,
     /// Column of the items' titles, as --column COLUMN=title
-    #[arg(long, value_name = "COLUMN", requires = "items")]
+    #[arg(long, help_heading = OWN, value_name = "COLUMN", requires = "items")]
     title: Option<String>,
     /// Column of the paths of the items' pictures, as --column COLUMN=image
-    #[arg(long, value_name = "COLUMN", requires = "items")]
+    #[arg(long, help_heading = OWN, value_name = "COLUMN", requires = "items")]
     image_column: Option<String>,
     /// Column of texts about the items, as --column COLUMN=text
-    #[arg(long, value_name = "COLUMN", requires = "items")]
+    #[arg(long, help_heading = OWN, value_name = "COLUMN", requires = "items")]
     text_column: Option<String>,
     /// The least and the most that a rating may be [default: those that there are]
-    #[arg(long, value_name = "LOW:HIGH", requires = "interactions", value_parser = scale, allow_hyphen_values = true)]
+    #[arg(long, help_heading = OWN, value_name = "LOW:HIGH", requires = "interactions", value_parser = scale, allow_hyphen_values = true)]
     scale: Option<(f32, f32)>,
 }
 
 /// For `#[command(flatten)]`.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Data of your own")]
 pub struct Negatives {
     /// Items that are learned as not chosen beside each interaction, where there is no target
     /// [default: 4]
-    #[arg(long, value_name = "COUNT", requires = "interactions")]
+    #[arg(long, help_heading = OWN, value_name = "COUNT", requires = "interactions")]
     negatives: Option<usize>,
     /// How likely each of them is [default: uniform]
-    #[arg(long, value_enum, requires = "interactions")]
+    #[arg(long, help_heading = OWN, value_enum, requires = "interactions")]
     negatives_by: Option<By>,
 }
 

@@ -42,7 +42,7 @@ impl RatingsStream {
     ) -> Result<Self> {
         if matches!(
             options.duplicates,
-            Duplicates::KeepFirst | Duplicates::KeepLatest
+            Duplicates::KeepFirst | Duplicates::KeepLatest | Duplicates::KeepEarliest
         ) {
             return Err(Error::setting(
                 "duplicates",

@@ -19,6 +19,7 @@ use super::target::{DENSE, Spread, TARGET, read_numbers};
 use super::times::Ticks;
 use super::values::{Values, present};
 use crate::Result;
+use crate::cache::read_unchanged;
 use crate::fingerprint::with_commas;
 
 /// What is in a table: [`describe`].
@@ -31,7 +32,8 @@ pub struct TableDescription {
     pub rows: usize,
     /// The columns, in their order.
     pub columns: Vec<ColumnDescription>,
-    /// What the targets say; `None` of a table that is not of interactions.
+    /// What the targets say; `None` of a table that is not of interactions, and where they cannot
+    /// be read.
     pub target: Option<Target>,
     /// What looks wrong, or is worth a thought, a line each.
     pub remarks: Vec<String>,
@@ -75,28 +77,11 @@ pub struct ColumnDescription {
 /// # Errors
 /// A file that cannot be read, or a schema that does not fit it.
 pub fn describe(path: &Path, schema: &Schema) -> Result<TableDescription> {
-    let source = Source::open(Side::Pair.table(), path)?;
-    let (side, mut roles) = roles_of(&source, schema)?;
-    let mut description = TableDescription {
-        side,
-        rows: 0,
-        columns: Vec::new(),
-        target: (side == Side::Pair).then_some(Target::Implicit),
-        remarks: Vec::new(),
-    };
-    for place in 0..roles.columns.len() {
-        let name = roles.columns[place].name.clone();
-        let table = source.read_all(&[&name])?;
-        description.rows = table.num_rows();
-        let array = table.column(0);
-        roles.columns[place].role = settled(&roles.columns[place], array, source.is_untyped());
-        let role = roles.columns[place].role;
-        description.add(&source, &name, role, array);
-    }
-    if side == Side::Pair {
-        description.look_at_pairs(&roles);
-    }
-    Ok(description)
+    read_unchanged(path, || {
+        let source = Source::open(Side::Pair.table(), path)?;
+        let (side, roles) = roles_of(&source, schema)?;
+        TableDescription::of(&source, side, roles)
+    })
 }
 
 fn thousands(count: usize) -> String {
@@ -108,7 +93,6 @@ fn roles_of(source: &Source, schema: &Schema) -> Result<(Side, Roles)> {
     let of = |side| {
         let mut of_side = schema.clone();
         if side != Side::Pair {
-            // Of interactions alone.
             (of_side.target, of_side.time) = (None, None);
         }
         let fields = source.schema().fields().iter();
@@ -122,16 +106,49 @@ fn roles_of(source: &Source, schema: &Schema) -> Result<(Side, Roles)> {
         Ok(roles) => return Ok((Side::Pair, roles)),
         Err(error) => error,
     };
-    for side in [Side::Item, Side::User] {
-        if let Ok(roles) = of(side) {
-            return Ok((side, roles));
+    // Interactions alone have a target and times.
+    if schema.target.is_none() && schema.time.is_none() {
+        for side in [Side::Item, Side::User] {
+            if let Ok(roles) = of(side) {
+                return Ok((side, roles));
+            }
         }
     }
     Err(source.in_file(pair))
 }
 
 impl TableDescription {
-    fn add(&mut self, source: &Source, name: &str, role: Role, array: &ArrayRef) {
+    fn of(source: &Source, side: Side, mut roles: Roles) -> Result<Self> {
+        let mut description = Self {
+            side,
+            rows: 0,
+            columns: Vec::new(),
+            target: (side == Side::Pair).then_some(Target::Implicit),
+            remarks: Vec::new(),
+        };
+        let mut pairs = [Vec::new(), Vec::new()];
+        for place in 0..roles.columns.len() {
+            let name = roles.columns[place].name.clone();
+            let table = source.read_all(&[&name])?;
+            description.rows = table.num_rows();
+            let array = table.column(0);
+            roles.columns[place].role = settled(&roles.columns[place], array, source.is_untyped());
+            let role = roles.columns[place].role;
+            let ids = description.add(source, &name, role, array);
+            match role {
+                Role::User => pairs[0] = ids,
+                Role::Item => pairs[1] = ids,
+                _ => {}
+            }
+        }
+        if side == Side::Pair {
+            description.look_at_pairs(&roles, pairs);
+        }
+        Ok(description)
+    }
+
+    /// Adds a column; the numbers of its ids, if it is one of users or items.
+    fn add(&mut self, source: &Source, name: &str, role: Role, array: &ArrayRef) -> Vec<u32> {
         let place = Place::of(self.side.table(), name);
         let mut column = ColumnDescription {
             name: name.to_owned(),
@@ -144,19 +161,26 @@ impl TableDescription {
             distinct: None,
             range: None,
         };
+        let mut ids = Vec::new();
         let seen = match role {
-            Role::User | Role::Item | Role::Id => self.look_at_ids(&mut column, array, &place),
+            Role::User | Role::Item | Role::Id => {
+                self.look_at_ids(&mut column, array, &place, &mut ids)
+            }
             Role::Time => self.look_at_times(&mut column, array, &place),
             Role::Target => self.look_at_targets(&mut column, array, &place),
             Role::Dense | Role::Year => look_at_numbers(&mut column, array, &place),
             _ => Ok(()),
         };
         if let Err(error) = seen {
-            self.remarks.push(error.to_string());
+            self.remarks.push(source.in_file(error).to_string());
+            if role == Role::Target {
+                self.target = None;
+            }
         }
         let mistaken = looks_mistaken(name, role, array, source.is_untyped());
         self.remarks.extend(mistaken);
         self.columns.push(column);
+        ids
     }
 
     fn look_at_ids(
@@ -164,6 +188,7 @@ impl TableDescription {
         column: &mut ColumnDescription,
         array: &ArrayRef,
         place: &Place,
+        numbers: &mut Vec<u32>,
     ) -> Result<()> {
         let is_key = column.role != Role::Id;
         if let (true, Some(row)) = (is_key, (0..array.len()).find(|&row| array.is_null(row))) {
@@ -176,7 +201,7 @@ impl TableDescription {
             true => {
                 let (_, present) = present(array, place)?;
                 let mut ids = Interner::for_type(present.data_type(), place.table, place.column)?;
-                ids.read(&present, &mut Vec::with_capacity(present.len()), place)?;
+                ids.read(&present, numbers, place)?;
                 (present.len(), ids.len())
             }
             false => {
@@ -259,7 +284,7 @@ impl TableDescription {
         Ok(())
     }
 
-    fn look_at_pairs(&mut self, roles: &Roles) {
+    fn look_at_pairs(&mut self, roles: &Roles, [users, items]: [Vec<u32>; 2]) {
         for (role, what) in [(Role::Time, "time"), (Role::Target, "target")] {
             if roles.one(role).is_none() {
                 self.remarks.push(match role {
@@ -269,6 +294,25 @@ impl TableDescription {
                     _ => format!("no column is the {what}: that there is an interaction says all"),
                 });
             }
+        }
+        // Nulls have no number, and are told by themselves.
+        let mut pairs: Vec<(u32, u32)> = match users.len() == items.len() {
+            true => users.into_iter().zip(items).collect(),
+            false => Vec::new(),
+        };
+        pairs.sort_unstable();
+        let repeats = pairs.windows(2).filter(|pair| pair[0] == pair[1]).count();
+        if repeats > 0 {
+            let then = match self.target {
+                Some(Target::Rating { .. }) | None => "refused unless a policy says which to keep",
+                Some(Target::Label) => "left out but for the latest of each",
+                Some(Target::Implicit) => "left out but for the earliest of each",
+            };
+            self.remarks.push(format!(
+                "{} rows are of a user and an item that have another row: they are {then} \
+                 (--duplicates)",
+                thousands(repeats)
+            ));
         }
         let distinct = |role| {
             let column = self.columns.iter().find(|it| it.role == role)?;

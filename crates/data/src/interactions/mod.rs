@@ -32,9 +32,10 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 
+use crate::cache::Stamp;
 use crate::movielens::part_of;
 use crate::{
-    Duplicates, IdMap, LeftOut, Modality, MovieLens, Movies, Poster, Ratings, RatingsStream,
+    Duplicates, Error, IdMap, LeftOut, Modality, MovieLens, Movies, Poster, Ratings, RatingsStream,
     Result, StreamedMovieLens, Summary, UnknownMovies,
 };
 
@@ -178,8 +179,9 @@ impl InteractionFiles {
     /// # Errors
     /// The first thing that cannot be used: a file, a column, or a value by its row or line.
     pub fn open(&self) -> Result<Interactions> {
-        let (interactions, users, items) = self.sources()?;
-        table::read(&interactions, users.as_ref(), items.as_ref(), &self.options)
+        self.unchanged(|interactions, users, items| {
+            table::read(interactions, users, items, &self.options)
+        })
     }
 
     /// Reads all but the interactions, which stay on disk: in a file without a name in the folder
@@ -207,9 +209,36 @@ impl InteractionFiles {
     /// As [`Self::open`]; columns of single interactions that have a role; a scratch file that
     /// cannot be written.
     pub fn open_streamed(&self, scratch: &Path) -> Result<StreamedInteractions> {
+        self.unchanged(|interactions, users, items| {
+            streamed::open(interactions, users, items, &self.options, scratch)
+        })
+    }
+
+    /// What `read` makes of interactions, users and items, if nobody writes one of the files
+    /// meanwhile: they are read column by column.
+    fn unchanged<T>(
+        &self,
+        read: impl FnOnce(&Source, Option<&Source>, Option<&Source>) -> Result<T>,
+    ) -> Result<T> {
+        let paths = [
+            Some(&self.interactions),
+            self.users.as_ref(),
+            self.items.as_ref(),
+        ];
+        let stamps = || {
+            let paths = paths.into_iter().flatten();
+            let stamps = paths.map(|path| Ok((path, Stamp::of(path).map_err(Error::read(path))?)));
+            stamps.collect::<Result<Vec<_>>>()
+        };
+        let before = stamps()?;
         let (interactions, users, items) = self.sources()?;
-        let (users, items) = (users.as_ref(), items.as_ref());
-        streamed::open(&interactions, users, items, &self.options, scratch)
+        let read = read(&interactions, users.as_ref(), items.as_ref());
+        let mut now = stamps()?.into_iter().zip(before);
+        match now.find(|(now, before)| now != before) {
+            // It may well be why something cannot be used.
+            Some(((path, _), _)) => Err(Error::Changed { path: path.clone() }),
+            None => read,
+        }
     }
 
     /// Interactions, users and items.

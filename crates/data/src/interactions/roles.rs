@@ -70,8 +70,15 @@ impl Schema {
             side,
             columns: with_roles,
         };
-        for (role, named) in self.keys(side) {
-            roles.find(role, named, self, &names)?;
+        let (named, others): (Vec<_>, Vec<_>) = self
+            .keys(side)
+            .into_iter()
+            .partition(|(_, it)| it.is_some());
+        for (role, column) in named.into_iter().chain(others) {
+            match column {
+                Some(column) => roles.name(role, column, self, &names)?,
+                None => roles.find(role, self, &names)?,
+            }
         }
         if self.implicit && side == Side::Pair {
             let mut targets = roles.columns.iter().filter(|it| it.role == Role::Target);
@@ -106,43 +113,39 @@ impl Schema {
 }
 
 impl Roles {
-    /// Finds the column of a role: as it is called, as the roles say, or by a usual name.
-    fn find(
-        &mut self,
-        wanted: Role,
-        named: Option<&str>,
-        schema: &Schema,
-        names: &[&str],
-    ) -> Result<()> {
-        if let Some(named) = named {
-            let found = names.iter().position(|name| *name == named);
-            let place = found.ok_or_else(|| missing(self.side, named, names))?;
-            let refused = |other: Role| {
+    /// Gives a role to the column that is called so.
+    fn name(&mut self, wanted: Role, named: &str, schema: &Schema, names: &[&str]) -> Result<()> {
+        let found = names.iter().position(|name| *name == named);
+        let place = found.ok_or_else(|| missing(self.side, named, names))?;
+        let given = schema.roles.get(named).copied();
+        let column = &mut self.columns[place];
+        // A type alone makes no key.
+        let earlier = column.role.is_key().then_some(column.role);
+        match given.or(earlier).filter(|&role| role != wanted) {
+            None => {
+                column.role = wanted;
+                Ok(())
+            }
+            Some(other) => {
                 let problem =
                     format!("is to be the {wanted} and given the role {other}; choose one");
                 Err(Place::of(self.side.table(), named).bad(None, problem))
-            };
-            let given = schema.roles.get(named);
-            if let Some(&other) = given.filter(|&&role| role != wanted) {
-                return refused(other);
             }
-            let column = &mut self.columns[place];
-            // An earlier key may have it: a type alone makes no key.
-            if column.role.is_key() && column.role != wanted {
-                return refused(column.role);
-            }
-            column.role = wanted;
-            return Ok(());
         }
+    }
+
+    /// Finds the column of a role, as the roles say or by a usual name, among those that nobody
+    /// says to be something else.
+    fn find(&mut self, wanted: Role, schema: &Schema, names: &[&str]) -> Result<()> {
         if self.one(wanted).is_some() || wanted == Role::Target && schema.implicit {
             return Ok(());
         }
-        let free = |name: &str| !schema.roles.contains_key(name);
-        let found = names
-            .iter()
-            .position(|name| free(name) && is_usual(wanted, name));
+        let found = self.columns.iter_mut().find(|column| {
+            let is_free = !schema.roles.contains_key(&column.name) && !column.role.is_key();
+            is_free && is_usual(wanted, &column.name)
+        });
         match found {
-            Some(place) => self.columns[place].role = wanted,
+            Some(column) => column.role = wanted,
             None if matches!(wanted, Role::User | Role::Item) => {
                 let problem = format!(
                     "there is none of a usual name, as {wanted}_id; say which column is the \
@@ -339,6 +342,32 @@ mod tests {
             .unwrap();
         let roles: Vec<Role> = roles.columns.into_iter().map(|it| it.role).collect();
         assert_eq!(roles, [Item, Role::Bag, Role::Vector, Dense, Unused]);
+    }
+
+    #[test]
+    fn a_usual_name_takes_no_column_that_is_named_as_something_else() {
+        use Role::{Item, Target, Unused, User};
+        let of = |schema: &Schema, names: &[&str]| -> Vec<Role> {
+            let fields: Vec<_> = names.iter().map(|name| (*name, DataType::Int64)).collect();
+            let roles = schema.roles_of(Side::Pair, &table(&fields), false).unwrap();
+            roles.columns.into_iter().map(|it| it.role).collect()
+        };
+        let minutes = Schema {
+            target: Some("time".to_owned()),
+            ..Schema::default()
+        };
+        assert_eq!(
+            of(&minutes, &["user", "item", "time"]),
+            [User, Item, Target]
+        );
+        let swapped = Schema {
+            item: Some("user".to_owned()),
+            ..Schema::default()
+        };
+        assert_eq!(of(&swapped, &["user", "customer"]), [Item, User]);
+        // Of two usual names the first is taken.
+        let usual = ["user", "customer", "sku"];
+        assert_eq!(of(&Schema::default(), &usual), [User, Unused, Item]);
     }
 
     #[test]

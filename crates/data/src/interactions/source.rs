@@ -1,11 +1,11 @@
 //! Tables of anybody's, read in parts: record batches, Parquet, CSV.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -17,7 +17,6 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::place::Place;
-use super::side::all_texts;
 use crate::tables::check_chunk;
 use crate::text::{Dialect, FULL, Row, TableFile, Texts, read_exact_at, shorten};
 use crate::{Error, Result};
@@ -78,13 +77,13 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Of the file at `path`: Parquet by its name, text with a header otherwise, which may be
-    /// compressed by gzip; tabs between fields where it is called `.tsv`.
+    /// Of the file at `path`: Parquet by its name or its first bytes, text with a header otherwise,
+    /// which may be compressed by gzip; tabs between fields where it is called `.tsv`.
     ///
     /// # Errors
-    /// A file that cannot be read, or is not what its name says.
+    /// A file that cannot be read, is no regular one, or is not what its name says.
     pub fn open(table: &'static str, path: &Path) -> Result<Self> {
-        if path.extension().is_some_and(|it| it == "parquet") {
+        if is_parquet(path).map_err(Error::read(path))? {
             let parquet = Parquet::open(path)?;
             return Ok(Self {
                 table,
@@ -254,6 +253,24 @@ impl<'a> Source<'a> {
             .map_err(Error::table(self.table))?;
         batch.project(&places).map_err(Error::table(self.table))
     }
+}
+
+/// Whether a file is one of Parquet. What is no regular file is refused: it is read more than once,
+/// and in several places.
+fn is_parquet(path: &Path) -> std::io::Result<bool> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_dir() {
+        let problem = "it is a folder: name the file in it, or make one of several";
+        return Err(std::io::Error::new(ErrorKind::IsADirectory, problem));
+    }
+    if !metadata.is_file() {
+        let problem = "it is no regular file, and cannot be read twice: write it to one";
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, problem));
+    }
+    let mut magic = Vec::new();
+    File::open(path)?.take(4).read_to_end(&mut magic)?;
+    let is_called_so = |name: &std::ffi::OsStr| name.eq_ignore_ascii_case("parquet");
+    Ok(magic == b"PAR1" || path.extension().is_some_and(is_called_so))
 }
 
 fn same_columns(a: &ArrowSchema, b: &ArrowSchema) -> bool {
@@ -486,18 +503,6 @@ fn line_of(path: &Path, dialect: &Dialect, wanted: usize) -> Option<u64> {
         Ok(())
     });
     line
-}
-
-/// A column of texts as those of 32 bits, where it is one of any other type of texts.
-pub(super) fn plain_texts(array: &ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => {
-            let texts = all_texts(array);
-            let texts = texts.map(|texts| texts.into_iter().collect::<StringArray>());
-            texts.map_or_else(|| Arc::clone(array), |texts| Arc::new(texts) as ArrayRef)
-        }
-        _ => Arc::clone(array),
-    }
 }
 
 /// A value of a column, for a message.

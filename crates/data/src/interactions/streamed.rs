@@ -1,5 +1,6 @@
 //! Interactions whose rows stay on disk.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::roles::{ColumnRole, Roles};
 use super::rows_on_disk::{RowsOnDisk, Written};
 use super::schema::Role;
 use super::source::Source;
-use super::table::{NO_ROW, Tables, duplicates_of, twice};
+use super::table::{NO_ROW, Tables, duplicates_of, of_what_is_left, twice};
 use super::target::{Spread, check_in};
 use super::times::Clock;
 use super::{InteractionOptions, StreamedInteractions, Target};
@@ -212,7 +213,7 @@ impl Copy<'_> {
                 .leave_out(&unknown, rows, policy, &item, &mut left_out)
                 .map_err(in_file)?;
         }
-        let mut target = self.target_of(&written.spread)?;
+        let mut target = self.target_of(&written.spread, 0)?;
         let policy = duplicates_of(self.options, target);
         if policy != Duplicates::KeepAll {
             let found = Twice::of(
@@ -232,7 +233,7 @@ impl Copy<'_> {
                     let spread;
                     (reader, spread) = self.without(&reader, &found, is_known)?;
                     // Of what is left: what was left out says nothing of the scale.
-                    target = self.target_of(&spread)?;
+                    target = self.target_of(&spread, found.rows)?;
                 }
             }
         }
@@ -243,20 +244,20 @@ impl Copy<'_> {
         })
     }
 
-    fn target_of(&self, spread: &Spread) -> Result<Target> {
+    fn target_of(&self, spread: &Spread, left_out: usize) -> Result<Target> {
         let Some(target) = self.wanted.target else {
             return Ok(Target::Implicit);
         };
         let place = self.source.place(target, 0);
         let kind = spread.kind(self.options.scale, &place);
-        kind.map_err(|error| self.source.in_file(error))
+        kind.map_err(|error| self.source.in_file(of_what_is_left(error, left_out)))
     }
 
     fn write(&self, rows: &RowsOnDisk, is_known: impl Fn(u32) -> bool) -> Result<Table> {
         let mut scratch = ScratchRatings::new(self.scratch)?;
         let (mut spread, mut rows_of_users) = (Spread::default(), vec![0; self.users.names.len()]);
         let mut unknown: Option<(usize, u32)> = None;
-        let (mut unknown_rows, mut unknown_items) = (0, IdMap::default());
+        let (mut unknown_rows, mut unknown_items) = (0, HashSet::new());
         let time = self.wanted.time.unwrap_or_default();
         for (worker, written) in &rows.written {
             let mut events = rows.read(written)?;
@@ -290,10 +291,7 @@ impl Copy<'_> {
                 }
                 unknown.get_or_insert((row, item));
                 unknown_rows += 1;
-                if unknown_items.row(item).is_none() {
-                    let known = unknown_items.ids().iter().copied();
-                    unknown_items = IdMap::from_ids(known.chain([item]));
-                }
+                unknown_items.insert(item);
             }
             scratch.write(columns)?;
         }
@@ -302,7 +300,7 @@ impl Copy<'_> {
             unknown: unknown.map(|first| UnknownItems {
                 first,
                 rows: unknown_rows,
-                items: unknown_items,
+                items: IdMap::from_ids(unknown_items),
             }),
             spread,
             rows_of_users,
@@ -373,11 +371,7 @@ impl Twice {
         by_user.hand_out(|rows| {
             of_user.clear();
             of_user.extend(rows.iter().map(|(rated, row)| {
-                // Of equal times the last stays, or the first of all.
-                let order = match policy {
-                    Duplicates::KeepLatest => (rated.timestamp, *row),
-                    _ => (0, u64::MAX - row),
-                };
+                let order = policy.order(rated.timestamp, *row);
                 (rated.movie, order, *row as usize)
             }));
             of_user.sort_unstable();

@@ -113,21 +113,21 @@ pub(super) fn read(
     if !unknown.is_empty() {
         pairs = pairs.without(&unknown);
     }
-    let kind_of = |columns: &RatingColumns| match wanted.target {
+    let kind_of = |columns: &RatingColumns, left_out: usize| match wanted.target {
         None => Ok(Target::Implicit),
         Some(_) => {
-            let spread = Spread::of(&columns.stars);
-            spread.kind(options.scale, &target).map_err(in_file)
+            let kind = Spread::of(&columns.stars).kind(options.scale, &target);
+            kind.map_err(|error| in_file(of_what_is_left(error, left_out)))
         }
     };
-    let kind = kind_of(&columns)?;
+    let kind = kind_of(&columns, 0)?;
     let twice = check_twice(&mut columns, options, kind, &item, &unknown).map_err(in_file)?;
     left_out.duplicates = twice.len();
     if !twice.is_empty() {
         pairs = pairs.without(&twice);
     }
     // Of what is left: what was left out says nothing of the scale.
-    let kind = kind_of(&columns)?;
+    let kind = kind_of(&columns, twice.len())?;
 
     let unmatched = unmatched(
         (&users, &users.flags(&columns.users)),
@@ -257,9 +257,34 @@ fn row_before(row: usize, left_out: &[u32]) -> usize {
 pub(super) fn duplicates_of(options: &InteractionOptions, kind: Target) -> Duplicates {
     let usual = match kind {
         Target::Rating { .. } => Duplicates::Refuse,
-        _ => Duplicates::KeepLatest,
+        // What somebody did again is nothing new, and a row of the training set must not be
+        // missing since they did it after the test's moment.
+        Target::Implicit => Duplicates::KeepEarliest,
+        // What it came to in the end.
+        Target::Label => Duplicates::KeepLatest,
     };
     options.duplicates.unwrap_or(usual)
+}
+
+/// What is wrong with targets, where some rows were left out before.
+pub(super) fn of_what_is_left(error: Error, left_out: usize) -> Error {
+    match error {
+        Error::Column {
+            table,
+            column,
+            row,
+            problem,
+        } if left_out > 0 => Error::Column {
+            table,
+            column,
+            row,
+            problem: format!(
+                "{problem}; {left_out} rows were left out before, whose user has the item in \
+                 another: the policy on duplicates says which of them is kept"
+            ),
+        },
+        other => other,
+    }
 }
 
 /// That a row has a pair that an earlier one has, as so many have in all.

@@ -8,7 +8,7 @@ use arrow_schema::DataType;
 use serde::{Deserialize, Serialize};
 
 use super::place::Place;
-use super::source::plain_texts;
+use super::side::all_texts;
 use crate::tables::to_f32;
 use crate::text::shorten;
 use crate::{HIGHEST_RATING, LOWEST_RATING, Result};
@@ -188,21 +188,13 @@ pub(super) fn read_numbers(
         let problem = "is null, and no number; give it one, or remove the row";
         return Err(place.bad(row, problem));
     }
-    let array = &plain_texts(array);
+    if let Some(texts) = all_texts(array) {
+        return read_written(texts, values, rule, place);
+    }
     match array.data_type() {
         DataType::Boolean => {
             let flags = array.as_boolean().iter().flatten();
             values.extend(flags.map(|flag| f32::from(u8::from(flag))));
-        }
-        DataType::Utf8 => {
-            for (row, text) in array.as_string::<i32>().iter().enumerate() {
-                let text = text.unwrap_or_default();
-                let number = number_of(text).ok_or_else(|| {
-                    let problem = format!("'{}' is a text, and {rule}", shorten(text));
-                    place.bad(Some(row), problem)
-                })?;
-                values.push(number);
-            }
         }
         found => match to_f32(array) {
             Some(numbers) => values.extend_from_slice(numbers.values()),
@@ -210,6 +202,24 @@ pub(super) fn read_numbers(
                 return Err(place.bad(None, format!("is of the type {found}, and {rule}")));
             }
         },
+    }
+    Ok(())
+}
+
+/// Appends numbers that are written out.
+fn read_written(
+    texts: Vec<Option<&str>>,
+    values: &mut Vec<f32>,
+    rule: &str,
+    place: &Place,
+) -> Result<()> {
+    for (row, text) in texts.into_iter().enumerate() {
+        let text = text.unwrap_or_default();
+        let number = number_of(text).ok_or_else(|| {
+            let problem = format!("'{}' is a text, and {rule}", shorten(text));
+            place.bad(Some(row), problem)
+        })?;
+        values.push(number);
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use arrow_schema::{DataType, TimeUnit};
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use super::place::Place;
-use super::source::plain_texts;
+use super::side::all_texts;
 use crate::text::shorten;
 use crate::{Error, Result};
 
@@ -69,8 +69,7 @@ impl Ticks {
             let problem = "is null, and no moment; give it a time, or remove the row";
             return Err(place.bad(row, problem));
         }
-        let times = &plain_texts(times);
-        macro_rules! whole {
+        macro_rules! ticks {
             ($from:ty) => {{
                 let values = times.as_primitive::<$from>().values().iter();
                 self.values.extend(values.map(|&value| i64::from(value)));
@@ -79,10 +78,13 @@ impl Ticks {
         if !times.is_empty() {
             self.agree(are_seconds(times), place)?;
         }
+        if let Some(texts) = all_texts(times) {
+            return self.read_texts(texts, place);
+        }
         match times.data_type() {
-            DataType::Int64 => whole!(Int64Type),
-            DataType::Int32 => whole!(Int32Type),
-            DataType::UInt32 => whole!(UInt32Type),
+            DataType::Int64 => ticks!(Int64Type),
+            DataType::Int32 => ticks!(Int32Type),
+            DataType::UInt32 => ticks!(UInt32Type),
             DataType::UInt64 => {
                 let values = times.as_primitive::<UInt64Type>().values().iter();
                 let clamped = values.map(|&value| i64::try_from(value).unwrap_or(i64::MAX));
@@ -108,32 +110,11 @@ impl Ticks {
                     .extend(ticks.map(|ticks| ticks.div_euclid(1_000)));
             }
             DataType::Float64 => {
-                for (row, &time) in times
-                    .as_primitive::<Float64Type>()
-                    .values()
-                    .iter()
-                    .enumerate()
-                {
-                    if !time.is_finite() {
+                let values = times.as_primitive::<Float64Type>().values().iter();
+                for (row, &time) in values.enumerate() {
+                    let ticks = whole(time);
+                    self.values.push(ticks.ok_or_else(|| {
                         let problem = format!("'{time}' is no time; mend or remove the row");
-                        return Err(place.bad(Some(row), problem));
-                    }
-                    self.values.push(time.floor() as i64);
-                }
-            }
-            DataType::Utf8 => {
-                for (row, text) in times.as_string::<i32>().iter().enumerate() {
-                    let text = text.unwrap_or_default().trim();
-                    let time = match self.are_seconds {
-                        Some(true) => seconds_of(text),
-                        _ => text.parse().ok(),
-                    };
-                    self.values.push(time.ok_or_else(|| {
-                        let problem = format!(
-                            "'{}' is no time: seconds since 1970, or as 2026-01-31 18:05:00, all \
-                             rows alike; mend or remove the row",
-                            shorten(text)
-                        );
                         place.bad(Some(row), problem)
                     })?);
                 }
@@ -145,6 +126,25 @@ impl Ticks {
                 );
                 return Err(place.bad(None, problem));
             }
+        }
+        Ok(())
+    }
+
+    fn read_texts(&mut self, texts: Vec<Option<&str>>, place: &Place) -> Result<()> {
+        for (row, text) in texts.into_iter().enumerate() {
+            let text = text.unwrap_or_default().trim();
+            let time = match self.are_seconds {
+                Some(true) => seconds_of(text),
+                _ => ticks_of(text),
+            };
+            self.values.push(time.ok_or_else(|| {
+                let problem = format!(
+                    "'{}' is no time: seconds since 1970, or as 2026-01-31 18:05:00, all rows \
+                     alike; mend or remove the row",
+                    shorten(text)
+                );
+                place.bad(Some(row), problem)
+            })?);
         }
         Ok(())
     }
@@ -277,15 +277,27 @@ impl Clock {
 
 /// Whether a column tells seconds, by its type or since moments are written out.
 fn are_seconds(times: &ArrayRef) -> bool {
-    use DataType::{Int32, Int64, UInt32, UInt64, Utf8};
-    match times.data_type() {
-        Int64 | Int32 | UInt32 | UInt64 => false,
-        Utf8 => {
-            let first = times.as_string::<i32>().iter().next().flatten();
-            first.is_none_or(|text| text.trim().parse::<i64>().is_err())
+    use DataType::{Float64, Int32, Int64, UInt32, UInt64};
+    match (times.data_type(), all_texts(times)) {
+        (Int64 | Int32 | UInt32 | UInt64 | Float64, _) => false,
+        (_, Some(texts)) => {
+            let first = texts.into_iter().next().flatten();
+            first.is_none_or(|text| ticks_of(text).is_none())
         }
         _ => true,
     }
+}
+
+/// A number as it is written.
+fn ticks_of(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let ticks = text.parse().ok();
+    ticks.or_else(|| whole(text.parse().ok()?))
+}
+
+/// What is whole of a number, as data frames write times.
+fn whole(number: f64) -> Option<i64> {
+    number.is_finite().then(|| number.floor() as i64)
 }
 
 /// Ticks of Arrow's in a second.
@@ -314,7 +326,9 @@ fn seconds_of(text: &str) -> Option<i64> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
+    use arrow_array::{
+        Float64Array, Int64Array, LargeStringArray, StringArray, TimestampMillisecondArray,
+    };
 
     use super::*;
 
@@ -328,13 +342,16 @@ mod tests {
     #[test]
     fn every_way_to_write_a_time_comes_to_the_same_seconds() {
         let moment = 1_700_000_123i64;
-        let all: [ArrayRef; 8] = [
+        let all: [ArrayRef; 11] = [
             Arc::new(Int64Array::from(vec![0, moment])),
             Arc::new(Int64Array::from(vec![0, moment * 1_000 + 999])),
             Arc::new(Int64Array::from(vec![0, moment * 1_000_000])),
             Arc::new(Int64Array::from(vec![0, moment * 1_000_000_000 + 7])),
             Arc::new(TimestampMillisecondArray::from(vec![0, moment * 1_000])),
             Arc::new(Float64Array::from(vec![0.0, moment as f64 + 0.75])),
+            Arc::new(Float64Array::from(vec![0.0, moment as f64 * 1_000.0])),
+            Arc::new(StringArray::from(vec!["0.0", "1700000123.75"])),
+            Arc::new(LargeStringArray::from(vec!["0", "1700000123000"])),
             Arc::new(StringArray::from(vec!["0", "1700000123"])),
             Arc::new(StringArray::from(vec!["1970-01-01", "2023-11-14 22:15:23"])),
         ];

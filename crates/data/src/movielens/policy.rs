@@ -32,10 +32,24 @@ pub enum Duplicates {
     Refuse,
     /// The first in the file stays.
     KeepFirst,
-    /// The one with the latest time stays; of equal times the last in the file.
+    /// The one with the latest time stays; of equal times the last in the file. Of a rating whose
+    /// user rates the movie once more after a split's moment, the training set knows nothing.
     KeepLatest,
+    /// The one with the earliest time stays; of equal times the first in the file.
+    KeepEarliest,
     /// All stay. A held-out rating may then have its twin in the training set.
     KeepAll,
+}
+
+impl Duplicates {
+    /// Of the rows of a pair the one with the most stays.
+    pub(crate) fn order(self, timestamp: u32, row: u64) -> (u32, u64) {
+        match self {
+            Self::KeepLatest => (timestamp, row),
+            Self::KeepEarliest => (u32::MAX - timestamp, u64::MAX - row),
+            _ => (0, u64::MAX - row),
+        }
+    }
 }
 
 /// What was found amiss and left out.
@@ -127,11 +141,7 @@ impl RatingColumns {
         if policy == Duplicates::KeepAll {
             return Vec::new();
         }
-        // Of equal times the last stays, or the first of all.
-        let order = |row: u32| match policy {
-            Duplicates::KeepLatest => (self.timestamps[row as usize], row),
-            _ => (0, u32::MAX - row),
-        };
+        let order = |row: u32| policy.order(self.timestamps[row as usize], row.into());
         let removed = self.pairs().but_the_last_of_each(order);
         self.remove(&removed);
         removed

@@ -104,6 +104,13 @@ impl Parts {
             rows: ratings.len(),
         };
         let (test, others) = all.latest(Share::of_test(split.test_share))?;
+        let nothing_left = || {
+            let rule = "no training row is left: all of them are as late as those held out";
+            Error::setting("test share", split.test_share, rule)
+        };
+        if others.rows == 0 {
+            return Err(nothing_left());
+        }
         let validation = split.validation_share.map(|share| {
             let (validation, left) = others.latest(Share::of_validation(share))?;
             Ok::<_, Error>((validation, left.rows))
@@ -111,8 +118,7 @@ impl Parts {
         let validation = validation.transpose()?;
         let trained = validation.map_or(others.rows, |(_, left)| left);
         if trained == 0 {
-            let rule = "no training row is left: all of them are as late as those held out";
-            return Err(Error::setting("test share", split.test_share, rule));
+            return Err(nothing_left());
         }
         Ok(Self::Temporal {
             validation: validation.map(|(moment, _)| moment),

@@ -133,7 +133,7 @@ impl TableFile {
             .collect();
         let expected = || match wanted {
             Some(names) => names.join(","),
-            None => "the names of columns".to_owned(),
+            None => "names of columns, as user_id,item_id".to_owned(),
         };
         if header.first().is_some_and(|first| first == END) {
             header.clear();

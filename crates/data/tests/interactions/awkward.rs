@@ -229,3 +229,72 @@ fn a_number_that_is_written_wrong_is_told_from_a_category() {
         "{error}"
     );
 }
+
+#[test]
+fn what_somebody_did_again_later_leaves_the_first_time_where_it_was() {
+    let kept = |interactions: &RecordBatch| {
+        let read = read(interactions, None).unwrap();
+        let mugs = rows(&read).into_iter();
+        mugs.filter(|(user, item, ..)| user == "ann" && item == "mug")
+            .map(|(_, _, target, time)| (target, time))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&clicks()), [(1.0, 100)]);
+    // What it came to in the end.
+    let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+    for (field, column) in clicks().schema().fields().iter().zip(clicks().columns()) {
+        columns.push((field.name().clone(), Arc::clone(column)));
+    }
+    columns.push(("bought".to_owned(), numbers(&[0, 0, 1, 0, 1])));
+    let labels = RecordBatch::try_from_iter(columns).unwrap();
+    assert_eq!(kept(&labels), [(1.0, 500)]);
+}
+
+#[test]
+fn a_description_tells_what_reading_would_refuse_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let described = |text: &str| {
+        let path = write(folder.path(), "rows.csv", text);
+        describe(&path, &Schema::default()).unwrap()
+    };
+    let twice = described("user,item,rating\nu,a,1\nu,b,2\nu,a,5\nv,a,4\n");
+    let remark = "1 rows are of a user and an item that have another row: they are refused";
+    assert!(
+        twice.remarks.iter().any(|it| it.contains(remark)),
+        "{twice}"
+    );
+    let torn = described("user,item,rating\n\"u\nu\",a,1\nu,b,good\n");
+    assert_eq!(torn.target, None);
+    let remark = "rows.csv, line 4, column 'rating': 'good' is a text";
+    assert!(torn.remarks.iter().any(|it| it.contains(remark)), "{torn}");
+    // A time says that it is of interactions.
+    let schema = Schema {
+        time: Some("when".to_owned()),
+        ..Schema::default()
+    };
+    let path = write(folder.path(), "rows.csv", "item,when\na,1\n");
+    let error = describe(&path, &schema).unwrap_err().to_string();
+    assert!(error.contains("which column is the user"), "{error}");
+}
+
+#[test]
+fn what_a_file_is_its_first_bytes_say_too() {
+    let folder = tempfile::tempdir().unwrap();
+    mmdlrm_data::generate::PlantedShop::default()
+        .write(folder.path())
+        .unwrap();
+    let path = folder.path().join("purchases.parquet");
+    let rows = describe(&path, &Schema::default()).unwrap().rows;
+    for name in ["UP.PARQUET", "purchases", "purchases.csv"] {
+        let other = folder.path().join(name);
+        std::fs::copy(&path, &other).unwrap();
+        assert_eq!(describe(&other, &Schema::default()).unwrap().rows, rows);
+    }
+    let refused = |path: &Path, why: &str| {
+        let error = describe(path, &Schema::default()).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    };
+    refused(folder.path(), "it is a folder: name the file in it");
+    #[cfg(unix)]
+    refused(Path::new("/dev/null"), "it is no regular file");
+}

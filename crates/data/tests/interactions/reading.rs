@@ -10,14 +10,14 @@ use mmdlrm_data::{Duplicates, Interactions as Read, Movies, Role, Schema, Split,
 use super::*;
 
 #[test]
-fn clicks_of_texts_are_numbered_by_name_and_of_a_pair_the_latest_stays() {
+fn clicks_of_texts_are_numbered_by_name_and_of_a_pair_the_earliest_stays() {
     let read = read(&clicks(), None).unwrap();
     let row = |user: &str, item: &str, time| (user.to_owned(), item.to_owned(), 1.0, time);
     let expected = [
+        row("ann", "mug", 100),
         row("ben", "mug", 200),
         row("ann", "pen", 300),
         row("cat", "cup", 400),
-        row("ann", "mug", 500),
     ];
     assert_eq!(rows(&read), expected);
     assert_eq!(

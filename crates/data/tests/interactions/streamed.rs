@@ -68,6 +68,7 @@ fn rows_on_disk_are_those_of_memory_whatever_is_left_out() {
     for policy in [
         Duplicates::KeepFirst,
         Duplicates::KeepLatest,
+        Duplicates::KeepEarliest,
         Duplicates::KeepAll,
     ] {
         for read in [&explicit, &implicit] {
@@ -175,6 +176,15 @@ fn what_is_wrong_is_said_as_of_memory() {
         change("late.csv", &|text| text + "u1,i1,1,9999999999999\n"),
         change("empty.csv", &|_| "user,item,points,ts\n".to_owned()),
         change("others.csv", &|text| text.replace(",i", ",no-i")),
+        change("always.csv", &|text| {
+            // A 1 is the later of each pair, and alone is kept.
+            let rows = text.lines().skip(1).map(|row| {
+                let fields: Vec<&str> = row.split(',').collect();
+                let (user, item) = (fields[0], fields[1]);
+                format!("{user},{item},0,1700000000000\n{user},{item},1,1700000001000\n")
+            });
+            "user,item,points,ts\n".to_owned() + &rows.collect::<String>()
+        }),
         change("never.csv", &|text| {
             let rows = text.lines().skip(1).map(|row| {
                 let fields: Vec<&str> = row.split(',').collect();
@@ -183,6 +193,12 @@ fn what_is_wrong_is_said_as_of_memory() {
             "user,item,points,ts\n".to_owned() + &rows.collect::<String>()
         }),
     ];
+    cases[6].options.duplicates = None;
+    let error = cases[6].open().unwrap_err().to_string();
+    assert!(
+        error.contains("leave the target out") && error.contains("rows were left out before"),
+        "{error}"
+    );
     let mut refusing = plain();
     refusing.options.unknown_items = UnknownMovies::Refuse;
     cases.push(refusing);

@@ -6,6 +6,9 @@ use mmdlrm_train::{Fit, Ranker, Session};
 
 use crate::Result;
 
+/// What is rated together.
+pub(super) const EASE: &str = "EASE";
+
 /// A simple model and what it is called.
 type Baseline = (&'static str, Box<dyn Ranker>);
 
@@ -18,7 +21,7 @@ fn simple_baselines(data: &dyn TrainingData, streamed: bool) -> Result<Vec<Basel
     let mut baselines: Vec<Baseline> = vec![("popularity", Box::new(popularity))];
     if !streamed {
         let ease = EaseConfig::default().fit(data, Session::default())?;
-        baselines.push(("EASE", Box::new(ease)));
+        baselines.push((EASE, Box::new(ease)));
     }
     Ok(baselines)
 }

@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::baselines::EASE;
+
 /// The cut-off of ranking metrics.
 pub const RANKING_CUT_OFF: usize = 10;
 
@@ -196,6 +198,10 @@ fn write_row(f: &mut fmt::Formatter, ranking: &Ranking, figure: &RankingFigure) 
     writeln!(f, " {} |", ranking.over())
 }
 
+/// What is said where popularity is the only baseline.
+const WITHOUT_EASE: &str = "the best simple baseline is popularity alone: EASE, which is better, \
+                            needs all that is learned from in memory";
+
 /// What was held out, and who has no history; each once.
 pub(crate) fn notes(rankings: &[Ranking]) -> Vec<String> {
     let mut notes = Vec::new();
@@ -210,6 +216,11 @@ pub(crate) fn notes(rankings: &[Ranking]) -> Vec<String> {
         }
         if !notes.contains(&note) {
             notes.push(note);
+        }
+        let mut baselines = ranking.figures.iter().flat_map(|it| &it.baselines);
+        let is_simple = baselines.next().is_some() && baselines.all(|it| it.name != EASE);
+        if is_simple && !notes.iter().any(|it| it == WITHOUT_EASE) {
+            notes.push(WITHOUT_EASE.to_owned());
         }
     }
     notes
@@ -247,21 +258,24 @@ mod tests {
                 metric: "nDCG@10".to_owned(),
                 value: 0.25,
                 interval: Some((0.125, 0.5)),
-                baselines: vec![baseline("popularity", 0.125), baseline("other", 0.5)],
+                baselines: vec![baseline("popularity", 0.125), baseline("EASE", 0.5)],
             }],
         };
         assert_eq!(
-            Table(vec![ranking]).to_string(),
-            "| ranking (95 % interval over users) | this model | popularity | other | \
+            Table(vec![ranking.clone()]).to_string(),
+            "| ranking (95 % interval over users) | this model | popularity | EASE | \
              less the best simple baseline | over |\n\
              | --- | ---: | ---: | ---: | ---: | --- |\n\
              | nDCG@10, one way | 0.2500 (0.1250–0.5000) | 0.1250 | 0.5000 | \
-             -0.2500 (-0.2500 to +0.1250) to other | \
+             -0.2500 (-0.2500 to +0.1250) to EASE | \
              7 users, 30 movies; 2 users with nothing relevant left out |\n\
              \n\
              held out: the latest 20 % of the ratings; 3 of 7 users have no training rating, \
              and are ranked for all the same\n"
         );
         assert_eq!(Table(Vec::new()).to_string(), "");
+        let mut alone = ranking;
+        alone.figures[0].baselines.truncate(1);
+        assert_eq!(notes(&[alone]).last().unwrap(), WITHOUT_EASE);
     }
 }
