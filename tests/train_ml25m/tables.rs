@@ -140,6 +140,11 @@ fn a_shop_is_recommended_from_without_a_run_of_it() {
         (text(&again.stdout), text(&again.stderr)),
         (titles, String::new())
     );
+    // What is done by itself can be named.
+    let named = recommend(
+        "--interactions clicks.csv --item thing --items things.csv --duplicates keep-earliest user u3",
+    );
+    assert_eq!(text(&named.stdout), text(&again.stdout));
     // Somebody came to the shop since.
     let table = folder.path().join("clicks.csv");
     let mut clicks = std::fs::read_to_string(&table).unwrap();

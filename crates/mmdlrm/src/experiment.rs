@@ -289,6 +289,8 @@ impl Experiment {
             // What was found by a usual name is called by it from here on.
             let column = sources.release.target_column();
             files.options.schema.target = column.map(str::to_owned);
+            let policy = files.options.duplicates_of(sources.release.target());
+            files.options.duplicates = Some(policy);
         }
         let run = run(&config)?;
         let seconds = Seconds {

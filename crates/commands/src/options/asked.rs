@@ -36,7 +36,7 @@ use crate::{Error, Result, job, train, warnings};
 pub struct AskedRun {
     /// Folder of a run [default: that of --data or --interactions, runs/NAME-rank, which is trained
     /// by --preset rank if it is not there]
-    #[arg(long, value_name = "DIR", conflicts_with = "ratings")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["ratings", "unknown_movies", "duplicates"])]
     run: Option<PathBuf>,
     /// MovieLens folder whose movies are recommended [default: a made-up sample]
     #[arg(long, value_name = "DIR", group = "ratings")]
@@ -69,8 +69,8 @@ impl AskedRun {
             Ok(()) => {
                 if let Some(newer) = asked.newer_than(&folder) {
                     eprintln!(
-                        "note: {} was written after the run in {path}, which does not know what is \
-                         new in it; to train it anew, remove that folder",
+                        "note: {} was written after the run in {path}, which may not know what is \
+                         in it; to train it anew, remove that folder",
                         newer.display()
                     );
                 }

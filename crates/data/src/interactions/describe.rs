@@ -17,7 +17,7 @@ use super::side::{all_texts, looks_mistaken, settled};
 use super::source::Source;
 use super::target::{DENSE, Spread, TARGET, read_numbers};
 use super::times::Ticks;
-use super::values::{Values, present};
+use super::values::{Values, in_table, present};
 use crate::Result;
 use crate::cache::read_unchanged;
 use crate::fingerprint::with_commas;
@@ -90,31 +90,28 @@ fn thousands(count: usize) -> String {
 
 /// Whom the table is about, and the roles of its columns then.
 fn roles_of(source: &Source, schema: &Schema) -> Result<(Side, Roles)> {
-    let of = |side| {
-        let mut of_side = schema.clone();
-        if side != Side::Pair {
-            (of_side.target, of_side.time) = (None, None);
-        }
-        let fields = source.schema().fields().iter();
-        let names: Vec<&str> = fields.map(|it| it.name().as_str()).collect();
-        of_side
-            .roles
-            .retain(|name, _| names.contains(&name.as_str()));
-        of_side.roles_of(side, source.schema(), source.is_untyped())
-    };
-    let pair = match of(Side::Pair) {
-        Ok(roles) => return Ok((Side::Pair, roles)),
-        Err(error) => error,
+    let fields = source.schema().fields().iter();
+    let names: Vec<&str> = fields.map(|it| it.name().as_str()).collect();
+    let has = |name: &str| names.contains(&name);
+    let mut of_columns = schema.clone();
+    of_columns.roles.retain(|name, _| has(name));
+    let of = |side, schema: &Schema| {
+        let roles = schema.roles_of(side, source.schema(), source.is_untyped());
+        roles.map_err(|error| source.in_file(error))
     };
     // Interactions alone have a target and times.
-    if schema.target.is_none() && schema.time.is_none() {
-        for side in [Side::Item, Side::User] {
-            if let Ok(roles) = of(side) {
-                return Ok((side, roles));
-            }
+    let mut keys = of_columns.clone();
+    (keys.target, keys.time) = (None, None);
+    let mut named = [&schema.target, &schema.time].into_iter().flatten();
+    if of(Side::Pair, &keys).is_ok() || named.any(|name| has(name)) {
+        return Ok((Side::Pair, of(Side::Pair, &of_columns)?));
+    }
+    for side in [Side::Item, Side::User] {
+        if let Ok(roles) = of(side, &keys) {
+            return Ok((side, roles));
         }
     }
-    Err(source.in_file(pair))
+    Ok((Side::Pair, of(Side::Pair, &of_columns)?))
 }
 
 impl TableDescription {
@@ -168,7 +165,7 @@ impl TableDescription {
             }
             Role::Time => self.look_at_times(&mut column, array, &place),
             Role::Target => self.look_at_targets(&mut column, array, &place),
-            Role::Dense | Role::Year => look_at_numbers(&mut column, array, &place),
+            Role::Dense | Role::Year => look_at_numbers(&mut column, array, DENSE, &place),
             _ => Ok(()),
         };
         if let Err(error) = seen {
@@ -268,7 +265,7 @@ impl TableDescription {
         array: &ArrayRef,
         place: &Place,
     ) -> Result<()> {
-        look_at_numbers(column, array, place)?;
+        look_at_numbers(column, array, TARGET, place)?;
         let mut values = Vec::new();
         read_numbers(array, &mut values, TARGET, place)?;
         let kind = Spread::of(&values).kind(None, place)?;
@@ -296,7 +293,7 @@ impl TableDescription {
             }
         }
         // Nulls have no number, and are told by themselves.
-        let mut pairs: Vec<(u32, u32)> = match users.len() == items.len() {
+        let mut pairs: Vec<(u32, u32)> = match [&users, &items].map(Vec::len) == [self.rows; 2] {
             true => users.into_iter().zip(items).collect(),
             false => Vec::new(),
         };
@@ -339,16 +336,24 @@ impl TableDescription {
     }
 }
 
-/// Numbers, of which those that are no finite ones are an error, and of text the distinct ones.
-fn look_at_numbers(column: &mut ColumnDescription, array: &ArrayRef, place: &Place) -> Result<()> {
-    let (_, present) = present(array, place)?;
+/// Numbers, of which those that are no finite ones are an error, and of text the distinct ones;
+/// `rule` is said of what is none.
+fn look_at_numbers(
+    column: &mut ColumnDescription,
+    array: &ArrayRef,
+    rule: &str,
+    place: &Place,
+) -> Result<()> {
+    let (rows, present) = present(array, place)?;
     if super::times::is_time(present.data_type()) {
         return Ok(());
     }
     let mut values = Vec::new();
-    read_numbers(&present, &mut values, DENSE, place)?;
-    if let Some(value) = values.iter().find(|it| !it.is_finite()) {
-        return Err(place.bad(None, format!("holds '{value}', which is no finite number")));
+    read_numbers(&present, &mut values, rule, place)
+        .map_err(|error| in_table(error, &rows, place.before))?;
+    if let Some(row) = values.iter().position(|it| !it.is_finite()) {
+        let problem = format!("'{}' is no finite number", values[row]);
+        return Err(in_table(place.bad(Some(row), problem), &rows, place.before));
     }
     let least = values.iter().copied().reduce(f32::min);
     let most = values.iter().copied().reduce(f32::max);

@@ -134,14 +134,30 @@ pub struct InteractionOptions {
     pub scale: Option<(f32, f32)>,
     /// What to do with interactions with items that the table of items lacks.
     pub unknown_items: UnknownMovies,
-    /// What to do where a user interacted with an item more than once; `None` refuses it of
-    /// ratings and keeps the latest of all else, where it is nothing odd.
+    /// What to do where a user interacted with an item more than once; `None` is as
+    /// [`Self::duplicates_of`] says.
     pub duplicates: Option<Duplicates>,
+}
+
+impl InteractionOptions {
+    /// What is done where a user interacted with an item more than once: what is named, or else of
+    /// ratings of a scale they are refused, of labels the latest stays, which is what it came to in
+    /// the end, and of interactions without a target the earliest. What somebody did again is
+    /// nothing new, and a row of the training set must not be missing since they did it after the
+    /// test's moment.
+    pub fn duplicates_of(&self, target: Target) -> Duplicates {
+        let usual = match target {
+            Target::Rating { .. } => Duplicates::Refuse,
+            Target::Label => Duplicates::KeepLatest,
+            Target::Implicit => Duplicates::KeepEarliest,
+        };
+        self.duplicates.unwrap_or(usual)
+    }
 }
 
 /// Files of interactions, users and items.
 ///
-/// Parquet by the name `.parquet`, uncompressed or compressed by Snappy or zstd; text with a header
+/// Parquet by the name `.parquet` or by its first and last bytes, uncompressed or compressed by Snappy or zstd; text with a header
 /// otherwise, commas between fields or, where it is called `.tsv`, tabs, which may be compressed by
 /// gzip.
 ///
@@ -396,5 +412,27 @@ impl From<MovieLens> for Interactions {
 impl From<&Self> for Interactions {
     fn from(interactions: &Self) -> Self {
         interactions.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_somebody_writes_while_it_is_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clicks.csv");
+        std::fs::write(&path, "user,item\nu,a\n").unwrap();
+        let files = InteractionFiles {
+            interactions: path.clone(),
+            ..InteractionFiles::default()
+        };
+        files.unchanged(|_, _, _| Ok(())).unwrap();
+        let read = files.unchanged(|_, _, _| {
+            std::fs::write(&path, "user,item\nu,a\nv,b\n").unwrap();
+            Err::<(), _>(Error::setting("what", "was seen", "is no use"))
+        });
+        assert!(matches!(read, Err(Error::Changed { .. })), "{read:?}");
     }
 }

@@ -14,10 +14,10 @@ use super::source::Source;
 use super::target::{DENSE, read_numbers};
 use super::times::{Ticks, is_time};
 use super::traits::{Measure, Traits};
-use super::values::{BETWEEN_VALUES, Values, present};
+use super::values::{BETWEEN_VALUES, Values, in_table, present};
 use crate::tables::to_f32;
 use crate::text::shorten;
-use crate::{Error, Movies, Result};
+use crate::{Movies, Result};
 
 /// Share of texts that are all different from which on they are no values to be told apart, …
 const NEARLY_ALL: f64 = 0.9;
@@ -327,34 +327,21 @@ fn list_of(array: &ArrayRef, row: usize) -> Option<ArrayRef> {
 /// Appends numbers, and moments as days since 1970; NaN where a row has none.
 fn add_measures(array: &ArrayRef, values: &mut Vec<f32>, place: &Place) -> Result<()> {
     let (rows, present) = present(array, place)?;
-    let row_of = |row: usize| rows.value(row) as usize;
-    let in_table = |error: Error| match error {
-        Error::Column {
-            table,
-            column,
-            row: Some(row),
-            problem,
-        } => Error::Column {
-            table,
-            column,
-            row: Some(place.before + row_of(row - place.before)),
-            problem,
-        },
-        other => other,
-    };
     let mut numbers = Vec::with_capacity(present.len());
     if is_time(array.data_type()) {
         let mut ticks = Ticks::default();
-        ticks.read(&present, place).map_err(in_table)?;
+        let read = ticks.read(&present, place);
+        read.map_err(|error| in_table(error, &rows, place.before))?;
         let days = ticks.values.iter();
         numbers.extend(days.map(|&seconds| seconds as f32 / SECONDS_A_DAY));
     } else {
-        read_numbers(&present, &mut numbers, DENSE, place).map_err(in_table)?;
+        let read = read_numbers(&present, &mut numbers, DENSE, place);
+        read.map_err(|error| in_table(error, &rows, place.before))?;
     }
     let before = values.len();
     values.resize(before + array.len(), f32::NAN);
     for (row, number) in numbers.into_iter().enumerate() {
-        let row = row_of(row);
+        let row = rows.value(row) as usize;
         if !number.is_finite() {
             let problem = format!(
                 "'{number}' is no finite number; mend it, or leave it empty (null) where it is not \

@@ -1,7 +1,7 @@
 //! Tables of anybody's, read in parts: record batches, Parquet, CSV.
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -77,13 +77,13 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Of the file at `path`: Parquet by its name or its first bytes, text with a header otherwise,
+    /// Of the file at `path`: Parquet by its name or its first and last bytes, text with a header otherwise,
     /// which may be compressed by gzip; tabs between fields where it is called `.tsv`.
     ///
     /// # Errors
     /// A file that cannot be read, is no regular one, or is not what its name says.
     pub fn open(table: &'static str, path: &Path) -> Result<Self> {
-        if is_parquet(path).map_err(Error::read(path))? {
+        if is_parquet(path)? {
             let parquet = Parquet::open(path)?;
             return Ok(Self {
                 table,
@@ -257,20 +257,31 @@ impl<'a> Source<'a> {
 
 /// Whether a file is one of Parquet. What is no regular file is refused: it is read more than once,
 /// and in several places.
-fn is_parquet(path: &Path) -> std::io::Result<bool> {
-    let metadata = std::fs::metadata(path)?;
-    if metadata.is_dir() {
-        let problem = "it is a folder: name the file in it, or make one of several";
-        return Err(std::io::Error::new(ErrorKind::IsADirectory, problem));
-    }
+fn is_parquet(path: &Path) -> Result<bool> {
+    let metadata = std::fs::metadata(path).map_err(Error::read(path))?;
     if !metadata.is_file() {
-        let problem = "it is no regular file, and cannot be read twice: write it to one";
-        return Err(std::io::Error::new(ErrorKind::InvalidInput, problem));
+        let rule = match metadata.is_dir() {
+            true => "a table is a file: name one of the folder, or make one of several",
+            false => "a table is a regular file, which can be read twice: write it to one",
+        };
+        return Err(Error::setting("file", path.display(), rule));
     }
-    let mut magic = Vec::new();
-    File::open(path)?.take(4).read_to_end(&mut magic)?;
-    let is_called_so = |name: &std::ffi::OsStr| name.eq_ignore_ascii_case("parquet");
-    Ok(magic == b"PAR1" || path.extension().is_some_and(is_called_so))
+    if path
+        .extension()
+        .is_some_and(|it| it.eq_ignore_ascii_case("parquet"))
+    {
+        return Ok(true);
+    }
+    let Some(end) = metadata.len().checked_sub(4).filter(|&end| end >= 4) else {
+        return Ok(false);
+    };
+    let file = File::open(path).map_err(Error::read(path))?;
+    let is_magic = |at| {
+        let mut bytes = [0; 4];
+        let found = read_exact_at(&file, &mut bytes, at).map(|()| bytes == *b"PAR1");
+        found.map_err(Error::read(path))
+    };
+    Ok(is_magic(0)? && is_magic(end)?)
 }
 
 fn same_columns(a: &ArrowSchema, b: &ArrowSchema) -> bool {

@@ -12,7 +12,7 @@ use super::roles::{ColumnRole, Roles};
 use super::rows_on_disk::{RowsOnDisk, Written};
 use super::schema::Role;
 use super::source::Source;
-use super::table::{NO_ROW, Tables, duplicates_of, of_what_is_left, twice};
+use super::table::{NO_ROW, Tables, of_what_is_left, twice};
 use super::target::{Spread, check_in};
 use super::times::Clock;
 use super::{InteractionOptions, StreamedInteractions, Target};
@@ -214,7 +214,7 @@ impl Copy<'_> {
                 .map_err(in_file)?;
         }
         let mut target = self.target_of(&written.spread, 0)?;
-        let policy = duplicates_of(self.options, target);
+        let policy = self.options.duplicates_of(target);
         if policy != Duplicates::KeepAll {
             let found = Twice::of(
                 &reader,

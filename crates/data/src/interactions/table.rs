@@ -237,7 +237,7 @@ fn check_twice(
     item: &Place,
     left_out: &[u32],
 ) -> Result<Vec<u32>> {
-    match duplicates_of(options, kind) {
+    match options.duplicates_of(kind) {
         Duplicates::Refuse => match columns.pairs().first_of_twice() {
             None => Ok(Vec::new()),
             Some((row, all)) => Err(twice(item, row_before(row, left_out), all)),
@@ -251,19 +251,6 @@ fn row_before(row: usize, left_out: &[u32]) -> usize {
     left_out
         .iter()
         .fold(row, |row, &out| row + usize::from(out as usize <= row))
-}
-
-/// The policy on pairs that stand more than once.
-pub(super) fn duplicates_of(options: &InteractionOptions, kind: Target) -> Duplicates {
-    let usual = match kind {
-        Target::Rating { .. } => Duplicates::Refuse,
-        // What somebody did again is nothing new, and a row of the training set must not be
-        // missing since they did it after the test's moment.
-        Target::Implicit => Duplicates::KeepEarliest,
-        // What it came to in the end.
-        Target::Label => Duplicates::KeepLatest,
-    };
-    options.duplicates.unwrap_or(usual)
 }
 
 /// What is wrong with targets, where some rows were left out before.

@@ -297,7 +297,8 @@ fn ticks_of(text: &str) -> Option<i64> {
 
 /// What is whole of a number, as data frames write times.
 fn whole(number: f64) -> Option<i64> {
-    number.is_finite().then(|| number.floor() as i64)
+    let is_within = (i64::MIN as f64..i64::MAX as f64).contains(&number);
+    is_within.then(|| number.floor() as i64)
 }
 
 /// Ticks of Arrow's in a second.

@@ -219,6 +219,25 @@ pub(super) fn present(array: &ArrayRef, place: &Place) -> Result<(UInt32Array, A
     Ok((rows, present))
 }
 
+/// An error at one of the values that are [`present`], at its row of the part of the table that
+/// `rows` are of.
+pub(super) fn in_table(error: Error, rows: &UInt32Array, before: usize) -> Error {
+    match error {
+        Error::Column {
+            table,
+            column,
+            row: Some(row),
+            problem,
+        } => Error::Column {
+            table,
+            column,
+            row: Some(before + rows.value(row - before) as usize),
+            problem,
+        },
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use mmdlrm_data::arrow_array::types::Int32Type;
 use mmdlrm_data::arrow_array::{Decimal128Array, DictionaryArray, Float64Array, ListArray};
-use mmdlrm_data::{Candidates, Role, Schema, Split, Target, UnknownMovies, describe};
+use mmdlrm_data::{Candidates, Role, Schema, Side, Split, Target, UnknownMovies, describe};
 
 use super::*;
 
@@ -240,6 +240,13 @@ fn what_somebody_did_again_later_leaves_the_first_time_where_it_was() {
             .collect::<Vec<_>>()
     };
     assert_eq!(kept(&clicks()), [(1.0, 100)]);
+    // Whatever the order of the rows.
+    let turned = table(&[
+        ("user_id", texts(&["ann", "ann"])),
+        ("item_id", texts(&["mug", "mug"])),
+        ("time", numbers(&[500, 100])),
+    ]);
+    assert_eq!(kept(&turned), [(1.0, 100)]);
     // What it came to in the end.
     let mut columns: Vec<(String, ArrayRef)> = Vec::new();
     for (field, column) in clicks().schema().fields().iter().zip(clicks().columns()) {
@@ -267,6 +274,17 @@ fn a_description_tells_what_reading_would_refuse_and_where() {
     assert_eq!(torn.target, None);
     let remark = "rows.csv, line 4, column 'rating': 'good' is a text";
     assert!(torn.remarks.iter().any(|it| it.contains(remark)), "{torn}");
+    // Nulls are counted, and do not move what is behind them.
+    let nulls = described("user,item,rating\n,a,1\nu,b,\nv,,x\nv,b,2\n");
+    assert!(
+        !nulls.remarks.iter().any(|it| it.contains("another row")),
+        "{nulls}"
+    );
+    let remark = "rows.csv, line 4, column 'rating': 'x' is a text, and a target is a number";
+    assert!(
+        nulls.remarks.iter().any(|it| it.contains(remark)),
+        "{nulls}"
+    );
     // A time says that it is of interactions.
     let schema = Schema {
         time: Some("when".to_owned()),
@@ -275,6 +293,12 @@ fn a_description_tells_what_reading_would_refuse_and_where() {
     let path = write(folder.path(), "rows.csv", "item,when\na,1\n");
     let error = describe(&path, &schema).unwrap_err().to_string();
     assert!(error.contains("which column is the user"), "{error}");
+    // Tables beside them have none of it.
+    let items = write(folder.path(), "items.csv", "item,price\na,1\n");
+    assert_eq!(describe(&items, &schema).unwrap().side, Side::Item);
+    let path = write(folder.path(), "rows.csv", "user,item,time\nu,a,1\n");
+    let error = describe(&path, &schema).unwrap_err().to_string();
+    assert!(error.contains("column 'when': is missing"), "{error}");
 }
 
 #[test]
@@ -294,7 +318,11 @@ fn what_a_file_is_its_first_bytes_say_too() {
         let error = describe(path, &Schema::default()).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     };
-    refused(folder.path(), "it is a folder: name the file in it");
+    refused(folder.path(), "a table is a file: name one of the folder");
     #[cfg(unix)]
-    refused(Path::new("/dev/null"), "it is no regular file");
+    refused(Path::new("/dev/null"), "a table is a regular file");
+    let torn = write(folder.path(), "TORN.PARQUET", "user,item\nu,a\n");
+    refused(&torn, "Parquet");
+    let text = write(folder.path(), "text.csv", "PAR1,user,item\n1,u,a\n");
+    assert_eq!(describe(&text, &Schema::default()).unwrap().rows, 1);
 }

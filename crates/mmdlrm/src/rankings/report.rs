@@ -199,8 +199,8 @@ fn write_row(f: &mut fmt::Formatter, ranking: &Ranking, figure: &RankingFigure) 
 }
 
 /// What is said where popularity is the only baseline.
-const WITHOUT_EASE: &str = "the best simple baseline is popularity alone: EASE, which is better, \
-                            needs all that is learned from in memory";
+const WITHOUT_EASE: &str = "the best simple baseline is popularity alone: EASE, which is better as \
+                            a rule, needs all that is learned from in memory";
 
 /// What was held out, and who has no history; each once.
 pub(crate) fn notes(rankings: &[Ranking]) -> Vec<String> {
