@@ -1,6 +1,7 @@
 //! BERT and ResNet against transformers: tiny models with seeded weights, made
 //! by `encoders/make.py`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mmdlrm::encoders::{
@@ -99,6 +100,149 @@ fn golden_a_sentence_transformer_pools_as_its_folder_says() {
     );
 }
 
+#[derive(Deserialize)]
+struct SentenceGolden {
+    texts: Vec<String>,
+    cases: Vec<SentenceCase>,
+}
+
+/// Files around the BERT, by name, and what comes out.
+#[derive(Deserialize)]
+struct SentenceCase {
+    name: String,
+    files: BTreeMap<String, serde_json::Value>,
+    vectors: Vec<Vec<f32>>,
+}
+
+/// The BERT with a case's files around it.
+fn sentence_folder(files: &BTreeMap<String, serde_json::Value>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(self::folder("bert").join(file), folder.path().join(file)).unwrap();
+    }
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content.to_string()).unwrap();
+        if name.ends_with("_Dense/config.json") {
+            let weights = match content["bias"] == true {
+                true => "dense.safetensors",
+                false => "wide.safetensors",
+            };
+            let weights = self::folder("sentence").join(weights);
+            std::fs::copy(weights, path.with_file_name("model.safetensors")).unwrap();
+        }
+    }
+    folder
+}
+
+#[test]
+fn golden_modules_are_applied_as_sentence_transformers_does() {
+    let golden: SentenceGolden = read_json(&folder("sentence").join("golden.json"));
+    let texts: Vec<&str> = golden.texts.iter().map(String::as_str).collect();
+    let mut identities = Vec::new();
+    for case in &golden.cases {
+        println!("{}", case.name);
+        let dir = sentence_folder(&case.files);
+        let model = bert(dir.path(), None, &LoadOptions::default());
+        assert_eq!(model.text_width(), case.vectors[0].len());
+        let found = model.encode_texts(&texts).unwrap();
+        assert_near(&found, &case.vectors, EXACT);
+        identities.push(model.text_identity().clone());
+    }
+    // The same, written in two ways, is the same model, but for where the folder lies.
+    for mode in 0..6 {
+        let (legacy, new) = (&identities[mode], &identities[6 + mode]);
+        assert_eq!((&legacy.hash, &legacy.pooling), (&new.hash, &new.pooling));
+    }
+}
+
+#[test]
+fn a_sentence_transformer_in_a_folder_of_its_own_is_found_there() {
+    let golden: SentenceGolden = read_json(&folder("sentence").join("golden.json"));
+    let texts: Vec<&str> = golden.texts.iter().map(String::as_str).collect();
+    let case = golden.cases.iter().find(|it| it.name == "legacy mean");
+    let case = case.unwrap();
+    let dir = sentence_folder(&case.files);
+    let within = dir.path().join("0_Transformer");
+    std::fs::create_dir(&within).unwrap();
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::rename(dir.path().join(file), within.join(file)).unwrap();
+    }
+    let modules = case.files["modules.json"].to_string();
+    let modules = modules.replacen(r#""path":"""#, r#""path":"0_Transformer""#, 1);
+    std::fs::write(dir.path().join("modules.json"), modules).unwrap();
+    let found = bert(dir.path(), None, &LoadOptions::default());
+    assert_near(&found.encode_texts(&texts).unwrap(), &case.vectors, EXACT);
+}
+
+#[test]
+fn modules_that_are_not_known_or_do_not_fit_are_refused_by_name() {
+    let golden: SentenceGolden = read_json(&folder("sentence").join("golden.json"));
+    let case = golden
+        .cases
+        .iter()
+        .find(|it| it.name == "dense, normalised");
+    let case = case.unwrap();
+    let refused = |change: &dyn Fn(&Path), pooling: Option<Pooling>, why: &str| {
+        let dir = sentence_folder(&case.files);
+        change(dir.path());
+        let model = dir.path().to_str().unwrap();
+        let error = BertEncoder::load(model, pooling, &LoadOptions::default()).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    };
+    let edit = |dir: &Path, file: &str, from: &str, to: &str| {
+        let path = dir.join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(path, text.replace(from, to)).unwrap();
+    };
+    let modules = |from: &'static str, to: &'static str| {
+        move |dir: &Path| edit(dir, "modules.json", from, to)
+    };
+    refused(
+        &modules("models.Dense", "models.LSTM"),
+        None,
+        "module 2 is 'LSTM'",
+    );
+    refused(
+        &modules("models.Pooling", "models.CNN"),
+        None,
+        "module 1 is 'CNN'",
+    );
+    refused(
+        &modules("2_Dense", "../2_Dense"),
+        None,
+        "leads out of the model's folder",
+    );
+    let narrow = |dir: &Path| edit(dir, "2_Dense/config.json", "24", "23");
+    refused(&narrow, None, "shape mismatch for linear.weight");
+    let odd = |dir: &Path| {
+        edit(
+            dir,
+            "2_Dense/config.json",
+            "activation.Tanh",
+            "activation.ELU",
+        )
+    };
+    refused(&odd, None, "activation.ELU");
+    let gone = |dir: &Path| std::fs::remove_file(dir.join("2_Dense/model.safetensors")).unwrap();
+    refused(&gone, None, "has no 2_Dense/model.safetensors");
+    let pooled_twice = |dir: &Path| {
+        edit(
+            dir,
+            "1_Pooling/config.json",
+            r#""pooling_mode_cls_token":false"#,
+            r#""pooling_mode_cls_token":true"#,
+        );
+    };
+    refused(
+        &pooled_twice,
+        None,
+        "it takes vectors of 24 numbers, and pooling leaves 48",
+    );
+}
+
 /// Pixels between −1 and 1, as the scripts make them.
 pub fn made_up_pixels(pictures: usize, size: usize) -> Vec<Vec<f32>> {
     let pixel = |i: usize| ((i * 7919) % 1009) as f32 / 504.5 - 1.0;
@@ -145,14 +289,28 @@ fn golden_pixels_are_within_two_steps_of_pillow_s() {
         let from = folder("resnet-basic").join(file);
         std::fs::copy(from, folder_of_clip.path().join(file)).unwrap();
     }
-    std::fs::write(
-        folder_of_clip.path().join("preprocessor_config.json"),
-        r#"{"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224},
-            "resample": 3, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}"#,
-    )
-    .unwrap();
+    let config = r#"{"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224},
+        "resample": 3, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}"#;
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder_of_clip.path().join(name), text).unwrap();
+    };
     let path = folder_of_clip.path().to_str().unwrap();
-    let encoder = ResNetEncoder::load(path, None, &LoadOptions::default()).unwrap();
+    let load = || ResNetEncoder::load(path, None, &LoadOptions::default()).unwrap();
+    write("preprocessor_config.json", config);
+    let older = load();
+    // As transformers 5 writes it, which holds where both are there.
+    write(
+        "preprocessor_config.json",
+        r#"{"size": {"shortest_edge": 7}}"#,
+    );
+    let nested = format!(r#"{{"image_processor": {config}, "processor_class": "CLIPProcessor"}}"#);
+    write("processor_config.json", &nested);
+    let encoder = load();
+    assert_eq!(encoder.image_identity().hash, older.image_identity().hash);
+    assert_eq!(
+        encoder.image_identity().preprocessing,
+        older.image_identity().preprocessing
+    );
     for name in ["poster.jpg", "wide.jpg", "grey.jpg", "small.png"] {
         let file = folder("pictures").join(name);
         let found = encoder

@@ -2,10 +2,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mmdlrm::encoders::{ImageEncoder, LoadOptions};
+use mmdlrm::encoders::{BertEncoder, ClipEncoder, ImageEncoder, LoadOptions, TextEncoder};
 
 /// Serves the files of a model as the hub does: a redirectless `resolve` with
 /// commit, etag and ranges.
@@ -16,7 +16,7 @@ fn serve(listener: TcpListener, files: PathBuf) {
     }
 }
 
-fn answer(mut stream: TcpStream, files: &std::path::Path) {
+fn answer(mut stream: TcpStream, files: &Path) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let mut request = String::new();
@@ -44,7 +44,8 @@ fn answer(mut stream: TcpStream, files: &std::path::Path) {
             .next()
             .unwrap()
             .to_owned();
-        let known = request.contains("/someone/clip/resolve/");
+        let known = ["/someone/clip/resolve/", "/someone/bert/resolve/"];
+        let known = known.iter().any(|it| request.contains(it));
         let Some(body) = std::fs::read(files.join(&name)).ok().filter(|_| known) else {
             stream
                 .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
@@ -74,58 +75,104 @@ fn answer(mut stream: TcpStream, files: &std::path::Path) {
 /// one of: this test runs itself again as a child.
 const CHILD: &str = "MMDLRM_HUB_TEST_CHILD";
 
-#[test]
-fn a_model_is_loaded_from_the_hub_once_and_then_from_its_cache() {
-    if let Some(model) = std::env::var_os(CHILD) {
-        let loaded =
-            mmdlrm::encoders::ClipEncoder::load(model.to_str().unwrap(), &LoadOptions::default());
-        match loaded {
-            Ok(clip) => {
-                let revision = clip.image_identity().revision.as_deref();
-                println!("loaded {} at {revision:?}", clip.name());
-            }
-            Err(error) => println!("refused {error}"),
-        }
-        return;
+/// What a child that loads a model says.
+fn told(model: &str) -> String {
+    let options = LoadOptions::default();
+    let loaded = match model.ends_with("bert") {
+        true => BertEncoder::load(model, None, &options).map(|it| it.text_identity().clone()),
+        false => ClipEncoder::load(model, &options).map(|it| it.image_identity().clone()),
+    };
+    match loaded {
+        Ok(identity) => format!("loaded {} at {:?}", identity.model, identity.revision),
+        Err(error) => format!("refused {error}"),
     }
-    let folder = tempfile::tempdir().unwrap();
-    let files = folder.path().join("files");
-    crate::support::tiny_clip(&files);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || serve(listener, files));
+}
 
-    let load_with = |model: &str, address: &str, cache: &str, offline: &str| {
+/// A server of a model's files, and folders for caches.
+struct Hub {
+    folder: tempfile::TempDir,
+    address: String,
+}
+
+const NOBODY: &str = "http://127.0.0.1:1";
+
+impl Hub {
+    fn new(fill: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let files = folder.path().join("files");
+        fill(&files);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || serve(listener, files));
+        Self { folder, address }
+    }
+
+    fn load_with(&self, model: &str, address: &str, cache: &str, offline: &str) -> String {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture"])
             .arg("hub::a_model_is_loaded_from_the_hub_once_and_then_from_its_cache")
             .env(CHILD, model)
             .env("HF_ENDPOINT", address)
-            .env("HF_HOME", folder.path().join(cache))
+            .env("HF_HOME", self.folder.path().join(cache))
             .env("HF_HUB_OFFLINE", offline)
             .env("RUST_BACKTRACE", "0")
             .output()
             .unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    let load = |model: &str, address: &str, cache: &str| load_with(model, address, cache, "0");
-    let nobody = "http://127.0.0.1:1";
+    }
+
+    fn load(&self, model: &str, address: &str, cache: &str) -> String {
+        self.load_with(model, address, cache, "0")
+    }
+}
+
+#[test]
+fn a_model_is_loaded_from_the_hub_once_and_then_from_its_cache() {
+    if let Some(model) = std::env::var_os(CHILD) {
+        println!("{}", told(model.to_str().unwrap()));
+        return;
+    }
+    let hub = Hub::new(crate::support::tiny_clip);
     let loaded = "loaded someone/clip at Some(\"0123456789abcdef\")";
-    let first = load("someone/clip", &address, "cache");
+    let first = hub.load("someone/clip", &hub.address, "cache");
     assert!(first.contains(loaded), "{first}");
     // The cache answers when nobody else does.
-    let offline = load("someone/clip", nobody, "cache");
+    let offline = hub.load("someone/clip", NOBODY, "cache");
     assert!(offline.contains(loaded), "{offline}");
     for (model, address) in [
-        ("someone/other", address.as_str()),
-        ("someone/clip", nobody),
+        ("someone/other", hub.address.as_str()),
+        ("someone/clip", NOBODY),
     ] {
-        let refused = load(model, address, "empty");
+        let refused = hub.load(model, address, "empty");
         let expected = format!("refused cannot get config.json of '{model}' from the hub");
         assert!(refused.contains(&expected), "{refused}");
     }
-    let refused = load_with("someone/clip", &address, "empty", "1");
+    let refused = hub.load_with("someone/clip", &hub.address, "empty", "1");
     assert!(refused.contains("HF_HUB_OFFLINE is set"), "{refused}");
-    let loaded_again = load_with("someone/clip", nobody, "cache", "1");
+    let loaded_again = hub.load_with("someone/clip", NOBODY, "cache", "1");
     assert!(loaded_again.contains(loaded), "{loaded_again}");
+}
+
+#[test]
+fn what_a_model_lacks_is_known_without_a_network_once_the_hub_has_said_so() {
+    let bert = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/encoders/bert");
+    let hub = Hub::new(|files| {
+        std::fs::create_dir_all(files).unwrap();
+        for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+            std::fs::copy(bert.join(file), files.join(file)).unwrap();
+        }
+    });
+    let loaded = "loaded someone/bert at Some(\"0123456789abcdef\")";
+    let first = hub.load("someone/bert", &hub.address, "cache");
+    assert!(first.contains(loaded), "{first}");
+    let offline = hub.load_with("someone/bert", NOBODY, "cache", "1");
+    assert!(offline.contains(loaded), "{offline}");
+    // As its own library keeps it. Without it nobody knows how the model pools.
+    let repo = hub.folder.path().join("cache/hub/models--someone--bert");
+    let marker = repo.join(".no_exist/0123456789abcdef/modules.json");
+    std::fs::remove_file(marker).unwrap();
+    let refused = hub.load_with("someone/bert", NOBODY, "cache", "1");
+    let expected = "refused cannot get modules.json of 'someone/bert' from the hub: it is not in \
+                    the cache and HF_HUB_OFFLINE is set";
+    assert!(refused.contains(expected), "{refused}");
 }

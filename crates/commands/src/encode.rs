@@ -58,6 +58,10 @@ pub struct Args {
 enum PoolingArg {
     Cls,
     Mean,
+    Max,
+    MeanSqrtLen,
+    WeightedMean,
+    LastToken,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -128,6 +132,10 @@ fn load(args: &Args, posters: &[Poster], summaries: &[Summary]) -> Result<Encode
         pooling: args.pooling.map(|pooling| match pooling {
             PoolingArg::Cls => Pooling::Cls,
             PoolingArg::Mean => Pooling::Mean,
+            PoolingArg::Max => Pooling::Max,
+            PoolingArg::MeanSqrtLen => Pooling::MeanSqrtLen,
+            PoolingArg::WeightedMean => Pooling::WeightedMean,
+            PoolingArg::LastToken => Pooling::LastToken,
         }),
         image_size: args.image_size,
         ..args.models.clone().encoders(false, UNTRAINED_SEED)

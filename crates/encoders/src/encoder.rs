@@ -108,11 +108,35 @@ pub const DEFAULT_CLIP: &str = "openai/clip-vit-base-patch32";
 /// How the vectors of a BERT's tokens become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Pooling {
     /// The last layer's vector of the first token, `[CLS]`.
     Cls,
-    /// The mean of the last layer's vectors, `[CLS]` and `[SEP]` included.
+    /// The mean of the last layer's `n` vectors, `[CLS]` and `[SEP]` included.
     Mean,
+    /// The largest of each number of theirs.
+    Max,
+    /// Their sum over √n.
+    MeanSqrtLen,
+    /// Their mean by weights of 1, 2, …, n.
+    WeightedMean,
+    /// That of the last token, `[SEP]`.
+    LastToken,
+}
+
+impl Pooling {
+    /// In words, for an identity: in another spelling it would be another model.
+    #[cfg(feature = "models")]
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Self::Cls => "[CLS] token",
+            Self::Mean => "mean of tokens",
+            Self::Max => "largest of tokens",
+            Self::MeanSqrtLen => "sum of tokens over the root of their number",
+            Self::WeightedMean => "mean of tokens by their place",
+            Self::LastToken => "last token",
+        }
+    }
 }
 
 /// What becomes of a text with more tokens than the model takes.

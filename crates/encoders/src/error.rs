@@ -32,7 +32,7 @@ pub enum Error {
         /// The folder.
         dir: PathBuf,
         /// The file.
-        file: &'static str,
+        file: String,
     },
     /// A JSON file of a model that cannot be used.
     #[error("{}: {problem}", path.display())]
@@ -72,7 +72,7 @@ pub enum Error {
         /// The model's name on the hub.
         model: String,
         /// The file.
-        file: &'static str,
+        file: String,
         /// What went wrong.
         #[source]
         problem: Cause,

@@ -20,8 +20,12 @@ pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// Its tokenizer.
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
-/// How it wants pictures.
+/// Which modules of sentence-transformers it has.
+pub(crate) const MODULES: &str = "modules.json";
+/// How it wants pictures, …
 pub(crate) const PREPROCESSOR: &str = "preprocessor_config.json";
+/// … or that and more, of transformers 5.
+pub(crate) const PROCESSOR: &str = "processor_config.json";
 
 /// Bytes of the largest tokenizer that is read; that of XLM-R has 17 MB.
 const LARGEST_TOKENIZER: u64 = 64 << 20;
@@ -93,20 +97,24 @@ impl ModelFiles {
         }
     }
 
-    /// The commit that a file of the hub's cache belongs to.
+    /// The commit that files of the hub's cache belong to, or what was asked for.
     pub fn revision(&self) -> Option<String> {
         let Self::Hub { revision, .. } = self else {
             return None;
         };
-        let cached = self.cached(CONFIG);
+        Some(self.commit().unwrap_or_else(|| revision.clone()))
+    }
+
+    /// The commit that a file of the hub's cache belongs to.
+    fn commit(&self) -> Option<String> {
+        let cached = [CONFIG, MODULES].iter().find_map(|file| self.cached(file));
         // snapshots/<commit>/config.json
-        let commit = cached.and_then(|path| Some(path.parent()?.file_name()?.to_owned()));
-        let commit = commit.map(|commit| commit.to_string_lossy().into_owned());
-        Some(commit.unwrap_or_else(|| revision.clone()))
+        let commit = cached?.parent()?.file_name()?.to_owned();
+        Some(commit.to_string_lossy().into_owned())
     }
 
     /// The file on this machine, downloaded where it has to be.
-    pub fn file(&self, file: &'static str) -> Result<PathBuf> {
+    pub fn file(&self, file: &str) -> Result<PathBuf> {
         match self {
             Self::Folder(dir) => {
                 let path = dir.join(file);
@@ -114,7 +122,7 @@ impl ModelFiles {
                     true => Ok(path),
                     false => Err(Error::MissingFile {
                         dir: dir.clone(),
-                        file,
+                        file: file.to_owned(),
                     }),
                 }
             }
@@ -122,31 +130,50 @@ impl ModelFiles {
                 Some(path) => Ok(path),
                 None => self.download(file).map_err(|problem| Error::Hub {
                     model: model.clone(),
-                    file,
+                    file: file.to_owned(),
                     problem,
                 }),
             },
         }
     }
 
-    /// As [`Self::file`], for one that a model may lack.
-    fn optional(&self, file: &'static str) -> Result<Option<PathBuf>> {
+    /// As [`Self::file`], for one that a model may lack. That the hub has none is kept in its
+    /// cache, as its own library keeps it; what nobody has asked for may be there.
+    fn optional(&self, file: &str) -> Result<Option<PathBuf>> {
+        let marker = self.marker_of_absence(file);
+        if marker.as_ref().is_some_and(|marker| marker.is_file()) {
+            return Ok(None);
+        }
         match self.file(file) {
             Ok(path) => Ok(Some(path)),
             Err(Error::MissingFile { .. }) => Ok(None),
-            // Not there, or not known to be: other failures must not pass for it.
-            Err(Error::Hub { problem, .. }) if is_absent(&problem.to_string()) => Ok(None),
+            // Other failures must not pass for it.
+            Err(Error::Hub { problem, .. }) if is_absent(&problem.to_string()) => {
+                if let Some(marker) = marker
+                    && let Err(error) = mark(&marker)
+                {
+                    tracing::warn!(marker = %marker.display(), "cannot be written: {error}");
+                }
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
 
+    /// `models--OWNER--NAME/.no_exist/COMMIT/FILE`.
+    fn marker_of_absence(&self, file: &str) -> Option<PathBuf> {
+        let repo = self.repo()?.folder_name();
+        let cache = Cache::from_env().path().join(repo);
+        Some(cache.join(".no_exist").join(self.commit()?).join(file))
+    }
+
     /// The content of a small file.
-    pub fn read(&self, file: &'static str) -> Result<SmallFile> {
+    pub fn read(&self, file: &str) -> Result<SmallFile> {
         SmallFile::read(self.file(file)?, largest(file))
     }
 
     /// As [`Self::read`], for one that a model may lack.
-    pub fn read_optional(&self, file: &'static str) -> Result<Option<SmallFile>> {
+    pub fn read_optional(&self, file: &str) -> Result<Option<SmallFile>> {
         let path = self.optional(file)?;
         path.map(|path| SmallFile::read(path, largest(file)))
             .transpose()
@@ -169,10 +196,14 @@ impl ModelFiles {
         Cache::from_env().repo(self.repo()?).get(file)
     }
 
-    fn download(&self, file: &'static str) -> std::result::Result<PathBuf, Cause> {
+    fn download(&self, file: &str) -> std::result::Result<PathBuf, Cause> {
         let repo = self.repo().ok_or("it is a folder")?;
         if offline(std::env::var(OFFLINE).ok().as_deref()) {
-            return Err(format!("it is not in the cache and {OFFLINE} is set").into());
+            return Err(format!(
+                "it is not in the cache and {OFFLINE} is set, so that nobody knows whether the \
+                 model has it; load the model once with a network"
+            )
+            .into());
         }
         tracing::info!(model = repo.url(), file, "downloading");
         ApiBuilder::from_env()
@@ -184,15 +215,21 @@ impl ModelFiles {
     }
 }
 
-/// Whether the hub says that there is no such file, or was not to be asked.
+/// Whether the hub says that there is no such file.
 fn is_absent(problem: &str) -> bool {
-    problem.contains("404") || problem.contains(OFFLINE)
+    problem.contains("404")
+}
+
+/// Writes an empty file.
+fn mark(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    File::create(path).map(|_| ())
 }
 
 fn largest(file: &str) -> u64 {
-    match file {
-        TOKENIZER => LARGEST_TOKENIZER,
-        _ => LARGEST_CONFIG,
+    match file.ends_with(TOKENIZER) {
+        true => LARGEST_TOKENIZER,
+        false => LARGEST_CONFIG,
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use tokenizers::Tokenizer;
 use tokenizers::models::wordlevel::WordLevel;
-use tokenizers::normalizers::Lowercase;
+use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::pre_tokenizers::whitespace::Whitespace;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -123,6 +123,18 @@ impl Tokens {
             longest,
             room,
         })
+    }
+
+    /// The same of texts in lower case, which is what the model learned from where its tokenizer
+    /// does not say so.
+    pub fn of_lowercase(mut self) -> Result<Self> {
+        let mut normalizers: Vec<NormalizerWrapper> = vec![Lowercase.into()];
+        normalizers.extend(self.tokenizer.get_normalizer().cloned());
+        let normalizer = Sequence::new(normalizers);
+        match self.tokenizer.with_normalizer(Some(normalizer)) {
+            Ok(_) => Ok(self),
+            Err(problem) => Err(tokenizer_error(Path::new("in lower case"), problem)),
+        }
     }
 
     /// Number of the model's tokens.

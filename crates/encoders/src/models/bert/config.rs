@@ -1,19 +1,12 @@
-//! BERT's `config.json`, and what sentence-transformers adds to it.
+//! BERT's `config.json`.
 
 use serde::Deserialize;
 
-use crate::models::json::{parse, parse_config};
+use crate::Result;
+use crate::models::json::parse_config;
 use crate::models::limits::{MOST_TOKENS, TransformerSizes, sizes_problem};
-use crate::models::source::{ModelFiles, SmallFile};
+use crate::models::source::SmallFile;
 use crate::models::tokens::LEAST_TOKENS;
-use crate::{Error, Pooling, Result};
-
-/// Where sentence-transformers says what follows the transformer.
-const MODULES: &str = "modules.json";
-/// … how token vectors become one.
-const POOLING: &str = "1_Pooling/config.json";
-/// … how long texts may be.
-const SENTENCE_CONFIG: &str = "sentence_bert_config.json";
 
 /// What is left out is as in transformers' `BertConfig`: bert-base-uncased.
 #[derive(Debug, Clone, Deserialize)]
@@ -90,86 +83,6 @@ impl BertConfig {
             layer_norm_eps: self.layer_norm_eps,
         };
         sizes_problem(tokens).or_else(|| transformer.problem())
-    }
-}
-
-/// What a sentence-transformers folder asks for.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct SentenceTransformer {
-    pub pooling: Option<Pooling>,
-    pub normalize: bool,
-    pub longest: Option<usize>,
-}
-
-#[derive(Deserialize)]
-struct Module {
-    r#type: String,
-}
-
-#[derive(Deserialize)]
-struct PoolingConfig {
-    #[serde(default)]
-    pooling_mode_cls_token: bool,
-    #[serde(default)]
-    pooling_mode_mean_tokens: bool,
-}
-
-#[derive(Deserialize)]
-struct SentenceConfig {
-    max_seq_length: Option<usize>,
-}
-
-impl SentenceConfig {
-    fn problem(&self) -> Option<String> {
-        let longest = self
-            .max_seq_length
-            .filter(|&longest| longest < LEAST_TOKENS)?;
-        Some(format!(
-            "max_seq_length, {longest}, leaves no room for a text"
-        ))
-    }
-}
-
-impl SentenceTransformer {
-    /// Reads what is there; a plain BERT has none of it.
-    pub fn read(files: &ModelFiles) -> Result<Self> {
-        let Some(modules) = files.read_optional(MODULES)? else {
-            return Ok(Self::default());
-        };
-        let modules: Vec<Module> = parse(&modules)?;
-        let has = |name: &str| {
-            modules
-                .iter()
-                .any(|module| module.r#type.rsplit('.').next() == Some(name))
-        };
-        let pooling = match has("Pooling") {
-            true => Some(read_pooling(&files.read(POOLING)?)?),
-            false => None,
-        };
-        let longest = match files.read_optional(SENTENCE_CONFIG)? {
-            Some(file) => parse_config(&file, SentenceConfig::problem)?.max_seq_length,
-            None => None,
-        };
-        Ok(Self {
-            pooling,
-            normalize: has("Normalize"),
-            longest,
-        })
-    }
-}
-
-fn read_pooling(file: &SmallFile) -> Result<Pooling> {
-    let config: PoolingConfig = parse(file)?;
-    match (
-        config.pooling_mode_cls_token,
-        config.pooling_mode_mean_tokens,
-    ) {
-        (true, false) => Ok(Pooling::Cls),
-        (false, true) => Ok(Pooling::Mean),
-        _ => Err(Error::Config {
-            path: file.path.clone(),
-            problem: "only pooling_mode_cls_token or pooling_mode_mean_tokens is supported".into(),
-        }),
     }
 }
 

@@ -1,14 +1,17 @@
 mod config;
+mod dense;
+mod modules;
+mod pooling;
 
 use candle_core::{Device, Result as TensorResult, Tensor};
 use candle_nn::{Embedding, Module, VarBuilder, embedding};
 use std::fmt;
 
-use self::config::{BertConfig, SentenceTransformer};
+use self::config::BertConfig;
+use self::modules::{SentenceTransformer, Step};
 use crate::models::cpu::Activation;
 
 use crate::models::layers::LayerNorm;
-use crate::models::long_texts::length;
 use crate::models::side_by_side::{ROWS_AT_A_TIME, side_by_side};
 use crate::models::source::{CONFIG, ModelFiles, TOKENIZER, WEIGHTS};
 use crate::models::tokens::{BERT_FRAME, Tokens};
@@ -30,9 +33,10 @@ const NAMES: Names = Names {
 /// BERT (Devlin et al., 2019), and the sentence-transformers made of it
 /// (Reimers and Gurevych, 2019).
 ///
-/// A vector is the last layer's of `[CLS]`, or the mean of the tokens'; a
-/// sentence-transformers folder says which, and whether it is brought to length
-/// one.
+/// A vector is the last layer's of `[CLS]`, or the tokens' [pooled](Pooling) otherwise. A
+/// sentence-transformers folder says how, and what follows: its modules `Transformer`, `Pooling`,
+/// `Dense` and `Normalize` are applied as they stand in `modules.json`, its default prompt is put
+/// before each text, and others are refused by name.
 ///
 /// ```no_run
 /// use mmdlrm_encoders::{BertEncoder, LoadOptions, TextEncoder};
@@ -48,7 +52,10 @@ pub struct BertEncoder {
     width: usize,
     tokens: Tokens,
     long_texts: LongTexts,
-    normalize: bool,
+    /// What stands before every text.
+    prompt: String,
+    /// What is done with the vector of a text, in order.
+    steps: Vec<Step>,
     device: Device,
 }
 
@@ -72,46 +79,58 @@ impl BertEncoder {
     /// A file that is missing, damaged, or does not fit the others.
     pub fn load(dir_or_id: &str, pooling: Option<Pooling>, options: &LoadOptions) -> Result<Self> {
         let files = ModelFiles::find(dir_or_id, &[])?;
-        let config_file = files.read(CONFIG)?;
+        // Most models have it there, and its commit is that of what they lack.
+        files.read_optional(CONFIG)?;
+        let mut modules_hash = ModelHash::new();
+        let sentence = SentenceTransformer::read(&files, options, &mut modules_hash)?;
+        let config_file = files.read(&sentence.file(CONFIG))?;
         let config = BertConfig::read(&config_file)?;
-        let weights = files.file(WEIGHTS)?;
-        let tokenizer = files.read(TOKENIZER)?;
-        let sentence = SentenceTransformer::read(&files)?;
-        let pooling = pooling.or(sentence.pooling).unwrap_or(Pooling::Cls);
+        let weights = files.file(&sentence.file(WEIGHTS))?;
+        let tokenizer = files.read(&sentence.file(TOKENIZER))?;
+        let poolings = match (pooling, &sentence.poolings) {
+            (Some(pooling), _) => vec![pooling],
+            (None, Some(poolings)) => poolings.clone(),
+            (None, None) => vec![Pooling::Cls],
+        };
+        let width = sentence.width(poolings.len() * config.hidden_size)?;
         let longest = sentence.longest.unwrap_or(usize::MAX);
         let longest = longest.min(config.max_position_embeddings);
-        let tokens = Tokens::read(&tokenizer, BERT_FRAME, config.vocab_size, longest)?;
+        let mut tokens = Tokens::read(&tokenizer, BERT_FRAME, config.vocab_size, longest)?;
+        if sentence.lowercase {
+            tokens = tokens.of_lowercase()?;
+        }
         let mut hash = ModelHash::new();
         hash.update(&config_file.bytes);
+        let pooled: Vec<&str> = poolings.iter().map(|pooling| pooling.describe()).collect();
+        let pooled = pooled.join(" and ");
         let model = options.weights(&files.name(), &weights, &mut hash, |weights| {
-            BertModel::new(&config, pooling, &weights)
+            BertModel::new(&config, poolings, &weights)
         })?;
         hash.update(&tokenizer.bytes);
-        let pooled = match pooling {
-            Pooling::Cls => "[CLS] token",
-            Pooling::Mean => "mean of tokens",
-        };
-        let normalized = if sentence.normalize {
-            // As stores have it: in another spelling it would be another model.
-            ", normalised"
-        } else {
-            ""
-        };
+        if sentence
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Dense(_)))
+        {
+            hash.update(modules_hash.digest().as_bytes());
+        }
+        let described = (sentence.describe(), sentence.describe_texts());
         let identity = Identity {
             model: files.name(),
             revision: files.revision(),
-            pooling: format!("{pooled}{normalized}"),
-            preprocessing: options.long_texts.describe(longest),
+            pooling: format!("{pooled}{}", described.0),
+            preprocessing: format!("{}{}", options.long_texts.describe(longest), described.1),
             dtype: options.dtype.as_str().to_owned(),
             hash: hash.digest(),
         };
         Ok(Self {
             identity,
             model,
-            width: config.hidden_size,
+            width,
             tokens,
             long_texts: options.long_texts,
-            normalize: sentence.normalize,
+            prompt: sentence.prompt,
+            steps: sentence.steps,
             device: options.device.clone(),
         })
     }
@@ -122,7 +141,8 @@ impl BertEncoder {
     /// # Errors
     /// A tokenizer that refuses the text.
     pub fn tokenize(&self, text: &str) -> Result<Vec<Vec<u32>>> {
-        self.tokens.windows(text, self.long_texts)
+        let text = format!("{}{text}", self.prompt);
+        self.tokens.windows(&text, self.long_texts)
     }
 
     /// Embeds texts of token ids.
@@ -135,11 +155,8 @@ impl BertEncoder {
         let mut vectors = side_by_side(&self.device, texts, ROWS_AT_A_TIME, Vec::len, |texts| {
             self.model.forward(texts)
         })?;
-        if self.normalize {
-            for vector in &mut vectors {
-                let scale = 1.0 / length(vector);
-                vector.iter_mut().for_each(|x| *x *= scale);
-            }
+        for step in &self.steps {
+            step.apply(&mut vectors);
         }
         Ok(vectors)
     }
@@ -155,7 +172,10 @@ impl TextEncoder for BertEncoder {
     }
 
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-        self.tokens.embed(texts, self.long_texts, |windows| {
+        let prompted = texts.iter().map(|text| format!("{}{text}", self.prompt));
+        let prompted: Vec<String> = prompted.collect();
+        let texts: Vec<&str> = prompted.iter().map(String::as_str).collect();
+        self.tokens.embed(&texts, self.long_texts, |windows| {
             self.encode_tokens(windows)
         })
     }
@@ -168,11 +188,16 @@ struct BertModel {
     segment: Tensor,
     norm: LayerNorm,
     transformer: Transformer,
-    pooling: Pooling,
+    /// The vectors that stand one after another.
+    poolings: Vec<Pooling>,
 }
 
 impl BertModel {
-    fn new(config: &BertConfig, pooling: Pooling, weights: &VarBuilder) -> TensorResult<Self> {
+    fn new(
+        config: &BertConfig,
+        poolings: Vec<Pooling>,
+        weights: &VarBuilder,
+    ) -> TensorResult<Self> {
         let width = config.hidden_size;
         // Models with a head on top keep the encoder under a name of its own.
         let weights = match weights.contains_tensor("bert.embeddings.word_embeddings.weight") {
@@ -189,9 +214,10 @@ impl BertModel {
             epsilon: config.layer_norm_eps,
             norm_first: false,
             causal: false,
-            keep: match pooling {
-                Pooling::Cls => Keep::First,
-                Pooling::Mean => Keep::All,
+            keep: match poolings[..] {
+                [Pooling::Cls] => Keep::First,
+                [Pooling::LastToken] => Keep::Last,
+                _ => Keep::All,
             },
         };
         let segments = embeddings.get(
@@ -208,7 +234,7 @@ impl BertModel {
             segment: segments.get(0)?,
             norm: LayerNorm::read(width, config.layer_norm_eps, &embeddings.pp("LayerNorm"))?,
             transformer: Transformer::new(transformer, &NAMES, weights.pp("encoder.layer"))?,
-            pooling,
+            poolings,
         })
     }
 
@@ -222,15 +248,34 @@ impl BertModel {
             .broadcast_add(&self.segment)?;
         let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
         let x = self.transformer.forward(self.norm.forward(&x)?, &lengths)?;
-        if self.pooling == Pooling::Cls {
+        if let [Pooling::Cls | Pooling::LastToken] = self.poolings[..] {
             return Ok(x);
         }
         let mut start = 0;
-        let means = lengths.iter().map(|&length| {
+        let pooled = lengths.iter().map(|&length| {
             let rows = x.narrow(0, start, length)?;
             start += length;
-            rows.mean_keepdim(0)
+            let poolings = self.poolings.iter();
+            let vectors = poolings.map(|pooling| pool(*pooling, &rows, length));
+            Tensor::cat(&vectors.collect::<TensorResult<Vec<_>>>()?, 1)
         });
-        Tensor::cat(&means.collect::<TensorResult<Vec<_>>>()?, 0)
+        Tensor::cat(&pooled.collect::<TensorResult<Vec<_>>>()?, 0)
+    }
+}
+
+/// `[length, width]` → `[1, width]`.
+fn pool(pooling: Pooling, rows: &Tensor, length: usize) -> TensorResult<Tensor> {
+    match pooling {
+        Pooling::Cls => rows.narrow(0, 0, 1),
+        Pooling::LastToken => rows.narrow(0, length - 1, 1),
+        Pooling::Max => rows.max_keepdim(0),
+        Pooling::Mean => rows.mean_keepdim(0),
+        Pooling::MeanSqrtLen => rows.sum_keepdim(0)? / (length as f64).sqrt(),
+        Pooling::WeightedMean => {
+            let places = Tensor::arange(1, length as u32 + 1, rows.device())?;
+            let weights = places.to_dtype(rows.dtype())?.reshape((length, 1))?;
+            let sum = rows.broadcast_mul(&weights)?.sum_keepdim(0)?;
+            sum / (length * (length + 1) / 2) as f64
+        }
     }
 }

@@ -8,9 +8,9 @@ use std::fmt;
 
 use self::config::{ClipConfig, TextConfig, VisionConfig};
 use self::towers::{TextTower, VisionTower};
-use crate::models::recipe::{PictureRecipe, PreprocessorConfig};
+use crate::models::recipe::{PictureRecipe, Preprocessor, Processor};
 use crate::models::side_by_side::{ROWS_AT_A_TIME, pictures_side_by_side, side_by_side};
-use crate::models::source::{CONFIG, ModelFiles, PREPROCESSOR, SmallFile, TOKENIZER, WEIGHTS};
+use crate::models::source::{CONFIG, ModelFiles, TOKENIZER, WEIGHTS};
 use crate::models::tokens::{CLIP_FRAME, Tokens};
 use crate::models::untrained::SeededWeights;
 use crate::models::weights::ModelHash;
@@ -102,7 +102,7 @@ impl ClipEncoder {
         let config = ClipConfig::read(&config_file)?;
         let weights = files.file(WEIGHTS)?;
         let tokenizer = files.read(TOKENIZER)?;
-        let preprocessor = files.read_optional(PREPROCESSOR)?;
+        let preprocessor = Preprocessor::find(&files)?;
         let recipe = recipe(&config, preprocessor.as_ref())?;
         let text = &config.text_config;
         let longest = text.max_position_embeddings;
@@ -114,7 +114,7 @@ impl ClipEncoder {
         })?;
         hash.update(&tokenizer.bytes);
         if let Some(preprocessor) = &preprocessor {
-            hash.update(&preprocessor.bytes);
+            hash.update(&preprocessor.file.bytes);
         }
         let identity = Identity {
             model: files.name(),
@@ -265,16 +265,16 @@ impl TextEncoder for ClipEncoder {
 }
 
 /// CLIP's own where the file is missing.
-fn recipe(config: &ClipConfig, preprocessor: Option<&SmallFile>) -> Result<PictureRecipe> {
+fn recipe(config: &ClipConfig, preprocessor: Option<&Preprocessor>) -> Result<PictureRecipe> {
     // Within the limits of a configuration that was checked.
     let side = config.vision_config.image_size as u32;
-    let Some(file) = preprocessor else {
+    let Some(preprocessor) = preprocessor else {
         return Ok(PictureRecipe::clip(side));
     };
-    let recipe = PreprocessorConfig::read(file, PictureRecipe::clip(side))?;
+    let recipe = preprocessor.recipe(Processor::Clip, PictureRecipe::clip(side))?;
     if recipe.crop != side {
         return Err(Error::Config {
-            path: file.path.clone(),
+            path: preprocessor.file.path.clone(),
             problem: format!(
                 "crop_size is {}, but config.json has image_size {side}",
                 recipe.crop

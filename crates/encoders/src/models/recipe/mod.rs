@@ -1,13 +1,15 @@
 //! From the bytes of a picture to the numbers that an encoder takes.
 
 mod config;
+mod preprocessor;
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
-pub(crate) use config::{PictureRecipe, PreprocessorConfig, Resample, Resize};
+pub(crate) use config::{PictureRecipe, Resample, Resize};
+pub(crate) use preprocessor::{Preprocessor, Processor};
 
 use crate::error::Cause;
 use crate::picture::{LONGEST_SIDE, decode};
@@ -16,8 +18,12 @@ use crate::{Error, Result};
 impl PictureRecipe {
     /// `[3, crop, crop]` from the bytes of a JPEG or PNG file.
     pub fn prepare(&self, bytes: &[u8]) -> Result<Vec<f32>> {
-        let picture = decode(bytes)?;
-        Ok(self.normalize(&self.resize(&picture)?))
+        self.prepare_pixels(&decode(bytes)?)
+    }
+
+    /// The same of its pixels.
+    fn prepare_pixels(&self, picture: &RgbImage) -> Result<Vec<f32>> {
+        Ok(self.normalize(&self.resize(picture)?))
     }
 
     /// The pixels that are cut out of the resized picture, as Pillow resizes:
@@ -60,6 +66,17 @@ impl PictureRecipe {
     fn resized(&self, width: u32, height: u32) -> Result<(u32, u32)> {
         let short = match self.resize {
             Resize::Square(side) => return Ok((side, side)),
+            Resize::Keep if width.min(height) < self.crop => {
+                let problem = format!(
+                    "the picture is {width} × {height}, smaller than the {} × {} that the model \
+                     takes of it",
+                    self.crop, self.crop
+                );
+                return Err(Error::Picture {
+                    problem: problem.into(),
+                });
+            }
+            Resize::Keep => return Ok((width, height)),
             Resize::ShorterSide(short) => u64::from(short),
         };
         // transformers and torchvision both truncate the longer side.
@@ -113,7 +130,7 @@ impl PictureRecipe {
         for (channel, plane) in planes.chunks_exact_mut(pixels.len()).enumerate() {
             let (mean, deviation) = (self.mean[channel], self.deviation[channel]);
             let levels: [f32; 256] =
-                std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / deviation);
+                std::array::from_fn(|byte| (byte as f32 / self.divisor - mean) / deviation);
             for (out, pixel) in plane.iter_mut().zip(pixels) {
                 *out = levels[usize::from(pixel[channel])];
             }

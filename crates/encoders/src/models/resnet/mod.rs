@@ -9,9 +9,9 @@ use self::config::ResNetConfig;
 use self::layers::ResNet;
 use crate::models::cpu::{Convolution, FeatureMap};
 use crate::models::layers::on_cpu;
-use crate::models::recipe::{PictureRecipe, PreprocessorConfig};
+use crate::models::recipe::{PictureRecipe, Preprocessor, Processor};
 use crate::models::side_by_side::pictures_side_by_side;
-use crate::models::source::{CONFIG, ModelFiles, PREPROCESSOR, WEIGHTS};
+use crate::models::source::{CONFIG, ModelFiles, WEIGHTS};
 use crate::models::weights::ModelHash;
 use crate::{Error, Identity, ImageEncoder, LoadOptions, Result};
 
@@ -60,7 +60,7 @@ impl ResNetEncoder {
     ///
     /// With an `image_size` pictures are resized to a square of that side,
     /// bilinear, as torchvision's `Resize((side, side))` does; without, as
-    /// `preprocessor_config.json` says, and where there is none, as torchvision
+    /// `preprocessor_config.json` or `processor_config.json` says, and where there is none, as torchvision
     /// does for ImageNet (256, of which 224 are cut out).
     ///
     /// # Errors
@@ -71,15 +71,15 @@ impl ResNetEncoder {
         let config_file = files.read(CONFIG)?;
         let config = ResNetConfig::read(&config_file)?;
         let weights = files.file(WEIGHTS)?;
-        let preprocessor = files.read_optional(PREPROCESSOR)?;
-        let named_by = preprocessor.as_ref().unwrap_or(&config_file);
+        let preprocessor = Preprocessor::find(&files)?;
+        let named_by = preprocessor.as_ref().map_or(&config_file, |it| &it.file);
         let unusable = |problem: String| Error::Config {
             path: named_by.path.clone(),
             problem: problem.into(),
         };
         let recipe = match (image_size, &preprocessor) {
             (Some(side), _) => PictureRecipe::square(side).map_err(unusable)?,
-            (None, Some(file)) => PreprocessorConfig::read(file, PictureRecipe::imagenet())?,
+            (None, Some(found)) => found.recipe(Processor::ConvNext, PictureRecipe::imagenet())?,
             (None, None) => PictureRecipe::imagenet(),
         };
         let side = recipe.crop;
