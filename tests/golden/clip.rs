@@ -171,3 +171,26 @@ fn golden_clip_pixel_embeddings_equal_transformers() {
         assert!(error < SAME_INPUT, "{error}");
     }
 }
+
+#[derive(Deserialize)]
+struct OwnTokens {
+    texts: Vec<String>,
+    input_ids: Vec<Vec<u32>>,
+    text_embeds: Vec<Vec<f32>>,
+}
+
+#[test]
+fn golden_texts_that_spell_out_the_tokens_of_clip_equal_transformers() {
+    let Some(shared) = shared() else { return };
+    let golden: OwnTokens = read_json(&folder("clip-tiny-end.json"));
+    let model = shared.join("models/clip-tiny");
+    let clip = ClipEncoder::load(model.to_str().unwrap(), &LoadOptions::default()).unwrap();
+    let texts: Vec<&str> = golden.texts.iter().map(String::as_str).collect();
+    let found = clip.encode_texts(&texts).unwrap();
+    assert_eq!(found.len(), golden.text_embeds.len());
+    for (number, text) in texts.iter().enumerate() {
+        assert_eq!(clip.tokenize(text).unwrap()[0], golden.input_ids[number]);
+        let error = relative_error(&found[number], &golden.text_embeds[number]);
+        assert!(error < SAME_INPUT, "{text}: {error}");
+    }
+}

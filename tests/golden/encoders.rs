@@ -311,7 +311,15 @@ fn golden_pixels_are_within_two_steps_of_pillow_s() {
         encoder.image_identity().preprocessing,
         older.image_identity().preprocessing
     );
-    for name in ["poster.jpg", "wide.jpg", "grey.jpg", "small.png"] {
+    for name in [
+        "poster.jpg",
+        "wide.jpg",
+        "grey.jpg",
+        "small.png",
+        "clear.png",
+        "grey-clear.png",
+        "palette-clear.png",
+    ] {
         let file = folder("pictures").join(name);
         let found = encoder
             .prepare_image(&std::fs::read(&file).unwrap())

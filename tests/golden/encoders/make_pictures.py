@@ -1,13 +1,15 @@
 """Writes pictures/ beside this file: made-up pictures in the formats that posters come in, and
-what Pillow makes of them on the way to CLIP: RGB, the shorter side 224 bicubic, the centre cut out.
+what Pillow makes of them on the way to CLIP: RGB, what is transparent laid on white by transformers,
+the shorter side 224 bicubic, the centre cut out.
 
-    pip install pillow numpy && python make_pictures.py
+    pip install pillow numpy transformers && python make_pictures.py
 """
 
 import os
 
 import numpy as np
 from PIL import Image, ImageDraw
+from transformers.image_transforms import convert_to_rgb
 
 out = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pictures")
 os.makedirs(out, exist_ok=True)
@@ -27,16 +29,27 @@ def scene(width, height):
     return picture
 
 
+def clear(picture):
+    """More transparent to the right, in steps, and wholly so at the edge."""
+    width, height = picture.size
+    alpha = np.tile(np.clip(280 - np.arange(width) * 300 // width, 0, 255), (height, 1))
+    picture.putalpha(Image.fromarray(alpha.astype("uint8")))
+    return picture
+
+
 pictures = {
     "poster.jpg": (scene(200, 300), dict(quality=85, progressive=True, subsampling="4:2:0")),
     "wide.jpg": (scene(640, 410), dict(quality=80, subsampling="4:2:2")),
     "grey.jpg": (scene(185, 278).convert("L"), dict(quality=90)),
     "small.png": (scene(90, 60), {}),
+    "clear.png": (clear(scene(60, 80)), {}),
+    "grey-clear.png": (clear(scene(64, 64).convert("L")), {}),
+    "palette-clear.png": (scene(70, 50).quantize(32), dict(transparency=bytes(range(0, 256, 8)))),
 }
 for name, (picture, options) in pictures.items():
     path = os.path.join(out, name)
     picture.save(path, **options)
-    picture = Image.open(path).convert("RGB")
+    picture = Image.fromarray(convert_to_rgb(Image.open(path), return_numpy=True))
     width, height = picture.size
     short = 224
     size = (short, int(short * height / width))

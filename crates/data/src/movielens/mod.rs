@@ -2,6 +2,7 @@
 
 mod credits;
 mod genome;
+mod genres;
 mod links;
 mod movies;
 mod part;

@@ -9,6 +9,7 @@ use arrow_array::{Array, ArrayRef, Int32Array, ListArray, RecordBatch, UInt32Arr
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
+use super::genres::genres_in;
 use crate::interactions::{column_of_names, names_of};
 use crate::text::{Dialect, FULL, Row, TableFile, Texts};
 use crate::{Category, Error, IdMap, IdNames, Result, Traits};
@@ -87,7 +88,7 @@ impl Movies {
     fn read_into(mut movies: MoviesBuilder, path: &Path, dialect: &Dialect) -> Result<Self> {
         TableFile::open(path, dialect, &["movieId", "title", "genres"])?.for_each(|row| {
             let genres = row.text(2)?;
-            movies.push(row, None, genres.trim().split('|').map(str::trim))
+            movies.push(row, None, genres_in(&genres).into_iter())
         })?;
         movies.finish(path)
     }

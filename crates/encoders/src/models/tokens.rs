@@ -159,6 +159,12 @@ impl Tokens {
         hasher.digest()
     }
 
+    /// A text up to its first end token.
+    pub fn to_first_end<'a>(&self, text: &'a [u32]) -> &'a [u32] {
+        let end = text.iter().position(|&id| id == self.last);
+        end.map_or(text, |end| &text[..=end])
+    }
+
     /// Refuses texts that a model cannot take.
     pub fn check(&self, texts: &[Vec<u32>]) -> Result<()> {
         let vocabulary = self.vocabulary;

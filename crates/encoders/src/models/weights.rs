@@ -27,7 +27,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::error::first_line;
 
 /// Raised when the same model and inputs come to other vectors.
-const METHOD: &[u8] = b"mmdlrm-2";
+const METHOD: &[u8] = b"mmdlrm-3";
 /// Bytes that say how long the header is.
 const LENGTH_BYTES: u64 = 8;
 /// Bytes of the largest header that is read; those of published encoders have 100 kB.

@@ -3,7 +3,9 @@
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{
+    DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, Rgba, RgbaImage,
+};
 use libjpeg_turbo_rs::{Decoder, PixelFormat};
 
 use crate::error::Cause;
@@ -20,7 +22,7 @@ const MOST_MEMORY: usize = 512 << 20;
 const MOST_SCANS: u32 = 100;
 
 /// Decodes a JPEG or PNG file within limits on size and memory, turned as its
-/// EXIF data says. Transparency is dropped, as Pillow's `convert("RGB")` does.
+/// EXIF data says. What is transparent is laid on white, as transformers 5 does.
 pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage> {
     let picture = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => jpeg(bytes),
@@ -103,7 +105,29 @@ fn png(bytes: &[u8]) -> image::ImageResult<RgbImage> {
     let orientation = decoder.orientation()?;
     let mut picture = DynamicImage::from_decoder(decoder)?;
     picture.apply_orientation(orientation);
-    Ok(picture.into_rgb8())
+    Ok(match picture.color().has_alpha() {
+        true => on_white(&picture.into_rgba8()),
+        false => picture.into_rgb8(),
+    })
+}
+
+/// Rounded as Pillow's `alpha_composite` does.
+fn on_white(picture: &RgbaImage) -> RgbImage {
+    const HALF: u32 = 128;
+    let blend = |&Rgba([r, g, b, alpha]): &Rgba<u8>| {
+        let alpha = u32::from(alpha);
+        let mix = |colour: u8| {
+            let sum = u32::from(colour) * alpha + 255 * (255 - alpha) + HALF;
+            // Over 255, in place of a division.
+            (((sum >> 8) + sum) >> 8) as u8
+        };
+        [mix(r), mix(g), mix(b)]
+    };
+    let mut out = RgbImage::new(picture.width(), picture.height());
+    for (out, pixel) in out.pixels_mut().zip(picture.pixels()) {
+        out.0 = blend(pixel);
+    }
+    out
 }
 
 #[cfg(test)]

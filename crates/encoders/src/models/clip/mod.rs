@@ -214,14 +214,17 @@ impl ClipEncoder {
         self.tokens.windows(text, self.long_texts)
     }
 
-    /// Embeds texts of token ids, each ending with the end token.
+    /// Embeds texts of token ids, each ending with the end token. What stands behind an earlier end
+    /// token, as where a text spells it out, is not seen: transformers' vector is that of the first.
     ///
     /// # Errors
     /// A text that is empty or too long, an id outside the vocabulary, or a
     /// device that fails.
     pub fn encode_tokens(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
         self.tokens.check(texts)?;
-        side_by_side(&self.device, texts, ROWS_AT_A_TIME, Vec::len, |texts| {
+        let texts = texts.iter().map(|text| self.tokens.to_first_end(text));
+        let texts: Vec<Vec<u32>> = texts.map(<[u32]>::to_vec).collect();
+        side_by_side(&self.device, &texts, ROWS_AT_A_TIME, Vec::len, |texts| {
             self.towers.text.forward(texts)
         })
     }
