@@ -215,6 +215,18 @@ fn modules_that_are_not_known_or_do_not_fit_are_refused_by_name() {
         None,
         "leads out of the model's folder",
     );
+    let foreign = modules("sentence_transformers.models.Dense", "my.models.Dense");
+    refused(&foreign, None, "module 2 is 'my.models.Dense'");
+    let alone = |dir: &Path| {
+        let transformer = r#"[{"path": "", "type": "sentence_transformers.models.Transformer"}]"#;
+        std::fs::write(dir.join("modules.json"), transformer).unwrap();
+    };
+    refused(&alone, None, "it has no Pooling");
+    let arguments = |dir: &Path| {
+        let config = r#"{"tokenizer_args": {"model_max_length": 6}}"#;
+        std::fs::write(dir.join("sentence_bert_config.json"), config).unwrap();
+    };
+    refused(&arguments, None, "tokenizer_args has model_max_length");
     let narrow = |dir: &Path| edit(dir, "2_Dense/config.json", "24", "23");
     refused(&narrow, None, "shape mismatch for linear.weight");
     let odd = |dir: &Path| {

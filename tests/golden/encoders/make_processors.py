@@ -14,9 +14,10 @@ from PIL import Image
 from transformers import AutoImageProcessor
 
 here = os.path.dirname(os.path.abspath(__file__))
-# Smooth, so that filters hardly differ, and of three different channels.
+# Three different channels, with edges, where filters differ.
 down, across = np.mgrid[0:37, 0:53]
 pixels = np.stack([5 * across, 6 * down, 255 - 3 * (across + down) // 2], axis=-1)
+pixels += 90 * ((across // 7 + down // 5) % 2)[:, :, None]
 pixels = np.clip(pixels, 0, 255).astype(np.uint8)
 
 clip = {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 9}}

@@ -148,6 +148,14 @@ cases += [
         },
     ),
 ]
+cases.append(
+    case(
+        "cut",
+        (*plain, "Normalize"),
+        legacy("mean"),
+        config_sentence_transformers={"truncate_dim": 5, "prompts": {"query": None}},
+    )
+)
 # A tokenizer that keeps case, of a model that does not want it.
 tokenizer = json.load(open(f"{here}/bert/tokenizer.json"))
 tokenizer["normalizer"]["lowercase"] = False

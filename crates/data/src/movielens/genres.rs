@@ -1,49 +1,63 @@
 //! Genres in one field of text, as MovieLens writes them and as others do.
 
-/// `Action|Drama`; or, where there is no `|`, a list as Python or JSON writes it, of names
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+/// `Action|Drama`; or, where there is no `|`, a list as JSON or Python writes it, of names
 /// (`['Action', 'Drama']`) or of objects with one each (`[{'id': 28, 'name': 'Action'}]`), or names
 /// with commas between them.
-pub(super) fn genres_in(text: &str) -> Vec<&str> {
+pub(super) fn genres_in(text: &str) -> Vec<Cow<'_, str>> {
     let text = text.trim();
-    let list = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-    match list {
-        _ if text.contains('|') => text.split('|').map(str::trim).collect(),
-        Some(list) if list.contains('{') => named_in(list),
-        Some(list) if list.trim_start().starts_with(QUOTES) => quoted_in(list).collect(),
-        Some(list) => between_commas(list),
-        None => between_commas(text),
+    if text.contains('|') {
+        return text.split('|').map(|name| name.trim().into()).collect();
+    }
+    let Some(list) = text.strip_prefix('[').and_then(|it| it.strip_suffix(']')) else {
+        return between_commas(text);
+    };
+    if let Ok(values) = serde_json::from_str::<Vec<Value>>(text) {
+        return values.iter().filter_map(name_of).collect();
+    }
+    match list.trim_start().chars().next() {
+        Some('{') => named_in(list),
+        Some('\'' | '"') => quoted_in(list).map(|(name, _)| name.into()).collect(),
+        _ => between_commas(list),
     }
 }
 
-const QUOTES: [char; 2] = ['\'', '"'];
-
-fn between_commas(text: &str) -> Vec<&str> {
+fn between_commas(text: &str) -> Vec<Cow<'_, str>> {
     let names = text.split(',').map(str::trim);
-    names.filter(|name| !name.is_empty()).collect()
+    let names = names.filter(|name| !name.is_empty());
+    names.map(Cow::from).collect()
 }
 
-/// What stands between quotes of one kind.
-fn quoted_in(text: &str) -> impl Iterator<Item = &str> {
+/// A name, or that of an object.
+fn name_of(value: &Value) -> Option<Cow<'static, str>> {
+    let name = value.as_str().or_else(|| value.get("name")?.as_str());
+    name.map(|name| name.to_owned().into())
+}
+
+/// What stands between quotes of one kind, and what behind it.
+fn quoted_in(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let start = rest.find(QUOTES)?;
+        let start = rest.find(['\'', '"'])?;
         let (quote, inside) = (rest[start..].chars().next()?, &rest[start + 1..]);
         let end = inside.find(quote)?;
         rest = &inside[end + 1..];
-        Some(&inside[..end])
+        Some((&inside[..end], rest))
     })
 }
 
-/// What stands behind each `name`.
-fn named_in(text: &str) -> Vec<&str> {
-    let mut quoted = quoted_in(text);
-    let mut names = Vec::new();
-    while let Some(key) = quoted.next() {
-        if key == "name" {
-            names.extend(quoted.next());
-        }
-    }
-    names
+/// What stands in quotes right behind each `'name':`.
+fn named_in(text: &str) -> Vec<Cow<'_, str>> {
+    let keys = quoted_in(text).filter(|(key, _)| *key == "name");
+    let names = keys.filter_map(|(_, behind)| {
+        let value = behind.trim_start().strip_prefix(':')?.trim_start();
+        let is_quoted = value.starts_with(['\'', '"']);
+        is_quoted.then(|| quoted_in(value).next())?
+    });
+    names.map(|(name, _)| name.into()).collect()
 }
 
 #[cfg(test)]
@@ -59,14 +73,16 @@ mod tests {
             "Action,Children's",
             "['Action', \"Children's\"]",
             r#"["Action","Children's"]"#,
+            r#"["Action","Children\u0027s"]"#,
             "[Action, Children's ]",
             "[{'id': 28, 'name': 'Action'}, {'name': \"Children's\", 'id': 3}]",
+            "[{'name': None, 'id': 1}, {'name': 'Action'}, {'name': \"Children's\"}]",
             r#"[{"id": 28, "name": "Action"}, {"id": 3, "name": "Children's"}]"#,
         ] {
             assert_eq!(genres_in(text), ["Action", "Children's"], "{text}");
         }
-        for text in ["", "[]", " [ ] ", "[{}]", "[{'id': 3}]"] {
-            assert!(genres_in(text).iter().all(|it| it.is_empty()), "{text}");
+        for text in ["", "[]", " [ ] ", "[{}]", "[{'id': 3}]", "[3, null]"] {
+            assert!(genres_in(text).is_empty(), "{text}");
         }
         assert_eq!(genres_in("(no genres listed)"), ["(no genres listed)"]);
         assert_eq!(genres_in("Sci-Fi"), ["Sci-Fi"]);

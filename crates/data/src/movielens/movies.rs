@@ -88,7 +88,8 @@ impl Movies {
     fn read_into(mut movies: MoviesBuilder, path: &Path, dialect: &Dialect) -> Result<Self> {
         TableFile::open(path, dialect, &["movieId", "title", "genres"])?.for_each(|row| {
             let genres = row.text(2)?;
-            movies.push(row, None, genres_in(&genres).into_iter())
+            let genres = genres_in(&genres);
+            movies.push(row, None, genres.iter().map(|it| &**it))
         })?;
         movies.finish(path)
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use hf_hub::api::sync::ApiBuilder;
+use hf_hub::api::sync::{ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 
 use crate::error::Cause;
@@ -148,7 +148,7 @@ impl ModelFiles {
             Ok(path) => Ok(Some(path)),
             Err(Error::MissingFile { .. }) => Ok(None),
             // Other failures must not pass for it.
-            Err(Error::Hub { problem, .. }) if is_absent(&problem.to_string()) => {
+            Err(Error::Hub { problem, .. }) if is_absent(&problem) => {
                 if let Some(marker) = marker
                     && let Err(error) = mark(&marker)
                 {
@@ -216,8 +216,11 @@ impl ModelFiles {
 }
 
 /// Whether the hub says that there is no such file.
-fn is_absent(problem: &str) -> bool {
-    problem.contains("404")
+fn is_absent(problem: &Cause) -> bool {
+    match problem.downcast_ref() {
+        Some(ApiError::RequestError(problem)) => problem.to_string().ends_with(" 404"),
+        _ => false,
+    }
 }
 
 /// Writes an empty file.

@@ -47,6 +47,8 @@ pub(crate) struct Tokens {
     longest: usize,
     /// Of these the text's own: one or more, or windows would have no end.
     room: NonZeroUsize,
+    /// Whether words that are not known are the last token too.
+    ends_are_unknown: bool,
 }
 
 impl Tokens {
@@ -86,7 +88,11 @@ impl Tokens {
         tokenizer.with_normalizer(Some(Lowercase)).map_err(error)?;
         tokenizer.with_pre_tokenizer(Some(Whitespace {}));
         let vocabulary = tokenizer.get_vocab_size(true);
-        Self::new(tokenizer, frame, vocabulary, longest).map_err(error)
+        let tokens = Self::new(tokenizer, frame, vocabulary, longest).map_err(error)?;
+        Ok(Self {
+            ends_are_unknown: true,
+            ..tokens
+        })
     }
 
     fn new(
@@ -122,6 +128,7 @@ impl Tokens {
             vocabulary,
             longest,
             room,
+            ends_are_unknown: false,
         })
     }
 
@@ -159,10 +166,13 @@ impl Tokens {
         hasher.digest()
     }
 
-    /// A text up to its first end token.
+    /// A text up to its first end token, where that is nothing else.
     pub fn to_first_end<'a>(&self, text: &'a [u32]) -> &'a [u32] {
         let end = text.iter().position(|&id| id == self.last);
-        end.map_or(text, |end| &text[..=end])
+        match end.filter(|_| !self.ends_are_unknown) {
+            Some(end) => &text[..=end],
+            None => text,
+        }
     }
 
     /// Refuses texts that a model cannot take.

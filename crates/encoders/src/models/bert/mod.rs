@@ -3,7 +3,7 @@ mod dense;
 mod modules;
 mod pooling;
 
-use candle_core::{Device, Result as TensorResult, Tensor};
+use candle_core::{DType, Device, Result as TensorResult, Tensor};
 use candle_nn::{Embedding, Module, VarBuilder, embedding};
 use std::fmt;
 
@@ -79,8 +79,9 @@ impl BertEncoder {
     /// A file that is missing, damaged, or does not fit the others.
     pub fn load(dir_or_id: &str, pooling: Option<Pooling>, options: &LoadOptions) -> Result<Self> {
         let files = ModelFiles::find(dir_or_id, &[])?;
-        // Most models have it there, and its commit is that of what they lack.
-        files.read_optional(CONFIG)?;
+        // Most models have it there, and its commit is that of what they lack; others have it in a
+        // folder of the transformer's, and it is looked for again.
+        let _is_at_hand = files.file(CONFIG).is_ok();
         let mut modules_hash = ModelHash::new();
         let sentence = SentenceTransformer::read(&files, options, &mut modules_hash)?;
         let config_file = files.read(&sentence.file(CONFIG))?;
@@ -253,7 +254,8 @@ impl BertModel {
         }
         let mut start = 0;
         let pooled = lengths.iter().map(|&length| {
-            let rows = x.narrow(0, start, length)?;
+            // Sums of half precision would lose small terms, or leave its range.
+            let rows = x.narrow(0, start, length)?.to_dtype(DType::F32)?;
             start += length;
             let poolings = self.poolings.iter();
             let vectors = poolings.map(|pooling| pool(*pooling, &rows, length));

@@ -1,6 +1,7 @@
 //! What sentence-transformers puts around a transformer: `modules.json`, and what it names.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Component, Path};
 
 use serde::Deserialize;
@@ -20,7 +21,7 @@ pub(super) const MODULE_CONFIG: &str = "config.json";
 const SENTENCE_CONFIG: &str = "sentence_bert_config.json";
 /// … or, of newer versions, here.
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-/// What stands before every text.
+/// What stands before every text, and how much of a vector is kept.
 const PROMPTS: &str = "config_sentence_transformers.json";
 
 /// What a sentence-transformers folder asks for.
@@ -46,6 +47,8 @@ pub(super) enum Step {
     Normalize,
     /// `activation(W·x + b)`.
     Dense(Box<DenseStep>),
+    /// So many numbers of it stay.
+    Truncate(usize),
 }
 
 #[derive(Deserialize)]
@@ -56,21 +59,65 @@ struct Module {
 }
 
 impl Module {
-    /// What it is called, without the Python module that it lies in.
+    /// What it is called, without the Python module of sentence-transformers that it lies in.
     fn kind(&self) -> &str {
-        self.r#type.rsplit('.').next().unwrap_or_default()
+        match self.r#type.strip_prefix("sentence_transformers.") {
+            Some(own) => own.rsplit('.').next().unwrap_or(own),
+            None => &self.r#type,
+        }
     }
 }
+
+/// The most modules that are read: published models have up to five.
+const MOST_MODULES: usize = 16;
 
 #[derive(Deserialize)]
 struct SentenceConfig {
     max_seq_length: Option<usize>,
     #[serde(default)]
     do_lower_case: bool,
+    /// What goes to the tokenizer beside, …
+    #[serde(default)]
+    tokenizer_args: serde_json::Map<String, serde_json::Value>,
+    /// … and, of version 6, what is taken of the transformer.
+    modality_config: Option<ModalityConfig>,
+    module_output_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ModalityConfig {
+    text: Option<Method>,
+}
+
+#[derive(Deserialize)]
+struct Method {
+    method_output_name: Option<String>,
 }
 
 impl SentenceConfig {
     fn problem(&self) -> Option<String> {
+        if let Some(name) = self.tokenizer_args.keys().next() {
+            return Some(format!("tokenizer_args has {name}, which is not supported"));
+        }
+        let text = self
+            .modality_config
+            .as_ref()
+            .and_then(|it| it.text.as_ref());
+        let of_text = text.and_then(|it| it.method_output_name.as_deref());
+        for (name, found, supported) in [
+            ("method_output_name", of_text, "last_hidden_state"),
+            (
+                "module_output_name",
+                self.module_output_name.as_deref(),
+                "token_embeddings",
+            ),
+        ] {
+            if let Some(found) = found.filter(|&found| found != supported) {
+                return Some(format!(
+                    "{name} is '{found}'; only {supported} is supported"
+                ));
+            }
+        }
         let longest = self.max_seq_length.filter(|&it| it < LEAST_TOKENS)?;
         Some(format!(
             "max_seq_length, {longest}, leaves no room for a text"
@@ -87,8 +134,9 @@ struct TokenizerConfig {
 #[derive(Deserialize)]
 struct Prompts {
     #[serde(default)]
-    prompts: HashMap<String, String>,
+    prompts: HashMap<String, Option<String>>,
     default_prompt_name: Option<String>,
+    truncate_dim: Option<usize>,
 }
 
 impl SentenceTransformer {
@@ -105,6 +153,12 @@ impl SentenceTransformer {
             path: file.path.clone(),
             problem: problem.into(),
         };
+        if modules.len() > MOST_MODULES {
+            let count = modules.len();
+            return Err(bad(format!(
+                "it has {count} modules; at most {MOST_MODULES} are read"
+            )));
+        }
         let mut found = Self::default();
         for (number, module) in modules.iter().enumerate() {
             let folder = folder_of(&module.path).map_err(&bad)?;
@@ -129,6 +183,12 @@ impl SentenceTransformer {
                 }
             }
         }
+        if found.poolings.is_none() {
+            return Err(bad(
+                "it has no Pooling behind a Transformer, which makes one vector of the tokens'"
+                    .to_owned(),
+            ));
+        }
         if let Some(file) = files.read_optional(&format!("{}{SENTENCE_CONFIG}", found.folder))? {
             let config = parse_config(&file, SentenceConfig::problem)?;
             (found.longest, found.lowercase) = (config.max_seq_length, config.do_lower_case);
@@ -137,7 +197,9 @@ impl SentenceTransformer {
             found.longest = longest_of_tokenizer(files, &found.folder)?;
         }
         if let Some(file) = files.read_optional(PROMPTS)? {
-            found.prompt = default_prompt(&file)?;
+            let prompts: Prompts = parse(&file)?;
+            found.steps.extend(prompts.truncate_dim.map(Step::Truncate));
+            found.prompt = prompts.default(&file)?;
         }
         Ok(found)
     }
@@ -153,9 +215,11 @@ impl SentenceTransformer {
     /// A layer that takes vectors of another.
     pub fn width(&self, mut width: usize) -> Result<usize> {
         for step in &self.steps {
-            if let Step::Dense(dense) = step {
-                width = dense.width_after(width)?;
-            }
+            width = match step {
+                Step::Normalize => width,
+                Step::Dense(dense) => dense.width_after(width)?,
+                Step::Truncate(most) => width.min(*most),
+            };
         }
         Ok(width)
     }
@@ -166,6 +230,7 @@ impl SentenceTransformer {
             // As stores have it: in another spelling it would be another model.
             Step::Normalize => ", normalised".to_owned(),
             Step::Dense(dense) => format!(", dense to {}", dense.outputs()),
+            Step::Truncate(most) => format!(", cut to {most}"),
         };
         self.steps.iter().map(step).collect()
     }
@@ -193,6 +258,7 @@ impl Step {
                     vector.iter_mut().for_each(|x| *x *= scale);
                 }
             }
+            Self::Truncate(most) => vectors.iter_mut().for_each(|it| it.truncate(*most)),
             Self::Dense(dense) => {
                 let mut scratch = Vec::new();
                 for vector in vectors {
@@ -205,15 +271,16 @@ impl Step {
 
 /// A module's folder as it stands before a file's name: within the model's own.
 fn folder_of(path: &str) -> std::result::Result<String, String> {
-    let parts: Vec<_> = Path::new(path).components().collect();
-    let is_within = parts
-        .iter()
-        .all(|part| matches!(part, Component::Normal(_)));
-    match (is_within, path) {
-        (true, "") => Ok(String::new()),
-        (true, path) => Ok(format!("{}/", path.trim_end_matches('/'))),
-        (false, path) => Err(format!("path '{path}' leads out of the model's folder")),
-    }
+    let parts: Vec<&OsStr> = Path::new(path)
+        .components()
+        .filter(|part| *part != Component::CurDir)
+        .map(|part| match part {
+            Component::Normal(name) => Ok(name),
+            _ => Err(format!("path '{path}' leads out of the model's folder")),
+        })
+        .collect::<std::result::Result<_, _>>()?;
+    let parts = parts.iter().map(|part| format!("{}/", part.display()));
+    Ok(parts.collect())
 }
 
 fn longest_of_tokenizer(files: &ModelFiles, folder: &str) -> Result<Option<usize>> {
@@ -232,19 +299,26 @@ fn longest_of_tokenizer(files: &ModelFiles, folder: &str) -> Result<Option<usize
     }
 }
 
-/// The prompt that stands before texts where nobody names one.
-fn default_prompt(file: &SmallFile) -> Result<String> {
-    let Prompts {
-        mut prompts,
-        default_prompt_name,
-    } = parse(file)?;
-    let Some(name) = default_prompt_name else {
-        return Ok(String::new());
-    };
-    prompts.remove(&name).ok_or_else(|| Error::Config {
-        path: file.path.clone(),
-        problem: format!("default_prompt_name is '{name}', and there is no such prompt").into(),
-    })
+impl Prompts {
+    /// The prompt that stands before texts where nobody names one.
+    fn default(mut self, file: &SmallFile) -> Result<String> {
+        let bad = |problem: String| Error::Config {
+            path: file.path.clone(),
+            problem: problem.into(),
+        };
+        if self.truncate_dim == Some(0) {
+            return Err(bad("truncate_dim is 0, which leaves no vector".to_owned()));
+        }
+        let Some(name) = self.default_prompt_name else {
+            return Ok(String::new());
+        };
+        let prompt = self.prompts.remove(&name).ok_or_else(|| {
+            bad(format!(
+                "default_prompt_name is '{name}', and there is no such prompt"
+            ))
+        })?;
+        Ok(prompt.unwrap_or_default())
+    }
 }
 
 #[cfg(test)]
@@ -254,7 +328,10 @@ mod tests {
     #[test]
     fn modules_lie_within_their_model() {
         assert_eq!(folder_of(""), Ok(String::new()));
-        assert_eq!(folder_of("2_Dense"), Ok("2_Dense/".to_owned()));
+        assert_eq!(folder_of("."), Ok(String::new()));
+        for path in ["2_Dense", "./2_Dense/"] {
+            assert_eq!(folder_of(path), Ok("2_Dense/".to_owned()));
+        }
         for path in ["..", "../other", "/etc", "a/../../b"] {
             assert!(folder_of(path).is_err(), "{path}");
         }

@@ -25,6 +25,9 @@ pub(super) struct PoolingConfig {
     include_prompt: Option<bool>,
 }
 
+/// Each of them once, and a few more.
+const MOST_MODES: usize = 8;
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Modes {
@@ -59,8 +62,11 @@ impl PoolingConfig {
         };
         match &self.pooling_mode {
             Some(Modes::One(name)) => return Ok(vec![of_name(name)?]),
-            Some(Modes::Several(names)) if names.is_empty() => {
-                return Err("pooling_mode names nothing".to_owned());
+            Some(Modes::Several(names)) if names.is_empty() || names.len() > MOST_MODES => {
+                let count = names.len();
+                return Err(format!(
+                    "pooling_mode names {count}; one to {MOST_MODES} are supported"
+                ));
             }
             Some(Modes::Several(names)) => return names.iter().map(of_name).collect(),
             None => {}
@@ -92,7 +98,7 @@ mod tests {
         let modes = |json: &str| serde_json::from_str::<PoolingConfig>(json).unwrap().modes();
         for (json, word) in [
             (r#"{"pooling_mode": "median"}"#, "'median'"),
-            (r#"{"pooling_mode": []}"#, "nothing"),
+            (r#"{"pooling_mode": []}"#, "names 0"),
             (
                 r#"{"pooling_mode": "cls", "include_prompt": false}"#,
                 "include_prompt",

@@ -149,13 +149,15 @@ impl ClipEncoder {
         let tokens = Tokens::of_words(texts, CLIP_FRAME, longest)?;
         let config = untrained_config(tokens.vocabulary());
         let recipe = recipe(&config, None)?;
+        let mut hash = ModelHash::new();
+        hash.update(&tokens.fingerprint().to_le_bytes());
         let identity = Identity {
             model: format!("untrained CLIP, seed {seed}"),
             revision: None,
             pooling: POOLING_OF_PICTURES.to_owned(),
             preprocessing: recipe.describe(),
             dtype: options.dtype.as_str().to_owned(),
-            hash: format!("untrained-{seed}-{:016x}", tokens.fingerprint()),
+            hash: format!("untrained-{seed}-{}", hash.digest()),
         };
         let backend = Box::new(SeededWeights { seed });
         let weights = VarBuilder::from_backend(backend, options.dtype, options.device.clone());
@@ -311,5 +313,18 @@ fn untrained_config(vocab_size: usize) -> ClipConfig {
             patch_size: 16,
             ..VisionConfig::default()
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_untrained_model_sees_what_stands_behind_a_mark() {
+        let texts = ["a robot, of gold.", "a robot, of rust."];
+        let clip = ClipEncoder::untrained(42, texts, &LoadOptions::default()).unwrap();
+        let vectors = clip.encode_texts(&texts).unwrap();
+        assert_ne!(vectors[0], vectors[1]);
     }
 }

@@ -90,7 +90,7 @@ impl PreprocessorConfig {
         usual: Processor,
         default: PictureRecipe,
     ) -> std::result::Result<PictureRecipe, String> {
-        let (processor, default) = match self.processor().unwrap_or(usual) {
+        let (processor, default) = match self.processor()?.unwrap_or(usual) {
             Processor::ConvNext => (Processor::ConvNext, PictureRecipe::convnext()),
             Processor::Clip => (Processor::Clip, default),
         };
@@ -128,16 +128,24 @@ impl PreprocessorConfig {
     }
 
     /// The one that the file names, or speaks the language of.
-    fn processor(&self) -> Option<Processor> {
+    fn processor(&self) -> std::result::Result<Option<Processor>, String> {
         let named = self.image_processor_type.as_ref();
-        match named.or(self.feature_extractor_type.as_ref()) {
-            Some(name) if name.starts_with("ConvNext") => Some(Processor::ConvNext),
-            Some(_) => Some(Processor::Clip),
-            None if self.crop_pct.is_some() => Some(Processor::ConvNext),
-            None if self.crop_size.is_some() => Some(Processor::Clip),
-            None if matches!(self.size, Some(Side::Box { .. })) => Some(Processor::Clip),
-            None => None,
+        if let Some(name) = named.or(self.feature_extractor_type.as_ref()) {
+            return match name {
+                _ if name.starts_with("ConvNext") => Ok(Some(Processor::ConvNext)),
+                _ if name.starts_with("CLIP") => Ok(Some(Processor::Clip)),
+                _ => Err(format!(
+                    "pictures are to be prepared by {name}; supported are CLIPImageProcessor and \
+                     ConvNextImageProcessor"
+                )),
+            };
         }
+        let is_box = matches!(self.size, Some(Side::Box { .. }));
+        Ok(match (self.crop_pct, self.crop_size) {
+            (Some(_), _) => Some(Processor::ConvNext),
+            (None, Some(_)) => Some(Processor::Clip),
+            (None, None) => is_box.then_some(Processor::Clip),
+        })
     }
 
     /// CLIP's: the shorter side, or both, become `size`, and `crop_size` is cut out.
@@ -351,6 +359,10 @@ mod tests {
             (r#"{"size": {"shortest_edge": 4294967396}}"#, "size is"),
             (r#"{"size": {"height": 20001, "width": 20001}}"#, "size is"),
             (r#"{"size": 2000, "crop_size": 2000}"#, "2000 pixels a side"),
+            (
+                r#"{"image_processor_type": "ViTImageProcessor"}"#,
+                "by ViTImageProcessor",
+            ),
             (r#"{"do_center_crop": false}"#, "do_center_crop"),
             (
                 r#"{"crop_pct": 0.5, "do_resize": false}"#,
