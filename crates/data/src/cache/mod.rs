@@ -65,7 +65,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    pub(crate) fn of(path: &Path) -> std::io::Result<Self> {
+    fn of(path: &Path) -> std::io::Result<Self> {
         let metadata = std::fs::metadata(path)?;
         let modified = metadata.modified()?.duration_since(UNIX_EPOCH);
         #[cfg(unix)]
@@ -89,6 +89,21 @@ impl Stamp {
         })
     }
 
+    /// Of a file that is to be read.
+    pub(crate) fn before(path: &Path) -> Result<Self> {
+        Self::of(path).map_err(Error::read(path))
+    }
+
+    /// That the file is as it was.
+    pub(crate) fn check(&self, path: &Path) -> Result<()> {
+        match Self::before(path)? == *self {
+            true => Ok(()),
+            false => Err(Error::Changed {
+                path: path.to_owned(),
+            }),
+        }
+    }
+
     /// Whether a later write must give another stamp. Clocks of file systems
     /// tick slowly: a write right after the last one may bear the same time.
     fn is_settled(&self) -> bool {
@@ -100,15 +115,10 @@ impl Stamp {
 
 /// What `read` makes of the file at `path`, if nobody writes that meanwhile.
 pub(crate) fn read_unchanged<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
-    let stamp = || Stamp::of(path).map_err(Error::read(path));
-    let before = stamp()?;
+    let before = Stamp::before(path)?;
     let read = read()?;
-    match stamp()? == before {
-        true => Ok(read),
-        false => Err(Error::Changed {
-            path: path.to_owned(),
-        }),
-    }
+    before.check(path)?;
+    Ok(read)
 }
 
 /// A source before it is read.
@@ -121,7 +131,7 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn take(path: &Path) -> Result<Self> {
-        let stamp = Stamp::of(path).map_err(Error::read(path))?;
+        let stamp = Stamp::before(path)?;
         let settled = stamp.is_settled();
         let digest = match settled {
             true => None,
@@ -170,7 +180,7 @@ impl RatingsCache {
         if manifest.format != FORMAT {
             return Err(bad("it has another format"));
         }
-        let stamp = Stamp::of(source).map_err(Error::read(source))?;
+        let stamp = Stamp::before(source)?;
         if !(manifest.settled && manifest.source == stamp) {
             let alike = manifest.source.name == stamp.name && manifest.source.bytes == stamp.bytes;
             let same = || Digest::of_file(source).map(|it| it.xxh3 == manifest.source_xxh3);
@@ -242,7 +252,7 @@ impl RatingsCache {
         let (rows, hashed) = draft.writer.close()?;
         let (written, digest) = hashed.finish();
         let of_source = Digest::of_file(source).map_err(Error::read(source))?;
-        let stamp = Stamp::of(source).map_err(Error::read(source))?;
+        let stamp = Stamp::before(source)?;
         if stamp != before.stamp || before.digest.is_some_and(|before| before != of_source) {
             let path = source.to_owned();
             return Err(Error::Changed { path });

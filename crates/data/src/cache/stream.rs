@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl RatingsStream {
     }
 
     /// Of a file that is nobody else's: numbers of users of these names and of `movies`, others of
-    /// which are left out.
+    /// which are left out; and the movies that are rated.
     pub(crate) fn of_scratch(
         reader: RatingsReader,
         (users, movies): (Option<Arc<IdNames>>, IdMap),
@@ -75,10 +75,16 @@ impl RatingsStream {
         target: Target,
     ) -> Result<(Self, IdMap)> {
         let mut stream = Self::of(reader, movies, target);
-        let seen = stream.survey(|_| Ok(()))?;
+        let known = stream.movies.clone();
+        let mut rated = HashSet::new();
+        stream.survey(|columns| {
+            let movies = columns.movies.iter().copied();
+            rated.extend(movies.filter(|&movie| known.row(movie).is_some()));
+            Ok(())
+        })?;
         stream.left_out = left_out;
         stream.users = stream.users.with_names(users);
-        Ok((stream, seen.rated))
+        Ok((stream, IdMap::from_ids(rated)))
     }
 
     fn of(reader: RatingsReader, movies: IdMap, target: Target) -> Self {
@@ -246,7 +252,9 @@ impl RatingsStream {
         let mut users = IdMap::default();
         let mut seen = Seen::default();
         let (mut row, mut last) = (0, 0);
-        let (mut part, mut learned) = (RatingsHasher::new(), RatingsHasher::new());
+        let mut part = RatingsHasher::new();
+        // Most are learned as they are.
+        let mut learned = self.target.is_stretched().then(RatingsHasher::new);
         let mut are_by_user = true;
         let read = |group| self.reader.columns(group);
         self.for_each_group(read, |columns: RatingColumns| {
@@ -254,9 +262,13 @@ impl RatingsStream {
             let is_known = |movie: u32| self.movies.row(movie).is_some();
             let kept = || columns.rows().filter(|it| is_known(it.1));
             part.add(kept());
-            let stars = |stars| self.target.to_stars(stars);
-            learned
-                .add(kept().map(|(user, movie, rating, time)| (user, movie, stars(rating), time)));
+            if let Some(learned) = &mut learned {
+                let stars = |rating| self.target.to_stars(rating);
+                let rows = kept();
+                learned.add(
+                    rows.map(|(user, movie, rating, time)| (user, movie, stars(rating), time)),
+                );
+            }
             for &movie in &columns.movies {
                 if !is_known(movie) {
                     seen.first_unknown.get_or_insert(row);
@@ -271,14 +283,12 @@ impl RatingsStream {
             }
             // Who rated no movie that is known does not count, as in memory.
             users = IdMap::from_ids(users.ids().iter().copied().chain(kept().map(|it| it.0)));
-            let rated = seen.rated.ids().iter().copied();
-            seen.rated = IdMap::from_ids(rated.chain(kept().map(|it| it.1)));
             Ok::<_, Error>(())
         })?;
         self.users = users;
         self.rows = row - seen.unknown;
         self.part = part.finish();
-        self.learned = learned.finish();
+        self.learned = learned.map_or_else(|| self.part.clone(), RatingsHasher::finish);
         self.are_by_user = are_by_user;
         Ok(seen)
     }
@@ -290,8 +300,6 @@ struct Seen {
     first_unknown: Option<usize>,
     unknown: usize,
     unknown_movies: BTreeSet<u32>,
-    /// The movies that are known and rated.
-    rated: IdMap,
 }
 
 impl fmt::Debug for RatingsStream {

@@ -49,19 +49,13 @@ impl LogFile {
         Ok(Self {
             path: path.to_owned(),
             rows: 0,
-            stamp: Stamp::of(path).map_err(Error::read(path))?,
+            stamp: Stamp::before(path)?,
         })
     }
 
     /// That it is as it was when it was looked through.
     pub fn check(&self) -> Result<()> {
-        let now = Stamp::of(&self.path).map_err(Error::read(&self.path))?;
-        match now == self.stamp {
-            true => Ok(()),
-            false => Err(Error::Changed {
-                path: self.path.clone(),
-            }),
-        }
+        self.stamp.check(&self.path)
     }
 }
 

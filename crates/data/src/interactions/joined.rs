@@ -69,12 +69,12 @@ impl Joined {
     }
 
     /// The users, and what is known of them.
-    pub fn known(&self) -> Users {
+    fn known(&self) -> Users {
         Users::new(Arc::clone(&self.names), self.traits())
     }
 
     /// Which of all the events name.
-    pub fn flags(&self, of_events: &[u32]) -> Vec<bool> {
+    fn flags(&self, of_events: &[u32]) -> Vec<bool> {
         let mut flags = vec![false; self.names.len()];
         of_events.iter().for_each(|&it| flags[it as usize] = true);
         flags
@@ -172,7 +172,7 @@ impl Joined {
 
     /// The items as a table, and what else is known of them. Without a table they are those that
     /// somebody interacted with.
-    pub fn catalogue(mut self) -> Result<Catalogue> {
+    fn catalogue(mut self) -> Result<Catalogue> {
         let Some((mut table, numbers)) = self.table.take() else {
             let count = self.names.len();
             let all: Vec<u32> = (0..count as u32).collect();
@@ -233,14 +233,28 @@ impl RowVectors {
     }
 }
 
-/// Of whom and what one table says nothing, or nothing but that: users, and items, with flags of
-/// those that events name.
-pub(super) fn unmatched(users: (&Joined, &[bool]), items: (&Joined, &[bool])) -> Unmatched {
-    let (idle_users, unknown_users) = users.0.without(users.1);
-    Unmatched {
-        items: items.0.without(items.1).0,
-        idle_users,
-        unknown_users,
+/// All that is known of users and items.
+pub(super) struct Known {
+    pub users: Users,
+    pub catalogue: Catalogue,
+    /// Of whom and what one table says nothing, or nothing but that.
+    pub unmatched: Unmatched,
+}
+
+impl Known {
+    /// Of users and items, each with those that events name.
+    pub fn of(users: (&Joined, &[u32]), items: (Joined, &[u32])) -> Result<Self> {
+        let (idle_users, unknown_users) = users.0.without(&users.0.flags(users.1));
+        let (idle_items, _) = items.0.without(&items.0.flags(items.1));
+        Ok(Self {
+            users: users.0.known(),
+            catalogue: items.0.catalogue()?,
+            unmatched: Unmatched {
+                items: idle_items,
+                idle_users,
+                unknown_users,
+            },
+        })
     }
 }
 

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use crate::cache::Stamp;
 use crate::movielens::part_of;
 use crate::{
-    Duplicates, Error, IdMap, LeftOut, Modality, MovieLens, Movies, Poster, Ratings, RatingsStream,
+    Duplicates, IdMap, LeftOut, Modality, MovieLens, Movies, Poster, Ratings, RatingsStream,
     Result, StreamedMovieLens, Summary, UnknownMovies,
 };
 
@@ -236,25 +236,17 @@ impl InteractionFiles {
         &self,
         read: impl FnOnce(&Source, Option<&Source>, Option<&Source>) -> Result<T>,
     ) -> Result<T> {
-        let paths = [
-            Some(&self.interactions),
-            self.users.as_ref(),
-            self.items.as_ref(),
-        ];
-        let stamps = || {
-            let paths = paths.into_iter().flatten();
-            let stamps = paths.map(|path| Ok((path, Stamp::of(path).map_err(Error::read(path))?)));
-            stamps.collect::<Result<Vec<_>>>()
-        };
-        let before = stamps()?;
+        let beside = self.users.iter().chain(&self.items);
+        let stamps = [&self.interactions].into_iter().chain(beside);
+        let stamps = stamps.map(|path| Ok((path, Stamp::before(path)?)));
+        let stamps = stamps.collect::<Result<Vec<_>>>()?;
         let (interactions, users, items) = self.sources()?;
         let read = read(&interactions, users.as_ref(), items.as_ref());
-        let mut now = stamps()?.into_iter().zip(before);
-        match now.find(|(now, before)| now != before) {
-            // It may well be why something cannot be used.
-            Some(((path, _), _)) => Err(Error::Changed { path: path.clone() }),
-            None => read,
-        }
+        // It may well be why something cannot be used.
+        stamps
+            .iter()
+            .try_for_each(|(path, stamp)| stamp.check(path))?;
+        read
     }
 
     /// Interactions, users and items.
@@ -418,6 +410,7 @@ impl From<&Self> for Interactions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
 
     #[test]
     fn a_table_that_somebody_writes_while_it_is_read_is_refused() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::events::{Events, Wanted, in_parallel, interner};
 use super::interner::Interner;
-use super::joined::{Catalogue, Joined, UnknownItems, unmatched};
+use super::joined::{Joined, Known, UnknownItems};
 use super::place::Place;
 use super::roles::{ColumnRole, Roles};
 use super::rows_on_disk::{RowsOnDisk, Written};
@@ -55,29 +55,24 @@ pub(super) fn open(
     let known = known.with_names(Some(Arc::clone(&items.names)));
     let names = Some(Arc::clone(&users.names));
     let (ratings, rated) = RatingsStream::of_scratch(reader, (names, known), left_out, target)?;
-    let unmatched = unmatched(
-        (&users, &users.flags(ratings.users().ids())),
-        (&items, &items.flags(rated.ids())),
-    );
-    let known = users.known();
-    let Catalogue {
-        items,
-        vectors,
-        images,
-        texts,
-    } = items.catalogue()?;
+    let users = (&users, ratings.users().ids());
+    let Known {
+        users,
+        catalogue,
+        unmatched,
+    } = Known::of(users, (items, rated.ids()))?;
     tracing::info!(
         interactions = ratings.len(),
-        items = items.len(),
+        items = catalogue.items.len(),
         "left interactions on disk"
     );
     Ok(StreamedInteractions {
         ratings,
-        items,
-        users: known,
-        vectors: Arc::new(vectors),
-        images: Arc::new(images),
-        texts: Arc::new(texts),
+        items: catalogue.items,
+        users,
+        vectors: Arc::new(catalogue.vectors),
+        images: Arc::new(catalogue.images),
+        texts: Arc::new(catalogue.texts),
         has_times: wanted.time.is_some(),
         target_column: wanted.target.map(str::to_owned),
         unmatched,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::events::{Events, Wanted};
-use super::joined::{Catalogue, Joined, unmatched};
+use super::joined::{Joined, Known};
 use super::place::Place;
 use super::roles::Roles;
 use super::schema::{Role, Schema, Side};
@@ -129,31 +129,25 @@ pub(super) fn read(
     // Of what is left: what was left out says nothing of the scale.
     let kind = kind_of(&columns, twice.len())?;
 
-    let unmatched = unmatched(
-        (&users, &users.flags(&columns.users)),
-        (&items, &items.flags(&columns.movies)),
-    );
+    let Known {
+        users,
+        catalogue,
+        unmatched,
+    } = Known::of((&users, &columns.users), (items, &columns.movies))?;
     let ratings = Ratings::of_columns(columns)?.with_target(kind);
-    let users = users.known();
-    let Catalogue {
-        items,
-        vectors,
-        images,
-        texts,
-    } = items.catalogue()?;
     tracing::info!(
         interactions = ratings.len(),
-        items = items.len(),
+        items = catalogue.items.len(),
         "read interactions"
     );
     Ok(Interactions {
         ratings,
-        items,
+        items: catalogue.items,
         users,
         pairs: Arc::new(pairs),
-        vectors: Arc::new(vectors),
-        images: Arc::new(images),
-        texts: Arc::new(texts),
+        vectors: Arc::new(catalogue.vectors),
+        images: Arc::new(catalogue.images),
+        texts: Arc::new(catalogue.texts),
         tags: None,
         left_out,
         has_times: wanted.time.is_some(),

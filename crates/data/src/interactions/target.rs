@@ -63,10 +63,15 @@ impl Target {
         self.in_stars(f64::from(target)) as f32
     }
 
+    /// Whether stars are other numbers than the targets.
+    pub(crate) fn is_stretched(self) -> bool {
+        matches!(self, Self::Rating { .. }) && self != Self::STARS
+    }
+
     /// The inverse of [`Self::to_stars`].
     pub fn from_stars(self, stars: f64) -> f64 {
         match self {
-            Self::Rating { lowest, .. } if self != Self::STARS => {
+            Self::Rating { lowest, .. } if self.is_stretched() => {
                 f64::from(lowest) + (stars - f64::from(LOWEST_RATING)) * self.of_a_star()
             }
             _ => stars,
@@ -76,7 +81,7 @@ impl Target {
     /// As [`Self::to_stars`], of a number of 64 bits.
     pub fn in_stars(self, target: f64) -> f64 {
         match self {
-            Self::Rating { lowest, .. } if self != Self::STARS => {
+            Self::Rating { lowest, .. } if self.is_stretched() => {
                 f64::from(LOWEST_RATING) + (target - f64::from(lowest)) / self.of_a_star()
             }
             _ => target,
