@@ -1,0 +1,66 @@
+//! Names of tensors: what wrappers put before them, which look alike, and what they come to
+//! in words.
+
+use crate::checkpoint::Format;
+use crate::tensor::TensorInfo;
+
+/// Tensors that a description names.
+const TENSORS_NAMED: usize = 4;
+/// Names that are given in place of one that is not there.
+const NEAREST: usize = 3;
+
+/// Takes off what stands before all names, as long as one of `prefixes` does.
+pub(crate) fn take_off(tensors: &mut [(String, TensorInfo)], prefixes: &[&str]) {
+    let common = |tensors: &[(String, TensorInfo)]| {
+        let prefixes = prefixes.iter().copied();
+        let mut common = prefixes.filter(|prefix| {
+            let mut names = tensors.iter().map(|(name, _)| name);
+            names.all(|name| name.len() > prefix.len() && name.starts_with(prefix))
+        });
+        common.next().filter(|_| !tensors.is_empty())
+    };
+    while let Some(prefix) = common(tensors) {
+        for (name, _) in tensors.iter_mut() {
+            name.drain(..prefix.len());
+        }
+    }
+}
+
+/// The names that share the most of their end with `name`: the same parameter elsewhere.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let last_parts = |other: &str| {
+        let both = name.rsplit('.').zip(other.rsplit('.'));
+        both.take_while(|(a, b)| a == b).count()
+    };
+    let mut near: Vec<(usize, &str)> = names.map(|other| (last_parts(other), other)).collect();
+    // Names that end in `weight` are many.
+    near.retain(|&(parts, _)| parts > 1);
+    near.sort_by_key(|&(parts, _)| std::cmp::Reverse(parts));
+    near.truncate(NEAREST);
+    near.into_iter()
+        .map(|(_, name)| name.escape_debug().to_string())
+        .collect()
+}
+
+/// What a file holds.
+pub(crate) fn describe(format: Format, root: &str, tensors: &[(String, TensorInfo)]) -> String {
+    let format = match format {
+        Format::Zip => "",
+        Format::Legacy => ", of the format before PyTorch 1.6,",
+        Format::TorchScript => ", of TorchScript,",
+    };
+    let named = tensors.iter().take(TENSORS_NAMED).map(|(name, info)| {
+        let name = name.escape_debug();
+        match info.place {
+            Ok(_) => format!("'{name}' {} {:?}", info.dtype, info.shape),
+            Err(_) => format!("'{name}'"),
+        }
+    });
+    let named: Vec<String> = named.collect();
+    let (count, more) = match tensors.len() {
+        1 => ("1 tensor".to_owned(), ""),
+        count if count > TENSORS_NAMED => (format!("{count} tensors"), ", …"),
+        count => (format!("{count} tensors"), ""),
+    };
+    format!("{root}{format} with {count}: {}{more}", named.join(", "))
+}
