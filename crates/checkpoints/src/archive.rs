@@ -15,7 +15,9 @@ use std::ops::Range;
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::Problem;
-use crate::pickle::{Pickle, Source};
+use crate::error::on_a_line;
+use crate::machine::Source;
+use crate::pickle::Pickle;
 
 const PICKLE: &str = "data.pkl";
 /// Members that are named where an archive is no checkpoint.
@@ -48,7 +50,7 @@ impl Archive {
             let Some(end) = end.filter(|&end| end <= length) else {
                 return Err(Problem::Damaged(format!(
                     "'{}' reaches beyond its end",
-                    name.escape_debug()
+                    on_a_line(&name)
                 )));
             };
             let is_stored = member.compression() == CompressionMethod::Stored
@@ -120,7 +122,7 @@ fn range(members: &HashMap<String, Member>, name: &str) -> Result<Option<Range<u
         Some(member) if member.is_stored => Ok(Some(member.range.clone())),
         Some(_) => Err(Problem::OtherKind(format!(
             "an archive that was compressed after PyTorch wrote it ('{}'); unpack it and pack it again without compression (zip -0 -r)",
-            name.escape_debug()
+            on_a_line(name)
         ))),
         None => Ok(None),
     }
@@ -154,7 +156,7 @@ fn none(members: &HashMap<String, Member>) -> Problem {
     let named = names
         .iter()
         .take(MEMBERS_NAMED)
-        .map(|name| format!("'{:.60}'", name.escape_debug().to_string()));
+        .map(|name| format!("'{:.60}'", on_a_line(name)));
     let named: Vec<String> = named.collect();
     Problem::OtherFile(match named.is_empty() {
         true => "an empty zip archive".to_owned(),

@@ -73,7 +73,11 @@ pub enum Problem {
         Vec<(String, usize)>,
     ),
     /// A tensor that is not there.
-    #[error("there is no tensor '{name}'{}: it holds {holds}", near(nearest))]
+    #[error(
+        "there is no tensor '{}'{}: it holds {holds}",
+        on_a_line(name),
+        near(nearest)
+    )]
     NoSuchTensor {
         /// The name asked for.
         name: String,
@@ -83,7 +87,7 @@ pub enum Problem {
         holds: String,
     },
     /// A tensor that is there, but cannot be read.
-    #[error("'{name}' is {what}")]
+    #[error("'{}' is {what}", on_a_line(name))]
     Tensor {
         /// Its name.
         name: String,
@@ -94,7 +98,10 @@ pub enum Problem {
     #[error("the file changed while it was read")]
     Changed,
     /// A tensor that the memory has no room for.
-    #[error("there is no memory for '{name}', which has {bytes} bytes")]
+    #[error(
+        "there is no memory for '{}', which has {bytes} bytes",
+        on_a_line(name)
+    )]
     Memory {
         /// Its name.
         name: String,
@@ -106,18 +113,29 @@ pub enum Problem {
 fn near(names: &[String]) -> String {
     match names {
         [] => String::new(),
-        names => format!(" (there is '{}')", names.join("', '")),
+        names => format!(" (there is '{}')", on_a_line(&names.join("', '"))),
     }
+}
+
+/// Characters of a name that an error repeats.
+const LONGEST_NAME: usize = 200;
+
+/// A name out of a file as an error repeats it.
+pub(crate) fn on_a_line(name: &str) -> String {
+    let characters = name.chars().take(LONGEST_NAME);
+    characters
+        .map(|it| if it.is_control() { '\u{fffd}' } else { it })
+        .collect()
 }
 
 /// Keys with their numbers of tensors, in words.
 pub(crate) fn counted(keys: &[(String, usize)]) -> String {
     let words = keys.iter().map(|(key, tensors)| {
-        let key = key.escape_debug().to_string();
+        let key = on_a_line(key);
         match tensors {
-            0 => format!("'{key:.60}'"),
-            1 => format!("'{key:.60}' (1 tensor)"),
-            _ => format!("'{key:.60}' ({tensors} tensors)"),
+            0 => format!("'{key}'"),
+            1 => format!("'{key}' (1 tensor)"),
+            _ => format!("'{key}' ({tensors} tensors)"),
         }
     });
     words.collect::<Vec<_>>().join(", ")

@@ -13,7 +13,9 @@ use std::ops::Range;
 
 use crate::Problem;
 use crate::archive::big_endian;
-use crate::pickle::{Pickle, Source, Value};
+use crate::error::on_a_line;
+use crate::machine::Source;
+use crate::pickle::{Pickle, Value};
 use crate::tensor::storages;
 
 const VERSION: i64 = 1001;
@@ -65,7 +67,7 @@ fn locate(
         let Some(&size) = sizes.get(key).filter(|&&size| size > 0) else {
             return Err(Problem::Damaged(format!(
                 "nothing says how long the numbers of storage '{}' are",
-                key.escape_debug()
+                on_a_line(key)
             )));
         };
         let cut_off = || Problem::Damaged("it ends within its numbers".to_owned());

@@ -35,6 +35,7 @@ mod checkpoint;
 mod dtype;
 mod error;
 mod legacy;
+mod machine;
 mod names;
 mod pickle;
 mod sniff;

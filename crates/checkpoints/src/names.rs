@@ -2,6 +2,7 @@
 //! in words.
 
 use crate::checkpoint::Format;
+use crate::error::on_a_line;
 use crate::tensor::TensorInfo;
 
 /// Tensors that a description names.
@@ -37,9 +38,7 @@ pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> V
     near.retain(|&(parts, _)| parts > 1);
     near.sort_by_key(|&(parts, _)| std::cmp::Reverse(parts));
     near.truncate(NEAREST);
-    near.into_iter()
-        .map(|(_, name)| name.escape_debug().to_string())
-        .collect()
+    near.into_iter().map(|(_, name)| name.to_owned()).collect()
 }
 
 /// What a file holds.
@@ -50,7 +49,7 @@ pub(crate) fn describe(format: Format, root: &str, tensors: &[(String, TensorInf
         Format::TorchScript => ", of TorchScript,",
     };
     let named = tensors.iter().take(TENSORS_NAMED).map(|(name, info)| {
-        let name = name.escape_debug();
+        let name = on_a_line(name);
         match info.place {
             Ok(_) => format!("'{name}' {} {:?}", info.dtype, info.shape),
             Err(_) => format!("'{name}'"),

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use crate::Problem;
+use crate::error::on_a_line;
 
 /// Bytes that are looked at: the name of the tar format stands at 257.
 const LOOKED_AT: usize = 512;
@@ -68,8 +69,10 @@ fn other(bytes: &[u8]) -> String {
         return "a file that begins with zeros, as a download that was cut off leaves it"
             .to_owned();
     }
-    let text = String::from_utf8_lossy(bytes).trim_start().to_lowercase();
-    if text.starts_with("<!doctype html") || text.starts_with("<html") {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start();
+    let small = text.to_lowercase();
+    if small.starts_with("<!doctype html") || small.starts_with("<html") {
         return "a page of HTML: a page to log in, say, saved in place of the file".to_owned();
     }
     let is_text = bytes
@@ -77,10 +80,7 @@ fn other(bytes: &[u8]) -> String {
         .all(|&byte| byte >= b' ' || byte.is_ascii_whitespace());
     let line = text.lines().next().unwrap_or_default();
     match is_text && bytes.len() > 1 {
-        true => format!(
-            "a text that begins with '{:.60}'",
-            line.escape_debug().to_string()
-        ),
+        true => format!("a text that begins with '{:.60}'", on_a_line(line)),
         false => {
             let first: Vec<String> = bytes
                 .iter()

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::error::on_a_line;
 use crate::pickle::{Node, Pickle, Value};
 use crate::{Dtype, Problem};
 
@@ -101,9 +102,7 @@ pub(crate) fn tensor(
     if sizes.len() != strides.len() || sizes.len() > MOST_DIMENSIONS {
         return Err(malformed());
     }
-    let Value::Int(offset) = offset else {
-        return Err(malformed());
-    };
+    let offset = number(offset).ok_or_else(malformed)?;
     let storage = Storage::of(pickle, storage)?;
     let dtype = match is_v3 {
         false => storage.dtype,
@@ -121,12 +120,12 @@ pub(crate) fn tensor(
         (_, "meta") => Err("a tensor without numbers, of the device 'meta'".to_owned()),
         (Dtype::Other, _) => Err(format!(
             "a tensor of {} numbers, which are not read",
-            storage.class
+            on_a_line(storage.class)
         )),
         _ if is_marked => Err(
             "a conjugated or negated view; save it after .resolve_conj().resolve_neg()".to_owned(),
         ),
-        _ => place(&storage, dtype, offset as u64, (&sizes, strides), locate)?,
+        _ => place(&storage, dtype, offset, (&sizes, strides), locate)?,
     };
     let shape = sizes.iter().map(|&size| usize::try_from(size));
     let shape = shape.collect::<Result<_, _>>().map_err(|_| malformed())?;
@@ -181,7 +180,8 @@ fn kind(function: &str) -> String {
         }
         other => {
             return format!(
-                "a tensor of a kind that is not read ({other}); save it as a dense tensor"
+                "a tensor of a kind that is not read ({}); save it as a dense tensor",
+                on_a_line(other)
             );
         }
     };
@@ -237,11 +237,15 @@ fn malformed() -> Problem {
 /// A tuple of numbers that are not below 0.
 fn numbers(pickle: &Pickle, value: Value) -> Result<Vec<u64>, Problem> {
     let values = pickle.elements(value).ok_or_else(malformed)?.iter();
-    let numbers = values.map(|value| match *value {
+    let numbers = values.map(|&value| number(value));
+    numbers.collect::<Option<_>>().ok_or_else(malformed)
+}
+
+fn number(value: Value) -> Option<u64> {
+    match value {
         Value::Int(number) => u64::try_from(number).ok(),
         _ => None,
-    });
-    numbers.collect::<Option<_>>().ok_or_else(malformed)
+    }
 }
 
 fn place(
@@ -263,7 +267,7 @@ fn place(
     let (Some(count), Some(range)) = (product, locate(storage.key)?) else {
         return Err(Problem::Damaged(format!(
             "the numbers of a tensor of shape {sizes:?} are not in it (storage '{}')",
-            storage.key
+            on_a_line(storage.key)
         )));
     };
     let held = (range.end - range.start) / size;
@@ -301,7 +305,7 @@ fn place(
         }
         _ => Err(Problem::Damaged(format!(
             "a tensor of shape {sizes:?} reaches beyond the {held} numbers that storage '{}' has",
-            storage.key
+            on_a_line(storage.key)
         ))),
     }
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::Problem;
-use crate::error::counted;
+use crate::error::{counted, on_a_line};
 use crate::pickle::{Node, Object, Pickle, Value};
 use crate::tensor::{Locate, TensorInfo, tensor};
 
@@ -16,8 +16,8 @@ use crate::tensor::{Locate, TensorInfo, tensor};
 const DEEPEST: usize = 64;
 /// Values that are looked at: a value that is referred to many times counts as often.
 const MOST_VISITS: usize = 1 << 23;
-/// Bytes of all names.
-const MOST_NAMES: usize = 1 << 26;
+/// Bytes of all names, and of what stands with each; a thousand tensors have 200 kB.
+const MOST_NAMES: usize = 1 << 25;
 /// Under which models are saved beside other things.
 const MODEL_KEYS: [&str; 11] = [
     "state_dict",
@@ -103,7 +103,10 @@ impl Tree {
             .iter()
             .find(|(name, _)| names.insert(name, ()).is_some())
         {
-            return Err(Problem::Damaged(format!("it has two tensors '{twice}'")));
+            return Err(Problem::Damaged(format!(
+                "it has two tensors '{}'",
+                on_a_line(twice)
+            )));
         }
         Ok(Self {
             model: model(&root),
@@ -204,7 +207,10 @@ impl Walk<'_> {
             self.leaf(info)?;
         } else if depth >= DEEPEST {
             return Err(Problem::TooLarge {
-                what: format!("'{:.100}' stands within too many other values", self.name),
+                what: format!(
+                    "'{}' stands within too many other values",
+                    on_a_line(&self.name)
+                ),
                 most: DEEPEST as u64,
             });
         } else if let Some(inner) = self.branch(value, depth + 1)?
@@ -217,8 +223,7 @@ impl Walk<'_> {
     }
 
     fn leaf(&mut self, info: TensorInfo) -> Result<(), Problem> {
-        // With what a tensor takes beside its name.
-        self.name_bytes += self.name.len() + 64;
+        self.name_bytes += self.name.len() + size_of::<(String, TensorInfo)>();
         if self.name_bytes > MOST_NAMES {
             return Err(Problem::TooLarge {
                 what: "the names of its tensors have too many bytes".to_owned(),
@@ -329,7 +334,7 @@ fn describe(pickle: &Pickle, branch: Option<&Branch>) -> String {
         };
     }
     match (object, pickle.node(root)) {
-        (Some((module, name)), _) => format!("an object of the class {module}.{name}"),
+        (Some((module, name)), _) => on_a_line(&format!("an object of the class {module}.{name}")),
         (_, Some(Node::List(list))) => format!("a list of {} values", list.len()),
         (_, Some(Node::Tuple(list))) => format!("a tuple of {} values", list.len()),
         (_, Some(Node::Set(_))) => "a set".to_owned(),
