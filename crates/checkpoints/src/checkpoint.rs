@@ -169,20 +169,25 @@ impl Checkpoint {
         &self.path
     }
 
+    /// Its bytes.
+    pub fn length(&self) -> u64 {
+        self.stamp.length
+    }
+
     /// Its format.
     pub fn format(&self) -> Format {
         self.format
     }
 
     /// Names of the tensors, sorted.
-    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.by_name
             .iter()
             .map(|&number| self.tensors[number].0.as_str())
     }
 
     /// The tensors in the order of the file, which is that of the model's definition.
-    pub fn tensors(&self) -> impl ExactSizeIterator<Item = (&str, &TensorInfo)> {
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = (&str, &TensorInfo)> + Clone {
         self.tensors
             .iter()
             .map(|(name, info)| (name.as_str(), info))
@@ -195,6 +200,12 @@ impl Checkpoint {
             .by_name
             .binary_search_by(|&number| tensors[number].0.as_str().cmp(name));
         Some(&tensors[self.by_name[place.ok()?]].1)
+    }
+
+    /// The names that end most like `name`, the likest first: the same parameter of another
+    /// model, say. None where no more than the last part is the same.
+    pub fn nearest(&self, name: &str) -> Vec<&str> {
+        names::nearest(name, self.names())
     }
 
     /// What the file holds, in words: its format, its keys, and the first of its tensors.
@@ -320,7 +331,7 @@ impl Checkpoint {
         let Some(info) = self.tensor(name) else {
             return Err(Problem::NoSuchTensor {
                 name: name.to_owned(),
-                nearest: names::nearest(name, self.names()),
+                nearest: self.nearest(name).into_iter().map(str::to_owned).collect(),
                 holds: self.describe(),
             });
         };

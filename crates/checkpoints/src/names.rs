@@ -28,7 +28,7 @@ pub(crate) fn take_off(tensors: &mut [(String, TensorInfo)], prefixes: &[&str]) 
 }
 
 /// The names that share the most of their end with `name`: the same parameter elsewhere.
-pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let last_parts = |other: &str| {
         let both = name.rsplit('.').zip(other.rsplit('.'));
         both.take_while(|(a, b)| a == b).count()
@@ -38,7 +38,7 @@ pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> V
     near.retain(|&(parts, _)| parts > 1);
     near.sort_by_key(|&(parts, _)| std::cmp::Reverse(parts));
     near.truncate(NEAREST);
-    near.into_iter().map(|(_, name)| name.to_owned()).collect()
+    near.into_iter().map(|(_, name)| name).collect()
 }
 
 /// What a file holds.

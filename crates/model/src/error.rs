@@ -150,14 +150,9 @@ pub enum Error {
     #[error("the weights do not fit: {0}")]
     Weights(String),
     /// A PyTorch checkpoint that cannot be read.
-    #[cfg(feature = "candle")]
-    #[error("cannot read the PyTorch checkpoint {}: {source}", path.display())]
-    PyTorch {
-        /// The file.
-        path: std::path::PathBuf,
-        /// What is wrong with it.
-        source: Box<candle_core::Error>,
-    },
+    #[cfg(feature = "pytorch")]
+    #[error("cannot read the PyTorch checkpoint {0}")]
+    PyTorch(#[from] mmdlrm_checkpoints::Error),
     /// A device that failed.
     #[cfg(feature = "candle")]
     #[error("the device failed: {0}")]

@@ -66,7 +66,7 @@ mod parameters;
 mod part_size;
 mod per_thread;
 mod predict;
-#[cfg(feature = "candle")]
+#[cfg(feature = "pytorch")]
 mod pytorch;
 mod ranking;
 mod shared_bags;

@@ -228,7 +228,7 @@ fn parameters_that_are_no_numbers_are_refused() {
 }
 
 /// A PyTorch checkpoint with any byte changed, or cut short anywhere.
-#[cfg(feature = "candle")]
+#[cfg(feature = "pytorch")]
 #[test]
 fn a_checkpoint_of_pytorch_that_is_damaged_is_read_or_refused() {
     let golden = concat!(
