@@ -61,12 +61,6 @@ struct Stamp {
 impl Stamp {
     fn of(file: &File) -> std::io::Result<Self> {
         let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(std::io::Error::new(
-                ErrorKind::IsADirectory,
-                "it is a folder",
-            ));
-        }
         Ok(Self {
             length: metadata.len(),
             // Not every system knows.
@@ -90,6 +84,16 @@ impl Checkpoint {
     }
 
     fn read_tree(path: &Path) -> Result<Self, Problem> {
+        // To open a pipe would wait for someone to write.
+        let kind = std::fs::metadata(path)?.file_type();
+        if !kind.is_file() {
+            let what = if kind.is_dir() {
+                "a folder"
+            } else {
+                "no file but a device or pipe"
+            };
+            return Err(Problem::OtherFile(what.to_owned()));
+        }
         let mut file = File::open(path)?;
         let stamp = Stamp::of(&file)?;
         let length = stamp.length;

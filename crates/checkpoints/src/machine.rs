@@ -408,33 +408,13 @@ impl<'a, R: BufRead> Machine<'a, R> {
             self.pop()?;
         }
         let (arguments, class) = (self.pop()?, self.pop()?);
-        let entries = self.given_entries(arguments).unwrap_or_default();
         self.push(Node::Object(Box::new(Object {
             class,
             arguments,
             state: Value::None,
-            entries,
+            entries: Vec::new(),
         })));
         Ok(())
-    }
-
-    /// Those of an `OrderedDict` as Python 2 makes it, `OrderedDict([[key, value], …])`.
-    fn given_entries(&self, arguments: Value) -> Option<Vec<(Value, Value)>> {
-        let elements = |value| match value {
-            Value::Node(number) => match self.nodes.get(number)? {
-                Node::List(elements) | Node::Tuple(elements) => Some(elements.as_slice()),
-                _ => None,
-            },
-            _ => None,
-        };
-        let &[list] = elements(arguments)? else {
-            return None;
-        };
-        let pair = |&pair: &Value| match *elements(pair)? {
-            [key @ Value::Text(_), value] => Some((key, value)),
-            _ => None,
-        };
-        elements(list)?.iter().map(pair).collect()
     }
 
     fn build(&mut self) -> Result<(), Problem> {

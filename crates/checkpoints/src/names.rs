@@ -12,18 +12,18 @@ const NEAREST: usize = 3;
 
 /// Takes off what stands before all names, as long as one of `prefixes` does.
 pub(crate) fn take_off(tensors: &mut [(String, TensorInfo)], prefixes: &[&str]) {
-    let common = |tensors: &[(String, TensorInfo)]| {
-        let prefixes = prefixes.iter().copied();
-        let mut common = prefixes.filter(|prefix| {
-            let mut names = tensors.iter().map(|(name, _)| name);
-            names.all(|name| name.len() > prefix.len() && name.starts_with(prefix))
-        });
-        common.next().filter(|_| !tensors.is_empty())
+    let mut cut = 0;
+    let has_all = |cut: usize, prefix: &str| {
+        let mut names = tensors.iter().filter_map(|(name, _)| name.get(cut..));
+        names.all(|name| name.len() > prefix.len() && name.starts_with(prefix))
     };
-    while let Some(prefix) = common(tensors) {
-        for (name, _) in tensors.iter_mut() {
-            name.drain(..prefix.len());
-        }
+    while let Some(prefix) = prefixes.iter().find(|prefix| has_all(cut, prefix))
+        && !tensors.is_empty()
+    {
+        cut += prefix.len();
+    }
+    for (name, _) in tensors {
+        name.drain(..cut);
     }
 }
 

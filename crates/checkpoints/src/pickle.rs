@@ -4,6 +4,7 @@
 //! that a value within itself, or one that is referred to a million times, takes no more
 //! room than the bytes that say so.
 
+use std::borrow::Cow;
 use std::io::BufRead;
 
 use crate::Problem;
@@ -141,25 +142,54 @@ impl Pickle {
     }
 
     /// The entries of a dictionary, or of an object that is one.
-    pub fn entries(&self, value: Value) -> Option<&[(Value, Value)]> {
-        match self.node(value)? {
-            Node::Dict(entries) => Some(entries),
-            Node::Object(object) => {
-                let named = matches!(
-                    self.class(object.class),
-                    Some((_, "OrderedDict" | "defaultdict"))
-                );
-                (named || !object.entries.is_empty()).then_some(&object.entries)
-            }
+    pub fn entries(&self, value: Value) -> Option<Cow<'_, [(Value, Value)]>> {
+        let object = match self.node(value)? {
+            Node::Dict(entries) => return Some(Cow::Borrowed(entries)),
+            Node::Object(object) => object,
+            _ => return None,
+        };
+        let is_dict = matches!(
+            self.class(object.class),
+            Some((_, "OrderedDict" | "defaultdict"))
+        );
+        match self.given_entries(object.arguments) {
+            Some(given) if is_dict && object.entries.is_empty() => Some(Cow::Owned(given)),
+            _ if is_dict || !object.entries.is_empty() => Some(Cow::Borrowed(&object.entries)),
             _ => None,
         }
     }
 
+    /// Those of a dictionary as Python 2 makes it, `OrderedDict([[key, value], …])`.
+    fn given_entries(&self, arguments: Value) -> Option<Vec<(Value, Value)>> {
+        let &[list] = self.elements(arguments)? else {
+            return None;
+        };
+        let pair = |&pair: &Value| match *self.elements(pair)? {
+            [key, value] => Some((key, value)),
+            _ => None,
+        };
+        self.elements(list)?.iter().map(pair).collect()
+    }
+
     /// What stands under a key; later entries replace earlier ones.
     pub fn get(&self, value: Value, key: &str) -> Option<Value> {
-        let mut entries = self.entries(value)?.iter().rev();
-        entries
-            .find(|(it, _)| self.str(*it) == Some(key))
-            .map(|entry| entry.1)
+        let entries = self.entries(value)?;
+        let mut entries = entries.iter().rev();
+        let found = entries.find(|(it, _)| self.str(*it) == Some(key));
+        found.map(|entry| entry.1)
+    }
+
+    /// How much there is to look through in a value, what it holds at one remove included.
+    pub fn size(&self, value: Value) -> usize {
+        match self.node(value) {
+            Some(Node::List(values) | Node::Tuple(values) | Node::Set(values)) => values.len(),
+            Some(Node::Dict(entries)) => entries.len(),
+            Some(Node::Object(object)) => {
+                let list = self.elements(object.arguments).and_then(<[Value]>::first);
+                let list = list.and_then(|&list| self.elements(list));
+                object.entries.len() + list.map_or(0, <[Value]>::len)
+            }
+            _ => 0,
+        }
     }
 }

@@ -8,6 +8,8 @@ use crate::{Dtype, Problem};
 
 /// Dimensions of a tensor that is read; PyTorch's own limit.
 const MOST_DIMENSIONS: usize = 64;
+/// Marks of a tensor that are looked through; PyTorch knows two.
+const MOST_MARKS: usize = 16;
 /// Parameters within parameters.
 const DEEPEST_WRAPPER: usize = 8;
 
@@ -90,7 +92,7 @@ pub(crate) fn tensor(
     let Some((function, arguments)) = call(pickle, value) else {
         return Ok(None);
     };
-    let is_v3 = match function.as_str() {
+    let is_v3 = match function {
         "_rebuild_tensor_v3" => true,
         "_rebuild_tensor" | "_rebuild_tensor_v2" => false,
         other => return Ok(Some(TensorInfo::unreadable(kind(other)))),
@@ -99,7 +101,7 @@ pub(crate) fn tensor(
         return Err(malformed());
     };
     let (sizes, strides) = (numbers(pickle, sizes)?, numbers(pickle, strides)?);
-    if sizes.len() != strides.len() || sizes.len() > MOST_DIMENSIONS {
+    if sizes.len() != strides.len() {
         return Err(malformed());
     }
     let offset = number(offset).ok_or_else(malformed)?;
@@ -114,7 +116,7 @@ pub(crate) fn tensor(
     };
     let is_marked = arguments.last().is_some_and(|&last| {
         let flag = |key| pickle.get(last, key) == Some(Value::Bool(true));
-        flag("neg") || flag("conj")
+        pickle.size(last) > 0 && (pickle.size(last) > MOST_MARKS || flag("neg") || flag("conj"))
     });
     let place = match (dtype, storage.location) {
         (_, "meta") => Err("a tensor without numbers, of the device 'meta'".to_owned()),
@@ -138,7 +140,7 @@ pub(crate) fn tensor(
 
 /// Name of the function that makes a tensor, and its arguments; those of parameters are
 /// the tensor's within.
-fn call(pickle: &Pickle, mut value: Value) -> Option<(String, &[Value])> {
+fn call(pickle: &Pickle, mut value: Value) -> Option<(&str, &[Value])> {
     for _ in 0..DEEPEST_WRAPPER {
         let object = pickle.object(value)?;
         let (module, mut name) = pickle.class(object.class)?;
@@ -148,7 +150,7 @@ fn call(pickle: &Pickle, mut value: Value) -> Option<(String, &[Value])> {
         }
         if name == "_rebuild_from_type_v2" {
             let &[function, _, inner, ..] = arguments else {
-                return Some((name.to_owned(), arguments));
+                return Some((name, arguments));
             };
             name = pickle.class(function)?.1;
             arguments = pickle.elements(inner)?;
@@ -158,7 +160,7 @@ fn call(pickle: &Pickle, mut value: Value) -> Option<(String, &[Value])> {
                 value = *arguments.first()?;
             }
             _ if name.starts_with("_rebuild_") || name.ends_with("Tensor") => {
-                return Some((name.to_owned(), arguments));
+                return Some((name, arguments));
             }
             _ => return None,
         }
@@ -226,7 +228,12 @@ pub(crate) fn storages(pickle: &Pickle) -> impl Iterator<Item = (&str, usize)> {
     let values = (0..pickle.nodes.len()).map(Value::Node);
     values.filter_map(|value| {
         let storage = Storage::of(pickle, value).ok()?;
-        Some((storage.key, storage.dtype.size()))
+        let size = match storage.class {
+            "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => 1,
+            "QInt32Storage" => 4,
+            _ => storage.dtype.size(),
+        };
+        Some((storage.key, size))
     })
 }
 
@@ -234,10 +241,13 @@ fn malformed() -> Problem {
     Problem::Damaged("its pickle describes a tensor that cannot be".to_owned())
 }
 
-/// A tuple of numbers that are not below 0.
+/// A tuple of numbers that are not below 0, one a dimension.
 fn numbers(pickle: &Pickle, value: Value) -> Result<Vec<u64>, Problem> {
-    let values = pickle.elements(value).ok_or_else(malformed)?.iter();
-    let numbers = values.map(|&value| number(value));
+    let values = pickle.elements(value).ok_or_else(malformed)?;
+    if values.len() > MOST_DIMENSIONS {
+        return Err(malformed());
+    }
+    let numbers = values.iter().map(|&value| number(value));
     numbers.collect::<Option<_>>().ok_or_else(malformed)
 }
 
@@ -248,6 +258,7 @@ fn number(value: Value) -> Option<u64> {
     }
 }
 
+/// Where a tensor lies, if it can be read; an error where it is not all in the file.
 fn place(
     storage: &Storage,
     dtype: Dtype,
@@ -270,42 +281,33 @@ fn place(
             on_a_line(storage.key)
         )));
     };
+    if count == 0 {
+        return Ok(Ok(Place {
+            start: range.start,
+            strides,
+            span: 0,
+        }));
+    }
     let held = (range.end - range.start) / size;
-    let last = sizes
-        .iter()
-        .zip(&strides)
-        .try_fold(0u64, |last, (&size, &stride)| {
-            size.saturating_sub(1)
-                .checked_mul(stride)?
-                .checked_add(last)
-        });
-    let span = if count == 0 {
-        Some(0)
-    } else {
-        last.and_then(|last| last.checked_add(1))
-    };
-    let end = span.and_then(|span| span.checked_add(if count == 0 { 0 } else { offset }));
-    match (span, end) {
-        (Some(span), Some(end)) if end <= held => {
-            if count > held {
-                return Ok(Err(format!(
-                    "a tensor of shape {sizes:?} over {held} numbers, some of which it repeats; save it after .contiguous()"
-                )));
-            }
-            let start = if count == 0 {
-                range.start
-            } else {
-                range.start + offset * size
-            };
-            Ok(Ok(Place {
-                start,
-                strides,
-                span,
-            }))
-        }
-        _ => Err(Problem::Damaged(format!(
+    let mut steps = sizes.iter().zip(&strides);
+    let last = steps.try_fold(0u64, |last, (&size, &stride)| {
+        (size - 1).checked_mul(stride)?.checked_add(last)
+    });
+    let end = last.and_then(|last| last.checked_add(1)?.checked_add(offset));
+    let Some(end) = end.filter(|&end| end <= held) else {
+        return Err(Problem::Damaged(format!(
             "a tensor of shape {sizes:?} reaches beyond the {held} numbers that storage '{}' has",
             on_a_line(storage.key)
-        ))),
+        )));
+    };
+    if count > held {
+        return Ok(Err(format!(
+            "a tensor of shape {sizes:?} over {held} numbers, some of which it repeats; save it after .contiguous()"
+        )));
     }
+    Ok(Ok(Place {
+        start: range.start + offset * size,
+        strides,
+        span: end - offset,
+    }))
 }

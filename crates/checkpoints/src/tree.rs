@@ -4,7 +4,7 @@
 //! tensors are leaves; whatever else stands beside them is passed over, an optimizer's state
 //! among it. A tensor's name is the keys that lead to it, joined by dots.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::Problem;
@@ -15,11 +15,11 @@ use crate::tensor::{Locate, TensorInfo, tensor};
 /// Branches within branches.
 const DEEPEST: usize = 64;
 /// Values that are looked at: a value that is referred to many times counts as often.
-const MOST_VISITS: usize = 1 << 23;
+const MOST_VISITS: usize = 1 << 22;
 /// Bytes of all names, and of what stands with each; a thousand tensors have 200 kB.
 const MOST_NAMES: usize = 1 << 25;
 /// Under which models are saved beside other things.
-const MODEL_KEYS: [&str; 11] = [
+const MODEL_KEYS: [&str; 10] = [
     "state_dict",
     "model_state_dict",
     "model_state",
@@ -30,7 +30,6 @@ const MODEL_KEYS: [&str; 11] = [
     "network",
     "weights",
     "params",
-    "state",
 ];
 /// Keys of a file that its description names.
 const KEYS_NAMED: usize = 12;
@@ -87,7 +86,7 @@ impl Tree {
             name_bytes: 0,
         };
         let root = walk.branch(pickle.root, 0)?;
-        let held = describe(pickle, root.as_ref());
+        let held = describe(pickle, root.as_ref(), &walk.tensors);
         let root = match root {
             Some(root) if !root.tensors.is_empty() => root,
             _ if tensor(pickle, pickle.root, locate)?.is_some() => {
@@ -98,11 +97,11 @@ impl Tree {
             _ => return Err(Problem::NoTensors(held)),
         };
         let tensors = walk.tensors;
-        let mut names: HashMap<&str, ()> = HashMap::with_capacity(tensors.len());
-        if let Some((twice, _)) = tensors
+        let mut names = HashSet::with_capacity(tensors.len());
+        let mut again = tensors
             .iter()
-            .find(|(name, _)| names.insert(name, ()).is_some())
-        {
+            .filter(|(name, _)| !names.insert(name.as_str()));
+        if let Some((twice, _)) = again.next() {
             return Err(Problem::Damaged(format!(
                 "it has two tensors '{}'",
                 on_a_line(twice)
@@ -120,6 +119,9 @@ impl Walk<'_> {
     /// A value as a branch, if it can be one, with its tensors noted.
     fn branch(&mut self, value: Value, depth: usize) -> Result<Option<Branch>, Problem> {
         let pickle = self.pickle;
+        let object = pickle.object(value);
+        let parts = object.map_or(0, |object| module_size(pickle, object));
+        self.look_at(pickle.size(value) + parts)?;
         let start = self.tensors.len();
         let cut = self.name.len();
         let mut branch = Branch {
@@ -129,7 +131,7 @@ impl Walk<'_> {
             has_leaves: false,
             is_module: false,
         };
-        if let Some(object) = pickle.object(value)
+        if let Some(object) = object
             && let Some(parts) = module_parts(pickle, object)
         {
             branch.is_module = true;
@@ -139,7 +141,7 @@ impl Walk<'_> {
         } else if let Some(entries) = pickle.entries(value) {
             let is_optimizer = pickle.get(value, "param_groups").is_some();
             if !is_optimizer {
-                self.entries(entries, depth, &mut branch)?;
+                self.entries(&entries, depth, &mut branch)?;
             }
         } else if let Some(elements) = pickle.elements(value) {
             for (number, &element) in elements.iter().enumerate() {
@@ -159,22 +161,18 @@ impl Walk<'_> {
         branch: &mut Branch,
     ) -> Result<(), Problem> {
         let key = |key| match key {
-            Value::Int(number) => Some(number.to_string()),
-            _ => self.pickle.str(key).map(str::to_owned),
+            Value::Int(number) => Some((true, number.to_string())),
+            _ => Some((false, self.pickle.str(key)?.to_owned())),
         };
-        let keyed: Vec<_> = entries
+        let keyed = entries
             .iter()
-            .filter_map(|entry| Some((key(entry.0)?, entry.1)))
-            .collect();
-        // Later entries replace earlier ones, at their place.
-        let last: HashMap<&str, Value> = keyed
-            .iter()
-            .map(|(key, value)| (key.as_str(), *value))
-            .collect();
-        let mut left = last.clone();
+            .filter_map(|entry| Some((key(entry.0)?, entry.1)));
+        let keyed: Vec<_> = keyed.collect();
+        // A later entry replaces an earlier one, at its place.
+        let mut last: HashMap<_, Value> = keyed.iter().map(|(key, value)| (key, *value)).collect();
         for (key, _) in &keyed {
-            if let Some(value) = left.remove(key.as_str()) {
-                self.entry(key, value, depth, branch)?;
+            if let Some(value) = last.remove(key) {
+                self.entry(&key.1, value, depth, branch)?;
             }
         }
         Ok(())
@@ -187,13 +185,7 @@ impl Walk<'_> {
         depth: usize,
         branch: &mut Branch,
     ) -> Result<(), Problem> {
-        self.visits += 1;
-        if self.visits > MOST_VISITS {
-            return Err(Problem::TooLarge {
-                what: "its values within values are more than any model has".to_owned(),
-                most: MOST_VISITS as u64,
-            });
-        }
+        self.look_at(1)?;
         if !matches!(value, Value::Node(_)) {
             return Ok(());
         }
@@ -222,6 +214,18 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Notes that so many values are looked at.
+    fn look_at(&mut self, values: usize) -> Result<(), Problem> {
+        self.visits += values;
+        match self.visits > MOST_VISITS {
+            false => Ok(()),
+            true => Err(Problem::TooLarge {
+                what: "its values within values are more than any model has".to_owned(),
+                most: MOST_VISITS as u64,
+            }),
+        }
+    }
+
     fn leaf(&mut self, info: TensorInfo) -> Result<(), Problem> {
         self.name_bytes += self.name.len() + size_of::<(String, TensorInfo)>();
         if self.name_bytes > MOST_NAMES {
@@ -241,22 +245,36 @@ fn module_parts(pickle: &Pickle, object: &Object) -> Option<Vec<Vec<(Value, Valu
     let (module, _) = pickle.class(object.class)?;
     let state = object.state;
     if module.starts_with("__torch__") {
-        return Some(vec![pickle.entries(state)?.to_vec()]);
+        return Some(vec![pickle.entries(state)?.into_owned()]);
     }
     let part = |key| pickle.get(state, key).and_then(|part| pickle.entries(part));
     let (parameters, modules) = (part("_parameters")?, part("_modules")?);
     let passing = pickle.get(state, "_non_persistent_buffers_set");
-    let passing = passing.and_then(|set| pickle.set_elements(set));
-    let is_passing = |name| {
-        passing.is_some_and(|names| {
-            names
-                .iter()
-                .any(|&other| pickle.str(other) == pickle.str(name))
-        })
-    };
-    let buffers = part("_buffers").unwrap_or(&[]).iter().copied();
-    let buffers = buffers.filter(|&(name, _)| !is_passing(name)).collect();
-    Some(vec![parameters.to_vec(), buffers, modules.to_vec()])
+    let passing = passing
+        .and_then(|set| pickle.set_elements(set))
+        .unwrap_or_default();
+    let passing: HashSet<_> = passing
+        .iter()
+        .filter_map(|&name| pickle.str(name))
+        .collect();
+    let mut buffers = part("_buffers").unwrap_or_default().into_owned();
+    buffers.retain(|&(name, _)| pickle.str(name).is_none_or(|name| !passing.contains(name)));
+    Some(vec![parameters.into_owned(), buffers, modules.into_owned()])
+}
+
+/// How much there is to look through in a module.
+fn module_size(pickle: &Pickle, object: &Object) -> usize {
+    let parts = [
+        "_parameters",
+        "_buffers",
+        "_modules",
+        "_non_persistent_buffers_set",
+    ];
+    let parts = parts
+        .iter()
+        .filter_map(|part| pickle.get(object.state, part));
+    let parts: usize = parts.map(|part| pickle.size(part)).sum();
+    pickle.size(object.state) * 8 + parts
 }
 
 /// Follows keys that models are saved under, and at the root a key that alone has tensors.
@@ -301,31 +319,33 @@ fn several<'a>(branches: impl Iterator<Item = &'a (String, Branch)>) -> Model {
 pub(crate) fn no_checkpoint(pickle: &Pickle) -> Problem {
     Problem::OtherFile(format!(
         "a pickle of something else (it holds {})",
-        describe(pickle, None)
+        describe(pickle, None, &[])
     ))
 }
 
 /// What the root is, in words.
-fn describe(pickle: &Pickle, branch: Option<&Branch>) -> String {
+///
+/// Keys of tensors are left to the tensors' own description.
+fn describe(pickle: &Pickle, branch: Option<&Branch>, tensors: &[(String, TensorInfo)]) -> String {
     let root = pickle.root;
     let object = pickle
         .object(root)
         .and_then(|object| pickle.class(object.class));
     if let Some(entries) = pickle.entries(root) {
-        let tensors = |key: &str| {
+        let names: HashSet<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
+        let held = |key: &str| {
             let branches = branch.iter().flat_map(|branch| &branch.branches);
             let mut named = branches.filter(|(name, _)| name == key);
             named.next().map_or(0, |(_, branch)| branch.tensors.len())
         };
         let keys = entries.iter().filter_map(|entry| pickle.str(entry.0));
-        let keys = keys
-            .take(KEYS_NAMED)
-            .map(|key| (key.to_owned(), tensors(key)));
-        let keys: Vec<_> = keys.collect();
-        let more = entries.len().saturating_sub(keys.len());
-        return match (keys.as_slice(), more) {
-            ([], 0) => "an empty dictionary".to_owned(),
-            ([], more) => format!("a dictionary with {more} keys that are no text"),
+        let keys: Vec<&str> = keys.filter(|key| !names.contains(key)).collect();
+        let named = keys.iter().take(KEYS_NAMED);
+        let named: Vec<_> = named.map(|&key| (key.to_owned(), held(key))).collect();
+        let more = keys.len() - named.len();
+        return match (named.as_slice(), more) {
+            ([], _) if entries.is_empty() => "an empty dictionary".to_owned(),
+            ([], _) => "a dictionary".to_owned(),
             (keys, 0) => format!("a dictionary with the keys {}", counted(keys)),
             (keys, more) => format!(
                 "a dictionary with the keys {} and {more} more",

@@ -380,6 +380,31 @@ fn a_pickle_that_repeats_itself_without_end_is_refused() {
     );
 }
 
+/// What is long, and looked through again and again.
+#[test]
+fn a_pickle_that_is_looked_through_without_end_is_refused() {
+    let numbers = b"K\x01".repeat(10_000);
+    let again = |value: &[u8]| [b"](".as_slice(), &value.repeat(2_000), b"e"].concat();
+    let refused_soon = |first: &[u8], value: &[u8]| {
+        // The value that is referred to, taken off, and the list of what refers to it.
+        let object = [first, b"q\x000", &again(value)].concat();
+        refused(&old(&object, b"]", b""), "more than any model has");
+    };
+    // One key ten thousand times.
+    let entries = [b"}(".as_slice(), &b"U\x01aK\x01".repeat(10_000), b"u"].concat();
+    refused_soon(&entries, b"h\0");
+    // The attributes of an object, its arguments, and a module's buffers.
+    refused_soon(&entries, b"ca\nb\n)Rh\0b");
+    let pairs = [b"](".as_slice(), &b"]".repeat(10_000), b"e"].concat();
+    refused_soon(&pairs, b"ccollections\nOrderedDict\nh\0\x85R");
+    let module = b"ca\nb\n)R}(U\x0b_parameters}U\x08_modules}U\x08_buffersh\0ub";
+    refused_soon(&entries, module);
+    // Shapes and marks: no tensor has so many.
+    let shape = [b"(".as_slice(), &numbers, b"t"].concat();
+    let long = [shape.as_slice(), b"q\x000", &tensor(b"K\0", b"h\0", b"h\0")].concat();
+    refused(&old(&long, KEYS, TWO), "cannot be");
+}
+
 /// A tensor under names without end.
 #[test]
 fn names_that_are_more_than_any_model_has_are_refused() {

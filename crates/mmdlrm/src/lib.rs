@@ -28,7 +28,8 @@
 //! | feature | with it | without it |
 //! | --- | --- | --- |
 //! | `encoders` | posters and plots are encoded; samples have some | [`Error::NeedsFeature`] where the model would look at them, and of a sample with [contents](data::generate::GeneratorConfig::contents) |
-//! | `device`, in `encoders` | candle's devices to train on; PyTorch's checkpoints | `cpu` alone |
+//! | `device`, in `encoders` | candle's devices to train on | `cpu` alone |
+//! | `pytorch`, in `device` | a DLRM [from PyTorch's checkpoints](model::Dlrm::from_pytorch), [any of them](checkpoints) read safely | |
 //! | `report` | a run leaves `report.html` | it does not; all figures are in `metrics.jsonl` |
 //! | `download` | `data::download` | |
 //! | `cuda`, `cudnn`, `metal` | GPUs | `cpu` alone |
@@ -54,6 +55,8 @@
 #![forbid(unsafe_code)]
 
 pub use mmdlrm_baselines as baselines;
+#[cfg(feature = "pytorch")]
+pub use mmdlrm_checkpoints as checkpoints;
 pub use mmdlrm_data as data;
 pub use mmdlrm_encoders as encoders;
 pub use mmdlrm_features as features;

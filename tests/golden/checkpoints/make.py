@@ -124,17 +124,16 @@ expect("trace.pt", torch.jit.load(FOLDER / "trace.pt").state_dict())
 # What is told.
 layer = nn.Linear(2, 1)
 torch.save({"generator": layer.state_dict(), "discriminator": net.state_dict()}, FOLDER / "two.pt")
-torch.save(
-    {
-        "dense": torch.ones(2),
-        "sparse": torch.eye(3).to_sparse(),
-        "quantized": torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
-        "expanded": torch.ones(1, 3).expand(4, 3),
-        "meta": torch.zeros(2, device="meta"),
-        "conjugated": torch.ones(2, dtype=torch.complex64).conj(),
-    },
-    FOLDER / "odd.pt",
-)
+odd = {
+    "dense": torch.ones(2),
+    "sparse": torch.eye(3).to_sparse(),
+    "quantized": torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
+    "expanded": torch.ones(1, 3).expand(4, 3),
+    "meta": torch.zeros(2, device="meta"),
+    "conjugated": torch.ones(2, dtype=torch.complex64).conj(),
+}
+torch.save(odd, FOLDER / "odd.pt")
+torch.save(odd, FOLDER / "odd-old.pt", **OLD)
 torch.save({"epoch": 3, "loss": 0.5}, FOLDER / "no-tensors.pt")
 torch.save(torch.ones(3), FOLDER / "one-tensor.pt")
 
