@@ -139,7 +139,7 @@ impl ModelFiles {
 
     /// As [`Self::file`], for one that a model may lack. That the hub has none is kept in its
     /// cache, as its own library keeps it; what nobody has asked for may be there.
-    fn optional(&self, file: &str) -> Result<Option<PathBuf>> {
+    pub fn optional_file(&self, file: &str) -> Result<Option<PathBuf>> {
         let marker = self.marker_of_absence(file);
         if marker.as_ref().is_some_and(|marker| marker.is_file()) {
             return Ok(None);
@@ -174,7 +174,7 @@ impl ModelFiles {
 
     /// As [`Self::read`], for one that a model may lack.
     pub fn read_optional(&self, file: &str) -> Result<Option<SmallFile>> {
-        let path = self.optional(file)?;
+        let path = self.optional_file(file)?;
         path.map(|path| SmallFile::read(path, largest(file)))
             .transpose()
     }
