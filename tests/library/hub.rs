@@ -7,7 +7,14 @@ use std::process::Command;
 
 use mmdlrm::encoders::{BertEncoder, ClipEncoder, ImageEncoder, LoadOptions, TextEncoder};
 
-/// Serves the files of a model as the hub does: a redirectless `resolve` with
+/// The models that the hub has.
+const MODELS: [&str; 3] = [
+    "someone/clip",
+    "someone/bert",
+    "sentence-transformers/tiny-bert",
+];
+
+/// Serves the files of models as the hub does: a redirectless `resolve` with
 /// commit, etag and ranges.
 fn serve(listener: TcpListener, files: PathBuf) {
     for stream in listener.incoming().flatten() {
@@ -44,12 +51,17 @@ fn answer(mut stream: TcpStream, files: &Path) {
             .next()
             .unwrap()
             .to_owned();
-        let known = ["/someone/clip/resolve/", "/someone/bert/resolve/"];
-        let known = known.iter().any(|it| request.contains(it));
-        let Some(body) = std::fs::read(files.join(&name)).ok().filter(|_| known) else {
-            stream
-                .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
-                .unwrap();
+        let mut models = MODELS.iter();
+        if !models.any(|it| request.contains(&format!("/{it}/resolve/"))) {
+            let refusal = b"HTTP/1.1 401 Unauthorized\r\nx-error-code: RepoNotFound\r\n\
+                            content-length: 0\r\n\r\n";
+            stream.write_all(refusal).unwrap();
+            continue;
+        }
+        let Ok(body) = std::fs::read(files.join(&name)) else {
+            let refusal = b"HTTP/1.1 404 Not Found\r\nx-error-code: EntryNotFound\r\n\
+                            x-repo-commit: 0123456789abcdef\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(refusal).unwrap();
             continue;
         };
         let (status, from, to) = match range {
@@ -78,7 +90,7 @@ const CHILD: &str = "MMDLRM_HUB_TEST_CHILD";
 /// What a child that loads a model says.
 fn told(model: &str) -> String {
     let options = LoadOptions::default();
-    let loaded = match model.ends_with("bert") {
+    let loaded = match model.contains("bert") {
         true => BertEncoder::load(model, None, &options).map(|it| it.text_identity().clone()),
         false => ClipEncoder::load(model, &options).map(|it| it.image_identity().clone()),
     };
@@ -115,6 +127,9 @@ impl Hub {
             .env("HF_ENDPOINT", address)
             .env("HF_HOME", self.folder.path().join(cache))
             .env("HF_HUB_OFFLINE", offline)
+            .env_remove("HF_HUB_CACHE")
+            .env_remove("HUGGINGFACE_HUB_CACHE")
+            .env_remove("TRANSFORMERS_OFFLINE")
             .env("RUST_BACKTRACE", "0")
             .output()
             .unwrap();
@@ -153,15 +168,50 @@ fn a_model_is_loaded_from_the_hub_once_and_then_from_its_cache() {
     assert!(loaded_again.contains(loaded), "{loaded_again}");
 }
 
-#[test]
-fn what_a_model_lacks_is_known_without_a_network_once_the_hub_has_said_so() {
+/// A hub with a small BERT that no sentence-transformer has been made of.
+fn bert() -> Hub {
     let bert = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/encoders/bert");
-    let hub = Hub::new(|files| {
+    Hub::new(|files| {
         std::fs::create_dir_all(files).unwrap();
         for file in ["config.json", "tokenizer.json", "model.safetensors"] {
             std::fs::copy(bert.join(file), files.join(file)).unwrap();
         }
-    });
+    })
+}
+
+#[test]
+fn a_model_is_found_by_the_names_that_the_hub_and_sentence_transformers_have_for_it() {
+    let hub = bert();
+    let mirror = format!("{}/of/the/hub/", hub.address);
+    for (name, model) in [
+        ("tiny-bert", "sentence-transformers/tiny-bert"),
+        ("someone/bert@refs/pr/15", "someone/bert"),
+        ("hf://someone/bert", "someone/bert"),
+        ("https://huggingface.co/someone/bert", "someone/bert"),
+        (&format!("{mirror}someone/bert"), "someone/bert"),
+    ] {
+        // Without a cache that could answer in the place of the hub.
+        let told = hub.load(name, &mirror, &name.replace(['/', ':'], "-"));
+        let expected = format!("loaded {model} at Some(\"0123456789abcdef\")");
+        assert!(told.contains(&expected), "{name}: {told}");
+    }
+    for (name, expected) in [
+        ("a/b/bert", "is neither a folder here (/"),
+        ("someone/no-bert", "nor a model of the hub (http://"),
+        ("./bert", "cannot read ./bert: there is no folder /"),
+        ("someone/bert@../../bert", "is no revision"),
+    ] {
+        let refused = hub.load(name, &mirror, "cache");
+        assert!(
+            refused.contains("refused ") && refused.contains(expected),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn what_a_model_lacks_is_known_without_a_network_once_the_hub_has_said_so() {
+    let hub = bert();
     let loaded = "loaded someone/bert at Some(\"0123456789abcdef\")";
     let first = hub.load("someone/bert", &hub.address, "cache");
     assert!(first.contains(loaded), "{first}");

@@ -64,15 +64,37 @@ pub enum Error {
         #[source]
         problem: Cause,
     },
+    /// A name of neither a folder nor a model of the hub.
+    #[error("'{name}' is neither a folder here ({} is not there) nor a model of the hub: {problem}", folder.display())]
+    NoModel {
+        /// What the user wrote.
+        name: String,
+        /// Where a folder of that name was looked for.
+        folder: PathBuf,
+        /// Why the hub can have no model of that name.
+        problem: String,
+    },
+    /// A variable of the environment that cannot be read.
+    #[error("{variable}: {problem}")]
+    Environment {
+        /// Its name.
+        variable: &'static str,
+        /// What is wrong with its value.
+        problem: String,
+    },
     /// A model that the hub did not hand out.
     #[error(
-        "cannot get {file} of '{model}' from the hub: {problem}; check the name and the network, or name a local folder"
+        "cannot get {file} of '{model}' from the hub: {problem}{}",
+        folder.as_ref().map_or_else(String::new, |folder| format!("; there is no folder {} either", folder.display()))
     )]
     Hub {
         /// The model's name on the hub.
         model: String,
         /// The file.
         file: String,
+        /// The folder that the name may have been meant for, where nothing is known of such a
+        /// model.
+        folder: Option<PathBuf>,
         /// What went wrong.
         #[source]
         problem: Cause,

@@ -3,6 +3,7 @@
 mod bert;
 mod clip;
 mod cpu;
+mod hub;
 mod json;
 mod layers;
 mod limits;
