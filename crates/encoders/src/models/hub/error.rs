@@ -109,7 +109,7 @@ pub(crate) enum HubError {
     TooLong { url: String, most: u64 },
     #[error("what {url} sent is damaged: {problem}; it is not kept; try again later")]
     Damaged { url: String, problem: String },
-    #[error("the token holds what no token has; check HF_TOKEN, or the file of the token")]
+    #[error("the token has characters that no token has; check HF_TOKEN, or the file of the token")]
     TokenText,
     #[error("cannot write {}: {source}; check the free space and the permissions, or name another folder (HF_HUB_CACHE)", path.display())]
     Write {
