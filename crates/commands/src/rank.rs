@@ -56,7 +56,7 @@ impl clap::Args for Args {
 /// Says nothing of a sample, for which there are no candidates.
 fn without_sample(command: Command) -> Command {
     command.mut_arg("data", |data| {
-        data.help("MovieLens folder with ratings.csv and movies.csv")
+        data.help("MovieLens folder with ratings.csv and movies.csv, or the zip it comes in")
     })
 }
 

@@ -30,6 +30,14 @@ pub enum Error {
         /// Why it is left alone.
         problem: &'static str,
     },
+    /// What holds no release, or not a whole one, or several.
+    #[error("cannot read {} as a MovieLens release: {problem}", path.display())]
+    NoRelease {
+        /// The folder, archive or other file.
+        path: PathBuf,
+        /// What it looks like, and what to do.
+        problem: String,
+    },
     /// A file without a header or without a row.
     #[error("{} is empty: expected the header {expected:?} and at least one row", path.display())]
     Empty {
@@ -280,6 +288,29 @@ impl Error {
             path: path.to_owned(),
             source: Box::new(source),
         }
+    }
+
+    /// The same of a file that was read in the folder `from`, and that lies in the folder `to`.
+    pub(crate) fn moved(mut self, from: &Path, to: &Path) -> Self {
+        match &mut self {
+            Self::Read { path, .. }
+            | Self::NoRelease { path, .. }
+            | Self::Empty { path, .. }
+            | Self::MissingColumn { path, .. }
+            | Self::DuplicateColumn { path, .. }
+            | Self::Row { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Changed { path }
+            | Self::Arrow { path, .. }
+            | Self::InFile { path, .. } => {
+                if let Ok(rest) = path.strip_prefix(from) {
+                    *path = to.join(rest);
+                }
+            }
+            _ => {}
+        }
+        self
     }
 
     /// That all rows of a part came: for every loop over [`Batches`](crate::Batches)

@@ -88,6 +88,8 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "archives")]
+mod archive;
 mod batch;
 mod cache;
 pub mod clicks;
@@ -122,8 +124,8 @@ pub use interactions::{
 };
 pub use movielens::{
     Credit, Credits, Duplicates, Format, Genome, HIGHEST_RATING, LOWEST_RATING, LeftOut, MovieLens,
-    MovieTags, Movies, OpenOptions, Poster, Ratings, StreamedMovieLens, Summary, UnknownMovies,
-    read_posters, read_summaries,
+    MovieTags, Movies, OpenOptions, Poster, Ratings, ReleaseFiles, StreamedMovieLens, Summary,
+    UnknownMovies, read_posters, read_summaries,
 };
 pub use split::{
     Candidates, DiskSplit, DropReason, Dropped, RandomSplit, Split, SplitPart, StreamedSplit,

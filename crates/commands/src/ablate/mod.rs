@@ -34,7 +34,8 @@ use crate::{Error, Result};
 /// Train ids alone, then genres, plots, posters and histories beside them, and compare.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// MovieLens folder with ratings.csv and movies.csv [default: a made-up sample]
+    /// MovieLens folder with ratings.csv and movies.csv, or the zip it comes in [default: a
+    /// made-up sample]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// CSV of movieId,poster_path; paths relative to the file [default: no posters]

@@ -15,7 +15,7 @@ use crate::{Result, warnings};
 /// make batches of it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder
+    /// The folder, or the zip it comes in
     #[arg(required_unless_present = "release", conflicts_with = "release")]
     dir: Option<PathBuf>,
     #[command(flatten)]
@@ -23,7 +23,8 @@ pub struct Args {
     /// Parse the text, and neither read nor write the Parquet cache
     #[arg(long, conflicts_with = "stream")]
     no_cache: bool,
-    /// Folder of the cache [default: .mmdlrm in the data folder]
+    /// Folder of the cache [default: .mmdlrm in the data folder, .NAME.zip.mmdlrm
+    /// beside a zip]
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     cache: Option<PathBuf>,
     /// Keep the ratings on disk: memory does not grow with their number

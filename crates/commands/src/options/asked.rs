@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command, FromArgMatches};
-use mmdlrm::data::InteractionFiles;
+use mmdlrm::data::{InteractionFiles, ReleaseFiles};
 use mmdlrm::train::Error::NoRun;
 use mmdlrm::{Experiment, ExperimentConfig, Source};
 use serde::Deserialize;
@@ -38,7 +38,8 @@ pub struct AskedRun {
     /// by --preset rank if it is not there]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["ratings", "unknown_movies", "duplicates"])]
     run: Option<PathBuf>,
-    /// MovieLens folder whose movies are recommended [default: a made-up sample]
+    /// MovieLens folder whose movies are recommended, or the zip it comes in [default: a made-up
+    /// sample]
     #[arg(long, value_name = "DIR", group = "ratings")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -100,16 +101,6 @@ struct Asked {
     policies: Policies,
 }
 
-/// Files of a release, whose ratings and movies are recommended from.
-const OF_A_RELEASE: [&str; 6] = [
-    "ratings.csv",
-    "movies.csv",
-    "ratings.dat",
-    "movies.dat",
-    "u.data",
-    "u.item",
-];
-
 /// What there is to know of a run's configuration here.
 #[derive(Deserialize)]
 struct Saved {
@@ -140,7 +131,7 @@ impl Asked {
             (Source::Folder { data, .. }, None, Some(asked)) => {
                 let (movies, twice) = (experiment.unknown_movies, experiment.duplicates);
                 let named = &self.policies;
-                is_same(data, asked)
+                is_same(&place_of(data), &place_of(asked))
                     && named.named_unknown_movies().is_none_or(|it| it == movies)
                     && named.named_duplicates().is_none_or(|it| it == twice)
             }
@@ -164,7 +155,10 @@ impl Asked {
                 let beside = files.users.iter().chain(&files.items);
                 beside.chain([&files.interactions]).cloned().collect()
             }
-            (None, Some(data)) => OF_A_RELEASE.map(|name| data.join(name)).to_vec(),
+            // What cannot be found is said by whoever reads it.
+            (None, Some(data)) => ReleaseFiles::find(data)
+                .map(|it| it.needed())
+                .unwrap_or_default(),
             (None, None) => Vec::new(),
         };
         let mut newer = files.into_iter().filter(|it| written(it) > Some(run));
@@ -196,6 +190,12 @@ impl Asked {
         }
         Ok(config)
     }
+}
+
+/// Where a release lies: the folder within the one that is named.
+fn place_of(data: &Path) -> PathBuf {
+    let found = ReleaseFiles::find(data);
+    found.map_or(data.to_owned(), |it| it.place().to_owned())
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {

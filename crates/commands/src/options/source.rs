@@ -14,7 +14,8 @@ use crate::Result;
 /// For `#[command(flatten)]`.
 #[derive(Debug, Args)]
 pub struct SourceOptions {
-    /// MovieLens folder with ratings.csv and movies.csv [default: a made-up sample]
+    /// MovieLens folder with ratings.csv and movies.csv, or the zip it comes in [default: a
+    /// made-up sample]
     #[arg(long, value_name = "DIR", group = "ratings")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -47,11 +48,19 @@ pub struct SourceOptions {
     vectors: Vec<VectorsFile>,
 }
 
-/// What data are called: by the name of their folder, which `.` has once it is resolved.
+/// What data are called: by the name of their folder, which `.` has once it is resolved, or of
+/// their archive, without what says that it is one.
 pub(super) fn name_of(data: Option<&Path>) -> OsString {
     let Some(data) = data else {
         return "sample".into();
     };
+    let is_zip = |data: &Path| {
+        let end = data.extension().unwrap_or_default();
+        end.eq_ignore_ascii_case("zip") && data.is_file()
+    };
+    if let Some(name) = data.file_stem().filter(|_| is_zip(data)) {
+        return name.to_owned();
+    }
     if let Some(name) = data.file_name() {
         return name.to_owned();
     }

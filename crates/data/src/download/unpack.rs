@@ -1,16 +1,12 @@
 //! A release's archive into a folder, trusting nothing in it.
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
-use zip::ZipArchive;
-use zip::read::ZipFile;
-
+use crate::archive::{Archive, MOST_BYTES, bad};
 use crate::{Error, Result};
 
-/// The largest release takes 1.2 GB.
-const MOST_BYTES: u64 = 8 << 30;
 /// The largest release has 20 or so.
 const MOST_FILES: usize = 1000;
 
@@ -58,85 +54,29 @@ fn make_place(beside: &Path) -> Result<()> {
     std::fs::write(&mark, MARK_TEXT).map_err(Error::write(&mark))
 }
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
-
-fn unpack_into(archive: &File, path: &Path, folder: &Path) -> Result<()> {
-    let bad = |member: &str, problem: Cause| Error::Archive {
-        path: path.to_owned(),
-        member: member
-            .chars()
-            .take(100)
-            .flat_map(char::escape_debug)
-            .collect(),
-        problem,
-    };
-    let mut zip =
-        ZipArchive::new(BufReader::new(archive)).map_err(|error| bad("", error.into()))?;
-    if zip.len() > MOST_FILES {
-        return Err(bad("", "there are more than 1000 files in it".into()));
+fn unpack_into(file: &File, path: &Path, folder: &Path) -> Result<()> {
+    let mut archive = Archive::open(file, path, MOST_BYTES)?;
+    if archive.len() > MOST_FILES {
+        return Err(bad(path, "", "there are more than 1000 files in it"));
     }
     std::fs::create_dir_all(folder).map_err(Error::write(folder))?;
-    let mut room = MOST_BYTES;
-    for number in 0..zip.len() {
-        let mut member = zip
-            .by_index(number)
-            .map_err(|error| bad("", error.into()))?;
-        let name = String::from_utf8_lossy(member.name_raw()).into_owned();
-        if member.is_dir() {
+    for (number, name) in archive.names().into_iter().enumerate() {
+        if name.ends_with('/') {
             continue;
         }
-        let inside = place(&member, &name).map_err(|problem| bad(&name, problem.into()))?;
+        let inside = place(&name).map_err(|problem| bad(path, &name, problem))?;
         let target = folder.join(inside);
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent).map_err(Error::write(parent))?;
         }
-        let mut file = File::create_new(&target).map_err(Error::write(&target))?;
-        // The size that the archive tells may be a lie.
-        let mut limited = (&mut member).take(room + 1);
-        let written = copy(&mut limited, &mut file, &target).map_err(|error| match error {
-            CopyError::Read(problem) => bad(&name, problem.into()),
-            CopyError::Write(error) => error,
-        })?;
-        if written > room {
-            return Err(bad(
-                &name,
-                "it and those before it unpack to more than 8 GiB".into(),
-            ));
-        }
-        if written == 0 {
-            return Err(bad(&name, "it is empty".into()));
-        }
-        room -= written;
+        let file = archive.unpack(number, &name, &target)?;
         file.sync_all().map_err(Error::write(&target))?;
     }
     Ok(())
 }
 
-enum CopyError {
-    Read(std::io::Error),
-    Write(Error),
-}
-
-fn copy(from: &mut impl Read, to: &mut File, path: &Path) -> Result<u64, CopyError> {
-    use std::io::Write;
-    let mut buffer = vec![0; 256 << 10];
-    let mut written = 0;
-    loop {
-        let read = from.read(&mut buffer).map_err(CopyError::Read)?;
-        if read == 0 {
-            return Ok(written);
-        }
-        to.write_all(&buffer[..read])
-            .map_err(|error| CopyError::Write(Error::write(path)(error)))?;
-        written += read as u64;
-    }
-}
-
 /// Where a member goes, below the archive's one folder.
-fn place<R: Read>(member: &ZipFile<R>, name: &str) -> Result<PathBuf, &'static str> {
-    if member.is_symlink() {
-        return Err("it is a link; releases have none");
-    }
+fn place(name: &str) -> Result<PathBuf, &'static str> {
     let mut parts = Path::new(name).components();
     let plain = |part: Component| matches!(part, Component::Normal(_));
     if !parts.clone().all(plain) || name.contains(['\\', ':', '\0']) {

@@ -170,7 +170,7 @@ impl Scores {
             let tag = tags.row(row.id(1)?);
             scores
                 .tags
-                .push(tag.ok_or_else(|| row.bad(1, "is not a tag of genome-tags.csv"))?);
+                .push(tag.ok_or_else(|| row.bad(1, "is not a tag of the genome's table of tags"))?);
             let relevance = row.number(2)?;
             if !(0.0..=1.0).contains(&relevance) {
                 return Err(row.bad(2, "is not a relevance from 0 to 1"));

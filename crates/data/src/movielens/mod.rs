@@ -1,6 +1,7 @@
 //! Tables of a MovieLens release and what lies beside it, as Arrow.
 
 mod credits;
+mod files;
 mod genome;
 mod genres;
 mod links;
@@ -21,10 +22,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cache::{RatingsCache, Snapshot, read_unchanged};
 use crate::split::row_numbers;
-use crate::text::{Dialect, locate};
+use crate::text::Dialect;
 use crate::{Error, IdMap, RatingsStream, Result};
 
 pub use credits::{Credit, Credits};
+pub use files::ReleaseFiles;
+use files::{OpenFiles, Table};
 pub use genome::Genome;
 use links::read_links;
 pub use movies::Movies;
@@ -72,7 +75,7 @@ pub enum Format {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct MovieLens {
-    /// The folder; `None` of tables that come from none.
+    /// The folder that the files lie in, or the archive; `None` of tables that come from none.
     pub dir: Option<PathBuf>,
     /// How its files are written; `None` where there is no folder.
     pub format: Option<Format>,
@@ -159,46 +162,21 @@ struct SideTables {
 }
 
 impl Format {
-    /// What the files in `dir` tell; CSV where they tell nothing.
-    fn of(dir: &Path) -> Self {
-        let has = |name: &str| locate(dir, name).exists();
-        if has("ratings.csv") {
-            Self::Csv
-        } else if has("u.data") {
-            Self::Ml100k
-        } else if has("ratings.dat") && has("users.dat") {
-            Self::Ml1m
-        } else if has("ratings.dat") {
-            Self::Ml10m
-        } else {
-            Self::Csv
-        }
-    }
-
-    /// Name of the file of movies.
-    fn movies(self) -> &'static str {
+    /// Dialect of the file of ratings.
+    fn of_ratings(self) -> Dialect {
         match self {
-            Self::Ml100k => "u.item",
-            Self::Ml1m | Self::Ml10m => "movies.dat",
-            Self::Csv => "movies.csv",
-        }
-    }
-
-    /// Name and dialect of the file of ratings.
-    fn ratings(self) -> (&'static str, Dialect) {
-        match self {
-            Self::Ml100k => ("u.data", Dialect::plain("\t", 4)),
-            Self::Ml1m | Self::Ml10m => ("ratings.dat", Dialect::plain("::", 4)),
-            Self::Csv => ("ratings.csv", Dialect::Csv),
+            Self::Ml100k => Dialect::plain("\t", 4),
+            Self::Ml1m | Self::Ml10m => Dialect::plain("::", 4),
+            Self::Csv => Dialect::Csv,
         }
     }
 }
 
 impl MovieLens {
-    /// Reads the release in the folder `dir`, whichever it is.
+    /// Reads the release in the folder `dir`, whichever it is, as [`ReleaseFiles::find`] finds it.
     ///
     /// # Errors
-    /// A missing file or column, or the first row that cannot be used, by
+    /// What [`ReleaseFiles::find`] refuses, a missing column, or the first row that cannot be used, by
     /// line and column; a rating of an unknown movie and a second rating of the
     /// same movie by the same user, unless [`OpenOptions`] say otherwise.
     ///
@@ -214,41 +192,64 @@ impl MovieLens {
 }
 
 impl OpenOptions {
-    /// The usual place of the cache of a release: `.mmdlrm` in its folder.
+    /// The usual place of the cache of a release: `.mmdlrm` in its folder, or, of an archive,
+    /// `.NAME.zip.mmdlrm` beside it.
     pub fn cache_in(dir: &Path) -> PathBuf {
-        dir.join(".mmdlrm")
+        match dir.file_name().filter(|_| dir.is_file()) {
+            Some(archive) => {
+                let archive = archive.to_string_lossy();
+                dir.with_file_name(format!(".{archive}.mmdlrm"))
+            }
+            None => dir.join(".mmdlrm"),
+        }
     }
 
     /// A place under `folder` for the cache of the release in `dir`, and of no other:
     /// it is named by where the ratings lie.
     ///
     /// # Errors
-    /// A release without ratings.
+    /// As [`ReleaseFiles::find`].
     pub fn cache_under(folder: &Path, dir: &Path) -> Result<PathBuf> {
-        let path = locate(dir, Format::of(dir).ratings().0);
+        let path = ReleaseFiles::find(dir)?.needed().swap_remove(0);
         let path = path.canonicalize().map_err(Error::read(&path))?;
-        let release = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let release = match dir.is_file() {
+            true => path.file_name(),
+            false => path.parent().and_then(Path::file_name),
+        };
         let place = xxh3_64(path.as_os_str().as_encoded_bytes());
-        let mut name = release.to_os_string();
+        let mut name = release.unwrap_or_default().to_os_string();
         name.push(format!("-{place:016x}"));
         Ok(folder.join(name))
     }
 
-    /// Reads the release in the folder `dir`.
+    /// Reads the release in the folder `dir`, or in a zip archive, as [`ReleaseFiles::find`] finds
+    /// it. What is wanted of an archive is unpacked to the system's folder for what passes, each
+    /// time, and removed once it is read.
     ///
     /// # Errors
     /// As [`MovieLens::open`], and what the policies refuse; 2³² ratings or more, which
     /// have to be [left on disk](Self::open_streamed).
     pub fn open(&self, dir: impl AsRef<Path>) -> Result<MovieLens> {
-        let dir = dir.as_ref();
-        let format = Format::of(dir);
-        let (name, dialect) = format.ratings();
-        let path = locate(dir, name);
+        let release = ReleaseFiles::find(dir)?;
+        let files = release.open(|table| self.genome || !is_of_genome(table))?;
+        let movielens = files.read(|files| self.open_files(files, release.place()))?;
+        tracing::info!(
+            ratings = movielens.ratings.len(),
+            movies = movielens.movies.len(),
+            dir = %release.place().display(),
+            "read MovieLens"
+        );
+        Ok(movielens)
+    }
+
+    fn open_files(&self, files: &OpenFiles, place: &Path) -> Result<MovieLens> {
+        let dialect = files.format().of_ratings();
+        let path = files.needed(Table::Ratings);
         // First, since it needs room for a while.
-        let genome = self.read_genome(dir)?;
+        let genome = self.read_genome(files)?;
         // Side by side: the one waits where the other computes.
         let (side_tables, ratings) = rayon::join(
-            || SideTables::read(dir, format),
+            || SideTables::read(files),
             || self.read_ratings(&path, &dialect),
         );
         let SideTables {
@@ -262,19 +263,13 @@ impl OpenOptions {
         let origin = Origin {
             path: &path,
             dialect: &dialect,
-            movies: format.movies(),
+            movies: &name_of(&files.needed(Table::Movies)),
         };
         let left_out = self.apply_policies(&mut columns, &movies.index(), &origin)?;
         let ratings = Ratings::from_columns(columns, &path)?;
-        tracing::info!(
-            ratings = ratings.len(),
-            movies = movies.len(),
-            dir = %dir.display(),
-            "read MovieLens"
-        );
         Ok(MovieLens {
-            dir: Some(dir.to_owned()),
-            format: Some(format),
+            dir: Some(place.to_owned()),
+            format: Some(files.format()),
             ratings,
             movies,
             users,
@@ -286,8 +281,8 @@ impl OpenOptions {
         })
     }
 
-    /// Opens the release in the folder `dir` without holding its ratings: they
-    /// go to the cache (the usual one, where none is named), and are read from
+    /// Opens the release in the folder `dir`, or in a zip archive, without holding its ratings:
+    /// they go to the cache (the usual one, where none is named), and are read from
     /// there whenever they are needed.
     ///
     /// # Errors
@@ -295,30 +290,42 @@ impl OpenOptions {
     /// keep one of several ratings of a pair, since that takes them all.
     pub fn open_streamed(&self, dir: impl AsRef<Path>) -> Result<StreamedMovieLens> {
         let dir = dir.as_ref();
-        let format = Format::of(dir);
-        let movies = read_movies(dir, format)?;
-        let (name, dialect) = format.ratings();
-        let origin = Origin {
-            path: &locate(dir, name),
-            dialect: &dialect,
-            movies: format.movies(),
+        let wanted = |table| match table {
+            Table::Users | Table::Links | Table::Tags => false,
+            _ => self.genome || !is_of_genome(table),
         };
-        let cache = self.cache.clone().unwrap_or_else(|| Self::cache_in(dir));
-        let ratings = RatingsStream::open(&cache, &origin, &movies.index(), self)?;
-        Ok(StreamedMovieLens {
-            movies,
-            ratings,
-            genome: self.read_genome(dir)?,
+        let files = ReleaseFiles::find(dir)?.open(wanted)?;
+        files.read(|files| {
+            let movies = read_movies(files)?;
+            let origin = Origin {
+                path: &files.needed(Table::Ratings),
+                dialect: &files.format().of_ratings(),
+                movies: &name_of(&files.needed(Table::Movies)),
+            };
+            let cache = self.cache.clone().unwrap_or_else(|| Self::cache_in(dir));
+            let ratings = RatingsStream::open(&cache, &origin, &movies.index(), self)?;
+            Ok(StreamedMovieLens {
+                movies,
+                ratings,
+                genome: self.read_genome(files)?,
+            })
         })
     }
 
-    fn read_genome(&self, dir: &Path) -> Result<Option<Genome>> {
-        if !self.genome {
+    fn read_genome(&self, files: &OpenFiles) -> Result<Option<Genome>> {
+        let scores = files.get(Table::GenomeScores).filter(|_| self.genome);
+        let Some(scores) = scores else {
             return Ok(None);
-        }
-        read_if_present(dir, "genome-scores.csv", |path| {
-            Genome::read(&locate(dir, "genome-tags.csv"), path)
-        })
+        };
+        let tags = files.get(Table::GenomeTags).ok_or_else(|| {
+            let problem = "it is a half of the tag genome, whose other, genome-tags.csv, is not beside \
+                           it: put it there, or move this one away";
+            Error::NoRelease {
+                path: scores.clone(),
+                problem: problem.to_owned(),
+            }
+        })?;
+        Genome::read(&tags, &scores).map(Some)
     }
 
     fn apply_policies(
@@ -365,43 +372,45 @@ impl OpenOptions {
 }
 
 impl SideTables {
-    fn read(dir: &Path, format: Format) -> Result<Self> {
+    fn read(files: &OpenFiles) -> Result<Self> {
+        let users = |path: &Path| match files.format() {
+            Format::Ml100k => read_users(path, UsersFormat::Ml100k),
+            _ => read_users(path, UsersFormat::Ml1m),
+        };
+        let tags = |path: &Path| match name_of(path).to_lowercase().starts_with("tags.dat") {
+            true => read_tags(path, &Dialect::plain_with_wide("::", 4, 2)),
+            false => read_tags(path, &Dialect::Csv),
+        };
         Ok(Self {
-            movies: read_movies(dir, format)?,
-            users: match format {
-                Format::Ml100k => {
-                    read_if_present(dir, "u.user", |path| read_users(path, UsersFormat::Ml100k))?
-                }
-                Format::Ml1m => {
-                    read_if_present(dir, "users.dat", |path| read_users(path, UsersFormat::Ml1m))?
-                }
-                Format::Ml10m | Format::Csv => None,
-            },
-            links: read_if_present(dir, "links.csv", read_links)?,
-            tags: match format {
-                Format::Ml10m => read_if_present(dir, "tags.dat", |path| {
-                    read_tags(path, &Dialect::plain_with_wide("::", 4, 2))
-                })?,
-                _ => read_if_present(dir, "tags.csv", |path| read_tags(path, &Dialect::Csv))?,
-            },
+            movies: read_movies(files)?,
+            users: read_if_present(files.get(Table::Users), users)?,
+            links: read_if_present(files.get(Table::Links), read_links)?,
+            tags: read_if_present(files.get(Table::Tags), tags)?,
         })
     }
 }
 
-fn read_movies(dir: &Path, format: Format) -> Result<Movies> {
-    let path = locate(dir, format.movies());
-    match format {
-        Format::Ml100k => Movies::read_u_item(&path, &locate(dir, "u.genre")),
+fn read_movies(files: &OpenFiles) -> Result<Movies> {
+    let path = files.needed(Table::Movies);
+    match files.format() {
+        Format::Ml100k => Movies::read_u_item(&path, files.get(Table::Genres).as_deref()),
         Format::Ml1m | Format::Ml10m => Movies::read(&path, &Dialect::plain_with_wide("::", 3, 1)),
         Format::Csv => Movies::read(&path, &Dialect::Csv),
     }
 }
 
 fn read_if_present<T>(
-    dir: &Path,
-    name: &str,
+    path: Option<PathBuf>,
     read: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<Option<T>> {
-    let path = locate(dir, name);
-    path.exists().then(|| read(&path)).transpose()
+    path.map(|path| read(&path)).transpose()
+}
+
+fn is_of_genome(table: Table) -> bool {
+    matches!(table, Table::GenomeScores | Table::GenomeTags)
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }

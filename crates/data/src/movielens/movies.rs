@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema};
 
 use super::genres::genres_in;
 use crate::interactions::{column_of_names, names_of};
-use crate::text::{Dialect, FULL, Row, TableFile, Texts};
+use crate::text::{Dialect, FULL, Row, TableFile, Texts, open};
 use crate::{Category, Error, IdMap, IdNames, Result, Traits};
 
 /// How releases write that a movie has no genre.
@@ -19,6 +20,29 @@ const NO_GENRES: [&str; 3] = ["", "(no genres listed)", "unknown"];
 
 /// Columns of `u.item` before those of the genres.
 const ITEM_COLUMNS: [&str; 5] = ["movieId", "title", "releaseDate", "videoDate", "url"];
+
+/// The genres of ML-100K, as its `u.genre` has them.
+const GENRES: [&str; 19] = [
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+];
 
 /// The movies of a release as one Arrow table, in the order of the file.
 ///
@@ -95,17 +119,15 @@ impl Movies {
     }
 
     /// Reads ML-100K's `u.item`, whose genres are a column of 0 or 1 each, in
-    /// the order of `u.genre`.
-    pub(crate) fn read_u_item(path: &Path, genre_path: &Path) -> Result<Self> {
-        let mut names = Vec::new();
-        let pairs = Dialect::plain("|", 2);
-        TableFile::open(genre_path, &pairs, &["genre", "number"])?.for_each(|row| {
-            if row.id(1)? as usize != names.len() {
-                return Err(row.bad(1, "is out of order; genres are numbered from 0"));
+    /// the order of `u.genre`; without that file they are the release's own.
+    pub(crate) fn read_u_item(path: &Path, genre_path: Option<&Path>) -> Result<Self> {
+        let names = match genre_path {
+            Some(genre_path) => read_u_genre(genre_path)?,
+            None => {
+                check_width(path)?;
+                GENRES.map(str::to_owned).to_vec()
             }
-            names.push(row.text(0)?.into_owned());
-            Ok(())
-        })?;
+        };
         let items = Dialect::plain("|", ITEM_COLUMNS.len() + names.len());
         let mut movies = MoviesBuilder::default();
         TableFile::open(path, &items, &ITEM_COLUMNS)?.for_each(|row| {
@@ -226,6 +248,42 @@ impl Movies {
     pub fn index(&self) -> IdMap {
         IdMap::from_ids(self.ids().iter().copied()).with_names(self.names.clone())
     }
+}
+
+/// Reads ML-100K's `u.genre`: the names of the genres by their numbers.
+fn read_u_genre(path: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let pairs = Dialect::plain("|", 2);
+    TableFile::open(path, &pairs, &["genre", "number"])?.for_each(|row| {
+        if row.id(1)? as usize != names.len() {
+            return Err(row.bad(1, "is out of order; genres are numbered from 0"));
+        }
+        names.push(row.text(0)?.into_owned());
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+/// Refuses a `u.item` whose genres are not those of the release, where nothing names them.
+fn check_width(path: &Path) -> Result<()> {
+    const LONGEST_START: u64 = 64 << 10;
+    let mut start = Vec::new();
+    let file = open(path)?.take(LONGEST_START);
+    let read = BufReader::new(file).read_until(b'\n', &mut start);
+    read.map_err(Error::read(path))?;
+    let fields = memchr::memchr_iter(b'|', &start).count() + 1;
+    let genres = fields.saturating_sub(ITEM_COLUMNS.len());
+    if fields == 1 || genres == GENRES.len() {
+        return Ok(());
+    }
+    Err(Error::NoRelease {
+        path: path.to_owned(),
+        problem: format!(
+            "it has columns of {genres} genres where ML-100K has {}, and no u.genre beside it names \
+             them; put that there",
+            GENRES.len()
+        ),
+    })
 }
 
 /// Values of a category up to which people can choose among them.

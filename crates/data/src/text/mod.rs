@@ -12,7 +12,7 @@ mod texts;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(crate) use blocks::{Blocks, decimal, digits, line_end};
 pub use blocks::{read_exact_at, write_all_at};
@@ -72,20 +72,10 @@ impl Dialect {
     }
 }
 
-/// Where the table `name` of the folder `dir` is: as it is, or compressed as
-/// `name.gz`. The plain name where there is neither.
-pub(crate) fn locate(dir: &Path, name: &str) -> PathBuf {
-    let plain = dir.join(name);
-    let compressed = dir.join(format!("{name}.gz"));
-    if !plain.exists() && compressed.exists() {
-        return compressed;
-    }
-    plain
-}
-
 /// Whether the name says that the file is compressed.
 pub(crate) fn is_compressed(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "gz")
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }
 
 /// Opens a file that may be compressed; one that unpacks to far more than it holds ends

@@ -249,5 +249,5 @@ fn releases_in_folders_of_one_name_have_caches_of_their_own() {
         "{name}"
     );
     let missing = OpenOptions::cache_under(caches.path(), &first.join("no")).unwrap_err();
-    assert!(missing.to_string().contains("no/ratings.csv"), "{missing}");
+    assert!(missing.to_string().contains("ml/no"), "{missing}");
 }

@@ -8,6 +8,7 @@
 mod bad_input;
 mod cache;
 mod fingerprints;
+mod folders;
 mod formats;
 mod hostile;
 mod made_up;
