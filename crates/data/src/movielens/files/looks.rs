@@ -207,10 +207,10 @@ fn model(path: &Path, listing: &Listing) -> Option<String> {
         .iter()
         .all(|name| listing.folders.iter().any(|it| it == name));
     (by_files() || by_config() || is_hub).then(|| {
+        let told = path.display();
         format!(
-            "it looks like a model in Hugging Face's layout, as encodes posters and plots: --clip, \
-             --text or --image {}",
-            path.display()
+            "it looks like a model in Hugging Face's layout, as encodes posters and plots: --clip \
+             {told}, --text bert:{told} or --image resnet:{told}"
         )
     })
 }
