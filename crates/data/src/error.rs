@@ -66,14 +66,26 @@ pub enum Error {
         /// The column.
         column: String,
     },
+    /// A header with two columns that may be one that is needed.
+    #[error("{}: the header has '{first}' and '{second}', which may both be the column '{column}'; call that one so", path.display())]
+    AmbiguousColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column that is looked for.
+        column: String,
+        /// A column that may be it.
+        first: String,
+        /// And another.
+        second: String,
+    },
     /// A row that cannot be used.
-    #[error("{}, line {line}, column '{column}': {problem}", path.display())]
+    #[error("{}{}: {problem}", path.display(), place(*.line, .column))]
     Row {
         /// The file.
         path: PathBuf,
-        /// One-based line on which the row starts.
+        /// One-based line on which the row starts; 0 where it is not known.
         line: u64,
-        /// The column at fault.
+        /// The column at fault; empty where it is the row as a whole.
         column: String,
         /// What is wrong and what to do, the offending text included.
         problem: String,
@@ -223,6 +235,18 @@ pub enum Error {
 
 /// [`std::result::Result`] with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Where in a file something is.
+fn place(line: u64, column: &str) -> String {
+    let mut place = String::new();
+    if line > 0 {
+        place += &format!(", line {line}");
+    }
+    if !column.is_empty() {
+        place += &format!(", column '{column}'");
+    }
+    place
+}
 
 /// What is said of a download that was tried so often.
 fn gave_up(attempts: u32) -> String {

@@ -1,7 +1,8 @@
 //! Opens folders of any bytes: each is read, or refused with one line.
 //!
 //! The first byte says which release, whether it is compressed, and which of
-//! its files get the bytes; the others are good.
+//! its files get the bytes; the others are good. Good ones are written as releases are, and as
+//! other programs write them.
 #![no_main]
 
 use std::path::Path;
@@ -12,7 +13,7 @@ use mmdlrm_data::{Duplicates, HIGHEST_RATING, LOWEST_RATING, OpenOptions, Unknow
 use tempfile::TempDir;
 
 /// Each release's files with good bytes, the first ones required.
-const RELEASES: [&[(&str, &str)]; 4] = [
+const RELEASES: [&[(&str, &str)]; 8] = [
     &[
         ("ratings.csv", "userId,movieId,rating,timestamp\n1,1,4.0,9\n"),
         ("movies.csv", "movieId,title,genres\n1,A (1990),X|Y\n"),
@@ -37,6 +38,29 @@ const RELEASES: [&[(&str, &str)]; 4] = [
         ("movies.dat", "1::A :: B (1990)::X|Y\n"),
         ("tags.dat", "1::1::a::b::9\n"),
     ],
+    // As data frames write them.
+    &[
+        ("ratings.csv", ",userId,movieId,rating,timestamp\n0,1.0,1.0,4.0,1.2e+09\n"),
+        ("movies.csv", "Unnamed: 0,movieId,title,genres\n0,1.0,A (1990),\"['X', 'Y']\"\n"),
+        ("tags.csv", "userId,movieId,tag,timestamp\n1.0,1.0,a,\"2005-04-02 23:53:47+02:00\"\n"),
+        ("links.csv", "movieId,imdbId,tmdbId\n1.0,01,2.0\n"),
+    ],
+    // As spreadsheets do.
+    &[
+        ("ratings.csv", "sep=;\r\nuser_id;item_id;rating;date\r\n1;1;4,5;2005-04-02\r\n;;;\r\n"),
+        ("movies.csv", "\u{feff}movieId;title;genres\r1;A (1990);X|Y\r"),
+        ("tags.csv", "userId\tmovieId\ttag\n1\t1\ta\n"),
+    ],
+    // Without times, and without headers.
+    &[
+        ("ratings.csv", "userId,movieId,rating\n1,1,4.0\n"),
+        ("movies.csv", "1,A (1990),X|Y\n"),
+        ("tags.csv", "1,1,a,1112486027000\n"),
+    ],
+    &[
+        ("ratings.dat", "UserID::MovieID::Rating\n1::1::4\n"),
+        ("movies.dat", "1,A (1990),X|Y\n"),
+    ],
 ];
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
@@ -54,7 +78,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let files = RELEASES[choice as usize % RELEASES.len()];
-    let fuzzed = choice as usize / 4 % 8;
+    let fuzzed = choice as usize / RELEASES.len() % 8;
     let compressed = choice >= 128;
     for entry in std::fs::read_dir(FOLDER.path()).expect("the folder") {
         std::fs::remove_file(entry.expect("an entry").path()).expect("removed");

@@ -28,7 +28,7 @@ pub(crate) use scratch::ScratchRatings;
 pub use stream::RatingsStream;
 
 /// Raised when the files are written otherwise.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Two seconds, of FAT, in nanoseconds.
 const SLOWEST_TICK: u64 = 2_000_000_000;
 
@@ -46,6 +46,8 @@ struct Manifest {
     settled: bool,
     source_xxh3: String,
     rows: usize,
+    /// Whether the times are those of the source; if not, all are 0.
+    has_times: bool,
     cache_bytes: u64,
     cache_xxh3: String,
 }
@@ -161,8 +163,9 @@ impl RatingsCache {
         self.dir.join("ratings.json")
     }
 
-    /// The ratings of `source`, if the cache is whole and was made from it.
-    pub(crate) fn find(&self, source: &Path) -> Option<RatingsReader> {
+    /// The ratings of `source`, and whether they have times, if the cache is whole and was made
+    /// from it.
+    pub(crate) fn find(&self, source: &Path) -> Option<(RatingsReader, bool)> {
         let found = self.check(source);
         if let Err(reason) = &found {
             tracing::info!(cache = %self.path().display(), "made anew: {reason}");
@@ -171,7 +174,7 @@ impl RatingsCache {
     }
 
     /// Why there is nothing to use is told, not an error: all of it can be made anew.
-    fn check(&self, source: &Path) -> Result<RatingsReader> {
+    fn check(&self, source: &Path) -> Result<(RatingsReader, bool)> {
         let bad = |problem: &str| Error::cache(&self.path())(problem);
         let path = self.manifest_path();
         let manifest = std::fs::read(&path).map_err(Error::read(&path))?;
@@ -197,7 +200,8 @@ impl RatingsCache {
             xxh3: manifest.cache_xxh3,
         };
         let file = File::open(self.path()).map_err(Error::read(&self.path()))?;
-        RatingsReader::open(file, &self.path(), (manifest.rows, &digest))
+        let reader = RatingsReader::open(file, &self.path(), (manifest.rows, &digest))?;
+        Ok((reader, manifest.has_times))
     }
 
     /// Writes the cache of `source`, as it was when `before` was taken. Where
@@ -206,31 +210,35 @@ impl RatingsCache {
         &self,
         source: &Path,
         before: Snapshot,
-        columns: &RatingColumns,
+        (columns, has_times): (&RatingColumns, bool),
     ) -> Result<()> {
         let mut draft = self.draft()?;
         draft.writer.write_all(columns)?;
-        self.place(draft, source, before)?;
+        self.place(draft, source, before, has_times)?;
         Ok(())
     }
 
-    /// The ratings of `source`; where the cache is not there it is made, holding a
-    /// part of the rows at a time. What is read is what was verified, whoever
+    /// The ratings of `source`, and whether they have times; where the cache is not there it is
+    /// made, holding a part of the rows at a time. What is read is what was verified, whoever
     /// replaces the cache meanwhile.
-    pub(crate) fn open(&self, source: &Path, dialect: &Dialect) -> Result<RatingsReader> {
-        if let Some(reader) = self.find(source) {
-            return Ok(reader);
+    pub(crate) fn open(&self, source: &Path, dialect: &Dialect) -> Result<(RatingsReader, bool)> {
+        if let Some(found) = self.find(source) {
+            return Ok(found);
         }
         let before = Snapshot::take(source)?;
         let mut draft = self.draft()?;
         let mut write = |columns: &RatingColumns| draft.writer.write_all(columns);
-        if RatingColumns::stream_plain(source, dialect, &mut write)?.is_none() {
-            draft = self.draft()?;
-            let mut write = |columns: &RatingColumns| draft.writer.write_all(columns);
-            RatingColumns::stream_rows(source, dialect, &mut write)?;
-        }
-        let (file, rows, digest) = self.place(draft, source, before)?;
-        RatingsReader::open(file, &self.path(), (rows, &digest))
+        let has_times = match RatingColumns::stream_plain(source, dialect, &mut write)? {
+            Some(has_times) => has_times,
+            None => {
+                draft = self.draft()?;
+                let mut write = |columns: &RatingColumns| draft.writer.write_all(columns);
+                RatingColumns::stream_rows(source, dialect, &mut write)?
+            }
+        };
+        let (file, rows, digest) = self.place(draft, source, before, has_times)?;
+        let reader = RatingsReader::open(file, &self.path(), (rows, &digest))?;
+        Ok((reader, has_times))
     }
 
     fn draft(&self) -> Result<Draft> {
@@ -248,6 +256,7 @@ impl RatingsCache {
         draft: Draft,
         source: &Path,
         before: Snapshot,
+        has_times: bool,
     ) -> Result<(File, usize, Digest)> {
         let (rows, hashed) = draft.writer.close()?;
         let (written, digest) = hashed.finish();
@@ -263,6 +272,7 @@ impl RatingsCache {
             source: stamp,
             source_xxh3: of_source.xxh3,
             rows,
+            has_times,
             cache_bytes: digest.bytes,
             cache_xxh3: digest.xxh3.clone(),
         };

@@ -23,6 +23,7 @@ pub struct RatingsStream {
     users: IdMap,
     movies: IdMap,
     target: Target,
+    has_times: bool,
     rows: usize,
     left_out: LeftOut,
     part: DataPart,
@@ -47,11 +48,12 @@ impl RatingsStream {
             return Err(Error::setting(
                 "duplicates",
                 format!("{:?}", options.duplicates),
-                "ratings that are streamed can only be refused or all kept",
+                "of ratings that are streamed (--stream) they can only be refused or all kept: \
+                 --duplicates keep-all",
             ));
         }
-        let reader = RatingsCache::new(cache_dir).open(origin.path, origin.dialect)?;
-        let mut stream = Self::of(reader, movies.clone(), Target::STARS);
+        let (reader, has_times) = RatingsCache::new(cache_dir).open(origin.path, origin.dialect)?;
+        let mut stream = Self::of(reader, movies.clone(), Target::STARS).with_times(has_times);
         let mut pairs = PassingPairs::default();
         let seen = stream.survey(|columns| match options.duplicates {
             Duplicates::Refuse => pairs.check(columns, origin),
@@ -94,12 +96,18 @@ impl RatingsStream {
             users: IdMap::default(),
             movies,
             target,
+            has_times: true,
             rows: 0,
             left_out: LeftOut::default(),
             part: none(),
             learned: none(),
             are_by_user: true,
         }
+    }
+
+    /// The same, with times or without.
+    pub(crate) fn with_times(self, has_times: bool) -> Self {
+        Self { has_times, ..self }
     }
 
     /// Number of ratings, those left out not counted.
@@ -130,6 +138,11 @@ impl RatingsStream {
     /// What they say.
     pub fn target(&self) -> Target {
         self.target
+    }
+
+    /// Whether it is known when they were given. Without that, nothing can be split in time.
+    pub fn has_times(&self) -> bool {
+        self.has_times
     }
 
     /// What they are, those left out not among them.

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use rayon::prelude::*;
 
-use super::{ClickRows, LABEL, parquet, text};
+use super::{ClickRows, parquet, text};
 use crate::text::{broken, is_compressed, open};
 use crate::{Error, Result};
 
@@ -58,7 +58,7 @@ fn text_chunks(path: &Path, take: &mut dyn FnMut(Chunk) -> bool) -> Result<()> {
         let mut bytes = std::mem::take(&mut rest);
         bytes.reserve(CHUNK);
         let read = reader.by_ref().take(CHUNK as u64).read_to_end(&mut bytes);
-        let read = read.map_err(|error| broken(path, &[LABEL], lines, error))?;
+        let read = read.map_err(|error| broken(path, lines, error))?;
         let end = match read {
             0 => bytes.len(),
             _ => memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1),

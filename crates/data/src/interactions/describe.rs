@@ -301,7 +301,7 @@ impl TableDescription {
         let repeats = pairs.windows(2).filter(|pair| pair[0] == pair[1]).count();
         if repeats > 0 {
             let then = match self.target {
-                Some(Target::Rating { .. }) | None => "refused unless a policy says which to keep",
+                Some(Target::Rating { .. }) | None => "refused unless it is said which to keep",
                 Some(Target::Label) => "left out but for the latest of each",
                 Some(Target::Implicit) => "left out but for the earliest of each",
             };

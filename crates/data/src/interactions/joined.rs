@@ -155,8 +155,8 @@ impl Joined {
         if policy == UnknownMovies::Refuse {
             let problem = format!(
                 "'{}' is not an item of the table of items; {} interactions are with such items, \
-                 {} in number: add the items, remove the interactions, or choose the policy that \
-                 drops them",
+                 {} in number: add the items, remove the interactions, or leave them out: \
+                 --unknown-movies drop",
                 self.name(number),
                 unknown.rows,
                 unknown.items.len()

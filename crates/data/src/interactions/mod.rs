@@ -42,8 +42,8 @@ use crate::{
 pub use describe::{ColumnDescription, TableDescription, describe};
 pub use names::IdNames;
 pub(crate) use names::{id_in, interned};
-pub(crate) use schema::is_usual_item;
 pub use schema::{Role, Schema, Side};
+pub(crate) use schema::{is_usual, is_usual_item};
 use source::Source;
 pub use target::Target;
 pub use traits::{Category, Measure, Traits};
@@ -289,13 +289,13 @@ pub struct StreamedInteractions {
 impl From<StreamedMovieLens> for StreamedInteractions {
     fn from(movielens: StreamedMovieLens) -> Self {
         Self {
+            has_times: movielens.ratings.has_times(),
             ratings: movielens.ratings,
             items: movielens.movies,
             users: Users::default(),
             vectors: Arc::default(),
             images: Arc::default(),
             texts: Arc::default(),
-            has_times: true,
             target_column: None,
             unmatched: Unmatched::default(),
         }
@@ -386,7 +386,7 @@ impl From<&MovieLens> for Interactions {
             texts: Arc::default(),
             tags: movielens.tags.clone(),
             left_out: movielens.left_out.clone(),
-            has_times: true,
+            has_times: movielens.ratings.has_times(),
             target_column: None,
             unmatched: Unmatched::default(),
         }

@@ -208,7 +208,7 @@ pub(crate) fn is_usual_item(name: &str) -> bool {
     is_usual(Role::Item, name)
 }
 
-pub(super) fn is_usual(role: Role, name: &str) -> bool {
+pub(crate) fn is_usual(role: Role, name: &str) -> bool {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let plain = plain.to_lowercase();
     let mut of_roles = USUAL.iter();

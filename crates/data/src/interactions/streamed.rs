@@ -55,6 +55,7 @@ pub(super) fn open(
     let known = known.with_names(Some(Arc::clone(&items.names)));
     let names = Some(Arc::clone(&users.names));
     let (ratings, rated) = RatingsStream::of_scratch(reader, (names, known), left_out, target)?;
+    let ratings = ratings.with_times(wanted.time.is_some());
     let users = (&users, ratings.users().ids());
     let Known {
         users,

@@ -134,7 +134,9 @@ pub(super) fn read(
         catalogue,
         unmatched,
     } = Known::of((&users, &columns.users), (items, &columns.movies))?;
-    let ratings = Ratings::of_columns(columns)?.with_target(kind);
+    let ratings = Ratings::of_columns(columns)?
+        .with_target(kind)
+        .with_times(wanted.time.is_some());
     tracing::info!(
         interactions = ratings.len(),
         items = catalogue.items.len(),
@@ -261,7 +263,7 @@ pub(super) fn of_what_is_left(error: Error, left_out: usize) -> Error {
             row,
             problem: format!(
                 "{problem}; {left_out} rows were left out before, whose user has the item in \
-                 another: the policy on duplicates says which of them is kept"
+                 another: --duplicates says which of them is kept"
             ),
         },
         other => other,
@@ -272,7 +274,8 @@ pub(super) fn of_what_is_left(error: Error, left_out: usize) -> Error {
 pub(super) fn twice(item: &Place, row: usize, all: usize) -> Error {
     let problem = format!(
         "the user rated this item in an earlier row too, as it is with {all} rows in all; remove \
-         them, or choose the policy that says which to keep"
+         them, or say which to keep: --duplicates keep-latest (or keep-first, keep-earliest, \
+         keep-all)"
     );
     item.bad(Some(row), problem)
 }

@@ -1,50 +1,22 @@
 //! When something happened, in whole seconds since 1970.
 
-use std::ops::Range;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Date64Type, Float64Type, Int32Type, Int64Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use super::place::Place;
 use super::side::all_texts;
-use crate::text::shorten;
+use crate::text::{UNITS, moment_of, shorten, ticks_of, unit_of, whole};
 use crate::{Error, Result};
 
 const SECONDS_A_DAY: i64 = 86_400;
 
-/// Sizes by which whole numbers without a unit are told apart: seconds until the year 5138, then
-/// milliseconds from 1973 on, microseconds, nanoseconds.
-const UNITS: [(Range<u64>, i64, &str); 4] = [
-    (0..100_000_000_000, 1, "seconds"),
-    (100_000_000_000..100_000_000_000_000, 1_000, "milliseconds"),
-    (
-        100_000_000_000_000..100_000_000_000_000_000,
-        1_000_000,
-        "microseconds",
-    ),
-    (
-        100_000_000_000_000_000..u64::MAX,
-        1_000_000_000,
-        "nanoseconds",
-    ),
-];
-
 /// What is said of a column that is written now so, now so.
 const IN_TWO_WAYS: &str = "holds numbers here and moments that are written out there; write all of \
                            them in one way";
-
-/// Ways to write a moment, beside RFC 3339.
-const FORMATS: [&str; 4] = [
-    "%Y-%m-%d %H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%d %H:%M:%S%.f UTC",
-    "%Y/%m/%d %H:%M:%S%.f",
-];
 
 /// Whether the type is one of moments, and of numbers and texts not.
 pub(super) fn is_time(found: &DataType) -> bool {
@@ -217,9 +189,7 @@ impl Clock {
         // 0 is 1970 in every unit.
         let rows = (place.before..).zip(ticks.values.iter().copied());
         for (row, ticks) in rows.filter(|(_, ticks)| *ticks != 0) {
-            let size = ticks.unsigned_abs();
-            let unit = UNITS.iter().position(|(range, ..)| range.contains(&size));
-            let of_unit = &mut of_rows.first[unit.unwrap_or(UNITS.len() - 1)];
+            let of_unit = &mut of_rows.first[unit_of(ticks)];
             *of_unit = of_unit.or(Some((row, ticks)));
         }
         self.merge(&of_rows, place)
@@ -288,19 +258,6 @@ fn are_seconds(times: &ArrayRef) -> bool {
     }
 }
 
-/// A number as it is written.
-fn ticks_of(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let ticks = text.parse().ok();
-    ticks.or_else(|| whole(text.parse().ok()?))
-}
-
-/// What is whole of a number, as data frames write times.
-fn whole(number: f64) -> Option<i64> {
-    let is_within = (i64::MIN as f64..i64::MAX as f64).contains(&number);
-    is_within.then(|| number.floor() as i64)
-}
-
 /// Ticks of Arrow's in a second.
 fn ticks_a_second(unit: TimeUnit) -> i64 {
     match unit {
@@ -313,14 +270,7 @@ fn ticks_a_second(unit: TimeUnit) -> i64 {
 
 /// A moment that is written out; UTC, unless it says otherwise.
 fn seconds_of(text: &str) -> Option<i64> {
-    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
-        return Some(moment.timestamp());
-    }
-    let mut formats = FORMATS.iter();
-    let moment = formats.find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
-    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
-    let moment = moment.or_else(|| day()?.and_hms_opt(0, 0, 0));
-    moment.map(|moment| moment.and_utc().timestamp())
+    moment_of(text).map(|moment| moment.seconds)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use arrow_array::{FixedSizeListArray, Float32Array, RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 use rayon::prelude::*;
 
-use crate::text::{Blocks, Dialect, FULL, TableFile, Texts, decimal, digits, line_end};
+use crate::text::{Blocks, Columns, Dialect, FULL, TableFile, Texts, decimal, digits, line_end};
 use crate::{Error, IdMap, Modality, Result};
 
 const SCORE_COLUMNS: [&str; 3] = ["movieId", "tagId", "relevance"];
@@ -131,7 +131,8 @@ fn read_tags(path: &Path) -> Result<(IdMap, RecordBatch)> {
 impl Scores {
     /// On all threads; `None` where anything needs a closer look.
     fn read_plain(path: &Path, tags: &IdMap) -> Option<Self> {
-        let blocks = Blocks::open(path, &Dialect::Csv, &SCORE_COLUMNS)?;
+        let blocks = Blocks::open(path, &Dialect::Csv, &Columns::all(&SCORE_COLUMNS))?;
+        let separator = blocks.separator();
         let mut all = Self {
             movies: blocks.column(),
             tags: blocks.column(),
@@ -148,9 +149,9 @@ impl Scores {
                         let rows = movies.iter_mut().zip(of_tags).zip(relevance);
                         for ((movie, tag), relevance) in rows {
                             *movie = digits(&mut text)?;
-                            text = text.strip_prefix(b",")?;
+                            text = text.strip_prefix(separator)?;
                             *tag = tags.row(digits(&mut text)?)?;
-                            text = text.strip_prefix(b",")?;
+                            text = text.strip_prefix(separator)?;
                             *relevance =
                                 decimal(&mut text).filter(|it| (0.0..=1.0).contains(it))?;
                             line_end(&mut text)?;
@@ -253,7 +254,7 @@ fn twice(path: &Path, wanted: usize) -> Error {
     found.or(read.err()).unwrap_or_else(|| Error::Row {
         path: path.to_owned(),
         line: 0,
-        column: SCORE_COLUMNS.join(","),
+        column: String::new(),
         problem: "a score stands twice; the file has changed meanwhile".to_owned(),
     })
 }

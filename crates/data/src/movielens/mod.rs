@@ -36,7 +36,7 @@ pub(crate) use part::part_of;
 pub use policy::{Duplicates, LeftOut, UnknownMovies};
 pub(crate) use policy::{Origin, Pairs, PassingPairs, first_repeat};
 pub use ratings::{HIGHEST_RATING, LOWEST_RATING, Ratings};
-pub(crate) use ratings::{RatingColumns, RatingSlices};
+pub(crate) use ratings::{OUT_OF_SCALE, RatingColumns, RatingSlices};
 pub use side_files::{Poster, Summary, read_posters, read_summaries};
 pub use tag_bags::MovieTags;
 use tags::read_tags;
@@ -89,7 +89,7 @@ pub struct MovieLens {
     /// `movieId` (`UInt32`), `imdbId`, `tmdbId` (`Utf8`, nullable).
     pub links: Option<RecordBatch>,
     /// `userId`, `movieId` (`UInt32`), `tag` (`Utf8`), `timestamp` (`UInt32`,
-    /// seconds since 1970).
+    /// seconds since 1970; 0 where the file has no times).
     pub tags: Option<RecordBatch>,
     /// The tag genome.
     pub genome: Option<Genome>,
@@ -258,7 +258,11 @@ impl OpenOptions {
             links,
             tags,
         } = side_tables?;
-        let (mut columns, from_cache) = ratings?;
+        let ReadRatings {
+            mut columns,
+            has_times,
+            from_cache,
+        } = ratings?;
         row_numbers(columns.users.len())?;
         let origin = Origin {
             path: &path,
@@ -266,7 +270,7 @@ impl OpenOptions {
             movies: &name_of(&files.needed(Table::Movies)),
         };
         let left_out = self.apply_policies(&mut columns, &movies.index(), &origin)?;
-        let ratings = Ratings::from_columns(columns, &path)?;
+        let ratings = Ratings::from_columns(columns, &path)?.with_times(has_times);
         Ok(MovieLens {
             dir: Some(place.to_owned()),
             format: Some(files.format()),
@@ -347,28 +351,40 @@ impl OpenOptions {
         Ok(left_out)
     }
 
-    /// The ratings as the file has them, and whether they came from the cache.
-    fn read_ratings(&self, path: &Path, dialect: &Dialect) -> Result<(RatingColumns, bool)> {
+    /// The ratings as the file has them.
+    fn read_ratings(&self, path: &Path, dialect: &Dialect) -> Result<ReadRatings> {
         let read = || read_unchanged(path, || RatingColumns::read(path, dialect));
+        let of = |(columns, has_times), from_cache| ReadRatings {
+            columns,
+            has_times,
+            from_cache,
+        };
         let Some(dir) = &self.cache else {
-            return Ok((read()?, false));
+            return Ok(of(read()?, false));
         };
         let cache = RatingsCache::new(dir);
-        if let Some(reader) = cache.find(path) {
+        if let Some((reader, has_times)) = cache.find(path) {
             match reader.all_columns() {
-                Ok(columns) => return Ok((columns, true)),
+                Ok(columns) => return Ok(of((columns, has_times), true)),
                 Err(reason) => tracing::info!("made anew: {reason}"),
             }
         }
         let before = Snapshot::take(path)?;
-        let columns = read()?;
-        match cache.store(path, before, &columns) {
+        let (columns, has_times) = read()?;
+        match cache.store(path, before, (&columns, has_times)) {
             Err(changed @ Error::Changed { .. }) => return Err(changed),
             Err(error) => tracing::warn!("going on without a cache: {error}"),
             Ok(()) => {}
         }
-        Ok((columns, false))
+        Ok(of((columns, has_times), false))
     }
+}
+
+/// Ratings as a file has them.
+struct ReadRatings {
+    columns: RatingColumns,
+    has_times: bool,
+    from_cache: bool,
 }
 
 impl SideTables {

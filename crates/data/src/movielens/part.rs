@@ -69,7 +69,9 @@ pub(crate) fn part_of(
         let rule = "the users rated none of the movies";
         return Err(Error::setting("number of ratings", 0, rule));
     }
-    let ratings = Ratings::from_table(rows).with_target(ratings.target());
+    let ratings = Ratings::from_table(rows)
+        .with_target(ratings.target())
+        .with_times(ratings.has_times());
     let of_movies = [("movieId", movies)];
     let table = rows_of(table.table(), &of_movies)?;
     Ok((ratings, Movies::from_table(table)?))

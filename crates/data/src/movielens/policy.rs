@@ -127,7 +127,8 @@ impl RatingColumns {
             let all: usize = twice.iter().map(|rows| rows.len() - 1).sum();
             let problem = format!(
                 "was rated by this user on an earlier line too, as were those of {all} ratings in all; \
-                 remove them, or choose the policy that says which to keep"
+                 remove them, or say which to keep: --duplicates keep-latest (or keep-first, \
+                 keep-earliest, keep-all)"
             );
             return Err(origin.error(first_repeat(&twice).unwrap_or(0), &problem));
         }
@@ -321,8 +322,8 @@ impl PassingPairs {
             let (user, movie) = (columns.users[row], columns.movies[row]);
             if self.user.is_some_and(|last| last > user) {
                 let problem = "is rated by a user of whom other ratings stand elsewhere, so that duplicates \
-                               cannot be found in passing; sort the file by user, load it whole, or choose \
-                               the policy that keeps all";
+                               cannot be found in passing; sort the file by user, load it whole (without \
+                               --stream), or keep all: --duplicates keep-all";
                 return Err(origin.error(self.rows, problem));
             }
             if self.user != Some(user) {
@@ -330,8 +331,8 @@ impl PassingPairs {
                 self.movies.clear();
             }
             if !self.movies.insert(movie) {
-                let problem = "was rated by this user on an earlier line too; remove one of them, or choose \
-                               the policy that keeps all";
+                let problem = "was rated by this user on an earlier line too; remove one of them, or keep \
+                               all: --duplicates keep-all";
                 return Err(origin.error(self.rows, problem));
             }
             self.rows += 1;
@@ -345,7 +346,7 @@ impl Origin<'_> {
     pub(crate) fn unknown_movie(&self, row: usize, ratings: usize, movies: usize) -> Error {
         let problem = format!(
             "is not a movie of {}; {ratings} ratings are of such movies, {movies} in number: add the \
-             movies, remove the ratings, or choose the policy that drops them",
+             movies, remove the ratings, or leave them out: --unknown-movies drop",
             self.movies
         );
         self.error(row, &problem)
@@ -371,7 +372,7 @@ impl Origin<'_> {
             (None, Ok(())) => Error::Row {
                 path: self.path.to_owned(),
                 line: 0,
-                column: COLUMNS.join(","),
+                column: String::new(),
                 problem: format!("a movie {problem}; the file has changed meanwhile"),
             },
         }

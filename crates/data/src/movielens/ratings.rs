@@ -9,7 +9,9 @@ use arrow_schema::{ArrowError, DataType, Field, Schema};
 use rayon::prelude::*;
 
 use crate::split::row_numbers;
-use crate::text::{Blocks, Dialect, Row, TableFile, decimal, digits, line_end};
+use crate::text::{
+    Blocks, Columns, Dialect, Row, TableFile, TimeColumn, decimal, digits, line_end,
+};
 use crate::{Error, Result, Target};
 
 /// The lowest rating that MovieLens knows, in stars.
@@ -17,7 +19,12 @@ pub const LOWEST_RATING: f32 = 0.5;
 /// The highest rating that MovieLens knows, in stars.
 pub const HIGHEST_RATING: f32 = 5.0;
 
-const COLUMNS: [&str; 4] = ["userId", "movieId", "rating", "timestamp"];
+const NAMES: [&str; 4] = ["userId", "movieId", "rating", "timestamp"];
+
+/// Those of a file of ratings, which may have no times.
+fn rating_columns() -> Columns<'static> {
+    Columns::but_the_last(&NAMES)
+}
 
 /// Rows that are held at a time where they are not held all at once.
 const STREAMED_ROWS: usize = 1 << 20;
@@ -29,13 +36,14 @@ const STREAMED_ROWS: usize = 1 << 20;
 /// | `userId` | `UInt32` | raw id |
 /// | `movieId` | `UInt32` | raw id |
 /// | `rating` | `Float32` | stars, 0.5 to 5; of other data, what its [target](Self::target) says |
-/// | `timestamp` | `UInt32` | seconds since 1970, UTC |
+/// | `timestamp` | `UInt32` | seconds since 1970, UTC; 0 where they [have no times](Self::has_times) |
 ///
 /// 16 bytes a rating: the 25 million of ml-25m take 381 MiB.
 #[derive(Debug, Clone)]
 pub struct Ratings {
     table: RecordBatch,
     target: Target,
+    has_times: bool,
 }
 
 /// The columns of the table.
@@ -88,9 +96,20 @@ impl Ratings {
         self.table.column(2).as_primitive::<Float32Type>().values()
     }
 
-    /// When each rating was given, in seconds since 1970, UTC.
+    /// When each rating was given, in seconds since 1970, UTC; 0 of ratings that
+    /// [have no times](Self::has_times).
     pub fn timestamps(&self) -> &[u32] {
         self.table.column(3).as_primitive::<UInt32Type>().values()
+    }
+
+    /// Whether it is known when they were given. Without that, nothing can be split in time.
+    pub fn has_times(&self) -> bool {
+        self.has_times
+    }
+
+    /// The same, with times or without.
+    pub(crate) fn with_times(self, has_times: bool) -> Self {
+        Self { has_times, ..self }
     }
 
     /// What the ratings say: of MovieLens, how many [stars](Target::STARS).
@@ -105,8 +124,11 @@ impl Ratings {
 
     /// Of a table of [`Self::schema`] with less than 2³² rows.
     pub(crate) fn from_table(table: RecordBatch) -> Self {
-        let target = Target::STARS;
-        Self { table, target }
+        Self {
+            table,
+            target: Target::STARS,
+            has_times: true,
+        }
     }
 
     /// From columns of the same length, less than 2³².
@@ -137,10 +159,10 @@ impl Ratings {
 
 impl RatingColumns {
     /// Reads the file at `path`: on all threads where it is written plainly,
-    /// otherwise row by row.
-    pub(crate) fn read(path: &Path, dialect: &Dialect) -> Result<Self> {
+    /// otherwise row by row. With them comes whether the file has times.
+    pub(crate) fn read(path: &Path, dialect: &Dialect) -> Result<(Self, bool)> {
         match Self::read_plain(path, dialect) {
-            Some(columns) => Ok(columns),
+            Some(read) => Ok(read),
             None => Self::read_rows(path, dialect),
         }
     }
@@ -193,91 +215,126 @@ impl RatingColumns {
 
     /// `None` where anything is written in a way that needs a closer look, or
     /// is wrong: the careful reader decides and explains.
-    fn read_plain(path: &Path, dialect: &Dialect) -> Option<Self> {
-        let blocks = Blocks::open(path, dialect, &COLUMNS)?;
+    fn read_plain(path: &Path, dialect: &Dialect) -> Option<(Self, bool)> {
+        let blocks = Blocks::open(path, dialect, &rating_columns())?;
         let rows: usize = blocks.rows().iter().sum();
         if rows == 0 {
             return None;
         }
-        Self::parse(&blocks, 0..blocks.rows().len(), dialect)
+        let columns = Self::parse(&blocks, 0..blocks.rows().len())?;
+        Some((columns, has_times(&blocks)))
     }
 
-    fn parse(blocks: &Blocks, range: Range<usize>, dialect: &Dialect) -> Option<Self> {
+    fn parse(blocks: &Blocks, range: Range<usize>) -> Option<Self> {
         let rows = &blocks.rows()[range.clone()];
         let mut columns = Self::zeroed(rows.iter().sum());
+        let (separator, has_times) = (blocks.separator(), has_times(blocks));
         columns
             .parts(rows.iter().copied())
             .into_par_iter()
             .zip(range)
             .map_init(Vec::new, |buffer, (part, block)| {
-                blocks.read(block, buffer, |text| part.parse(text, dialect.separator()))
+                blocks.read(block, buffer, |text| match has_times {
+                    true => part.parse::<true>(text, separator),
+                    false => part.parse::<false>(text, separator),
+                })
             })
             .collect::<Option<()>>()?;
         Some(columns)
     }
 
     /// As [`Self::read`] where the file is written plainly, but hands out about
-    /// [`STREAMED_ROWS`] at a time. `None` where the file is not, perhaps after
-    /// some rows.
+    /// [`STREAMED_ROWS`] at a time; whether there are times. `None` where the file is not, perhaps
+    /// after some rows.
     pub(crate) fn stream_plain(
         path: &Path,
         dialect: &Dialect,
         take: &mut dyn FnMut(&Self) -> Result<()>,
-    ) -> Result<Option<()>> {
-        let Some(blocks) = Blocks::open(path, dialect, &COLUMNS) else {
+    ) -> Result<Option<bool>> {
+        let Some(blocks) = Blocks::open(path, dialect, &rating_columns()) else {
             return Ok(None);
         };
         let (mut start, mut rows) = (0, 0);
         for (block, &length) in blocks.rows().iter().enumerate() {
             rows += length;
             if rows >= STREAMED_ROWS || block + 1 == blocks.rows().len() {
-                match Self::parse(&blocks, start..block + 1, dialect) {
+                match Self::parse(&blocks, start..block + 1) {
                     Some(columns) => take(&columns)?,
                     None => return Ok(None),
                 }
                 (start, rows) = (block + 1, 0);
             }
         }
-        Ok((start > 0).then_some(()))
+        Ok((start > 0).then(|| has_times(&blocks)))
     }
 
-    /// Row by row, handed out [`STREAMED_ROWS`] at a time.
+    /// Row by row, handed out [`STREAMED_ROWS`] at a time; whether there are times.
     pub(crate) fn stream_rows(
         path: &Path,
         dialect: &Dialect,
         take: &mut dyn FnMut(&Self) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let mut columns = Self::default();
-        TableFile::open(path, dialect, &COLUMNS)?.for_each(|row| {
-            columns.push(row)?;
+        let file = TableFile::open_columns(path, dialect, &rating_columns())?;
+        let mut times = Times::of(&file);
+        let has_times = times.0.is_some();
+        file.for_each(|row| {
+            columns.push(row, &mut times)?;
             if columns.users.len() == STREAMED_ROWS {
                 take(&columns)?;
                 columns = Self::default();
             }
             Ok(())
         })?;
-        take(&columns)
+        take(&columns)?;
+        Ok(has_times)
     }
 
-    fn read_rows(path: &Path, dialect: &Dialect) -> Result<Self> {
+    fn read_rows(path: &Path, dialect: &Dialect) -> Result<(Self, bool)> {
         let mut columns = Self::default();
-        TableFile::open(path, dialect, &COLUMNS)?.for_each(|row| columns.push(row))?;
-        Ok(columns)
+        let file = TableFile::open_columns(path, dialect, &rating_columns())?;
+        let mut times = Times::of(&file);
+        let has_times = times.0.is_some();
+        file.for_each(|row| columns.push(row, &mut times))?;
+        Ok((columns, has_times))
     }
 
-    fn push(&mut self, row: &Row) -> Result<()> {
+    fn push(&mut self, row: &Row, times: &mut Times) -> Result<()> {
         self.users.push(row.id(0)?);
         self.movies.push(row.id(1)?);
         let stars = row.number(2)?;
         if !(LOWEST_RATING..=HIGHEST_RATING).contains(&stars) {
-            return Err(row.bad(
-                2,
-                "is outside the scale of 0.5 to 5 stars; mend or remove the row",
-            ));
+            return Err(row.bad(2, OUT_OF_SCALE));
         }
         self.stars.push(stars);
-        self.timestamps.push(row.timestamp(3)?);
+        self.timestamps.push(times.read(row)?);
         Ok(())
+    }
+}
+
+/// What is said of a rating that MovieLens does not know.
+pub(crate) const OUT_OF_SCALE: &str = "is outside the scale of 0.5 to 5 stars; mend or remove the \
+                                       row, or read ratings of another scale by --interactions \
+                                       FILE --scale LOW:HIGH";
+
+/// Whether the last column is there.
+fn has_times(blocks: &Blocks) -> bool {
+    blocks.columns() == NAMES.len()
+}
+
+/// How times are read, where there are any.
+struct Times(Option<TimeColumn>);
+
+impl Times {
+    fn of(file: &TableFile) -> Self {
+        Self(file.has(3).then(TimeColumn::default))
+    }
+
+    fn read(&mut self, row: &Row) -> Result<u32> {
+        match &mut self.0 {
+            Some(column) => column.read(row, 3),
+            None => Ok(0),
+        }
     }
 }
 
@@ -312,7 +369,7 @@ impl<'a> RatingSlices<'a> {
     }
 
     /// Parses exactly as many rows as the slices hold.
-    fn parse(self, mut text: &[u8], separator: &[u8]) -> Option<()> {
+    fn parse<const HAS_TIMES: bool>(self, mut text: &[u8], separator: &[u8]) -> Option<()> {
         let rows = self
             .users
             .iter_mut()
@@ -324,8 +381,10 @@ impl<'a> RatingSlices<'a> {
             *movie = digits(&mut text)?;
             text = text.strip_prefix(separator)?;
             *stars = half_stars(&mut text)?;
-            text = text.strip_prefix(separator)?;
-            *timestamp = digits(&mut text)?;
+            if HAS_TIMES {
+                text = text.strip_prefix(separator)?;
+                *timestamp = digits(&mut text)?;
+            }
             line_end(&mut text)?;
         }
         text.is_empty().then_some(())

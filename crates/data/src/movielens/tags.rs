@@ -4,13 +4,13 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
-use crate::text::{Blocks, Dialect, TableFile, Texts, digits, line_end};
+use crate::text::{Blocks, Columns, Dialect, TableFile, Texts, TimeColumn, digits, line_end};
 use crate::{Error, Result};
 
-const COLUMNS: [&str; 4] = ["userId", "movieId", "tag", "timestamp"];
+const NAMES: [&str; 4] = ["userId", "movieId", "tag", "timestamp"];
 
 /// Reads `tags.csv` or `tags.dat`: `userId` and `movieId` (`UInt32`), `tag`
-/// (`Utf8`), `timestamp` (`UInt32`, seconds since 1970).
+/// (`Utf8`), `timestamp` (`UInt32`, seconds since 1970; 0 where the file has none).
 pub(crate) fn read_tags(path: &Path, dialect: &Dialect) -> Result<RecordBatch> {
     let tags = match Tags::read_plain(path, dialect) {
         Some(tags) => tags,
@@ -44,7 +44,10 @@ impl Tags {
         if !matches!(dialect, Dialect::Csv) {
             return None;
         }
-        let blocks = Blocks::open(path, dialect, &COLUMNS)?;
+        let blocks = Blocks::open(path, dialect, &Columns::all(&NAMES))?;
+        if blocks.separator() != b"," {
+            return None;
+        }
         let parts = blocks.parse(Self::parse)?;
         let mut all = Self::default();
         for part in parts {
@@ -75,11 +78,16 @@ impl Tags {
 
     fn read_rows(path: &Path, dialect: &Dialect) -> Result<Self> {
         let mut tags = Self::default();
-        TableFile::open(path, dialect, &COLUMNS)?.for_each(|row| {
+        let file = TableFile::open_columns(path, dialect, &Columns::but_the_last(&NAMES))?;
+        let mut times = file.has(3).then(TimeColumn::default);
+        file.for_each(|row| {
             tags.users.push(row.id(0)?);
             tags.movies.push(row.id(1)?);
             row.push_text(2, &mut tags.texts)?;
-            tags.timestamps.push(row.timestamp(3)?);
+            tags.timestamps.push(match &mut times {
+                Some(times) => times.read(row, 3)?,
+                None => 0,
+            });
             Ok(())
         })?;
         Ok(tags)

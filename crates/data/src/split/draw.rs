@@ -1,7 +1,7 @@
 //! Ways to hold rows out, of all rows or of the training rows.
 
 use super::sampler::Share;
-use super::{DropReason, Split, no_validation_rows, row_numbers};
+use super::{DropReason, Split, check_times, no_validation_rows, row_numbers};
 use crate::batch::Shuffle;
 use crate::{Bags, Error, IdMap, Ratings, Result};
 
@@ -57,8 +57,9 @@ impl Split {
     /// given at that very second.
     ///
     /// # Errors
-    /// As [`Self::random`].
+    /// As [`Self::random`]; ratings that [have no times](Ratings::has_times).
     pub fn temporal(ratings: &Ratings, test_share: f64) -> Result<Self> {
+        check_times(ratings.has_times())?;
         let rows = 0..row_numbers(ratings.len())?;
         let drawing = latest(rows, Share::of_test(test_share), ratings)?;
         Self::drawn(ratings.len(), drawing, Drawn::Latest)
@@ -68,12 +69,14 @@ impl Split {
     /// place in the file. Users with no more than that are dropped.
     ///
     /// # Errors
-    /// A count of 0, or one that leaves nothing to train on.
+    /// A count of 0, or one that leaves nothing to train on; ratings that
+    /// [have no times](Ratings::has_times).
     pub fn leave_last_out(ratings: &Ratings, count: usize) -> Result<Self> {
         if count == 0 {
             let rule = "it must be 1 or more";
             return Err(Error::setting("number of ratings held out", 0, rule));
         }
+        check_times(ratings.has_times())?;
         let rows = 0..row_numbers(ratings.len())?;
         let by_user = ByUser::new(rows, ratings);
         let mut of_row = vec![Side::Train; ratings.len()];

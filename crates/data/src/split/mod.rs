@@ -290,6 +290,19 @@ impl Split {
     }
 }
 
+/// Refuses to split ratings in time of which nobody knows when they were given.
+fn check_times(has_times: bool) -> Result<()> {
+    match has_times {
+        true => Ok(()),
+        false => {
+            let rule = "they have no times, and so none of them are the latest; name the column of \
+                        times (timestamp in ratings.csv, --time in other tables), or split them at \
+                        random (--split random)";
+            Err(Error::setting("split of the ratings", "in time", rule))
+        }
+    }
+}
+
 fn no_validation_rows() -> Error {
     let rule = "there must be some to choose by";
     Error::setting("number of validation rows", 0, rule)

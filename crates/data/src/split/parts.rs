@@ -1,7 +1,7 @@
 //! Which part each row on disk belongs to, one row after the other.
 
 use super::sampler::{Sampler, Share};
-use super::{RandomSplit, SplitPart, TemporalSplit};
+use super::{RandomSplit, SplitPart, TemporalSplit, check_times};
 use crate::fingerprint::SplitHasher;
 use crate::{DataFingerprint, Error, Rated, RatingsStream, Result};
 
@@ -98,6 +98,7 @@ impl Parts {
     }
 
     fn latest(ratings: &RatingsStream, split: TemporalSplit) -> Result<Self> {
+        check_times(ratings.has_times())?;
         let all = Times {
             ratings,
             end: None,

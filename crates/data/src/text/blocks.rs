@@ -7,6 +7,8 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::Dialect;
+use super::columns::Columns;
+use super::shape::{Shape, head_of};
 
 /// Bytes that a thread reads at a time: they stay in its second-level cache
 /// from the disk to the columns.
@@ -24,30 +26,34 @@ pub(crate) struct Blocks {
     /// First byte of the first row.
     start: u64,
     length: u64,
+    separator: &'static str,
+    columns: usize,
     /// Rows of each block.
     rows: Vec<usize>,
 }
 
 impl Blocks {
-    /// Counts the rows of the file at `path`, whose header, where the dialect
-    /// has one, must be `columns`. `None` where it is not, or the file cannot
-    /// be read: a more careful reader can say why.
-    pub(crate) fn open(path: &Path, dialect: &Dialect, columns: &[&str]) -> Option<Self> {
+    /// Counts the rows of the file at `path`, which has these columns in their order and no
+    /// others. `None` where it does not, or cannot be read: a more careful reader can say why.
+    pub(crate) fn open(path: &Path, dialect: &Dialect, columns: &Columns) -> Option<Self> {
         if super::is_compressed(path) {
             return None;
         }
-        let file = File::open(path).ok()?;
+        let mut file = File::open(path).ok()?;
         let length = file.metadata().ok().filter(|it| it.is_file())?.len();
-        let start = match dialect {
-            Dialect::Csv => skip_header(&file, columns)?,
-            Dialect::Tsv => return None,
-            Dialect::Plain { .. } => 0,
-        };
+        let head = head_of(&mut file).ok()?;
+        let shape = Shape::of(path, &head, dialect, Some(columns)).ok()?;
+        if shape.has_returns || shape.is_guessed {
+            return None;
+        }
+        let (start, columns) = (shape.start as u64, shape.in_order()?);
         let blocks = length.checked_sub(start)?.div_ceil(BLOCK_BYTES);
         let mut table = Self {
             file,
             start,
             length,
+            separator: shape.separator,
+            columns,
             rows: Vec::new(),
         };
         table.rows = (0..blocks)
@@ -57,8 +63,18 @@ impl Blocks {
         // A row has a byte a column, its separators and its end: columns are not made
         // long by what holds no rows.
         let rows: usize = table.rows.iter().sum();
-        let bytes = rows.checked_mul(columns.len())? as u64;
+        let bytes = rows.checked_mul(columns)? as u64;
         (bytes <= length - start + 1).then_some(table)
+    }
+
+    /// What stands between fields.
+    pub(crate) fn separator(&self) -> &'static [u8] {
+        self.separator.as_bytes()
+    }
+
+    /// How many of the columns the file has.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
     }
 
     /// Rows of each block, in the order of the file.
@@ -205,26 +221,6 @@ pub fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> std::io::
         }
     }
     Ok(())
-}
-
-/// Bytes of the header with its line end, if it names just these columns; a
-/// byte order mark may precede it and quotes may stand around the names.
-fn skip_header(file: &File, columns: &[&str]) -> Option<u64> {
-    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-    let mut buffer = vec![0; LONGEST_ROW.min(file.metadata().ok()?.len() as usize)];
-    read_exact_at(file, &mut buffer, 0).ok()?;
-    let length = memchr::memchr(b'\n', &buffer)? + 1;
-    let header = buffer[..length].trim_ascii_end();
-    let header = header.strip_prefix(BYTE_ORDER_MARK).unwrap_or(header);
-    let found = header.split(|&byte| byte == b',').map(|name| {
-        let quoted = name
-            .strip_prefix(b"\"")
-            .and_then(|it| it.strip_suffix(b"\""));
-        quoted.unwrap_or(name)
-    });
-    found
-        .eq(columns.iter().map(|name| name.as_bytes()))
-        .then_some(length as u64)
 }
 
 /// Takes a whole number off the front of `text`.

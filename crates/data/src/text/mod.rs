@@ -6,9 +6,14 @@
 //! means.
 
 mod blocks;
+mod columns;
 mod limits;
+mod moments;
+mod numbers;
 mod rows;
+mod shape;
 mod texts;
+mod time_column;
 
 use std::fs::File;
 use std::io::Read;
@@ -16,21 +21,26 @@ use std::path::Path;
 
 pub(crate) use blocks::{Blocks, decimal, digits, line_end};
 pub use blocks::{read_exact_at, write_all_at};
+pub(crate) use columns::Columns;
 pub(crate) use limits::most_unpacked;
+pub(crate) use moments::{UNITS, moment_of, ticks_of, unit_of, whole};
 pub(crate) use rows::{Row, TableFile, broken, shorten};
 pub(crate) use texts::{FULL, Texts};
+pub(crate) use time_column::TimeColumn;
 
 use crate::{Error, Result};
 
 /// How the rows of a file are written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Dialect {
-    /// Commas, a header, quotes (RFC 4180), UTF-8.
+    /// A header, quotes (RFC 4180), UTF-8; commas or whatever else is usual between fields, as
+    /// the header tells.
     Csv,
     /// The same with tabs.
     Tsv,
-    /// No header and no quotes; UTF-8, or else Latin-1.
+    /// No header, as a rule, and no quotes; UTF-8, or else Latin-1.
     Plain {
+        /// Or another that is usual, where the first line has none of these.
         separator: &'static str,
         /// Fields of a row.
         width: usize,
@@ -62,12 +72,12 @@ impl Dialect {
         }
     }
 
-    /// What stands between two fields.
-    pub(crate) fn separator(&self) -> &'static [u8] {
+    /// What stands between two fields, as a rule.
+    pub(crate) fn separator(&self) -> &'static str {
         match self {
-            Self::Csv => b",",
-            Self::Tsv => b"\t",
-            Self::Plain { separator, .. } => separator.as_bytes(),
+            Self::Csv => ",",
+            Self::Tsv => "\t",
+            Self::Plain { separator, .. } => separator,
         }
     }
 }

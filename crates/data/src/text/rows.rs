@@ -1,14 +1,16 @@
 //! Reading a text table row by row, with errors that name file, line and
 //! column.
 
-use std::borrow::{Borrow, Cow};
-use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Read};
+use std::borrow::Cow;
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
 
+use super::columns::Columns;
 use super::limits::{Excess, LONGEST_ROW, RowEnd, RowLimit};
+use super::numbers::{decimal_of, id_of};
+use super::shape::{LineFeeds, Shape, head_of};
 use super::{Dialect, FULL, Texts, open};
 use crate::{Error, Result};
 
@@ -31,12 +33,15 @@ enum Rows {
     Csv {
         reader: Box<csv::Reader<Box<dyn Read>>>,
         end: RowEnd,
+        /// Lines before the first row.
+        before: u64,
     },
     Plain {
         reader: Box<dyn BufRead>,
         separator: &'static str,
         width: usize,
         wide: Option<usize>,
+        before: u64,
     },
 }
 
@@ -49,17 +54,27 @@ pub(crate) struct Row<'a> {
 
 struct Context {
     path: PathBuf,
+    /// As the file has them, or as they are looked for where it has none.
     names: Vec<String>,
-    /// Where each of `names` stands in a record.
-    positions: Vec<usize>,
+    /// Where each of `names` stands in a record, if it does.
+    positions: Vec<Option<usize>>,
+    separator: &'static str,
+    /// Whether the first line has the names of columns.
+    has_header: bool,
     latin1: bool,
 }
 
 impl TableFile {
     /// Opens `path`. In CSV the columns `names` are found in the header, in any
-    /// order and among any others; elsewhere they are the first ones.
+    /// order and among any others, by their own or another usual name; elsewhere they are the
+    /// first ones. What stands between fields is found out.
     pub(crate) fn open(path: &Path, dialect: &Dialect, names: &[&str]) -> Result<Self> {
-        Self::open_with(path, dialect, Some(names))
+        Self::open_with(path, dialect, Some(&Columns::all(names)))
+    }
+
+    /// The same of columns some of which may be missing.
+    pub(crate) fn open_columns(path: &Path, dialect: &Dialect, columns: &Columns) -> Result<Self> {
+        Self::open_with(path, dialect, Some(columns))
     }
 
     /// Opens the file at `path`, which has a header, with all the columns that it names.
@@ -67,126 +82,75 @@ impl TableFile {
         Self::open_with(path, dialect, None)
     }
 
-    fn open_with(path: &Path, dialect: &Dialect, wanted: Option<&[&str]>) -> Result<Self> {
-        let names = wanted.unwrap_or_default();
-        let mut bytes = BufReader::new(open(path)?);
-        let start = bytes
-            .fill_buf()
-            .map_err(|error| broken(path, names, 0, error))?;
-        if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
-            return Err(Error::Row {
-                path: path.to_owned(),
-                line: 1,
-                column: names.join(","),
-                problem: "the file is UTF-16; save it as UTF-8".to_owned(),
-            });
+    fn open_with(path: &Path, dialect: &Dialect, wanted: Option<&Columns>) -> Result<Self> {
+        let mut bytes = open(path)?;
+        let head = head_of(&mut bytes).map_err(|error| broken(path, 0, error))?;
+        let shape = Shape::of(path, &head, dialect, wanted)?;
+        let wanted = wanted.map_or(&[][..], |columns| columns.names);
+        if shape.is_guessed {
+            tracing::warn!(
+                "{} has no header: its columns are taken for {}; if they are others, write their \
+                 names in a line above them",
+                path.display(),
+                wanted[..shape.width].join(",")
+            );
         }
-        match *dialect {
-            Dialect::Csv => Self::open_csv(path, bytes, b',', wanted),
-            Dialect::Tsv => Self::open_csv(path, bytes, b'\t', wanted),
-            Dialect::Plain {
+        let mut head = Cursor::new(head);
+        head.set_position(shape.start as u64);
+        let mut bytes: Box<dyn Read> = Box::new(head.chain(bytes));
+        if shape.has_returns {
+            bytes = Box::new(LineFeeds(bytes));
+        }
+        let Shape {
+            separator,
+            width,
+            positions,
+            lines: before,
+            ..
+        } = shape;
+        let header = shape.header.as_deref();
+        let name = |(place, &at): (usize, &Option<usize>)| {
+            let of_header = header.and_then(|header| header.get(at?));
+            of_header
+                .cloned()
+                .unwrap_or_else(|| wanted[place].to_owned())
+        };
+        let (is_plain, wide) = match *dialect {
+            Dialect::Plain { wide, .. } => (true, wide),
+            Dialect::Csv | Dialect::Tsv => (false, None),
+        };
+        let rows = match separator.as_bytes() {
+            &[delimiter] if !is_plain => Rows::csv(bytes, delimiter, before),
+            _ => Rows::Plain {
+                reader: Box::new(BufReader::new(bytes)),
                 separator,
                 width,
                 wide,
-            } => Ok(Self {
-                context: Context {
-                    path: path.to_owned(),
-                    names: names.iter().map(|&name| name.to_owned()).collect(),
-                    positions: (0..names.len()).collect(),
-                    latin1: true,
-                },
-                width,
-                rows: Rows::Plain {
-                    reader: Box::new(bytes),
-                    separator,
-                    width,
-                    wide,
-                },
-            }),
-        }
-    }
-
-    fn open_csv(
-        path: &Path,
-        bytes: impl Read + 'static,
-        delimiter: u8,
-        wanted: Option<&[&str]>,
-    ) -> Result<Self> {
-        let names = wanted.unwrap_or_default();
-        let end = std::io::Cursor::new(format!("\n{END}\n"));
-        let (bytes, end) = RowLimit::new(bytes.chain(end));
-        let bytes: Box<dyn Read> = Box::new(bytes);
-        let mut reader = csv::ReaderBuilder::new()
-            .flexible(true)
-            .delimiter(delimiter)
-            // By default a record ends between \r and \n, and the next one
-            // then seems to begin a line too early.
-            .terminator(csv::Terminator::Any(b'\n'))
-            .from_reader(bytes);
-        let header = reader
-            .byte_headers()
-            .map_err(|error| broken(path, names, 0, io_error(error)))?;
-        end.reached();
-        let mut header: Vec<String> = header
-            .iter()
-            .map(|field| String::from_utf8_lossy(field).trim().to_owned())
-            .collect();
-        let expected = || match wanted {
-            Some(names) => names.join(","),
-            None => "names of columns, as user_id,item_id".to_owned(),
+                before,
+            },
         };
-        if header.first().is_some_and(|first| first == END) {
-            header.clear();
-        }
-        if header.iter().all(String::is_empty) {
-            return Err(Error::Empty {
-                path: path.to_owned(),
-                expected: expected(),
-            });
-        }
-        let mut seen = HashSet::with_capacity(header.len());
-        if let Some(column) = header.iter().find(|column| !seen.insert(*column)) {
-            return Err(Error::DuplicateColumn {
-                path: path.to_owned(),
-                column: shorten(column),
-            });
-        }
-        let names = match wanted {
-            Some(names) => names.iter().map(|&name| name.to_owned()).collect(),
-            None => header.clone(),
-        };
-        let positions = names
-            .iter()
-            .map(|name| {
-                header
-                    .iter()
-                    .position(|column| column == name)
-                    .ok_or_else(|| Error::MissingColumn {
-                        path: path.to_owned(),
-                        column: name.clone(),
-                        found: shorten(&header.join(",")),
-                        expected: expected(),
-                    })
-            })
-            .collect::<Result<_>>()?;
         Ok(Self {
             context: Context {
                 path: path.to_owned(),
-                names,
+                names: positions.iter().enumerate().map(name).collect(),
                 positions,
-                latin1: false,
+                separator,
+                has_header: header.is_some(),
+                latin1: is_plain,
             },
-            width: header.len(),
-            rows: Rows::Csv {
-                reader: Box::new(reader),
-                end,
-            },
+            width,
+            rows,
         })
     }
 
     /// The columns that it was opened with.
     pub(crate) fn names(&self) -> &[String] {
         &self.context.names
+    }
+
+    /// Whether the file has a column of those that it was opened with.
+    pub(crate) fn has(&self, column: usize) -> bool {
+        self.context.positions[column].is_some()
     }
 
     /// Calls `take` with each row; a file without one is an error. Blank lines
@@ -197,12 +161,14 @@ impl TableFile {
         while self
             .rows
             .next(&mut record, &mut line, &mut next_line)
-            .map_err(|error| broken(&self.context.path, &self.context.names, next_line, error))?
+            .map_err(|error| broken(&self.context.path, next_line, error))?
         {
-            if record.len() == 1 && record[0].trim_ascii().is_empty() {
+            let is_csv = matches!(self.rows, Rows::Csv { .. });
+            // A spreadsheet writes rows of nothing but separators.
+            let is_blank = record.iter().all(|field| field.trim_ascii().is_empty());
+            if is_blank && (is_csv || record.len() == 1) {
                 continue;
             }
-            let is_csv = matches!(self.rows, Rows::Csv { .. });
             if is_csv && record.len() == 1 && &record[0] == END.as_bytes() {
                 continue;
             }
@@ -212,13 +178,18 @@ impl TableFile {
                 line,
             };
             if is_csv && contains(record.as_slice(), END.as_bytes()) {
-                return Err(row.bad_row("a quote is left open from here to the end of the file"));
+                return Err(row.bad_row(
+                    "opens a quote that is not closed in all of the file; close or remove it",
+                ));
             }
             if record.len() != self.width {
+                let of = match self.context.has_header {
+                    true => "header",
+                    false => "format",
+                };
                 return Err(row.bad_row(&format!(
-                    "the row has {} fields where the {} has {}; mend or remove it (is a quote left open?)",
+                    "has {} fields where the {of} has {}; mend or remove it (is a quote left open?)",
                     record.len(),
-                    if is_csv { "header" } else { "format" },
                     self.width
                 )));
             }
@@ -236,11 +207,29 @@ impl TableFile {
 }
 
 impl Rows {
+    fn csv(bytes: Box<dyn Read>, delimiter: u8, before: u64) -> Self {
+        let end = Cursor::new(format!("\n{END}\n"));
+        let (bytes, end) = RowLimit::new(bytes.chain(end));
+        let bytes: Box<dyn Read> = Box::new(bytes);
+        let reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .has_headers(false)
+            .delimiter(delimiter)
+            // By default a record ends between \r and \n, and the next one
+            // then seems to begin a line too early.
+            .terminator(csv::Terminator::Any(b'\n'))
+            .from_reader(bytes);
+        Self::Csv {
+            reader: Box::new(reader),
+            end,
+            before,
+        }
+    }
+
     /// The line behind the header, if there is one.
     fn first_line(&self) -> u64 {
         match self {
-            Self::Csv { reader, .. } => reader.position().line(),
-            Self::Plain { .. } => 1,
+            Self::Csv { before, .. } | Self::Plain { before, .. } => before + 1,
         }
     }
 
@@ -252,11 +241,15 @@ impl Rows {
         next_line: &mut u64,
     ) -> std::io::Result<bool> {
         match self {
-            Self::Csv { reader, end } => {
+            Self::Csv {
+                reader,
+                end,
+                before,
+            } => {
                 let more = reader.read_byte_record(record).map_err(io_error)?;
                 end.reached();
-                *line = record.position().map_or(0, csv::Position::line);
-                *next_line = reader.position().line();
+                *line = *before + record.position().map_or(0, csv::Position::line);
+                *next_line = *before + reader.position().line();
                 Ok(more)
             }
             Self::Plain {
@@ -264,6 +257,7 @@ impl Rows {
                 separator,
                 width,
                 wide,
+                ..
             } => {
                 let mut text = Vec::new();
                 let read = reader
@@ -311,22 +305,25 @@ fn split(
 impl Row<'_> {
     /// A whole number of 0 to 2³² − 1, as MovieLens numbers users and movies.
     pub(crate) fn id(&self, column: usize) -> Result<u32> {
-        self.parse(column, "is not an id (a whole number from 0 to 4294967295)")
-    }
-
-    /// A whole number of seconds.
-    pub(crate) fn timestamp(&self, column: usize) -> Result<u32> {
-        self.parse(
-            column,
-            "is not a timestamp (whole seconds since 1970, below 2^32)",
-        )
+        // Where fields stand between semicolons, a point may be one of thousands.
+        let has_thousands = self.file.separator == ";";
+        let text = std::str::from_utf8(self.field(column)).ok();
+        let id = text.and_then(|text| id_of(text, has_thousands));
+        id.ok_or_else(|| {
+            let problem =
+                "is not an id (a whole number from 0 to 4294967295); mend or remove the row";
+            self.bad(column, problem)
+        })
     }
 
     /// A number that is neither NaN nor infinite.
     pub(crate) fn number(&self, column: usize) -> Result<f32> {
-        let value: f32 = self.parse(column, "is not a number")?;
+        let text = std::str::from_utf8(self.field(column)).ok();
+        let value = text.and_then(decimal_of);
+        let value =
+            value.ok_or_else(|| self.bad(column, "is not a number; mend or remove the row"))?;
         if !value.is_finite() {
-            return Err(self.bad(column, "is not a finite number"));
+            return Err(self.bad(column, "is not a finite number; mend or remove the row"));
         }
         Ok(value)
     }
@@ -368,14 +365,17 @@ impl Row<'_> {
         }
     }
 
-    /// An error about the whole row.
+    /// An error about the whole row, which stands in quotes before `problem`.
     fn bad_row(&self, problem: &str) -> Error {
-        let text = String::from_utf8_lossy(self.record.as_slice());
+        // No more of a long row than is shown.
+        let fields = self.record.iter().take(SHOWN_CHARACTERS);
+        let fields: Vec<_> = fields.map(String::from_utf8_lossy).collect();
+        let text = fields.join(self.file.separator);
         Error::Row {
             path: self.file.path.clone(),
             line: self.line,
-            column: self.file.names.join(","),
-            problem: format!("'{}': {problem}", shorten(&text)),
+            column: String::new(),
+            problem: format!("the row '{}' {problem}", shorten(text.trim_end())),
         }
     }
 
@@ -386,13 +386,16 @@ impl Row<'_> {
         self.record.get(position).map_or(b"", |_| self.at(position))
     }
 
-    /// The fields that stand after those with names, where those come first.
+    /// The fields that stand after all of those with names.
     pub(crate) fn rest(&self) -> impl Iterator<Item = &[u8]> {
-        (self.file.names.len()..self.record.len()).map(|position| self.at(position))
+        let last = self.file.positions.iter().flatten().max();
+        let first = last.map_or(0, |last| last + 1);
+        (first..self.record.len()).map(|position| self.at(position))
     }
 
-    fn field(&self, column: usize) -> &[u8] {
-        self.at(self.file.positions[column])
+    /// What stands in a column; nothing, where the file does not have it.
+    pub(super) fn field(&self, column: usize) -> &[u8] {
+        self.file.positions[column].map_or(b"", |position| self.at(position))
     }
 
     fn at(&self, position: usize) -> &[u8] {
@@ -402,13 +405,6 @@ impl Row<'_> {
             _ => field,
         }
     }
-
-    fn parse<T: std::str::FromStr>(&self, column: usize, problem: &str) -> Result<T> {
-        std::str::from_utf8(self.field(column))
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .ok_or_else(|| self.bad(column, problem))
-    }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -417,19 +413,14 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// What a reader says in the middle of a file, after `line`: the file cannot be read,
 /// what it is compressed into ends early, or there is too much of it.
-pub(crate) fn broken(
-    path: &Path,
-    names: &[impl Borrow<str>],
-    line: u64,
-    source: std::io::Error,
-) -> Error {
+pub(crate) fn broken(path: &Path, line: u64, source: std::io::Error) -> Error {
     use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     let excess = source.get_ref().and_then(|it| it.downcast_ref::<Excess>());
     if let Some(excess) = excess {
         return Error::Row {
             path: path.to_owned(),
             line: line.max(1),
-            column: names.join(","),
+            column: String::new(),
             problem: excess.to_string(),
         };
     }

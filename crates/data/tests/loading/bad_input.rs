@@ -54,7 +54,7 @@ fn rows_that_are_not_ratings() {
             "movieId",
             "'4294967296' is not an id",
         ),
-        ("1,2.0,3.5,200", "movieId", "'2.0' is not an id"),
+        ("1,2.5,3.5,200", "movieId", "'2.5' is not an id"),
         ("1,,3.5,200", "movieId", "'' is not an id"),
         ("1,2,high,200", "rating", "'high' is not a number"),
         ("1,2,NaN,200", "rating", "'NaN' is not a finite number"),
@@ -87,8 +87,7 @@ fn rows_of_another_width() {
         &with_row("1,2,3.5"),
         &[
             "ratings.csv, line 3",
-            "'1",
-            "3 fields where the header has 4",
+            "the row '1,2,3.5' has 3 fields where the header has 4",
         ],
     );
     refused_without_cache(&with_row("1,2,3.5,200,9"), &["line 3", "5 fields"]);

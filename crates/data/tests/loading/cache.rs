@@ -129,7 +129,7 @@ fn a_foreign_cache_is_made_anew() {
     let manifest = std::fs::read_to_string(folder.file("cache/ratings.json")).unwrap();
     folder.write(
         "cache/ratings.json",
-        manifest.replace("\"format\": 1", "\"format\": 99"),
+        manifest.replace("\"format\": 2", "\"format\": 99"),
     );
     rebuilt(&folder, 4.0);
     folder.write(

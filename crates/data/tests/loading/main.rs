@@ -14,6 +14,7 @@ mod hostile;
 mod made_up;
 mod properties;
 mod tables;
+mod values;
 mod vectors;
 
 use std::io::Write;
