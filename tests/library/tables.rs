@@ -329,7 +329,7 @@ fn what_does_not_fit_the_data_is_refused_before_training_begins() {
             .roles
             .insert("time".to_owned(), Role::Unused);
     }
-    refused(timeless, "the interactions have no time");
+    refused(timeless, "the interactions have no time: add its column");
     let mut wrong = plain;
     if let Source::Tables(files) = &mut wrong.source {
         files.options.schema = Schema {

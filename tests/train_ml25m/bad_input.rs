@@ -5,7 +5,7 @@ use crate::{Folder, support, text};
 
 /// Runs with `more` arguments on a spoiled folder and checks the refusal.
 #[track_caller]
-fn refuses(spoil: impl FnOnce(&Folder), more: &[&str], parts: &[&str]) {
+pub fn refuses(spoil: impl FnOnce(&Folder), more: &[&str], parts: &[&str]) {
     let folder = Folder::new();
     spoil(&folder);
     let output = folder.run(more);

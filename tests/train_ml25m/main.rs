@@ -17,6 +17,7 @@ mod runs;
 mod settings;
 mod survive;
 mod tables;
+mod values;
 mod vectors;
 
 use std::path::{Path, PathBuf};

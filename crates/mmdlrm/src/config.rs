@@ -425,7 +425,8 @@ impl ExperimentConfig {
             return refused("genome or credits", "given".to_owned(), rule);
         }
         if (self.unknown_movies, self.duplicates) != (any.unknown_movies, any.duplicates) {
-            let rule = "the policies on tables are among their options";
+            let rule =
+                "the policies on tables (--unknown-movies, --duplicates) are among their options";
             return refused("unknown_movies or duplicates", "given".to_owned(), rule);
         }
         if files.interactions.as_os_str().is_empty() {

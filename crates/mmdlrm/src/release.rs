@@ -84,7 +84,8 @@ impl Ratings {
         }
     }
 
-    fn has_times(&self) -> bool {
+    /// Whether it is known when interactions were.
+    pub fn has_times(&self) -> bool {
         match self {
             Self::Whole(interactions, _) => interactions.has_times,
             Self::Streamed(interactions, ..) => interactions.has_times,
@@ -113,9 +114,16 @@ impl Ratings {
             SplitConfig::LeaveLastOut { .. } => Some("leave-last-out"),
             _ => None,
         };
-        if let (Some(split), false) = (needs_times, self.has_times()) {
-            let rule = "the interactions have no time; name its column, or split them at random";
-            return refused("split", split.to_owned(), rule);
+        if !self.has_times() {
+            if let Some(split) = needs_times {
+                let rule = "the interactions have no time: add its column (timestamp in \
+                            ratings.csv) or name it (--time, of other tables), or hold them out \
+                            at random (--split random)";
+                return refused("split", split.to_owned(), rule);
+            }
+            if let Some((setting, value, rule)) = looks_at_times(config, target) {
+                return refused(setting, value.to_owned(), rule);
+            }
         }
         if config.preset == Preset::Best && target.is_probability() {
             let value = format!("best, of data whose target is {target}");
@@ -194,6 +202,36 @@ impl Ratings {
             candidates,
         };
         Ok((release, rows))
+    }
+}
+
+/// What of a configuration looks at the times of ratings, and what to do where there are none.
+fn looks_at_times(
+    config: &ExperimentConfig,
+    target: Target,
+) -> Option<(&'static str, &'static str, &'static str)> {
+    let rates = !target.is_probability();
+    match (config.task, config.preset) {
+        (Task::Rank, _) => Some((
+            "task",
+            "rank",
+            "it learns what each user rates next, and the ratings have no times: add their column \
+             (timestamp in ratings.csv) or name it (--time, of other tables), or learn ratings \
+             (--task rate)",
+        )),
+        (_, Preset::Best) if config.context.timestamps && rates => Some((
+            "preset",
+            "best",
+            "it looks at the times of ratings, and these have none: leave times out \
+             (--no-timestamps)",
+        )),
+        (_, Preset::Rank) if config.rater && rates => Some((
+            "preset",
+            "rank",
+            "the model beside it that tells how many stars a user would give looks at the times of \
+             ratings, and these have none: leave it out (--no-rater)",
+        )),
+        _ => None,
     }
 }
 

@@ -63,6 +63,13 @@ impl Sources {
         } = Contents::read(config, observer)?;
         let ratings = part(ratings)?;
         ratings.check(config)?;
+        if let (Source::Folder { data, .. }, false) = (&config.source, ratings.has_times()) {
+            observer.note(&format!(
+                "the ratings of {} have no column of times (timestamp): nothing is learned of when \
+                 they were given",
+                data.display()
+            ));
+        }
         let movies = ratings.movies().index();
         for vectors in &mut vectors {
             if *vectors.movies() != movies {

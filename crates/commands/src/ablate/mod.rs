@@ -249,7 +249,10 @@ fn on_split(
         let rows = split.split(&movielens.ratings, args.test_share, seed)?;
         let dataset = || Dataset::new(movielens, rows.clone(), modalities.list.clone());
         let plain = dataset()?;
-        let context = BestContext::default();
+        let context = BestContext {
+            timestamps: movielens.ratings.has_times(),
+            ..BestContext::default()
+        };
         let with_history = dataset()?.with_context(context.of_batches())?;
         let process = context
             .of_process()

@@ -112,14 +112,16 @@ fn report(rows: usize, start: Instant, from: &str, left_out: &LeftOut) -> Result
     ))?;
     if left_out.of_unknown_movies > 0 {
         eprintln!(
-            "left out {} ratings of {} movies that the table of movies lacks",
+            "left out {} ratings of {} movies that the table of movies lacks (--unknown-movies)",
             left_out.of_unknown_movies,
             left_out.unknown_movies.len()
         );
     }
     if left_out.duplicates > 0 {
         let duplicates = left_out.duplicates;
-        eprintln!("left out {duplicates} ratings whose pair of user and movie has another");
+        eprintln!(
+            "left out {duplicates} ratings whose pair of user and movie has another (--duplicates)"
+        );
     }
     Ok(())
 }

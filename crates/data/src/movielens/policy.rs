@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::RatingColumns;
+use super::ratings::rating_columns;
 use crate::text::{Dialect, TableFile};
 use crate::{Error, IdMap, Result};
 
@@ -355,18 +356,18 @@ impl Origin<'_> {
     /// An error at the movie of a row of the file: reads the file again to
     /// find the line.
     pub(crate) fn error(&self, wanted: usize, problem: &str) -> Error {
-        const COLUMNS: &[&str] = &["userId", "movieId"];
         let mut found = None;
         let mut number = 0;
-        let read = TableFile::open(self.path, self.dialect, COLUMNS).and_then(|file| {
-            file.for_each(|row| {
-                if number == wanted {
-                    found = Some(row.bad(1, problem));
-                }
-                number += 1;
-                Ok(())
-            })
-        });
+        let read =
+            TableFile::open_columns(self.path, self.dialect, &rating_columns()).and_then(|file| {
+                file.for_each(|row| {
+                    if number == wanted {
+                        found = Some(row.bad(1, problem));
+                    }
+                    number += 1;
+                    Ok(())
+                })
+            });
         match (found, read) {
             (Some(error), _) | (None, Err(error)) => error,
             (None, Ok(())) => Error::Row {

@@ -22,7 +22,7 @@ pub const HIGHEST_RATING: f32 = 5.0;
 const NAMES: [&str; 4] = ["userId", "movieId", "rating", "timestamp"];
 
 /// Those of a file of ratings, which may have no times.
-fn rating_columns() -> Columns<'static> {
+pub(crate) fn rating_columns() -> Columns<'static> {
     Columns::but_the_last(&NAMES)
 }
 

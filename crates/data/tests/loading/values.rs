@@ -343,6 +343,58 @@ fn ml_1m_files_in_other_ways() {
 }
 
 #[test]
+fn rows_that_policies_refuse_are_found_in_any_of_these_files() {
+    let movies: &[u8] = b"1::Heat (1995)::Crime\n2::Big (1988)::Comedy\n";
+    for (name, ratings, line) in [
+        ("ratings.csv", "1,1,4.0\n1,2,4.0\n1,2,3.0\n", "line 3"),
+        (
+            "ratings.csv",
+            "\nuser;item;rating\n1;1;4,0\n1;1;3,5\n",
+            "line 4",
+        ),
+        (
+            "ratings.csv",
+            ",userId,movieId,rating\r0,1,1,4.0\r1,1,1,3.5\r",
+            "line 3",
+        ),
+        ("ratings.dat", "1::1::4\n1::1::3\n", "line 2"),
+        (
+            "ratings.dat",
+            "UserID::MovieID::Rating\n1::1::4\n1::1::3\n",
+            "line 3",
+        ),
+    ] {
+        let folder = match name {
+            "ratings.csv" => good(),
+            _ => Folder::new(&[("movies.dat", movies)]),
+        };
+        folder.write(name, ratings);
+        for streamed in [false, true] {
+            let parts = [
+                line,
+                "by this user on an earlier line too",
+                "--duplicates keep-",
+            ];
+            refusal(&OpenOptions::default(), &folder, streamed, &parts);
+        }
+        folder.write(
+            name,
+            ratings
+                .replace("1,1,4.0\n1,2", "1,99,4.0\n1,2")
+                .replace("1::1::3", "1::99::3"),
+        );
+        if ratings.contains("1,1,4.0\n1,2") || ratings.contains("1::1::3") {
+            let parts = ["'99' is not a movie of movies.", "--unknown-movies drop"];
+            let keep = OpenOptions {
+                duplicates: mmdlrm_data::Duplicates::KeepAll,
+                ..OpenOptions::default()
+            };
+            refusal(&keep, &folder, false, &parts);
+        }
+    }
+}
+
+#[test]
 fn movies_tags_and_links_likewise() {
     let expected = {
         let folder = good();

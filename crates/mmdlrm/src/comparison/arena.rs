@@ -109,6 +109,11 @@ impl Arena {
         })
     }
 
+    /// Whether it is known when interactions were.
+    pub fn has_times(&self) -> bool {
+        self.contexts.interactions.has_times
+    }
+
     /// What is held out, to be measured on.
     pub fn held_out<'a>(&'a self, data: &'a dyn TrainingData) -> HeldOut<'a> {
         HeldOut {
@@ -139,8 +144,10 @@ impl Arena {
             modalities,
         } = &self.contexts;
         let data = Dataset::new(interactions, self.whole.split().clone(), modalities.clone())?;
-        Ok(Some(
-            data.with_context(BestContext::default().of_batches())?,
-        ))
+        let context = BestContext {
+            timestamps: interactions.has_times,
+            ..BestContext::default()
+        };
+        Ok(Some(data.with_context(context.of_batches())?))
     }
 }

@@ -60,6 +60,8 @@ pub(super) struct Circumstances<'a> {
     pub rows: usize,
     /// Most epochs that are tried.
     pub epochs: Option<usize>,
+    /// Whether it is known when interactions were.
+    pub has_times: bool,
 }
 
 impl Circumstances<'_> {
@@ -167,7 +169,7 @@ impl Contestant {
         let split = circumstances.split;
         let mut all = of_rankings(circumstances);
         all.extend(of_metapaths(circumstances));
-        all.extend(of_stars());
+        all.extend(of_stars(circumstances.has_times));
         all.push(Self::new(
             "rank",
             "two-stage multimodal DLRM",
@@ -357,8 +359,8 @@ fn ials() -> Vec<Box<dyn Settings>> {
         .collect()
 }
 
-/// Models that predict stars.
-fn of_stars() -> Vec<Contestant> {
+/// Models that predict stars; those that look at times do so where there are any.
+fn of_stars(has_times: bool) -> Vec<Contestant> {
     let preset = |preset| {
         let fit = OwnFit::new(ExperimentConfig::of(preset), Device::Cpu);
         vec![Of::seeded(fit, |fit, seed| fit.set_seed(seed))]
@@ -373,9 +375,14 @@ fn of_stars() -> Vec<Contestant> {
             config.seed = seed
         })
     };
-    let best = Of::seeded(Best::default(), |config, seed| {
+    let mut best = Best::default();
+    best.context.timestamps = has_times;
+    let best = Of::seeded(best, |config, seed| {
         (config.seed, config.train.seed) = (seed, seed);
     });
+    let process = GaussianProcessConfig {
+        timestamps: has_times,
+    };
     let of_scale = [
         Contestant::new(
             "biases",
@@ -405,7 +412,7 @@ fn of_stars() -> Vec<Contestant> {
         Contestant::new(
             "gaussian-process",
             "a process over each user's ratings",
-            vec![Of::exact(GaussianProcessConfig::default())],
+            vec![Of::exact(process)],
         ),
         Contestant::new(
             "bayesian-mf",

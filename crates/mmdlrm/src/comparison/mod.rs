@@ -109,6 +109,7 @@ impl Comparison {
             entities: &Entities::default(),
             rows: 0,
             epochs: None,
+            has_times: true,
         });
         all.iter().map(|it| (it.name, it.about)).collect()
     }
@@ -196,7 +197,7 @@ impl Comparison {
 
     /// Refuses what can be refused before anything is read.
     fn check(&self) -> Result<()> {
-        let named = self.contestants(&Entities::default(), 0)?;
+        let named = self.contestants(&Entities::default(), 0, true)?;
         let refused = |setting, value: u64, rule| {
             let value = value.to_string();
             Err(Error::Setting {
@@ -227,7 +228,8 @@ impl Comparison {
     /// Those that the data have something for, and why others are left out.
     fn able(&self, arena: &Arena) -> Result<(Vec<Contestant>, Vec<String>)> {
         let data = &arena.whole;
-        let mut contestants = self.contestants(&arena.entities, data.training_rows())?;
+        let mut contestants =
+            self.contestants(&arena.entities, data.training_rows(), arena.has_times())?;
         let lacking = contestants.iter();
         let lacking = lacking.filter_map(|it| Some((it.name, it.lacks(data.features())?)));
         if let (Some((name, what)), false) = (lacking.clone().next(), self.models.is_empty()) {
@@ -244,12 +246,18 @@ impl Comparison {
     }
 
     /// Those that are named; all without names.
-    fn contestants(&self, entities: &Entities, rows: usize) -> Result<Vec<Contestant>> {
+    fn contestants(
+        &self,
+        entities: &Entities,
+        rows: usize,
+        has_times: bool,
+    ) -> Result<Vec<Contestant>> {
         let mut all = Contestant::all(&Circumstances {
             split: &self.config.split,
             entities,
             rows,
             epochs: self.epochs,
+            has_times,
         });
         let unknown = |name: &&String| all.iter().all(|it| it.name != name.as_str());
         if let Some(name) = self.models.iter().find(unknown) {
