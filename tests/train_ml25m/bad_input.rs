@@ -316,7 +316,7 @@ fn test_rows_that_the_ratings_lack() {
             "userId,movieId\n1,999999\n",
             ["line 2, column 'movieId'", "user 1 rated"],
         ),
-        ("user,movie\n1,2\n", ["no column 'userId'", "rows.csv"]),
+        ("who,what\n1,2\n", ["no column 'userId'", "rows.csv"]),
     ] {
         refuses(
             |folder| folder.write("rows.csv", rows),
