@@ -123,9 +123,10 @@ pub use interactions::{
     Users, describe,
 };
 pub use movielens::{
-    Credit, Credits, Duplicates, Format, Genome, HIGHEST_RATING, LOWEST_RATING, LeftOut, MovieLens,
-    MovieTags, Movies, OpenOptions, Poster, Ratings, ReleaseFiles, StreamedMovieLens, Summary,
-    UnknownMovies, read_posters, read_summaries,
+    Credit, Credits, Duplicates, Format, Genome, HIGHEST_RATING, LOWEST_RATING, LeftOut,
+    LeftOutBecause, LeftOutRows, MovieLens, MovieTags, Movies, OpenOptions, Poster, Ratings,
+    ReleaseFiles, SideRows, StreamedMovieLens, Summary, UnknownMovies, read_posters,
+    read_summaries,
 };
 pub use split::{
     Candidates, DiskSplit, DropReason, Dropped, RandomSplit, Split, SplitPart, StreamedSplit,

@@ -1,6 +1,6 @@
 //! Tables of users and of items.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
@@ -15,6 +15,7 @@ use super::target::{DENSE, read_numbers};
 use super::times::{Ticks, is_time};
 use super::traits::{Measure, Traits};
 use super::values::{BETWEEN_VALUES, Values, in_table, present};
+use crate::movielens::path_of;
 use crate::tables::to_f32;
 use crate::text::shorten;
 use crate::{Movies, Result};
@@ -157,13 +158,9 @@ impl SideTable {
             Role::Text => self.texts = Some(texts_of(array, place)?),
             Role::Year => self.years = Some(years_of(array, place)?),
             Role::Image => {
-                let folder = source.path().and_then(|path| path.parent());
-                let paths = texts_of(array, place)?.into_iter();
-                let path = |text: String| match folder {
-                    Some(folder) => folder.join(text),
-                    None => PathBuf::from(text),
-                };
-                self.images = Some(paths.map(|text| text.map(path)).collect());
+                let folder = source.path().and_then(Path::parent);
+                let folder = folder.unwrap_or(Path::new(""));
+                self.images = Some(images_of(&texts_of(array, place)?, folder, place)?);
             }
             Role::User | Role::Item | Role::Target | Role::Time | Role::Unused => {}
         }
@@ -408,6 +405,36 @@ fn texts_of(array: &ArrayRef, place: &Place) -> Result<Vec<Option<String>>> {
         text.map(str::to_owned)
     });
     Ok(known.collect())
+}
+
+/// Paths of pictures. What names no file, as an address of the web, is none, and a warning is
+/// logged; where none names one, it is the wrong column.
+fn images_of(
+    texts: &[Option<String>],
+    folder: &Path,
+    place: &Place,
+) -> Result<Vec<Option<PathBuf>>> {
+    let mut first = None;
+    let mut rows = 0;
+    let paths = texts.iter().enumerate().map(|(row, text)| {
+        let text = text.as_ref()?;
+        let path = path_of(text, folder);
+        path.map_err(|(_, problem)| {
+            rows += 1;
+            let problem = format!("'{}' {problem}", shorten(text));
+            first.get_or_insert_with(|| place.bad(Some(row), problem));
+        })
+        .ok()
+    });
+    let paths: Vec<Option<PathBuf>> = paths.collect();
+    match first {
+        Some(first) if paths.iter().all(Option::is_none) => Err(first),
+        Some(first) => {
+            tracing::warn!("{rows} pictures are left out, which are no files; the first: {first}");
+            Ok(paths)
+        }
+        None => Ok(paths),
+    }
 }
 
 fn years_of(array: &ArrayRef, place: &Place) -> Result<Vec<Option<i32>>> {

@@ -1,15 +1,15 @@
 //! Posters and plots as tables, with the columns of their files.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::{Table, table_of};
-use crate::text::{FULL, Texts};
-use crate::{Error, IdMap, Movies, Poster, Result, Summary};
+use crate::movielens::{Sieve, path_of};
+use crate::text::{FULL, Texts, shorten};
+use crate::{Error, LeftOutBecause, Movies, Poster, Result, Summary};
 
 const POSTERS: &str = "posters";
 const PATH: &str = "poster_path";
@@ -30,10 +30,12 @@ impl Poster {
         table((POSTERS, PATH), ids, paths)
     }
 
-    /// The posters of a table of `movieId` and `poster_path`, paths as they stand there.
+    /// The posters of a table of `movieId` and `poster_path`, relative paths as they stand there.
+    /// What [`Poster::read_all`] leaves out is left out with a warning, and so are nulls.
     ///
     /// # Errors
-    /// As [`read_posters`](crate::read_posters), by column and row, counted from 0.
+    /// A column that cannot be used; a table of which no row can be used, by column and row,
+    /// counted from 0.
     ///
     /// ```
     /// use mmdlrm_data::Poster;
@@ -48,18 +50,10 @@ impl Poster {
     /// ```
     pub fn from_record_batch(batch: &RecordBatch, movies: Option<&Movies>) -> Result<Vec<Self>> {
         let table = Table::new(POSTERS, batch);
-        let ids = known_ids(&table, movies)?;
-        let paths = table.texts(PATH)?;
-        if let Some(row) = paths.iter().position(|it| it.is_none_or(str::is_empty)) {
-            let problem = "is not a path; name the picture or remove the row";
-            return Err(table.bad(PATH, Some(row), problem));
-        }
-        let rows = ids.values().iter().zip(paths.iter().flatten());
-        let poster = |(&movie_id, path)| Self {
-            movie_id,
-            path: PathBuf::from(path),
-        };
-        Ok(rows.map(poster).collect())
+        rows_of(&table, PATH, movies, |movie_id, text| {
+            let path = path_of(text, Path::new(""))?;
+            Ok(Self { movie_id, path })
+        })
     }
 }
 
@@ -74,20 +68,17 @@ impl Summary {
         table((SUMMARIES, SUMMARY), ids, texts)
     }
 
-    /// The plots of a table of `movieId` and `summary`.
+    /// The plots of a table of `movieId` and `summary`; a null is a blank plot. What
+    /// [`Summary::read_all`] leaves out is left out with a warning.
     ///
     /// # Errors
-    /// As [`read_summaries`](crate::read_summaries), by column and row, counted from 0.
+    /// As [`Poster::from_record_batch`].
     pub fn from_record_batch(batch: &RecordBatch, movies: Option<&Movies>) -> Result<Vec<Self>> {
         let table = Table::new(SUMMARIES, batch);
-        let ids = known_ids(&table, movies)?;
-        let texts = table.texts(SUMMARY)?;
-        let rows = ids.values().iter().zip(texts.iter().flatten());
-        let summary = |(&movie_id, text): (&u32, &str)| Self {
-            movie_id,
-            text: text.to_owned(),
-        };
-        Ok(rows.map(summary).collect())
+        rows_of(&table, SUMMARY, movies, |movie_id, text| {
+            let text = text.to_owned();
+            Ok(Self { movie_id, text })
+        })
     }
 }
 
@@ -119,25 +110,25 @@ fn table<'a>(
     table_of(name, schema, columns)
 }
 
-/// Ids of movies that exist, where they are given, each once.
-fn known_ids(table: &Table<'_>, movies: Option<&Movies>) -> Result<UInt32Array> {
-    let ids = table.ids("movieId")?;
-    let index = movies.map(Movies::index);
-    let unknown = |id: u32| {
-        index
-            .as_ref()
-            .is_some_and(|it: &IdMap| it.row(id).is_none())
-    };
-    let mut seen = HashSet::with_capacity(ids.len());
-    for (row, &id) in ids.values().iter().enumerate() {
-        let problem = if unknown(id) {
-            "is not a movie of the table of movies; add the movie there or remove this row"
-        } else if !seen.insert(id) {
-            "stands in an earlier row too; keep one of them"
-        } else {
-            continue;
-        };
-        return Err(table.bad("movieId", Some(row), format!("'{id}' {problem}")));
+/// The rows of a table of movies and one text for each that can be used; of the others a warning
+/// is logged.
+fn rows_of<T>(
+    table: &Table<'_>,
+    column: &'static str,
+    movies: Option<&Movies>,
+    value: impl Fn(u32, &str) -> Result<T, (LeftOutBecause, String)>,
+) -> Result<Vec<T>> {
+    const MOVIE: &str = "movieId";
+    let ids = table.ids(MOVIE)?;
+    let texts = table.strings(column, table.column(column)?)?;
+    let mut sieve = Sieve::new(movies, "the table of movies");
+    for (row, (&movie_id, text)) in ids.values().iter().zip(&texts).enumerate() {
+        let text = text.unwrap_or_default();
+        sieve.take(movie_id, value(movie_id, text), |number, problem| {
+            let shown = [&*movie_id.to_string(), text][number].to_owned();
+            let problem = format!("'{}' {problem}", shorten(&shown));
+            table.bad([MOVIE, column][number], Some(row), problem)
+        });
     }
-    Ok(ids)
+    Ok(sieve.finish()?.or_warn())
 }

@@ -13,6 +13,7 @@ mod formats;
 mod hostile;
 mod made_up;
 mod properties;
+mod side_files;
 mod tables;
 mod values;
 mod vectors;
