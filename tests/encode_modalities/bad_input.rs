@@ -27,7 +27,7 @@ fn a_truncated_jpeg() {
     is_missing(
         "half.jpg",
         |folder| folder.write("half.jpg", half),
-        "unexpected end",
+        "the file is cut off",
     );
 }
 
@@ -38,14 +38,14 @@ fn a_truncated_png() {
     is_missing(
         "half.png",
         |folder| folder.write("half.png", half),
-        "unexpected end",
+        "the file is cut off",
     );
 }
 
 #[test]
 fn a_text_file_named_jpg() {
     let write = |folder: &Folder| folder.write("text.jpg", "this is no picture");
-    is_missing("text.jpg", write, "not a JPEG or PNG picture");
+    is_missing("text.jpg", write, "it is text");
 }
 
 #[test]
@@ -55,9 +55,70 @@ fn an_empty_file() {
 
 #[test]
 fn a_format_that_is_not_read() {
-    let gif = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff;";
-    let write = |folder: &Folder| folder.write("1.gif", gif);
-    is_missing("1.gif", write, "not a JPEG or PNG picture");
+    let avif = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf";
+    let write = |folder: &Folder| folder.write("avif.jpg", avif);
+    is_missing("avif.jpg", write, "it is AVIF, which is not read");
+}
+
+#[test]
+fn a_page_that_was_saved_in_place_of_a_picture() {
+    let page = "<!DOCTYPE html>\n<title>404 Not Found</title>";
+    let write = |folder: &Folder| folder.write("page.jpg", page);
+    is_missing("page.jpg", write, "it is an HTML page");
+}
+
+#[test]
+fn every_format_is_told_by_its_bytes_whatever_it_is_called() {
+    let folder = Folder::new();
+    let pictures = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/golden/encoders/pictures"
+    );
+    let names = [
+        "lossy.webp",
+        "animated.webp",
+        "hole.gif",
+        "runs.bmp",
+        "clear.png",
+    ];
+    let mut rows = Vec::new();
+    for (id, name) in (1..).zip(names) {
+        let bytes = std::fs::read(format!("{pictures}/{name}")).unwrap();
+        folder.write(&format!("{id}.jpg"), bytes);
+        rows.push(format!("{id},{id}.jpg"));
+    }
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    folder.posters(&rows);
+    let output = folder.run(&[]);
+    assert_eq!(value(&output, "images"), 5.0, "{}", text(&output.stderr));
+    assert_eq!(value(&output, "failed"), 0.0);
+}
+
+#[test]
+fn rows_that_cannot_be_used_are_counted_and_told_of() {
+    let folder = Folder::new();
+    folder.posters(&[
+        "1,1.jpg",
+        "2,",
+        "2,https://a.org/2.jpg",
+        "2,2.jpg",
+        "1,3.jpg",
+        "3,/kqjL17yufvn9OVLyXYpvtyrFfak.jpg",
+    ]);
+    folder.summaries(&["1,robot", "2,witch", "1,another"]);
+    let output = folder.run(&[]);
+    assert_eq!(value(&output, "images"), 2.0);
+    assert_eq!(value(&output, "texts"), 2.0);
+    assert_eq!(value(&output, "left_out"), 5.0);
+    let notes = text(&output.stderr);
+    for part in [
+        "left out: 2 rows that name no file; the first: posters.csv, line 4",
+        "left out: 1 row without a path; the first: posters.csv, line 3",
+        "left out: 1 row of movies that have an earlier row; the first: posters.csv, line 6",
+        "left out: 1 row of movies that have an earlier row; the first: summaries.csv, line 4",
+    ] {
+        assert_eq!(notes.matches(part).count(), 1, "no '{part}' in: {notes}");
+    }
 }
 
 #[test]
@@ -160,9 +221,9 @@ fn tables_that_cannot_be_read() {
         ("posters", "x,1.jpg", &["posters.csv", "line 2", "x"][..]),
         ("posters", "1,", &["posters.csv", "line 2", "not a path"]),
         (
-            "summaries",
-            "1,a\n1,b",
-            &["summaries.csv", "line 3", "earlier line"],
+            "posters",
+            "1,https://a.org/1.jpg",
+            &["posters.csv", "line 2", "is an address (https)"],
         ),
         ("summaries", "1", &["summaries.csv", "line 2"]),
     ] {

@@ -279,7 +279,7 @@ async fn visitor_shelves(State(app): Shared, visitor: Visitor) -> Answer<Vec<She
 
 /// Who would like a movie that nobody has rated
 ///
-/// A form of any of: `poster` (the bytes of a JPEG or PNG), `plot`, `year`, `genre` (once
+/// A form of any of: `poster` (the bytes of a picture), `plot`, `year`, `genre` (once
 /// for each), `count`.
 #[utoipa::path(post, path = "/api/newcomers",
     responses((status = 200, body = Vec<FanInfo>), Refusals))]

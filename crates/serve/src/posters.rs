@@ -44,10 +44,17 @@ pub fn read(path: &Path, memory: Arc<Semaphore>) -> Result<Response, ApiError> {
     let mut bytes = Vec::new();
     // A file that grows meanwhile is cut, and no longer a picture.
     file.take(size).read_to_end(&mut bytes).map_err(gone)?;
+    let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
     let kind = match bytes.as_slice() {
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",
         [0x89, b'P', b'N', b'G', ..] => "image/png",
-        _ => return Err(ApiError::not_found("the poster is no JPEG or PNG")),
+        _ if is_webp => "image/webp",
+        [b'G', b'I', b'F', b'8', ..] => "image/gif",
+        [b'B', b'M', ..] => "image/bmp",
+        _ => {
+            let problem = "the poster is no JPEG, PNG, WebP, GIF or BMP";
+            return Err(ApiError::not_found(problem));
+        }
     };
     let headers = [
         (header::CONTENT_TYPE, kind),

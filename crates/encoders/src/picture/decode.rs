@@ -2,34 +2,47 @@
 
 use std::io::Cursor;
 
-use image::metadata::Orientation;
+use image::error::{LimitError, LimitErrorKind};
 use image::{
-    DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, Rgba, RgbaImage,
+    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult, Limits,
+    RgbImage, Rgba, RgbaImage,
 };
-use libjpeg_turbo_rs::{Decoder, PixelFormat};
 
+use super::{format, jpeg, short, webp};
 use crate::error::Cause;
 use crate::{Error, Result};
 
 /// The longest side of a picture that is decoded, in pixels.
 pub(crate) const LONGEST_SIDE: u32 = 20_000;
 /// The most pixels of a picture that is decoded.
-const MOST_PIXELS: usize = 100_000_000;
+pub(super) const MOST_PIXELS: usize = 100_000_000;
 /// The most memory that one picture may take while it is decoded, in bytes.
-const MOST_MEMORY: usize = 512 << 20;
-/// The most passes of a progressive JPEG: encoders make about ten, and a file
-/// of a few kilobytes can ask for thousands.
-const MOST_SCANS: u32 = 100;
+pub(super) const MOST_MEMORY: usize = 512 << 20;
 
-/// Decodes a JPEG or PNG file within limits on size and memory, turned as its
-/// EXIF data says. What is transparent is laid on white, as transformers 5 does.
+/// A file that ends too early.
+#[derive(Debug, thiserror::Error)]
+#[error("the file is cut off; copy or download it again")]
+pub(super) struct CutOff(#[source] Option<Cause>);
+
+impl CutOff {
+    /// Found without a decoder.
+    pub(super) const fn plain() -> Self {
+        Self(None)
+    }
+
+    /// Found by a decoder.
+    pub(super) fn told_by(decoder: impl Into<Cause>) -> Self {
+        Self(Some(decoder.into()))
+    }
+}
+
+/// Decodes a JPEG, PNG, WebP, GIF or BMP file, of animations the first frame, within limits on
+/// size and memory, turned as its EXIF data says. What is transparent is laid on white, as
+/// transformers 5 does.
 pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage> {
-    let picture = match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => jpeg(bytes),
-        Ok(ImageFormat::Png) => png(bytes).map_err(Cause::from),
-        _ if bytes.is_empty() => Err("the file is empty".into()),
-        _ => Err("not a JPEG or PNG picture".into()),
-    };
+    let picture = format::of(bytes)
+        .map_err(Cause::from)
+        .and_then(|format| guarded(bytes, format));
     match picture {
         Ok(picture) if picture.is_empty() => Err("the picture has no pixels".into()),
         other => other,
@@ -37,71 +50,44 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage> {
     .map_err(|problem| Error::Picture { problem })
 }
 
-/// Equal to libjpeg-turbo's to the bit, and so to Pillow's: decoders differ by
-/// up to 14 steps of 255 otherwise.
-fn jpeg(bytes: &[u8]) -> std::result::Result<RgbImage, Cause> {
-    // A picture from anywhere must not end a run of a day, whatever a decoder
-    // makes of it.
-    let decoded = std::panic::catch_unwind(|| jpeg_pixels(bytes));
-    decoded.unwrap_or_else(|_| Err("the decoder panicked".into()))
+/// A picture from anywhere must not end a run of a day, whatever a decoder makes of it.
+fn guarded(bytes: &[u8], format: ImageFormat) -> std::result::Result<RgbImage, Cause> {
+    let decoded = std::panic::catch_unwind(|| match format {
+        ImageFormat::Jpeg => jpeg::decode(bytes),
+        ImageFormat::WebP => webp::whole(bytes).and_then(|bytes| by_image(bytes, format)),
+        _ => by_image(bytes, format),
+    });
+    decoded.unwrap_or_else(|_| Err("the decoder panicked; save it as JPEG or PNG anew".into()))
 }
 
-fn jpeg_pixels(bytes: &[u8]) -> std::result::Result<RgbImage, Cause> {
-    let info = libjpeg_turbo_rs::probe(bytes)?;
-    let longest = info.width.max(info.height);
-    if longest > LONGEST_SIDE as usize || info.width * info.height > MOST_PIXELS {
-        let size = format!("{} × {}", info.width, info.height);
-        return Err(format!("{size} pixels exceed the limit").into());
+/// What the decoders of `image` make of it, though its end may be missing where no pixel is.
+fn by_image(bytes: &[u8], format: ImageFormat) -> std::result::Result<RgbImage, Cause> {
+    match pixels(bytes, format) {
+        Err(error) if is_early_end(&error) => {
+            let ended = short::ended(bytes, format).and_then(|it| pixels(&it, format).ok());
+            ended.ok_or_else(|| CutOff::told_by(error).into())
+        }
+        other => Ok(other?),
     }
-    let four_inks = info.components == 4;
-    let format = match four_inks {
-        true => PixelFormat::Cmyk,
-        false => PixelFormat::Rgb,
-    };
-    let decoded = Decoder::new(bytes)?
-        .with_output_format(format)
-        .with_max_memory(MOST_MEMORY)
-        .with_scan_limit(MOST_SCANS)
-        .with_stop_on_warning(true)
-        .decode_image()?;
-    let pixels = match four_inks {
-        true => rgb_of_inks(&decoded.data),
-        false => decoded.data,
-    };
-    let picture = RgbImage::from_raw(decoded.width as u32, decoded.height as u32, pixels)
-        .ok_or("the decoder gave another number of pixels than it said")?;
-    Ok(
-        match info.exif_orientation.and_then(Orientation::from_exif) {
-            None | Some(Orientation::NoTransforms) => picture,
-            Some(orientation) => {
-                let mut picture = DynamicImage::from(picture);
-                picture.apply_orientation(orientation);
-                picture.into_rgb8()
-            }
-        },
-    )
 }
 
-/// Cyan, magenta, yellow and black, stored as how much light they leave (as
-/// Adobe's programs do, and Pillow takes for granted), to RGB.
-fn rgb_of_inks(inks: &[u8]) -> Vec<u8> {
-    let (pixels, _) = inks.as_chunks::<4>();
-    pixels
-        .iter()
-        .flat_map(|&[c, m, y, k]| {
-            [c, m, y].map(|light| ((u32::from(light) * u32::from(k) + 127) / 255) as u8)
-        })
-        .collect()
-}
-
-fn png(bytes: &[u8]) -> image::ImageResult<RgbImage> {
+fn pixels(bytes: &[u8], format: ImageFormat) -> ImageResult<RgbImage> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(LONGEST_SIDE);
     limits.max_image_height = Some(LONGEST_SIDE);
     limits.max_alloc = Some(MOST_MEMORY as u64);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
-    reader.limits(limits);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder()?;
+    // Some decoders ask no leave for what they allocate, …
+    limits.reserve(decoder.total_bytes())?;
+    // … and use as much again on their way.
+    let (width, height) = decoder.dimensions();
+    if format != ImageFormat::Png && width as usize * height as usize > MOST_PIXELS {
+        return Err(ImageError::Limits(LimitError::from_kind(
+            LimitErrorKind::DimensionError,
+        )));
+    }
     let orientation = decoder.orientation()?;
     let mut picture = DynamicImage::from_decoder(decoder)?;
     picture.apply_orientation(orientation);
@@ -109,6 +95,16 @@ fn png(bytes: &[u8]) -> image::ImageResult<RgbImage> {
         true => on_white(&picture.into_rgba8()),
         false => picture.into_rgb8(),
     })
+}
+
+/// Whether a decoder wanted more bytes than there are.
+fn is_early_end(error: &ImageError) -> bool {
+    match error {
+        ImageError::IoError(error) => error.kind() == std::io::ErrorKind::UnexpectedEof,
+        // What the decoder of GIF says; its type is its own.
+        ImageError::Decoding(_) => error.to_string().ends_with("Unexpected End of File"),
+        _ => false,
+    }
 }
 
 /// Rounded as Pillow's `alpha_composite` does.
@@ -136,11 +132,50 @@ mod tests {
 
     use super::*;
 
+    /// Of what is behind an error, the first that a decoder said.
+    fn told(bytes: &[u8]) -> Box<dyn std::error::Error> {
+        let error = decode(bytes).unwrap_err();
+        let Error::Picture { problem } = error else {
+            panic!("{error}");
+        };
+        match problem.downcast::<CutOff>() {
+            Ok(cut_off) => cut_off.0.unwrap(),
+            Err(other) => other,
+        }
+    }
+
     #[test]
     fn what_the_decoder_said_is_behind_the_error() {
-        let jpeg = decode(b"\xff\xd8\xff\xe0").unwrap_err();
-        assert!(jpeg.source().unwrap().is::<libjpeg_turbo_rs::JpegError>());
-        let png = decode(b"\x89PNG\r\n\x1a\n").unwrap_err();
-        assert!(png.source().unwrap().is::<image::ImageError>());
+        assert!(decode(b"\xff\xd8\xff\xe0").unwrap_err().source().is_some());
+        assert!(told(b"\xff\xd8\xff\xe0").is::<libjpeg_turbo_rs::JpegError>());
+        assert!(told(b"\x89PNG\r\n\x1a\n").is::<ImageError>());
+        assert!(told(b"BM").is::<ImageError>());
+    }
+
+    /// By as many bytes as Pillow 13 does without.
+    #[test]
+    fn what_is_cut_off_is_read_where_no_pixel_is_missing() {
+        const PNG: &[u8] = include_bytes!("../../fuzz/corpus/picture/small.png");
+        const GIF: &[u8] = include_bytes!("../../fuzz/corpus/picture/palette.gif");
+        const ANIMATED_GIF: &[u8] = include_bytes!("../../fuzz/corpus/picture/animated.gif");
+        const BMP: &[u8] = include_bytes!("../../fuzz/corpus/picture/palette.bmp");
+        const WEBP: &[u8] = include_bytes!("../../fuzz/corpus/picture/lossy.webp");
+        const ANIMATED_WEBP: &[u8] = include_bytes!("../../fuzz/corpus/picture/animated.webp");
+        for (whole, most, too_many) in [
+            (PNG, 20, 40),
+            (GIF, 2, 10),
+            (ANIMATED_GIF, 1000, ANIMATED_GIF.len() - 500),
+            (BMP, 2, 3),
+            (WEBP, 0, 1),
+            (ANIMATED_WEBP, 0, 1),
+        ] {
+            let picture = decode(whole).unwrap();
+            for missing in 0..=most {
+                let cut = &whole[..whole.len() - missing];
+                assert_eq!(decode(cut).unwrap(), picture, "{missing}");
+            }
+            let error = decode(&whole[..whole.len() - too_many]).unwrap_err();
+            assert!(error.to_string().contains("cut off"), "{error}");
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! From the bytes of a picture to its pixels.
 
 mod decode;
+mod format;
+mod jpeg;
+mod short;
+mod webp;
 
 use image::codecs::jpeg::JpegEncoder;
 
@@ -13,8 +17,8 @@ use crate::{Error, Result};
 /// Of the JPEGs that thumbnails are.
 const THUMBNAIL_QUALITY: u8 = 80;
 
-/// A small JPEG of a picture, the bytes of a JPEG or PNG file, to be looked at: `height`
-/// pixels high, or as high as it is where it is smaller.
+/// A small JPEG of a picture, the bytes of a JPEG, PNG, WebP, GIF or BMP file, to be looked at:
+/// `height` pixels high, or as high as it is where it is smaller.
 ///
 /// # Errors
 /// [`Error::Picture`] for what is not a whole picture of a sane size.

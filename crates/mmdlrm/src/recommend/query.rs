@@ -95,7 +95,7 @@ pub struct Similar {
 /// missing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Newcomer {
-    /// The bytes of a JPEG or PNG file.
+    /// The bytes of a JPEG, PNG, WebP, GIF or BMP file.
     pub poster: Option<Vec<u8>>,
     /// What it is about.
     pub plot: Option<String>,

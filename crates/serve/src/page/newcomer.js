@@ -10,6 +10,7 @@ import { areFilms, hasAmounts, item, picture } from "./words.js";
 const FANS = 24;
 /** What the server takes, in bytes. */
 const LARGEST_POSTER = 10 << 20;
+const PICTURES = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"];
 const form = $("#newcomer");
 const drop = $("#drop");
 const fans = $("#fans");
@@ -19,7 +20,7 @@ let poster = null;
 
 function take(file) {
   if (!file) return;
-  if (!["image/jpeg", "image/png"].includes(file.type)) return refuse("That is no JPEG or PNG.", "Choose another picture.");
+  if (!PICTURES.includes(file.type)) return refuse("That is no JPEG, PNG, WebP, GIF or BMP.", "Choose another picture.");
   if (file.size > LARGEST_POSTER) return refuse("That picture is too large.", "It may have 10 MB.");
   poster = file;
   const image = make("img", { src: URL.createObjectURL(file), alt: `The ${picture()}: ${file.name}` });
