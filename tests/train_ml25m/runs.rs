@@ -274,6 +274,35 @@ fn broken_posters_are_counted_named_and_treated_as_missing() {
 }
 
 #[test]
+fn rows_of_posters_and_plots_that_cannot_be_used_are_counted_and_told_of() {
+    let folder = Folder::new();
+    for (name, more) in [
+        ("posters", "999999,x.jpg\n999998,y.jpg\n"),
+        ("summaries", "999999,A plot.\n"),
+    ] {
+        let name = format!("data/{name}.csv");
+        let before = folder.read(&name);
+        let end = if before.ends_with('\n') { "" } else { "\n" };
+        folder.write(&name, &format!("{before}{end}{more}"));
+    }
+    let output = folder.run(&[]);
+    let (table, notes) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{notes}");
+    for part in ["posters (2 rows left out)", "plots (1 row left out)"] {
+        assert!(table.contains(part), "no '{part}' in: {table}");
+    }
+    let first = "left out: 2 rows of movies that the table of movies lacks; the first: \
+                 data/posters.csv";
+    assert_eq!(notes.matches(first).count(), 1, "{notes}");
+    assert_eq!(notes.matches("data/summaries.csv").count(), 1, "{notes}");
+    // What was trained with them is asked, and evaluated, without.
+    let asked = support::run(folder.dir.path(), "evaluate", &["--run", "runs/test"]);
+    let (table, notes) = (text(&asked.stdout), text(&asked.stderr));
+    assert!(asked.status.success(), "{notes}");
+    assert!(table.contains("posters (2 rows left out)"), "{table}");
+}
+
+#[test]
 fn the_sample_needs_no_arguments_and_says_how_to_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let output = run_in(folder.path(), &[]);

@@ -1,14 +1,14 @@
 //! Embeds posters and plots into a store, without training anything.
 //!
 //! What the store holds already is not computed again. Ends with one line:
-//! `images=… images_per_s=… texts=… texts_per_s=… failed=…`, the rates being
-//! those of what was computed this time.
+//! `images=… images_per_s=… texts=… texts_per_s=… failed=… left_out=…`, the rates
+//! being those of what was computed this time, and `left_out` rows of the files.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{ArgGroup, ValueEnum};
-use mmdlrm::data::{Poster, Summary, read_posters, read_summaries};
+use mmdlrm::data::{Poster, Summary};
 use mmdlrm::encoders::{
     EmbeddingStore, Encoded, LoadOptions, Pooling, Precision, device, dtype, encode_posters,
     encode_summaries,
@@ -24,7 +24,7 @@ use crate::progress::Progress;
 #[derive(Debug, clap::Args)]
 #[command(group(ArgGroup::new("input").required(true).multiple(true)))]
 pub struct Args {
-    /// CSV of movieId,poster_path; paths relative to the file
+    /// CSV of movieId,poster_path; paths absolute or relative to the file
     #[arg(long, value_name = "FILE", group = "input")]
     posters: Option<PathBuf>,
     /// CSV of movieId,summary
@@ -102,18 +102,25 @@ impl Outcome {
 /// model made or that cannot be written. Pictures and texts that cannot be used are named
 /// and left out.
 pub fn run(args: Args) -> Result<()> {
-    let posters = args.posters.as_ref().map(|path| read_posters(path, None));
+    let posters = args.posters.as_ref();
+    let posters = posters.map(|path| Poster::read_all(path, None));
     let posters = posters.transpose()?.unwrap_or_default();
     let summaries = args.summaries.as_ref();
-    let summaries = summaries.map(|path| read_summaries(path, None));
+    let summaries = summaries.map(|path| Summary::read_all(path, None));
     let summaries = summaries.transpose()?.unwrap_or_default();
+    let progress = &mut Progress::new();
+    for note in posters.left_out.notes().chain(summaries.left_out.notes()) {
+        progress.note(&note);
+    }
+    let left_out = posters.left_out.rows() + summaries.left_out.rows();
+    let (posters, summaries) = (posters.rows, summaries.rows);
     let encoders = load(&args, &posters, &summaries)?;
     let mut store = open(&args, &encoders)?;
-    let progress = &mut Progress::new();
     let images = embed_posters(&encoders, &posters, &mut store, progress)?;
     let texts = embed_summaries(&encoders, &summaries, &mut store, progress)?;
     print(format_args!(
-        "images={} images_per_s={:.2} texts={} texts_per_s={:.2} failed={}",
+        "images={} images_per_s={:.2} texts={} texts_per_s={:.2} failed={} \
+         left_out={left_out}",
         images.embedded,
         images.per_second,
         texts.embedded,

@@ -124,7 +124,7 @@ pub enum Source {
     Folder {
         /// The folder: `ratings.csv`, `movies.csv`, ….
         data: PathBuf,
-        /// `movieId,poster_path`; paths relative to the file.
+        /// `movieId,poster_path`; paths absolute or relative to the file.
         posters: Option<PathBuf>,
         /// `movieId,summary`.
         summaries: Option<PathBuf>,

@@ -155,7 +155,10 @@ impl Kinds {
             left_out,
             posters: modalities.posters,
             broken_posters: modalities.broken_posters,
+            left_out_posters: modalities.left_out_posters,
             summaries: modalities.summaries,
+            blank_summaries: modalities.blank_summaries,
+            left_out_summaries: modalities.left_out_summaries,
             encoder,
         };
         let run = match is_ours {

@@ -427,7 +427,10 @@ impl Experiment {
             encoder: encoder.and_then(|encoder| encoder.name()),
             posters: modalities.posters,
             broken_posters: modalities.broken_posters,
+            left_out_posters: modalities.left_out_posters,
             summaries: modalities.summaries,
+            blank_summaries: modalities.blank_summaries,
+            left_out_summaries: modalities.left_out_summaries,
             left_out: release.left_out(),
             ..Inputs::default()
         };

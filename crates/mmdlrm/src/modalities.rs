@@ -121,8 +121,14 @@ pub struct Modalities {
     pub posters: usize,
     /// Posters that could not be read, and are treated as missing.
     pub broken_posters: usize,
+    /// Rows of the table of posters that name no picture, or none of a movie there is.
+    pub left_out_posters: usize,
     /// Plots that were encoded.
     pub summaries: usize,
+    /// Plots that are blank, and are treated as missing.
+    pub blank_summaries: usize,
+    /// Rows of the table of plots of no movie there is.
+    pub left_out_summaries: usize,
 }
 
 impl ModalityEncoder {
@@ -171,6 +177,7 @@ impl ModalityEncoder {
         if let Some(encoder) = self.encoders.texts.clone() {
             let encoded = self.encode_summaries(encoder.as_ref(), observer)?;
             modalities.summaries = encoded.vectors.len();
+            modalities.blank_summaries = encoded.failed.len();
             let width = encoder.text_width();
             modalities
                 .list

@@ -152,8 +152,14 @@ pub struct Inputs {
     pub posters: usize,
     /// Posters that could not be used.
     pub broken_posters: usize,
+    /// Rows of the table of posters that name no picture, or none of a movie there is.
+    pub left_out_posters: usize,
     /// Movies with a plot.
     pub summaries: usize,
+    /// Plots that are blank.
+    pub blank_summaries: usize,
+    /// Rows of the table of plots of no movie there is.
+    pub left_out_summaries: usize,
     /// Movies without a vector, of each modality.
     pub missing: Vec<MissingModality>,
 }
@@ -259,6 +265,23 @@ impl Errors {
     }
 }
 
+/// What could not be used, as it stands behind a figure: things, and rows of their table.
+fn in_brackets((count, are): (usize, &str), rows: usize) -> String {
+    let mut parts = Vec::new();
+    if count > 0 {
+        parts.push(format!("{count} {are}"));
+    }
+    match rows {
+        0 => {}
+        1 => parts.push("1 row left out".to_owned()),
+        rows => parts.push(format!("{rows} rows left out")),
+    }
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", parts.join("; ")),
+    }
+}
+
 /// As it stands behind a figure.
 pub(crate) fn interval(interval: Option<(f64, f64)>) -> String {
     match interval {
@@ -306,14 +329,16 @@ impl fmt::Display for Report {
             )?;
         }
         if let Some(encoder) = &self.inputs.encoder {
-            let broken = match self.inputs.broken_posters {
-                0 => String::new(),
-                broken => format!(" ({broken} broken, treated as missing)"),
-            };
+            let Inputs {
+                posters, summaries, ..
+            } = &self.inputs;
+            let broken = (self.inputs.broken_posters, "broken, treated as missing");
+            let blank = (self.inputs.blank_summaries, "blank, treated as missing");
+            let of_posters = in_brackets(broken, self.inputs.left_out_posters);
+            let of_plots = in_brackets(blank, self.inputs.left_out_summaries);
             writeln!(
                 f,
-                "encoder: {encoder}; {} posters{broken}, {} plots",
-                self.inputs.posters, self.inputs.summaries
+                "encoder: {encoder}; {posters} posters{of_posters}, {summaries} plots{of_plots}"
             )?;
         }
         writeln!(f, "{}", self.seconds)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mmdlrm_data::{
     Credits, DataFingerprint, IdMap, InteractionFiles, Modality, Poster, Summary, Unmatched,
-    generate, read_posters, read_summaries,
+    generate,
 };
 
 use crate::device::device;
@@ -25,6 +25,8 @@ pub(crate) struct Sources {
     pub posters: Vec<Poster>,
     /// Of files, a modality each: of credits, and those that were computed elsewhere.
     pub vectors: Vec<Modality>,
+    /// Rows of posters and of plots that cannot be used.
+    left_out: (usize, usize),
     pub made_from: MadeFrom,
 }
 
@@ -60,6 +62,7 @@ impl Sources {
             posters,
             summaries,
             mut vectors,
+            left_out,
         } = Contents::read(config, observer)?;
         let ratings = part(ratings)?;
         ratings.check(config)?;
@@ -100,7 +103,11 @@ impl Sources {
         if looks && !(posters.is_empty() && summaries.is_empty()) {
             observer.begin(Stage::LoadEncoders, 0);
             let wanted = (!posters.is_empty(), !summaries.is_empty());
-            let loaded = load::load(config, wanted, || Ok(summaries.clone()))?;
+            let loaded = load::load(config, wanted, || match left_out.1 {
+                0 => Ok(summaries.clone()),
+                // Who loads the encoders again knows of no movies.
+                _ => plots_of(config),
+            })?;
             encoders = Some(loaded);
             observer.end();
         }
@@ -123,6 +130,7 @@ impl Sources {
             encoder,
             posters,
             vectors,
+            left_out,
             made_from,
         })
     }
@@ -135,6 +143,7 @@ impl Sources {
             None => Modalities::default(),
             Some(encoder) => encoder.encode(&movies, observer)?,
         };
+        (modalities.left_out_posters, modalities.left_out_summaries) = self.left_out;
         if let Some(genome) = self.release.genome() {
             let genome = genome.modality(&movies)?;
             note_left_out("the tag genome", &genome, observer);
@@ -166,11 +175,16 @@ fn read_vectors(config: &ExperimentConfig, movies: &IdMap) -> Result<Vec<Modalit
 /// Loads the encoders of a run once more: of posters and of plots, where they are wanted. Only
 /// an untrained one needs the plots that it was made for.
 pub(crate) fn load_again(config: &ExperimentConfig, wanted: (bool, bool)) -> Result<Encoders> {
-    load::load(config, wanted, || match (&config.source, places(config)) {
+    load::load(config, wanted, || plots_of(config))
+}
+
+/// The plots of all movies, those that the release lacks too.
+fn plots_of(config: &ExperimentConfig) -> Result<Vec<Summary>> {
+    match (&config.source, places(config)) {
         (Source::Tables(files), _) => Ok(Arc::unwrap_or_clone(files.open()?.texts)),
-        (_, Some((_, _, Some(summaries)))) => Ok(read_summaries(&summaries, None)?),
+        (_, Some((_, _, Some(summaries)))) => Ok(Summary::read_all(&summaries, None)?.rows),
         _ => Ok(Vec::new()),
-    })
+    }
 }
 
 /// All that is read before anything is encoded.
@@ -180,6 +194,8 @@ struct Contents {
     summaries: Vec<Summary>,
     /// Those that come with the items.
     vectors: Vec<Modality>,
+    /// Rows of posters and of plots that cannot be used.
+    left_out: (usize, usize),
 }
 
 impl Contents {
@@ -190,14 +206,18 @@ impl Contents {
         let (dir, posters_csv, summaries_csv) = locate(config)?;
         let ratings = Ratings::of_folder(&dir, config)?;
         let movies = Some(ratings.movies());
-        let posters = posters_csv.map(|path| read_posters(&path, movies));
+        let posters = posters_csv.map(|path| Poster::read_all(&path, movies));
         let posters = posters.transpose()?.unwrap_or_default();
-        let summaries = summaries_csv.map(|path| read_summaries(&path, movies));
+        let summaries = summaries_csv.map(|path| Summary::read_all(&path, movies));
         let summaries = summaries.transpose()?.unwrap_or_default();
+        for note in posters.left_out.notes().chain(summaries.left_out.notes()) {
+            observer.note(&note);
+        }
         Ok(Self {
+            left_out: (posters.left_out.rows(), summaries.left_out.rows()),
             ratings,
-            posters,
-            summaries,
+            posters: posters.rows,
+            summaries: summaries.rows,
             vectors: Vec::new(),
         })
     }
@@ -235,6 +255,7 @@ impl Contents {
             posters,
             summaries,
             vectors,
+            left_out: (0, 0),
         })
     }
 }

@@ -38,7 +38,7 @@ pub struct Args {
     /// made-up sample]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// CSV of movieId,poster_path; paths relative to the file [default: no posters]
+    /// CSV of movieId,poster_path; paths absolute or relative to the file [default: no posters]
     #[arg(long, value_name = "FILE", requires = "data")]
     posters: Option<PathBuf>,
     /// CSV of movieId,summary [default: no summaries]

@@ -24,7 +24,7 @@ pub struct SourceOptions {
     negatives: Negatives,
     #[command(flatten)]
     download: Download,
-    /// CSV of movieId,poster_path; paths relative to the file [default: no posters]
+    /// CSV of movieId,poster_path; paths absolute or relative to the file [default: no posters]
     #[arg(long, value_name = "FILE", requires = "ratings")]
     posters: Option<PathBuf>,
     /// CSV of movieId,summary [default: no summaries]

@@ -449,7 +449,16 @@ fn inputs(inputs: &crate::Inputs) -> Vec<(String, String)> {
             "pictures that could not be used".to_owned(),
             inputs.broken_posters,
         ),
+        (
+            "rows of pictures left out".to_owned(),
+            inputs.left_out_posters,
+        ),
         ("texts".to_owned(), inputs.summaries),
+        ("texts that are blank".to_owned(), inputs.blank_summaries),
+        (
+            "rows of texts left out".to_owned(),
+            inputs.left_out_summaries,
+        ),
     ];
     let numbers = numbers.map(|(name, number)| (name, number.to_string()));
     let encoder = inputs.encoder.clone().unwrap_or_else(|| "none".to_owned());
