@@ -141,7 +141,7 @@ fn what_cannot_be_used_is_named() {
             "--summaries data/summaries.csv --text bert:nowhere/at/all",
             "nowhere",
         ),
-        ("--summaries data/summaries.csv --text clip", "bert:"),
+        ("--summaries data/summaries.csv --text gpt:clip", "bert:"),
     ] {
         let output = run(folder.path(), arguments);
         assert!(!output.status.success(), "{arguments}");

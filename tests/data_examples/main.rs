@@ -205,7 +205,7 @@ fn a_folder_is_loaded_from_csv_from_the_cache_and_streamed() {
 fn what_cannot_be_loaded_is_explained_in_a_line() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, part) in [
-        (&["nowhere"][..], "cannot read nowhere/movies.csv"),
+        (&["nowhere"][..], "cannot read nowhere: "),
         (&["--download", "ml-99m"], "'ml-99m'"),
     ] {
         let output = run(folder.path(), "data load", arguments);

@@ -229,11 +229,14 @@ fn another_kind_of_model() {
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/encoders");
     let folder = Folder::new();
     let bert = format!("bert:{golden}/resnet-basic");
-    assert_refused(&folder.run(&["--text", &bert]), &["'resnet', not 'bert'"]);
+    assert_refused(
+        &folder.run(&["--text", &bert]),
+        &["'resnet'", "a model of pictures: --image MODEL"],
+    );
     let resnet = format!("resnet:{golden}/bert");
     assert_refused(
         &folder.run(&["--image", &resnet]),
-        &["'bert', not 'resnet'"],
+        &["'bert'", "a model of texts: --text MODEL"],
     );
     assert_refused(&folder.run(&["--clip", "nowhere"]), &["nowhere"]);
     let resnet = format!("resnet:{golden}/resnet-basic");

@@ -27,10 +27,12 @@ struct BertGolden {
 }
 
 fn bert(dir: &Path, pooling: Option<Pooling>, options: &LoadOptions) -> BertEncoder {
-    BertEncoder::load(dir.to_str().unwrap(), pooling, options).unwrap()
+    let mut options = options.clone();
+    options.pooling = pooling;
+    BertEncoder::load(dir.to_str().unwrap(), &options).unwrap()
 }
 
-fn assert_near(found: &[Vec<f32>], expected: &[Vec<f32>], most: f32) {
+pub fn assert_near(found: &[Vec<f32>], expected: &[Vec<f32>], most: f32) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
         let error = relative_error(found, expected);
@@ -188,7 +190,9 @@ fn modules_that_are_not_known_or_do_not_fit_are_refused_by_name() {
         let dir = sentence_folder(&case.files);
         change(dir.path());
         let model = dir.path().to_str().unwrap();
-        let error = BertEncoder::load(model, pooling, &LoadOptions::default()).unwrap_err();
+        let mut options = LoadOptions::default();
+        options.pooling = pooling;
+        let error = BertEncoder::load(model, &options).unwrap_err();
         assert!(error.to_string().contains(why), "{error}");
     };
     let edit = |dir: &Path, file: &str, from: &str, to: &str| {
@@ -275,14 +279,13 @@ fn golden_resnets_equal_transformers_by_either_s_names() {
     for name in ["resnet-bottleneck", "resnet-basic"] {
         let dir = folder(name);
         let golden: ResNetGolden = read_json(&dir.join("golden.json"));
-        let resnet =
-            ResNetEncoder::load(dir.to_str().unwrap(), None, &LoadOptions::default()).unwrap();
+        let resnet = ResNetEncoder::load(dir.to_str().unwrap(), &LoadOptions::default()).unwrap();
         assert_eq!(resnet.image_width(), golden.pooled[0].len());
         let found = resnet.encode_images(&pictures).unwrap();
         assert_near(&found, &golden.pooled, EXACT);
         // candle's operations, in half precision.
         let half = LoadOptions::default().with_dtype(DType::F16);
-        let half = ResNetEncoder::load(dir.to_str().unwrap(), None, &half).unwrap();
+        let half = ResNetEncoder::load(dir.to_str().unwrap(), &half).unwrap();
         assert_near(
             &half.encode_images(&pictures).unwrap(),
             &golden.pooled,
@@ -307,7 +310,7 @@ fn golden_pixels_are_within_two_steps_of_pillow_s() {
         std::fs::write(folder_of_clip.path().join(name), text).unwrap();
     };
     let path = folder_of_clip.path().to_str().unwrap();
-    let load = || ResNetEncoder::load(path, None, &LoadOptions::default()).unwrap();
+    let load = || ResNetEncoder::load(path, &LoadOptions::default()).unwrap();
     write("preprocessor_config.json", config);
     let older = load();
     // As transformers 5 writes it, which holds where both are there.

@@ -16,6 +16,9 @@ mod dlrm;
 mod encoders;
 mod metrics;
 mod movielens;
+mod relatives;
+mod vision;
+mod weights;
 
 use std::path::{Path, PathBuf};
 

@@ -91,7 +91,7 @@ const CHILD: &str = "MMDLRM_HUB_TEST_CHILD";
 fn told(model: &str) -> String {
     let options = LoadOptions::default();
     let loaded = match model.contains("bert") {
-        true => BertEncoder::load(model, None, &options).map(|it| it.text_identity().clone()),
+        true => BertEncoder::load(model, &options).map(|it| it.text_identity().clone()),
         false => ClipEncoder::load(model, &options).map(|it| it.image_identity().clone()),
     };
     match loaded {

@@ -296,7 +296,7 @@ fn rows_of_posters_and_plots_that_cannot_be_used_are_counted_and_told_of() {
     assert_eq!(notes.matches(first).count(), 1, "{notes}");
     assert_eq!(notes.matches("data/summaries.csv").count(), 1, "{notes}");
     // What was trained with them is asked, and evaluated, without.
-    let asked = support::run(folder.dir.path(), "evaluate", &["--run", "runs/test"]);
+    let asked = support::run(folder.dir.path(), "evaluate", &["runs/test"]);
     let (table, notes) = (text(&asked.stdout), text(&asked.stderr));
     assert!(asked.status.success(), "{notes}");
     assert!(table.contains("posters (2 rows left out)"), "{table}");

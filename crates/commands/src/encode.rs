@@ -37,10 +37,12 @@ pub struct Args {
     out: PathBuf,
     #[command(flatten)]
     long_texts: LongTexts,
-    /// How BERT's token vectors become one [default: as its folder says, else cls]
+    /// How the vectors of a text's tokens become one [default: as the model's folder says, else
+    /// cls]
     #[arg(long, value_enum)]
     pooling: Option<PoolingArg>,
-    /// Side of the square that pictures are resized to for ResNet [default: as its folder says]
+    /// Side of the square that pictures are resized to for --image [default: as the model's
+    /// folder says]
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<usize>,
     /// What the store keeps numbers as [default: f32, or what it has]

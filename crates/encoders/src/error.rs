@@ -64,6 +64,14 @@ pub enum Error {
         #[source]
         problem: Cause,
     },
+    /// An option that the model has no use for.
+    #[error("{option} is of no use to {model}; leave it out, or name a model that has one")]
+    NoUse {
+        /// Which, with its article.
+        option: &'static str,
+        /// What is loaded.
+        model: &'static str,
+    },
     /// A name of neither a folder nor a model of the hub.
     #[error("'{name}' is neither a folder here ({} is not there) nor a model of the hub: {problem}", folder.display())]
     NoModel {

@@ -74,7 +74,10 @@ pub use encoder::{DEFAULT_CLIP, Identity, ImageEncoder, LongTexts, Pooling, Text
 pub use error::{Error, Result, VectorProblem};
 #[cfg(feature = "models")]
 #[cfg_attr(docsrs, doc(cfg(feature = "models")))]
-pub use models::{BertEncoder, ClipEncoder, LoadOptions, ResNetEncoder};
+pub use models::{
+    BertEncoder, ClipEncoder, Dinov2Encoder, LoadOptions, ResNetEncoder, SiglipEncoder, TwoTowers,
+    load_image_encoder, load_text_encoder, load_two_towers,
+};
 #[cfg(feature = "pictures")]
 #[cfg_attr(docsrs, doc(cfg(feature = "pictures")))]
 pub use picture::thumbnail;

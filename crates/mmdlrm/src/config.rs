@@ -133,26 +133,30 @@ pub enum Source {
     Tables(InteractionFiles),
 }
 
-/// What encodes posters and plots: CLIP both, unless another model is named. Models are
+/// What encodes posters and plots: one model both, unless another is named. Models are
 /// folders in Hugging Face layout, or names on the hub, `owner/model` or
-/// `owner/model@revision`.
+/// `owner/model@revision`; what they are, their `config.json` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EncoderConfig {
-    /// Posters and plots …
+    /// Posters and plots: CLIP or SigLIP …
     pub clip: Clip,
-    /// … but plots by this BERT, or sentence-transformer, …
-    pub bert: Option<String>,
+    /// … but plots by this model of texts, as BERT, or a sentence-transformer, …
+    #[serde(alias = "bert")]
+    pub text: Option<String>,
     /// … whose token vectors become one so; `None`: as its folder says, else by
-    /// `[CLS]` …
+    /// `[CLS]`, …
     pub pooling: Option<Pooling>,
-    /// … and posters by this ResNet, …
-    pub resnet: Option<String>,
+    /// … before whose texts this stands; `None`: as its folder says, else nothing, …
+    pub text_prompt: Option<String>,
+    /// … and posters by this model of pictures, as DINOv2 or ResNet, …
+    #[serde(alias = "resnet")]
+    pub image: Option<String>,
     /// … on squares of this side, in pixels; `None`: as its folder says.
     pub image_size: Option<usize>,
 }
 
-/// Which CLIP.
+/// Which model of pictures and texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Clip {
@@ -258,17 +262,19 @@ impl Default for ExperimentConfig {
 impl EncoderConfig {
     /// Refuses settings of models that are not named.
     fn validate(&self) -> Result<()> {
-        let idle = match (&self.bert, self.pooling, &self.resnet, self.image_size) {
-            (None, Some(pooling), _, _) => Some(("encoders.pooling", format!("{pooling:?}"))),
-            (_, _, None, Some(size)) => Some(("encoders.image_size", size.to_string())),
-            _ => None,
-        };
+        let of_text = (self
+            .pooling
+            .map(|it| ("encoders.pooling", format!("{it:?}"))))
+        .or_else(|| Some(("encoders.text_prompt", self.text_prompt.clone()?)));
+        let of_image = (self.image_size).map(|it| ("encoders.image_size", it.to_string()));
+        let of_text = of_text.filter(|_| self.text.is_none());
+        let idle = of_text.or_else(|| of_image.filter(|_| self.image.is_none()));
         match idle {
             None => Ok(()),
             Some((setting, value)) => Err(Error::Setting {
                 setting,
                 value,
-                rule: "the encoder that it is for, bert or resnet, is not named",
+                rule: "the encoder that it is for, text or image, is not named",
             }),
         }
     }

@@ -1,11 +1,10 @@
 //! Encoders as a configuration names them.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use mmdlrm_data::{Poster, Summary};
 use mmdlrm_encoders::{
-    BertEncoder, ClipEncoder, ImageEncoder, LoadOptions, ResNetEncoder, TextEncoder,
+    ClipEncoder, LoadOptions, load_image_encoder, load_text_encoder, load_two_towers,
 };
 
 use crate::device::device;
@@ -40,29 +39,32 @@ fn load_with(
         images: None,
         texts: None,
     };
-    let by_clip = (
-        config.resnet.is_none() && posters,
-        config.bert.is_none() && plots,
+    let by_both = (
+        config.image.is_none() && posters,
+        config.text.is_none() && plots,
     );
-    if by_clip.0 || by_clip.1 {
-        let clip = Arc::new(match &config.clip {
-            Clip::Pretrained(dir_or_id) => ClipEncoder::load(dir_or_id, options)?,
+    if by_both.0 || by_both.1 {
+        let towers = match &config.clip {
+            Clip::Pretrained(dir_or_id) => load_two_towers(dir_or_id, options)?,
             Clip::Untrained { seed } => {
                 let texts = texts()?;
                 let texts = texts.iter().map(|summary| summary.text.as_str());
-                ClipEncoder::untrained(*seed, texts, options)?
+                ClipEncoder::untrained(*seed, texts, options)?.into()
             }
-        });
-        encoders.images = by_clip.0.then(|| clip.clone() as Arc<dyn ImageEncoder>);
-        encoders.texts = by_clip.1.then_some(clip as Arc<dyn TextEncoder>);
+        };
+        encoders.images = by_both.0.then_some(towers.images);
+        encoders.texts = by_both.1.then_some(towers.texts);
     }
-    if let (Some(model), true) = (&config.resnet, posters) {
-        let resnet = ResNetEncoder::load(model, config.image_size, options)?;
-        encoders.images = Some(Arc::new(resnet));
+    if let (Some(model), true) = (&config.image, posters) {
+        let mut options = options.clone();
+        options.image_size = config.image_size;
+        encoders.images = Some(load_image_encoder(model, &options)?.into());
     }
-    if let (Some(model), true) = (&config.bert, plots) {
-        let bert = BertEncoder::load(model, config.pooling, options)?;
-        encoders.texts = Some(Arc::new(bert));
+    if let (Some(model), true) = (&config.text, plots) {
+        let mut options = options.clone();
+        options.pooling = config.pooling;
+        options.prompt.clone_from(&config.text_prompt);
+        encoders.texts = Some(load_text_encoder(model, &options)?.into());
     }
     Ok(encoders)
 }

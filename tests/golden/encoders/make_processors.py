@@ -39,6 +39,10 @@ cases = {
     },
     "convnext": {**convnext, "size": {"shortest_edge": 8}},
     "convnext of a number": {**convnext, "size": 8, "resample": 2, "crop_pct": 0.5},
+    **{f"filter {number}": {**clip, "resample": number} for number in (0, 1, 4, 5)},
+    "bit": {**clip, "image_processor_type": "BitImageProcessor"},
+    "siglip": {"image_processor_type": "SiglipImageProcessor", "size": square},
+    "vit": {"image_processor_type": "ViTImageProcessor", "size": square},
     "an older name": {
         "feature_extractor_type": "ConvNextFeatureExtractor",
         "size": 8,
@@ -53,7 +57,7 @@ for name, config in cases.items():
             if file == "processor_config.json":
                 content = {"image_processor": config, "processor_class": "CLIPProcessor"}
             json.dump(content, open(f"{folder}/{file}", "w"))
-            processor = AutoImageProcessor.from_pretrained(folder)
+            processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
             values = processor(Image.fromarray(pixels), return_tensors="np")["pixel_values"][0]
             assert values.shape == (3, 8, 8), (name, values.shape)
             if name in found:
@@ -63,7 +67,7 @@ for name, config in cases.items():
 big = AutoImageProcessor.from_pretrained
 with tempfile.TemporaryDirectory() as folder:
     json.dump({**convnext, "size": {"shortest_edge": 384}}, open(f"{folder}/preprocessor_config.json", "w"))
-    values = big(folder)(Image.fromarray(pixels), return_tensors="np")["pixel_values"][0]
+    values = big(folder, backend="pil")(Image.fromarray(pixels), return_tensors="np")["pixel_values"][0]
     assert values.shape == (3, 384, 384)
     corner = values[:, ::48, ::48]
 result = {

@@ -6,16 +6,20 @@ use mmdlrm::{Clip, EncoderConfig};
 /// For `#[command(flatten)]`.
 #[derive(Debug, Clone, Args)]
 pub struct Models {
-    /// CLIP model of posters and plots: a folder in Hugging Face layout, a hub name,
-    /// owner/model or owner/model@revision, or untrained [default:
+    /// Model of posters and plots, CLIP or SigLIP: a folder in Hugging Face's or OpenCLIP's layout,
+    /// a file of OpenAI's, a hub name, owner/model or owner/model@revision, or untrained [default:
     /// openai/clip-vit-base-patch32; with a made-up sample untrained]
     #[arg(long, value_name = "DIR_OR_HUB_ID")]
     clip: Option<String>,
-    /// Embed plots with BERT (or a sentence-transformer) instead
-    #[arg(long, value_name = "bert:DIR_OR_HUB_ID", value_parser = bert)]
+    /// Embed plots with this model instead: BERT, a relative of it, a sentence-transformer, or
+    /// another CLIP or SigLIP
+    #[arg(long, value_name = "DIR_OR_HUB_ID", value_parser = of_text)]
     text: Option<String>,
-    /// Embed posters with ResNet instead
-    #[arg(long, value_name = "resnet:DIR_OR_HUB_ID", value_parser = resnet)]
+    /// What stands before each plot, as "passage: " for e5 [default: as the model's folder says]
+    #[arg(long, value_name = "PROMPT", requires = "text")]
+    text_prompt: Option<String>,
+    /// Embed posters with this model instead: DINOv2, ResNet, or another CLIP or SigLIP
+    #[arg(long, value_name = "DIR_OR_HUB_ID", value_parser = of_image)]
     image: Option<String>,
 }
 
@@ -31,23 +35,40 @@ impl Models {
         };
         EncoderConfig {
             clip,
-            bert: self.text,
-            resnet: self.image,
+            text: self.text,
+            text_prompt: self.text_prompt,
+            image: self.image,
             ..EncoderConfig::default()
         }
     }
 }
 
-fn bert(value: &str) -> Result<String, String> {
-    of_scheme(value, "bert:")
+fn of_text(value: &str) -> Result<String, String> {
+    without_scheme(value, "bert")
 }
 
-fn resnet(value: &str) -> Result<String, String> {
-    of_scheme(value, "resnet:")
+fn of_image(value: &str) -> Result<String, String> {
+    without_scheme(value, "resnet")
 }
 
-fn of_scheme(value: &str, scheme: &str) -> Result<String, String> {
-    let model = value.strip_prefix(scheme).filter(|model| !model.is_empty());
-    let model = model.ok_or_else(|| format!("expected {scheme}DIR or {scheme}OWNER/MODEL"))?;
-    Ok(model.to_owned())
+/// A model, behind which kind it is or not: its `config.json` says it anyway.
+fn without_scheme(value: &str, kind: &str) -> Result<String, String> {
+    let model = match value.split_once(':') {
+        Some((scheme, model)) if scheme == kind => model,
+        // Longer than a drive, and no address.
+        Some((scheme, model)) if is_word(scheme) && !model.starts_with("//") => {
+            return Err(format!(
+                "expected DIR or OWNER/MODEL, and before it {kind}: or nothing"
+            ));
+        }
+        _ => value,
+    };
+    match model.is_empty() {
+        true => Err("expected DIR or OWNER/MODEL".to_owned()),
+        false => Ok(model.to_owned()),
+    }
+}
+
+fn is_word(scheme: &str) -> bool {
+    scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }

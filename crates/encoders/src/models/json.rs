@@ -2,15 +2,13 @@
 
 use serde::de::DeserializeOwned;
 
+use crate::error::Cause;
 use crate::models::source::SmallFile;
 use crate::{Error, Result};
 
 /// Parses a JSON file of a model.
 pub(crate) fn parse<T: DeserializeOwned>(file: &SmallFile) -> Result<T> {
-    serde_json::from_slice(&file.bytes).map_err(|error| Error::Config {
-        path: file.path.clone(),
-        problem: error.into(),
-    })
+    serde_json::from_slice(&file.bytes).map_err(|error| unusable(file, error))
 }
 
 /// Parses the configuration of a model; `problem` says what is wrong with it.
@@ -21,9 +19,14 @@ pub(crate) fn parse_config<T: DeserializeOwned>(
     let config = parse(file)?;
     match problem(&config) {
         None => Ok(config),
-        Some(problem) => Err(Error::Config {
-            path: file.path.clone(),
-            problem: problem.into(),
-        }),
+        Some(problem) => Err(unusable(file, problem)),
+    }
+}
+
+/// A file that cannot be used, and why.
+pub(crate) fn unusable(file: &SmallFile, problem: impl Into<Cause>) -> Error {
+    Error::Config {
+        path: file.path.clone(),
+        problem: problem.into(),
     }
 }

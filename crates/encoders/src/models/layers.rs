@@ -11,24 +11,34 @@ pub(crate) fn on_cpu(weights: &VarBuilder) -> bool {
     weights.device().is_cpu() && weights.dtype() == DType::F32
 }
 
-/// `x · Wᵀ`.
+/// `x · Wᵀ`, and `+ b` where there is one.
 pub(crate) enum Linear {
     Cpu(Dense),
     Device(candle_nn::Linear),
 }
 
 impl Linear {
-    /// `weight` is `[outputs, inputs]`.
-    pub fn new(weight: Tensor, weights: &VarBuilder) -> Result<Self> {
+    /// `weight` is `[outputs, inputs]`, `bias` `[outputs]`.
+    pub fn new(weight: Tensor, bias: Option<Tensor>, weights: &VarBuilder) -> Result<Self> {
         Ok(match on_cpu(weights) {
-            true => Self::Cpu(Dense::new(&weight, None)?),
-            false => Self::Device(candle_nn::Linear::new(weight, None)),
+            true => Self::Cpu(Dense::new(&weight, bias.as_ref())?),
+            false => Self::Device(candle_nn::Linear::new(weight, bias)),
         })
     }
 
     /// Reads `weight`.
     pub fn read(inputs: usize, outputs: usize, weights: &VarBuilder) -> Result<Self> {
-        Self::new(weights.get((outputs, inputs), "weight")?, weights)
+        Self::new(weights.get((outputs, inputs), "weight")?, None, weights)
+    }
+
+    /// Reads `weight` and `bias`.
+    pub fn read_with_bias(inputs: usize, outputs: usize, weights: &VarBuilder) -> Result<Self> {
+        let bias = weights.get(outputs, "bias")?;
+        Self::new(
+            weights.get((outputs, inputs), "weight")?,
+            Some(bias),
+            weights,
+        )
     }
 
     /// `[…, inputs]` → `[…, outputs]`.

@@ -9,10 +9,18 @@ use crate::{Error, Result};
 
 /// The configuration of a model.
 pub(crate) const CONFIG: &str = "config.json";
-/// Its weights.
-pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// Its tokenizer.
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
+/// … or, of older models, the tokens by themselves, one a line, …
+pub(crate) const VOCABULARY_TEXT: &str = "vocab.txt";
+/// … or with their numbers, …
+pub(crate) const VOCABULARY_JSON: &str = "vocab.json";
+/// … and which of them are put together.
+pub(crate) const MERGES: &str = "merges.txt";
+/// What a tokenizer does beside.
+pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// … and which tokens it has for what.
+pub(crate) const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 /// Which modules of sentence-transformers it has.
 pub(crate) const MODULES: &str = "modules.json";
 /// How it wants pictures, …
@@ -126,7 +134,8 @@ impl ModelFiles {
 }
 
 fn largest(file: &str) -> u64 {
-    match file.ends_with(TOKENIZER) {
+    let of_tokens = [TOKENIZER, VOCABULARY_TEXT, VOCABULARY_JSON, MERGES];
+    match of_tokens.iter().any(|name| file.ends_with(name)) {
         true => LARGEST_TOKENIZER,
         false => LARGEST_CONFIG,
     }

@@ -20,28 +20,34 @@ pub(crate) const LEAST_TOKENS: usize = 3;
 
 /// The tokens that a model wants before and after a text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Frame {
-    pub first: &'static str,
-    pub last: &'static str,
+pub(crate) enum Frame {
+    /// CLIP's, whatever the tokenizer says.
+    Clip,
+    /// What the tokenizer puts there, or where it says nothing, the first of these that it has.
+    OfTokenizer(&'static [UsualFrame]),
 }
 
-/// CLIP's.
-pub(crate) const CLIP_FRAME: Frame = Frame {
-    first: "<|startoftext|>",
-    last: "<|endoftext|>",
-};
-/// BERT's.
-pub(crate) const BERT_FRAME: Frame = Frame {
-    first: "[CLS]",
-    last: "[SEP]",
-};
+/// A token before a text, or none, and one behind it.
+pub(crate) type UsualFrame = (Option<&'static str>, &'static str);
 
-/// Texts to token ids, each window of a text between the model's two tokens
+/// CLIP's start and end.
+const CLIP_FRAME: [&str; 2] = ["<|startoftext|>", "<|endoftext|>"];
+/// BERT's, RoBERTa's, and T5's, which has none before a text.
+const SQUARED: UsualFrame = (Some("[CLS]"), "[SEP]");
+const ANGLED: UsualFrame = (Some("<s>"), "</s>");
+const ENDED: UsualFrame = (None, "</s>");
+/// Where the one kind is usual, …
+pub(crate) const SQUARED_FRAMES: &[UsualFrame] = &[SQUARED, ANGLED];
+/// … the other, and SigLIP's.
+pub(crate) const ANGLED_FRAMES: &[UsualFrame] = &[ANGLED, SQUARED];
+pub(crate) const ENDED_FRAMES: &[UsualFrame] = &[ENDED];
+
+/// Texts to token ids, each window of a text between the model's own tokens
 /// and no longer than the model takes.
 pub(crate) struct Tokens {
     tokenizer: Tokenizer,
-    first: u32,
-    last: u32,
+    /// What stands before a text, and after it.
+    around: [Vec<u32>; 2],
     /// Of the model; a token's id is below it.
     vocabulary: usize,
     longest: usize,
@@ -63,13 +69,9 @@ impl Tokens {
             .map_err(|problem| tokenizer_error(&file.path, problem))
     }
 
-    /// A token for each word among `texts`, for a model without a tokenizer of
+    /// A token for each word among `texts`, for a CLIP without a tokenizer of
     /// its own.
-    pub fn of_words<'a>(
-        texts: impl IntoIterator<Item = &'a str>,
-        frame: Frame,
-        longest: usize,
-    ) -> Result<Self> {
+    pub fn of_words<'a>(texts: impl IntoIterator<Item = &'a str>, longest: usize) -> Result<Self> {
         let error = |problem: tokenizers::Error| tokenizer_error(Path::new("of words"), problem);
         let words: BTreeSet<String> = texts
             .into_iter()
@@ -77,18 +79,19 @@ impl Tokens {
             .filter(|word| !word.is_empty())
             .map(str::to_lowercase)
             .collect();
-        let specials = [frame.first, frame.last].map(str::to_owned);
+        let specials = CLIP_FRAME.map(str::to_owned);
         let vocabulary = specials.into_iter().chain(words).zip(0..).collect();
         let model = WordLevel::builder()
             .vocab(vocabulary)
-            .unk_token(frame.last.to_owned())
+            .unk_token(CLIP_FRAME[1].to_owned())
             .build()
             .map_err(error)?;
         let mut tokenizer = Tokenizer::new(model);
         tokenizer.with_normalizer(Some(Lowercase)).map_err(error)?;
         tokenizer.with_pre_tokenizer(Some(Whitespace {}));
         let vocabulary = tokenizer.get_vocab_size(true);
-        let tokens = Self::new(tokenizer, frame, vocabulary, longest).map_err(error)?;
+        let tokens = Self::new(tokenizer, Frame::Clip, vocabulary, longest);
+        let tokens = tokens.map_err(error)?;
         Ok(Self {
             ends_are_unknown: true,
             ..tokens
@@ -109,22 +112,24 @@ impl Tokens {
         if let Some(id) = ids.max().filter(|&id| id as usize >= vocabulary) {
             return Err(format!("it has a token {id}, the model {vocabulary} tokens").into());
         }
-        let room = longest.checked_sub(LEAST_TOKENS - 1);
-        let room = room.and_then(NonZeroUsize::new);
-        let room = room.ok_or_else(|| format!("{longest} tokens leave no room for a text"))?;
-        let id = |token: &str| {
-            tokenizer
-                .token_to_id(token)
-                .ok_or(format!("it has no token {token}; is it this model's?"))
-        };
-        let (first, last) = (id(frame.first)?, id(frame.last)?);
         // Cutting and padding are done here, whatever the file says.
         tokenizer.with_truncation(None)?;
         tokenizer.with_padding(None);
+        let around = match frame {
+            Frame::Clip => {
+                let [first, last] = CLIP_FRAME;
+                named_frame(&tokenizer, (Some(first), last)).ok_or_else(|| {
+                    format!("it has no tokens {first} and {last}; is it this model's?")
+                })?
+            }
+            Frame::OfTokenizer(usual) => frame_of(&tokenizer, usual)?,
+        };
+        let room = longest.checked_sub(around.iter().map(Vec::len).sum());
+        let room = room.and_then(NonZeroUsize::new);
+        let room = room.ok_or_else(|| format!("{longest} tokens leave no room for a text"))?;
         Ok(Self {
             tokenizer,
-            first,
-            last,
+            around,
             vocabulary,
             longest,
             room,
@@ -142,6 +147,11 @@ impl Tokens {
             Ok(_) => Ok(self),
             Err(problem) => Err(tokenizer_error(Path::new("in lower case"), problem)),
         }
+    }
+
+    /// The number of a token.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
     }
 
     /// Number of the model's tokens.
@@ -168,7 +178,8 @@ impl Tokens {
 
     /// A text up to its first end token, where that is nothing else.
     pub fn to_first_end<'a>(&self, text: &'a [u32]) -> &'a [u32] {
-        let end = text.iter().position(|&id| id == self.last);
+        let [_, last] = &self.around;
+        let end = text.iter().position(|id| last.contains(id));
         match end.filter(|_| !self.ends_are_unknown) {
             Some(end) => &text[..=end],
             None => text,
@@ -212,13 +223,8 @@ impl Tokens {
             .map_err(|problem| tokenizer_error(Path::new("at hand"), problem))?;
         let ids = encoding.get_ids();
         let room = self.room.get();
-        let framed = |ids: &[u32]| -> Vec<u32> {
-            let first = std::iter::once(self.first);
-            first
-                .chain(ids.iter().copied())
-                .chain([self.last])
-                .collect()
-        };
+        let [first, last] = &self.around;
+        let framed = |ids: &[u32]| [first, ids, last].concat();
         if ids.len() <= room || long_texts == LongTexts::Truncate {
             return Ok(vec![framed(&ids[..ids.len().min(room)])]);
         }
@@ -236,6 +242,55 @@ impl Tokens {
         }
         Ok(windows)
     }
+}
+
+/// Two tokens, or one behind a text, where the tokenizer has them.
+fn named_frame(
+    tokenizer: &Tokenizer,
+    (first, last): (Option<&str>, &str),
+) -> Option<[Vec<u32>; 2]> {
+    let id = |token: &str| tokenizer.token_to_id(token);
+    let first = match first {
+        None => Vec::new(),
+        Some(first) => vec![id(first)?],
+    };
+    Some([first, vec![id(last)?]])
+}
+
+/// What a tokenizer puts around a text.
+fn frame_of(
+    tokenizer: &Tokenizer,
+    usual: &[UsualFrame],
+) -> std::result::Result<[Vec<u32>; 2], Cause> {
+    if tokenizer.get_post_processor().is_some() {
+        let framed = unpanicked(|| tokenizer.encode("a", true))?;
+        let is_special = framed.get_special_tokens_mask();
+        let ids: Vec<(u32, u32)> = (framed.get_ids().iter().copied())
+            .zip(is_special.iter().copied())
+            .collect();
+        let specials = |ids: &mut dyn Iterator<Item = &(u32, u32)>| -> Vec<u32> {
+            let specials = ids.take_while(|(_, is_special)| *is_special == 1);
+            specials.map(|(id, _)| *id).collect()
+        };
+        let first = specials(&mut ids.iter());
+        let mut last = specials(&mut ids[first.len()..].iter().rev());
+        last.reverse();
+        if !first.is_empty() || !last.is_empty() {
+            return Ok([first, last]);
+        }
+    }
+    let found = usual
+        .iter()
+        .find_map(|&frame| named_frame(tokenizer, frame));
+    found.ok_or_else(|| {
+        let frames = usual.iter().map(|(first, last)| match first {
+            Some(first) => format!("{first} and {last}"),
+            None => (*last).to_owned(),
+        });
+        let frames: Vec<String> = frames.collect();
+        let frames = frames.join(", or ");
+        format!("it puts no tokens around a text, and has no {frames}; is it this model's?").into()
+    })
 }
 
 /// Where a window from token `from` ends: before the last sentence that does
@@ -317,7 +372,7 @@ mod tests {
     use super::*;
 
     fn of_words(text: &str, longest: usize) -> Tokens {
-        Tokens::of_words([text], CLIP_FRAME, longest).unwrap()
+        Tokens::of_words([text], longest).unwrap()
     }
 
     /// The words of each window.
@@ -326,8 +381,8 @@ mod tests {
         let windows = tokens.windows(text, LongTexts::Chunk).unwrap();
         for window in &windows {
             assert!(window.len() <= longest, "{window:?}");
-            assert_eq!(window[0], tokens.first);
-            assert_eq!(window.last(), Some(&tokens.last));
+            let [first, last] = &tokens.around;
+            assert!(window.starts_with(first) && window.ends_with(last));
         }
         let words =
             |window: &Vec<u32>| tokens.tokenizer.decode(&window[1..window.len() - 1], false);
@@ -343,9 +398,10 @@ mod tests {
         let one = |text| tokens.windows(text, LongTexts::Truncate).unwrap();
         let ids = &one("a witch meets a robot")[0];
         assert_eq!(ids.len(), 5);
-        assert_eq!((ids[0], ids[4]), (tokens.first, tokens.last));
+        let [first, last] = tokens.around.clone().map(|around| around[0]);
+        assert_eq!((ids[0], ids[4]), (first, last));
         assert_eq!(one("WITCH")[0][1], ids[2]);
-        assert_eq!(one(""), [[tokens.first, tokens.last]]);
+        assert_eq!(one(""), [[first, last]]);
     }
 
     #[test]
@@ -403,7 +459,7 @@ mod tests {
     #[test]
     fn a_tokenizer_without_room_for_a_text_or_with_ids_beyond_the_model_s_is_refused() {
         for longest in 0..LEAST_TOKENS {
-            let refused = Tokens::of_words(["robot"], CLIP_FRAME, longest);
+            let refused = Tokens::of_words(["robot"], longest);
             let error = refused.map(|_| ()).unwrap_err().to_string();
             assert!(error.contains("no room"), "{error}");
         }
@@ -418,7 +474,7 @@ mod tests {
             )
             .into_bytes(),
         };
-        let read = |robot| Tokens::read(&tokenizer(robot), CLIP_FRAME, 9, 5);
+        let read = |robot| Tokens::read(&tokenizer(robot), Frame::Clip, 9, 5);
         let error = read(9).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("token 9"), "{error}");
         // Ids need not be without gaps.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use candle_core::{D, Device, Result, Tensor};
+use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::ops::{sigmoid, softmax_last_dim};
 use candle_nn::{LayerNorm, Linear, Module, VarBuilder};
 
@@ -23,6 +23,59 @@ pub(crate) struct TransformerConfig {
     /// Whether a row sees only itself and the rows before it.
     pub causal: bool,
     pub keep: Keep,
+    /// What is added to scores of attention.
+    pub distances: Option<Distances>,
+}
+
+/// What is added to a score by how far apart its two rows are, in buckets that grow with the
+/// distance (Raffel et al., 2020).
+pub(crate) struct Distances {
+    /// `[BUCKETS, heads]`.
+    table: Vec<f32>,
+    heads: usize,
+}
+
+/// Half for rows before, half for those behind.
+pub(crate) const BUCKETS: usize = 32;
+
+impl Distances {
+    /// Reads `weight`, `[BUCKETS, heads]`.
+    pub fn read(heads: usize, weights: &VarBuilder) -> Result<Self> {
+        let table = weights.get((BUCKETS, heads), "weight")?;
+        let table = table.to_dtype(DType::F32)?.flatten_all()?;
+        Ok(Self {
+            table: table.to_vec1()?,
+            heads,
+        })
+    }
+
+    /// For a head what `length` rows before a row get, nearest last, then it and those behind:
+    /// `[2 · length − 1]`, the row itself in the middle.
+    pub fn around(&self, head: usize, length: usize) -> impl Iterator<Item = f32> {
+        let before = (1..length).rev().map(bucket);
+        let behind = (0..length).map(|distance| match distance {
+            0 => 0,
+            _ => BUCKETS / 2 + bucket(distance),
+        });
+        let buckets = before.chain(behind);
+        buckets.map(move |bucket| self.table[bucket * self.heads + head])
+    }
+
+    /// `[length, length]` for a head: what each row's scores of each get.
+    fn matrix(&self, head: usize, length: usize) -> Vec<f32> {
+        let around: Vec<f32> = self.around(head, length).collect();
+        let of_row = |row: usize| &around[length - 1 - row..2 * length - 1 - row];
+        (0..length).flat_map(of_row).copied().collect()
+    }
+}
+
+/// The bucket of a distance in one direction: each its own below 8, then two a doubling.
+fn bucket(distance: usize) -> usize {
+    match distance {
+        0..8 => distance,
+        // 8 + ⌊2 · log₂(distance / 8)⌋, in whole numbers.
+        _ => (distance.saturating_mul(distance).ilog2() as usize + 2).min(BUCKETS / 2 - 1),
+    }
 }
 
 /// The rows of each sequence that are wanted: the last layer need not compute
@@ -55,6 +108,9 @@ pub(crate) struct Names {
     pub mlp_norm: &'static str,
     pub up: &'static str,
     pub down: &'static str,
+    /// What the outputs of attention and of the MLP are multiplied by, number by number, where
+    /// a model has that (Touvron et al., 2021).
+    pub scales: Option<(&'static str, &'static str)>,
 }
 
 /// A linear layer's: `[outputs, inputs]` and `[outputs]`.
@@ -86,15 +142,32 @@ impl LayerWeights {
         };
         let norm = |name: &str| NormWeights::read(config.width, &weights.pp(name));
         let (width, mlp_width) = (config.width, config.mlp_width);
+        // Into the layer whose outputs they scale.
+        let scaled = |layer: Weights, scale: Option<&str>| match scale {
+            None => Ok::<_, candle_core::Error>(layer),
+            Some(name) => {
+                let scale = weights.get(width, name)?;
+                Ok(Weights {
+                    weight: layer.weight.broadcast_mul(&scale.unsqueeze(1)?)?,
+                    bias: (layer.bias * scale)?,
+                })
+            }
+        };
+        let (out_scale, down_scale) = names.scales.unzip();
+        // A gate as wide as what it opens.
+        let up_width = match config.activation {
+            Activation::SwiGlu => 2 * mlp_width,
+            _ => mlp_width,
+        };
         Ok(Self {
             attention_norm: norm(names.attention_norm)?,
             query: linear(names.query, width, width)?,
             key: linear(names.key, width, width)?,
             value: linear(names.value, width, width)?,
-            out: linear(names.out, width, width)?,
+            out: scaled(linear(names.out, width, width)?, out_scale)?,
             mlp_norm: norm(names.mlp_norm)?,
-            up: linear(names.up, mlp_width, width)?,
-            down: linear(names.down, width, mlp_width)?,
+            up: linear(names.up, up_width, width)?,
+            down: scaled(linear(names.down, width, mlp_width)?, down_scale)?,
         })
     }
 }
@@ -109,13 +182,12 @@ pub(crate) enum Transformer {
 impl Transformer {
     /// `weights` is where the layers `0`, `1`, … are.
     pub fn new(config: TransformerConfig, names: &Names, weights: VarBuilder) -> Result<Self> {
-        let layers =
-            (0..config.layers).map(|layer| LayerWeights::read(&config, names, &weights.pp(layer)));
+        let layer = |config: &_, layer| LayerWeights::read(config, names, &weights.pp(layer));
         if on_cpu(&weights) {
-            return Ok(Self::Cpu(CpuTransformer::new(&config, layers)?));
+            return Ok(Self::Cpu(CpuTransformer::new(config, layer)?));
         }
-        let layers = layers
-            .map(|layer| Ok(Layer::new(config.epsilon, layer?)))
+        let layers = (0..config.layers)
+            .map(|number| Ok(Layer::new(config.epsilon, layer(&config, number)?)))
             .collect::<Result<_>>()?;
         Ok(Self::Device(DeviceTransformer { layers, config }))
     }
@@ -163,8 +235,20 @@ impl DeviceTransformer {
             |x: &Tensor, rows: Vec<u32>| x.index_select(&Tensor::new(rows, x.device())?, 0);
         let mut x = gather(x, padded)?.reshape((lengths.len(), longest, self.config.width))?;
         let mask = mask(lengths, longest, self.config.causal, x.device())?.to_dtype(x.dtype())?;
+        let added = self.config.distances.as_ref().map(|distances| {
+            let heads = 0..self.config.heads;
+            let added: Vec<f32> = heads
+                .flat_map(|head| distances.matrix(head, longest))
+                .collect();
+            let shape = (1, self.config.heads, longest, longest);
+            Tensor::from_vec(added, shape, x.device())?.to_dtype(x.dtype())
+        });
+        let seen = Seen {
+            mask,
+            added: added.transpose()?,
+        };
         for layer in &self.layers {
-            x = layer.forward(&x, &mask, &self.config)?;
+            x = layer.forward(&x, &seen, &self.config)?;
         }
         let kept = lengths.iter().enumerate().flat_map(|(number, length)| {
             let rows = self.config.keep.of(*length);
@@ -172,6 +256,14 @@ impl DeviceTransformer {
         });
         gather(&x.flatten(0, 1)?, kept.collect())
     }
+}
+
+/// What is added to attention scores.
+struct Seen {
+    /// `[sequences, 1, longest, longest]`: nothing where a row sees another.
+    mask: Tensor,
+    /// `[1, heads, longest, longest]`, by how far apart rows are.
+    added: Option<Tensor>,
 }
 
 /// What is added to attention scores, `[sequences, 1, longest, longest]`: zero
@@ -219,19 +311,19 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: &Tensor, mask: &Tensor, config: &TransformerConfig) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, seen: &Seen, config: &TransformerConfig) -> Result<Tensor> {
         if config.norm_first {
-            let x = (x + self.attend(&self.attention_norm.forward(x)?, mask, config.heads)?)?;
+            let x = (x + self.attend(&self.attention_norm.forward(x)?, seen, config.heads)?)?;
             let mlp = self.mlp(&self.mlp_norm.forward(&x)?, config.activation)?;
             return x + mlp;
         }
-        let x = (x + self.attend(x, mask, config.heads)?)?;
+        let x = (x + self.attend(x, seen, config.heads)?)?;
         let x = self.attention_norm.forward(&x)?;
         let mlp = self.mlp(&x, config.activation)?;
         self.mlp_norm.forward(&(x + mlp)?)
     }
 
-    fn attend(&self, x: &Tensor, mask: &Tensor, heads: usize) -> Result<Tensor> {
+    fn attend(&self, x: &Tensor, seen: &Seen, heads: usize) -> Result<Tensor> {
         let (batch, length, width) = x.dims3()?;
         let head_width = width / heads;
         let split = |projection: &Linear| -> Result<Tensor> {
@@ -243,7 +335,11 @@ impl Layer {
         };
         let query = (split(&self.query)? * (head_width as f64).powf(-0.5))?;
         let scores = query.matmul(&split(&self.key)?.transpose(D::Minus2, D::Minus1)?)?;
-        let scores = softmax_last_dim(&scores.broadcast_add(mask)?)?;
+        let scores = match &seen.added {
+            Some(added) => scores.broadcast_add(added)?,
+            None => scores,
+        };
+        let scores = softmax_last_dim(&scores.broadcast_add(&seen.mask)?)?;
         let attended = scores.matmul(&split(&self.value)?)?;
         self.out
             .forward(&attended.transpose(1, 2)?.reshape((batch, length, width))?)
@@ -251,12 +347,22 @@ impl Layer {
 
     fn mlp(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
         let hidden = self.up.forward(x)?;
-        let hidden = match activation {
-            Activation::QuickGelu => (&hidden * sigmoid(&(&hidden * 1.702)?)?)?,
-            Activation::Gelu => hidden.gelu_erf()?,
-            Activation::Relu => hidden.relu()?,
-        };
+        let hidden = activated(hidden, activation)?;
         self.down.forward(&hidden)
+    }
+}
+
+/// What an activation makes of the numbers of a layer, by candle's operations.
+pub(crate) fn activated(hidden: Tensor, activation: Activation) -> Result<Tensor> {
+    match activation {
+        Activation::QuickGelu => &hidden * sigmoid(&(&hidden * 1.702)?)?,
+        Activation::Gelu => hidden.gelu_erf(),
+        Activation::GeluTanh => hidden.gelu(),
+        Activation::Relu => hidden.relu(),
+        Activation::SwiGlu => {
+            let halves = hidden.chunk(2, D::Minus1)?;
+            halves[0].silu()? * &halves[1]
+        }
     }
 }
 
@@ -276,19 +382,29 @@ mod tests {
         mlp_norm: "norm2",
         up: "up",
         down: "down",
+        scales: Some(("scale1", "scale2")),
     };
 
-    fn config(norm_first: bool, causal: bool, keep: Keep) -> TransformerConfig {
+    fn config(
+        norm_first: bool,
+        causal: bool,
+        keep: Keep,
+        activation: Activation,
+    ) -> TransformerConfig {
         TransformerConfig {
             width: 24,
             mlp_width: 40,
             layers: 3,
             heads: 3,
-            activation: Activation::Gelu,
+            activation,
             epsilon: 1e-5,
             norm_first,
             causal,
             keep,
+            distances: (activation == Activation::Gelu).then(|| Distances {
+                table: (0..3 * BUCKETS).map(|i| (i as f32).sin()).collect(),
+                heads: 3,
+            }),
         }
     }
 
@@ -301,29 +417,34 @@ mod tests {
         let x = Tensor::from_iter(numbers, &Device::Cpu).unwrap();
         let x = x.reshape((rows, 24)).unwrap();
         let backend = || Box::new(SeededWeights { seed: 3 });
-        for norm_first in [true, false] {
-            for causal in [true, false] {
-                for keep in [Keep::All, Keep::First, Keep::Last] {
-                    let config = || config(norm_first, causal, keep);
-                    let weights = VarBuilder::from_backend(backend(), DType::F32, Device::Cpu);
-                    let own = Transformer::new(config(), &NAMES, weights.clone()).unwrap();
-                    assert!(matches!(own, Transformer::Cpu(_)));
-                    let read = |layer| LayerWeights::read(&config(), &NAMES, &weights.pp(layer));
-                    let layers = (0..3).map(|layer: usize| Layer::new(1e-5, read(layer).unwrap()));
-                    let candle = DeviceTransformer {
-                        layers: layers.collect(),
-                        config: config(),
-                    };
-                    let own = own.forward(x.clone(), &lengths).unwrap();
-                    let candle = candle.forward(&x, &lengths).unwrap();
-                    assert_eq!(own.dims(), candle.dims());
-                    let difference = (own - candle).unwrap().flatten_all().unwrap();
-                    for difference in difference.to_vec1::<f32>().unwrap() {
-                        assert!(
-                            difference.abs() < 1e-4,
-                            "{norm_first} {causal} {keep:?}: {difference}"
-                        );
-                    }
+        let activations = [
+            Activation::Gelu,
+            Activation::GeluTanh,
+            Activation::QuickGelu,
+            Activation::SwiGlu,
+        ];
+        let flags = [(true, true), (true, false), (false, true), (false, false)];
+        for (activation, (norm_first, causal)) in activations.into_iter().zip(flags) {
+            for keep in [Keep::All, Keep::First, Keep::Last] {
+                let config = || config(norm_first, causal, keep, activation);
+                let weights = VarBuilder::from_backend(backend(), DType::F32, Device::Cpu);
+                let own = Transformer::new(config(), &NAMES, weights.clone()).unwrap();
+                assert!(matches!(own, Transformer::Cpu(_)));
+                let read = |layer| LayerWeights::read(&config(), &NAMES, &weights.pp(layer));
+                let layers = (0..3).map(|layer: usize| Layer::new(1e-5, read(layer).unwrap()));
+                let candle = DeviceTransformer {
+                    layers: layers.collect(),
+                    config: config(),
+                };
+                let own = own.forward(x.clone(), &lengths).unwrap();
+                let candle = candle.forward(&x, &lengths).unwrap();
+                assert_eq!(own.dims(), candle.dims());
+                let difference = (own - candle).unwrap().flatten_all().unwrap();
+                for difference in difference.to_vec1::<f32>().unwrap() {
+                    assert!(
+                        difference.abs() < 1e-4,
+                        "{activation:?} {keep:?}: {difference}"
+                    );
                 }
             }
         }

@@ -8,8 +8,8 @@ use super::modules::MODULE_CONFIG;
 use crate::models::cpu::Dense;
 use crate::models::json::parse_config;
 use crate::models::limits::{MOST_WIDTH, sizes_problem};
-use crate::models::source::{ModelFiles, WEIGHTS};
-use crate::models::weights::ModelHash;
+use crate::models::source::ModelFiles;
+use crate::models::weights::{ModelHash, OF_HUGGING_FACE, weights_of};
 use crate::{Error, LoadOptions, Result};
 
 /// `activation(W·x + b)`.
@@ -104,7 +104,7 @@ impl DenseStep {
     ) -> Result<Self> {
         let file = files.read(&format!("{folder}{MODULE_CONFIG}"))?;
         let config = parse_config(&file, DenseConfig::problem)?;
-        let weights = files.file(&format!("{folder}{WEIGHTS}"))?;
+        let weights = weights_of(files, folder, OF_HUGGING_FACE)?;
         hash.update(&file.bytes);
         // A vector a text: there is nothing to gain on a device.
         let options = LoadOptions {

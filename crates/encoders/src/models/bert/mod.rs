@@ -1,5 +1,6 @@
 mod config;
 mod dense;
+mod family;
 mod modules;
 mod pooling;
 
@@ -8,30 +9,21 @@ use candle_nn::{Embedding, Module, VarBuilder, embedding};
 use std::fmt;
 
 use self::config::BertConfig;
+use self::family::Family;
 use self::modules::{SentenceTransformer, Step};
-use crate::models::cpu::Activation;
-
 use crate::models::layers::LayerNorm;
 use crate::models::side_by_side::{ROWS_AT_A_TIME, side_by_side};
-use crate::models::source::{CONFIG, ModelFiles, TOKENIZER, WEIGHTS};
-use crate::models::tokens::{BERT_FRAME, Tokens};
-use crate::models::transformer::{Keep, Names, Transformer, TransformerConfig};
-use crate::models::weights::ModelHash;
+use crate::models::source::{CONFIG, ModelFiles};
+use crate::models::tokens::{Frame, Tokens};
+use crate::models::transformer::{Distances, Keep, Transformer, TransformerConfig};
+use crate::models::vocabulary::tokenizer_of;
+use crate::models::weights::{ModelHash, OF_HUGGING_FACE, weights_of};
 use crate::{Identity, LoadOptions, LongTexts, Pooling, Result, TextEncoder};
 
-const NAMES: Names = Names {
-    attention_norm: "attention.output.LayerNorm",
-    query: "attention.self.query",
-    key: "attention.self.key",
-    value: "attention.self.value",
-    out: "attention.output.dense",
-    mlp_norm: "output.LayerNorm",
-    up: "intermediate.dense",
-    down: "output.dense",
-};
-
-/// BERT (Devlin et al., 2019), and the sentence-transformers made of it
+/// BERT (Devlin et al., 2019) and its relatives, and the sentence-transformers made of them
 /// (Reimers and Gurevych, 2019).
+///
+/// By `model_type`: `bert`, `distilbert`, `roberta`, `xlm-roberta`, `camembert` and `mpnet`.
 ///
 /// A vector is the last layer's of `[CLS]`, or the tokens' [pooled](Pooling) otherwise. A
 /// sentence-transformers folder says how, and what follows: its modules `Transformer`, `Pooling`,
@@ -41,7 +33,7 @@ const NAMES: Names = Names {
 /// ```no_run
 /// use mmdlrm_encoders::{BertEncoder, LoadOptions, TextEncoder};
 ///
-/// let bert = BertEncoder::load("all-MiniLM-L6-v2", None, &LoadOptions::default())?;
+/// let bert = BertEncoder::load("all-MiniLM-L6-v2", &LoadOptions::default())?;
 /// let vectors = bert.encode_texts(&["A sailor finds the river."])?;
 /// assert_eq!(vectors[0].len(), bert.text_width());
 /// # Ok::<(), mmdlrm_encoders::Error>(())
@@ -72,31 +64,39 @@ impl fmt::Debug for BertEncoder {
 impl BertEncoder {
     /// Loads a model from a folder in Hugging Face layout (`config.json`,
     /// `model.safetensors`, `tokenizer.json`) or from the hub, as
-    /// [`ClipEncoder::load`](crate::ClipEncoder::load) does. Without a `pooling`
-    /// the one that the folder names is taken, and `[CLS]` where it names none.
+    /// [`ClipEncoder::load`](crate::ClipEncoder::load) does. Without a
+    /// [`pooling`](LoadOptions::pooling) the one that the folder names is taken, and `[CLS]` where
+    /// it names none.
     ///
     /// # Errors
-    /// A file that is missing, damaged, or does not fit the others.
-    pub fn load(dir_or_id: &str, pooling: Option<Pooling>, options: &LoadOptions) -> Result<Self> {
+    /// A file that is missing, damaged, or does not fit the others; an option that says nothing
+    /// of texts.
+    pub fn load(dir_or_id: &str, options: &LoadOptions) -> Result<Self> {
+        options.refuse_of_pictures("a BERT")?;
         let files = ModelFiles::find(dir_or_id, &[])?;
-        // Most models have it there, and its commit is that of what they lack; others have it in a
-        // folder of the transformer's, and it is looked for again.
-        let _is_at_hand = files.file(CONFIG).is_ok();
         let mut modules_hash = ModelHash::new();
-        let sentence = SentenceTransformer::read(&files, options, &mut modules_hash)?;
+        let mut sentence = SentenceTransformer::read(&files, options, &mut modules_hash)?;
         let config_file = files.read(&sentence.file(CONFIG))?;
         let config = BertConfig::read(&config_file)?;
-        let weights = files.file(&sentence.file(WEIGHTS))?;
-        let tokenizer = files.read(&sentence.file(TOKENIZER))?;
-        let poolings = match (pooling, &sentence.poolings) {
+        sentence.read_limits(&files, &config.model_type)?;
+        let weights = weights_of(&files, &sentence.file(""), OF_HUGGING_FACE)?;
+        let vocabulary = config.vocabulary;
+        let tokenizer = tokenizer_of(&files, &sentence.file(""), vocabulary)?;
+        let poolings = match (options.pooling, &sentence.poolings) {
             (Some(pooling), _) => vec![pooling],
             (None, Some(poolings)) => poolings.clone(),
             (None, None) => vec![Pooling::Cls],
         };
+        let prompt = options.prompt.as_ref().unwrap_or(&sentence.prompt).clone();
         let width = sentence.width(poolings.len() * config.hidden_size)?;
         let longest = sentence.longest.unwrap_or(usize::MAX);
-        let longest = longest.min(config.max_position_embeddings);
-        let mut tokens = Tokens::read(&tokenizer, BERT_FRAME, config.vocab_size, longest)?;
+        let longest = longest.min(config.longest());
+        let mut tokens = Tokens::read(
+            &tokenizer,
+            Frame::OfTokenizer(config.family.frames()),
+            config.vocab_size,
+            longest,
+        )?;
         if sentence.lowercase {
             tokens = tokens.of_lowercase()?;
         }
@@ -115,7 +115,7 @@ impl BertEncoder {
         {
             hash.update(modules_hash.digest().as_bytes());
         }
-        let described = (sentence.describe(), sentence.describe_texts());
+        let described = (sentence.describe(), sentence.describe_texts(&prompt));
         let identity = Identity {
             model: files.name(),
             revision: files.revision(),
@@ -130,7 +130,7 @@ impl BertEncoder {
             width,
             tokens,
             long_texts: options.long_texts,
-            prompt: sentence.prompt,
+            prompt,
             steps: sentence.steps,
             device: options.device.clone(),
         })
@@ -185,8 +185,10 @@ impl TextEncoder for BertEncoder {
 struct BertModel {
     words: Embedding,
     positions: Embedding,
+    /// The token that takes no place, and before whose number there are none.
+    padding: Option<u32>,
     /// The vector of the first segment, the only one here.
-    segment: Tensor,
+    segment: Option<Tensor>,
     norm: LayerNorm,
     transformer: Transformer,
     /// The vectors that stand one after another.
@@ -200,18 +202,15 @@ impl BertModel {
         weights: &VarBuilder,
     ) -> TensorResult<Self> {
         let width = config.hidden_size;
-        // Models with a head on top keep the encoder under a name of its own.
-        let weights = match weights.contains_tensor("bert.embeddings.word_embeddings.weight") {
-            true => weights.pp("bert"),
-            false => weights.clone(),
-        };
+        let family = config.family;
+        let weights = family.encoder(weights);
         let embeddings = weights.pp("embeddings");
         let transformer = TransformerConfig {
             width,
             mlp_width: config.intermediate_size,
             layers: config.num_hidden_layers,
             heads: config.num_attention_heads,
-            activation: Activation::Gelu,
+            activation: config.hidden_act,
             epsilon: config.layer_norm_eps,
             norm_first: false,
             causal: false,
@@ -220,11 +219,18 @@ impl BertModel {
                 [Pooling::LastToken] => Keep::Last,
                 _ => Keep::All,
             },
+            distances: match family {
+                Family::MpNet => {
+                    let weights = weights.pp("encoder.relative_attention_bias");
+                    Some(Distances::read(config.num_attention_heads, &weights)?)
+                }
+                _ => None,
+            },
         };
-        let segments = embeddings.get(
-            (config.type_vocab_size, width),
-            "token_type_embeddings.weight",
-        )?;
+        let segment = config.type_vocab_size.map(|segments| {
+            let segments = embeddings.get((segments, width), "token_type_embeddings.weight");
+            segments?.get(0)
+        });
         Ok(Self {
             words: embedding(config.vocab_size, width, embeddings.pp("word_embeddings"))?,
             positions: embedding(
@@ -232,9 +238,14 @@ impl BertModel {
                 width,
                 embeddings.pp("position_embeddings"),
             )?,
-            segment: segments.get(0)?,
+            padding: config.padding,
+            segment: segment.transpose()?,
             norm: LayerNorm::read(width, config.layer_norm_eps, &embeddings.pp("LayerNorm"))?,
-            transformer: Transformer::new(transformer, &NAMES, weights.pp("encoder.layer"))?,
+            transformer: Transformer::new(
+                transformer,
+                family.names(),
+                weights.pp(family.layers()),
+            )?,
             poolings,
         })
     }
@@ -242,11 +253,14 @@ impl BertModel {
     /// Texts of token ids → `[texts, width]`.
     fn forward(&self, texts: &[Vec<u32>]) -> TensorResult<Tensor> {
         let device = self.words.embeddings().device();
-        let positions = texts.iter().flat_map(|text| 0..text.len() as u32);
-        let positions = Tensor::from_iter(positions, device)?;
+        let positions = texts.iter().flat_map(|text| places(text, self.padding));
+        let positions: Vec<u32> = positions.collect();
+        let positions = Tensor::new(positions, device)?;
         let ids = Tensor::new(texts.concat(), device)?;
-        let x = (self.words.forward(&ids)? + self.positions.forward(&positions)?)?
-            .broadcast_add(&self.segment)?;
+        let mut x = (self.words.forward(&ids)? + self.positions.forward(&positions)?)?;
+        if let Some(segment) = &self.segment {
+            x = x.broadcast_add(segment)?;
+        }
         let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
         let x = self.transformer.forward(self.norm.forward(&x)?, &lengths)?;
         if let [Pooling::Cls | Pooling::LastToken] = self.poolings[..] {
@@ -263,6 +277,23 @@ impl BertModel {
         });
         Tensor::cat(&pooled.collect::<TensorResult<Vec<_>>>()?, 0)
     }
+}
+
+/// The place of each token: 0, 1, …, or with a padding token, which has the place of its own
+/// number, those behind it.
+fn places(text: &[u32], padding: Option<u32>) -> Vec<u32> {
+    let Some(padding) = padding else {
+        return (0..text.len() as u32).collect();
+    };
+    let mut last = padding;
+    let places = text.iter().map(|&token| match token == padding {
+        true => padding,
+        false => {
+            last += 1;
+            last
+        }
+    });
+    places.collect()
 }
 
 /// `[length, width]` → `[1, width]`.

@@ -1,32 +1,29 @@
-//! What sentence-transformers puts around a transformer: `modules.json`, and what it names.
+//! What sentence-transformers puts around a transformer: what `modules.json` names.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::path::{Component, Path};
 
 use serde::Deserialize;
 
 use super::dense::DenseStep;
 use super::pooling::PoolingConfig;
-use crate::models::json::{parse, parse_config};
+use crate::models::json::{parse, parse_config, unusable};
 use crate::models::long_texts::length;
-use crate::models::source::{MODULES, ModelFiles, SmallFile};
+use crate::models::sentence::read_modules;
+use crate::models::source::{ModelFiles, SmallFile, TOKENIZER_CONFIG};
 use crate::models::tokens::LEAST_TOKENS;
 use crate::models::weights::ModelHash;
 use crate::{Error, LoadOptions, Pooling, Result};
 
 /// How a module is set up, in its folder.
 pub(super) const MODULE_CONFIG: &str = "config.json";
-/// How long texts may be, …
-const SENTENCE_CONFIG: &str = "sentence_bert_config.json";
-/// … or, of newer versions, here.
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// What stands before every text, and how much of a vector is kept.
 const PROMPTS: &str = "config_sentence_transformers.json";
 
 /// What a sentence-transformers folder asks for.
 #[derive(Default)]
 pub(super) struct SentenceTransformer {
+    /// Whether it is one: there is a `modules.json`.
+    is_one: bool,
     /// Where the transformer's own files lie: in the model's folder, or one in it.
     folder: String,
     /// The vectors that stand one after another.
@@ -51,34 +48,25 @@ pub(super) enum Step {
     Truncate(usize),
 }
 
-#[derive(Deserialize)]
-struct Module {
-    r#type: String,
-    #[serde(default)]
-    path: String,
-}
-
-impl Module {
-    /// What it is called, without the Python module of sentence-transformers that it lies in.
-    fn kind(&self) -> &str {
-        match self.r#type.strip_prefix("sentence_transformers.") {
-            Some(own) => own.rsplit('.').next().unwrap_or(own),
-            None => &self.r#type,
-        }
-    }
-}
-
-/// The most modules that are read: published models have up to five.
-const MOST_MODULES: usize = 16;
+type Arguments = serde_json::Map<String, serde_json::Value>;
 
 #[derive(Deserialize)]
 struct SentenceConfig {
     max_seq_length: Option<usize>,
     #[serde(default)]
     do_lower_case: bool,
-    /// What goes to the tokenizer beside, …
+    /// What goes to the tokenizer and to the configuration beside, by its names of all
+    /// versions, …
     #[serde(default)]
-    tokenizer_args: serde_json::Map<String, serde_json::Value>,
+    tokenizer_args: Arguments,
+    #[serde(default)]
+    processor_kwargs: Arguments,
+    #[serde(default)]
+    processing_kwargs: Arguments,
+    #[serde(default)]
+    config_args: Arguments,
+    #[serde(default)]
+    config_kwargs: Arguments,
     /// … and, of version 6, what is taken of the transformer.
     modality_config: Option<ModalityConfig>,
     module_output_name: Option<String>,
@@ -96,8 +84,16 @@ struct Method {
 
 impl SentenceConfig {
     fn problem(&self) -> Option<String> {
-        if let Some(name) = self.tokenizer_args.keys().next() {
-            return Some(format!("tokenizer_args has {name}, which is not supported"));
+        for (of, arguments) in [
+            ("tokenizer_args", &self.tokenizer_args),
+            ("processor_kwargs", &self.processor_kwargs),
+            ("processing_kwargs", &self.processing_kwargs),
+            ("config_args", &self.config_args),
+            ("config_kwargs", &self.config_kwargs),
+        ] {
+            if let Some(name) = arguments.keys().next() {
+                return Some(format!("{of} has {name}, which is not supported"));
+            }
         }
         let text = self
             .modality_config
@@ -145,23 +141,13 @@ impl SentenceTransformer {
     /// # Errors
     /// A module that is not known: a vector without it would be another one.
     pub fn read(files: &ModelFiles, options: &LoadOptions, hash: &mut ModelHash) -> Result<Self> {
-        let Some(file) = files.read_optional(MODULES)? else {
+        let Some((file, modules)) = read_modules(files)? else {
             return Ok(Self::default());
         };
-        let modules: Vec<Module> = parse(&file)?;
-        let bad = |problem: String| Error::Config {
-            path: file.path.clone(),
-            problem: problem.into(),
-        };
-        if modules.len() > MOST_MODULES {
-            let count = modules.len();
-            return Err(bad(format!(
-                "it has {count} modules; at most {MOST_MODULES} are read"
-            )));
-        }
+        let bad = |problem: String| unusable(&file, problem);
         let mut found = Self::default();
         for (number, module) in modules.iter().enumerate() {
-            let folder = folder_of(&module.path).map_err(&bad)?;
+            let folder = module.folder().map_err(&bad)?;
             match (number, module.kind()) {
                 (0, "Transformer") => found.folder = folder,
                 (1, "Pooling") => {
@@ -189,19 +175,33 @@ impl SentenceTransformer {
                     .to_owned(),
             ));
         }
-        if let Some(file) = files.read_optional(&format!("{}{SENTENCE_CONFIG}", found.folder))? {
-            let config = parse_config(&file, SentenceConfig::problem)?;
-            (found.longest, found.lowercase) = (config.max_seq_length, config.do_lower_case);
-        }
-        if found.longest.is_none() {
-            found.longest = longest_of_tokenizer(files, &found.folder)?;
-        }
         if let Some(file) = files.read_optional(PROMPTS)? {
             let prompts: Prompts = parse(&file)?;
             found.steps.extend(prompts.truncate_dim.map(Step::Truncate));
             found.prompt = prompts.default(&file)?;
         }
+        found.is_one = true;
         Ok(found)
+    }
+
+    /// Reads how long texts may be, from where sentence-transformers looks for it, for a model
+    /// of this type.
+    pub fn read_limits(&mut self, files: &ModelFiles, model_type: &str) -> Result<()> {
+        if !self.is_one {
+            return Ok(());
+        }
+        for kind in ["bert", model_type] {
+            let name = format!("{}sentence_{kind}_config.json", self.folder);
+            if let Some(file) = files.read_optional(&name)? {
+                let config = parse_config(&file, SentenceConfig::problem)?;
+                (self.longest, self.lowercase) = (config.max_seq_length, config.do_lower_case);
+                break;
+            }
+        }
+        if self.longest.is_none() {
+            self.longest = longest_of_tokenizer(files, &self.folder)?;
+        }
+        Ok(())
     }
 
     /// Where a file of the transformer's own lies.
@@ -235,14 +235,14 @@ impl SentenceTransformer {
         self.steps.iter().map(step).collect()
     }
 
-    /// The same of what is done with texts.
-    pub fn describe_texts(&self) -> String {
+    /// The same of what is done with texts, before which `prompt` stands.
+    pub fn describe_texts(&self, prompt: &str) -> String {
         let mut words = String::new();
         if self.lowercase {
             words += ", lowercased";
         }
-        if !self.prompt.is_empty() {
-            words += &format!(", behind {:?}", self.prompt);
+        if !prompt.is_empty() {
+            words += &format!(", behind {prompt:?}");
         }
         words
     }
@@ -269,20 +269,6 @@ impl Step {
     }
 }
 
-/// A module's folder as it stands before a file's name: within the model's own.
-fn folder_of(path: &str) -> std::result::Result<String, String> {
-    let parts: Vec<&OsStr> = Path::new(path)
-        .components()
-        .filter(|part| *part != Component::CurDir)
-        .map(|part| match part {
-            Component::Normal(name) => Ok(name),
-            _ => Err(format!("path '{path}' leads out of the model's folder")),
-        })
-        .collect::<std::result::Result<_, _>>()?;
-    let parts = parts.iter().map(|part| format!("{}/", part.display()));
-    Ok(parts.collect())
-}
-
 fn longest_of_tokenizer(files: &ModelFiles, folder: &str) -> Result<Option<usize>> {
     let file = files.read_optional(&format!("{folder}{TOKENIZER_CONFIG}"))?;
     let Some(file) = file else { return Ok(None) };
@@ -302,10 +288,7 @@ fn longest_of_tokenizer(files: &ModelFiles, folder: &str) -> Result<Option<usize
 impl Prompts {
     /// The prompt that stands before texts where nobody names one.
     fn default(mut self, file: &SmallFile) -> Result<String> {
-        let bad = |problem: String| Error::Config {
-            path: file.path.clone(),
-            problem: problem.into(),
-        };
+        let bad = |problem: String| unusable(file, problem);
         if self.truncate_dim == Some(0) {
             return Err(bad("truncate_dim is 0, which leaves no vector".to_owned()));
         }
@@ -318,22 +301,5 @@ impl Prompts {
             ))
         })?;
         Ok(prompt.unwrap_or_default())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modules_lie_within_their_model() {
-        assert_eq!(folder_of(""), Ok(String::new()));
-        assert_eq!(folder_of("."), Ok(String::new()));
-        for path in ["2_Dense", "./2_Dense/"] {
-            assert_eq!(folder_of(path), Ok("2_Dense/".to_owned()));
-        }
-        for path in ["..", "../other", "/etc", "a/../../b"] {
-            assert!(folder_of(path).is_err(), "{path}");
-        }
     }
 }

@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use crate::Result;
 use crate::models::cpu::Activation;
-use crate::models::json::parse_config;
+use crate::models::json::{parse, unusable};
 use crate::models::limits::{
     MOST_PIXELS, MOST_TOKENS, MOST_WIDTH, TransformerSizes, sizes_problem,
 };
+use crate::models::model_type::model_type;
 use crate::models::source::SmallFile;
 use crate::models::tokens::LEAST_TOKENS;
 
@@ -20,6 +21,9 @@ pub(crate) struct ClipConfig {
     pub text_config: TextConfig,
     pub vision_config: VisionConfig,
     pub projection_dim: usize,
+    /// What older files have in place of these, or beside them: then these do not count.
+    pub text_config_dict: Option<TextConfig>,
+    pub vision_config_dict: Option<VisionConfig>,
 }
 
 impl Default for ClipConfig {
@@ -28,6 +32,8 @@ impl Default for ClipConfig {
             text_config: TextConfig::default(),
             vision_config: VisionConfig::default(),
             projection_dim: 512,
+            text_config_dict: None,
+            vision_config_dict: None,
         }
     }
 }
@@ -41,7 +47,7 @@ pub(crate) struct TextConfig {
     pub num_hidden_layers: usize,
     pub num_attention_heads: usize,
     pub max_position_embeddings: usize,
-    pub hidden_act: HiddenActivation,
+    pub hidden_act: Activation,
     pub layer_norm_eps: f64,
 }
 
@@ -54,7 +60,7 @@ impl Default for TextConfig {
             num_hidden_layers: 12,
             num_attention_heads: 8,
             max_position_embeddings: 77,
-            hidden_act: HiddenActivation::QuickGelu,
+            hidden_act: Activation::QuickGelu,
             layer_norm_eps: 1e-5,
         }
     }
@@ -70,7 +76,7 @@ pub(crate) struct VisionConfig {
     pub num_channels: usize,
     pub image_size: usize,
     pub patch_size: usize,
-    pub hidden_act: HiddenActivation,
+    pub hidden_act: Activation,
     pub layer_norm_eps: f64,
 }
 
@@ -84,7 +90,7 @@ impl Default for VisionConfig {
             num_channels: 3,
             image_size: 224,
             patch_size: 32,
-            hidden_act: HiddenActivation::QuickGelu,
+            hidden_act: Activation::QuickGelu,
             layer_norm_eps: 1e-5,
         }
     }
@@ -97,32 +103,25 @@ impl VisionConfig {
     }
 }
 
-/// Activations that published CLIP models use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum HiddenActivation {
-    /// `x · sigmoid(1.702 x)`.
-    QuickGelu,
-    /// `x · Φ(x)`.
-    Gelu,
-}
-
-impl From<HiddenActivation> for Activation {
-    fn from(activation: HiddenActivation) -> Self {
-        match activation {
-            HiddenActivation::QuickGelu => Self::QuickGelu,
-            HiddenActivation::Gelu => Self::Gelu,
-        }
-    }
-}
-
 impl ClipConfig {
     /// Parses and checks `config.json`.
     pub fn read(file: &SmallFile) -> Result<Self> {
-        parse_config(file, Self::problem)
+        model_type(file, "clip", &["clip"])?;
+        let mut config: Self = parse(file)?;
+        if let Some(text) = config.text_config_dict.take() {
+            config.text_config = text;
+        }
+        if let Some(vision) = config.vision_config_dict.take() {
+            config.vision_config = vision;
+        }
+        match config.problem() {
+            None => Ok(config),
+            Some(problem) => Err(unusable(file, problem)),
+        }
     }
 
-    fn problem(&self) -> Option<String> {
+    /// What is wrong with it.
+    pub fn problem(&self) -> Option<String> {
         let sizes = [("projection_dim", self.projection_dim, MOST_WIDTH)];
         sizes_problem(sizes)
             .or_else(|| self.text_config.problem())
@@ -197,6 +196,21 @@ mod tests {
         assert_eq!(config.vision_config.hidden_size, 768);
         assert_eq!(config.text_config.hidden_size, 512);
         assert_eq!(config.problem(), None);
+    }
+
+    #[test]
+    fn what_stands_under_an_older_name_holds() {
+        let config = ClipConfig::read(&SmallFile {
+            path: "config.json".into(),
+            bytes: br#"{"model_type": "clip", "text_config": {"hidden_size": 8},
+                "text_config_dict": {"hidden_size": 96, "num_attention_heads": 16},
+                "vision_config_dict": null}"#
+                .to_vec(),
+        });
+        let config = config.unwrap();
+        let text = &config.text_config;
+        assert_eq!((text.hidden_size, text.num_attention_heads), (96, 16));
+        assert_eq!(config.vision_config.hidden_size, 768);
     }
 
     #[test]

@@ -1,4 +1,6 @@
 mod config;
+mod open_clip;
+mod source;
 mod towers;
 
 use candle_core::{DType, Device};
@@ -7,19 +9,17 @@ use mmdlrm_kernels::InstructionSet;
 use std::fmt;
 
 use self::config::{ClipConfig, TextConfig, VisionConfig};
+use self::source::{ClipSource, recipe};
 use self::towers::{TextTower, VisionTower};
-use crate::models::recipe::{PictureRecipe, Preprocessor, Processor};
+
+pub(crate) use self::source::{OPEN_CLIP_CONFIG, PINNED};
+
+use crate::models::recipe::PictureRecipe;
 use crate::models::side_by_side::{ROWS_AT_A_TIME, pictures_side_by_side, side_by_side};
-use crate::models::source::{CONFIG, ModelFiles, TOKENIZER, WEIGHTS};
-use crate::models::tokens::{CLIP_FRAME, Tokens};
+use crate::models::tokens::{Frame, Tokens};
 use crate::models::untrained::SeededWeights;
 use crate::models::weights::ModelHash;
-use crate::{
-    DEFAULT_CLIP, Error, Identity, ImageEncoder, LoadOptions, LongTexts, Result, TextEncoder,
-};
-
-/// The revision of [`DEFAULT_CLIP`] that has safetensors; `main` has only PyTorch's pickle.
-const DEFAULT_CLIP_REVISION: &str = "refs/pr/15";
+use crate::{Identity, ImageEncoder, LoadOptions, LongTexts, Result, TextEncoder};
 
 const POOLING_OF_PICTURES: &str = "projected class token";
 const POOLING_OF_TEXTS: &str = "projected end token";
@@ -87,38 +87,32 @@ impl Towers {
 }
 
 impl ClipEncoder {
-    /// Loads a model from a folder in Hugging Face layout (`config.json`,
-    /// `model.safetensors`, `tokenizer.json`, `preprocessor_config.json`) or,
-    /// where `dir_or_id` is no folder, from the hub: `owner/model` or
+    /// Loads a model from a folder in Hugging Face layout (`config.json`, weights,
+    /// `tokenizer.json`, `preprocessor_config.json`) or OpenCLIP's, from a file of OpenAI's own,
+    /// `ViT-B-32.pt`, or, where `dir_or_id` is neither, from the hub: `owner/model` or
     /// `owner/model@revision`, through the hub's cache. With `HF_HUB_OFFLINE`
     /// set, nothing is downloaded.
     ///
     /// # Errors
     /// A file that is missing, damaged, or does not fit the others.
     pub fn load(dir_or_id: &str, options: &LoadOptions) -> Result<Self> {
-        let pinned = [(DEFAULT_CLIP, DEFAULT_CLIP_REVISION)];
-        let files = ModelFiles::find(dir_or_id, &pinned)?;
-        let config_file = files.read(CONFIG)?;
-        let config = ClipConfig::read(&config_file)?;
-        let weights = files.file(WEIGHTS)?;
-        let tokenizer = files.read(TOKENIZER)?;
-        let preprocessor = Preprocessor::find(&files)?;
-        let recipe = recipe(&config, preprocessor.as_ref())?;
+        options.refuse_of_texts("a CLIP")?;
+        options.refuse_of_pictures("a CLIP")?;
+        let source = ClipSource::find(dir_or_id)?;
+        let (config, recipe) = (source.config, source.recipe);
         let text = &config.text_config;
         let longest = text.max_position_embeddings;
-        let tokens = Tokens::read(&tokenizer, CLIP_FRAME, text.vocab_size, longest)?;
+        let tokens = Tokens::read(&source.tokenizer, Frame::Clip, text.vocab_size, longest)?;
         let mut hash = ModelHash::new();
-        hash.update(&config_file.bytes);
-        let towers = options.weights(&files.name(), &weights, &mut hash, |weights| {
+        hash.update(&source.config_bytes);
+        let towers = options.weights(&source.name, &source.weights, &mut hash, |weights| {
             Towers::new(&config, &weights)
         })?;
-        hash.update(&tokenizer.bytes);
-        if let Some(preprocessor) = &preprocessor {
-            hash.update(&preprocessor.file.bytes);
-        }
+        hash.update(&source.tokenizer.bytes);
+        hash.update(&source.preprocessor_bytes);
         let identity = Identity {
-            model: files.name(),
-            revision: files.revision(),
+            model: source.name,
+            revision: source.revision,
             pooling: POOLING_OF_PICTURES.to_owned(),
             preprocessing: recipe.describe(),
             dtype: options.dtype.as_str().to_owned(),
@@ -146,7 +140,7 @@ impl ClipEncoder {
     ) -> Result<Self> {
         InstructionSet::in_use()?;
         let longest = TextConfig::default().max_position_embeddings;
-        let tokens = Tokens::of_words(texts, CLIP_FRAME, longest)?;
+        let tokens = Tokens::of_words(texts, longest)?;
         let config = untrained_config(tokens.vocabulary());
         let recipe = recipe(&config, None)?;
         let mut hash = ModelHash::new();
@@ -269,27 +263,6 @@ impl TextEncoder for ClipEncoder {
     }
 }
 
-/// CLIP's own where the file is missing.
-fn recipe(config: &ClipConfig, preprocessor: Option<&Preprocessor>) -> Result<PictureRecipe> {
-    // Within the limits of a configuration that was checked.
-    let side = config.vision_config.image_size as u32;
-    let Some(preprocessor) = preprocessor else {
-        return Ok(PictureRecipe::clip(side));
-    };
-    let recipe = preprocessor.recipe(Processor::Clip, PictureRecipe::clip(side))?;
-    if recipe.crop != side {
-        return Err(Error::Config {
-            path: preprocessor.file.path.clone(),
-            problem: format!(
-                "crop_size is {}, but config.json has image_size {side}",
-                recipe.crop
-            )
-            .into(),
-        });
-    }
-    Ok(recipe)
-}
-
 /// Large enough that colours, shapes and words come through, small enough for
 /// a thousand pictures in seconds.
 fn untrained_config(vocab_size: usize) -> ClipConfig {
@@ -313,6 +286,7 @@ fn untrained_config(vocab_size: usize) -> ClipConfig {
             patch_size: 16,
             ..VisionConfig::default()
         },
+        ..ClipConfig::default()
     }
 }
 

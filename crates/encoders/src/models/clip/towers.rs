@@ -5,6 +5,7 @@ use candle_nn::{Embedding, Module, VarBuilder, embedding};
 
 use super::config::{ClipConfig, TextConfig, VisionConfig};
 use crate::models::layers::{LayerNorm, Linear};
+use crate::models::patches::Patches;
 use crate::models::transformer::{Keep, Names, Transformer, TransformerConfig};
 
 const NAMES: Names = Names {
@@ -16,19 +17,17 @@ const NAMES: Names = Names {
     mlp_norm: "layer_norm2",
     up: "mlp.fc1",
     down: "mlp.fc2",
+    scales: None,
 };
 
 pub(super) struct VisionTower {
-    /// `[width, 3·patch·patch]`: the patch convolution as a matrix, since its
-    /// stride is its size.
-    patch: Linear,
+    patches: Patches,
     class: Tensor,
     positions: Tensor,
     first_norm: LayerNorm,
     transformer: Transformer,
     last_norm: LayerNorm,
     projection: Linear,
-    patch_size: usize,
 }
 
 impl VisionTower {
@@ -41,26 +40,23 @@ impl VisionTower {
         } = config.vision_config;
         let tower = weights.pp("vision_model");
         let embeddings = tower.pp("embeddings");
-        let patch = embeddings
-            .get(
-                (hidden_size, 3, patch_size, patch_size),
-                "patch_embedding.weight",
-            )?
-            .reshape((hidden_size, 3 * patch_size * patch_size))?;
+        let has_bias = false;
+        let patches = embeddings.pp("patch_embedding");
         let positions = config.vision_config.positions();
         let transformer = TransformerConfig {
             width: hidden_size,
             mlp_width: config.vision_config.intermediate_size,
             layers: config.vision_config.num_hidden_layers,
             heads: config.vision_config.num_attention_heads,
-            activation: config.vision_config.hidden_act.into(),
+            activation: config.vision_config.hidden_act,
             epsilon: layer_norm_eps,
             norm_first: true,
             causal: false,
             keep: Keep::First,
+            distances: None,
         };
         Ok(Self {
-            patch: Linear::new(patch, weights)?,
+            patches: Patches::read(hidden_size, patch_size, has_bias, &patches)?,
             class: embeddings.get(hidden_size, "class_embedding")?,
             positions: embeddings.get((positions, hidden_size), "position_embedding.weight")?,
             // The misspelling is in every published file.
@@ -72,24 +68,18 @@ impl VisionTower {
                 config.projection_dim,
                 &weights.pp("visual_projection"),
             )?,
-            patch_size,
         })
     }
 
     /// `[batch, 3, size, size]` → `[batch, projection]`.
     pub fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
-        let (batch, channels, size, _) = pixels.dims4()?;
-        let (grid, patch) = (size / self.patch_size, self.patch_size);
-        let patches = pixels
-            .reshape((batch, channels, grid, patch, grid, patch))?
-            .permute([0, 2, 4, 1, 3, 5])?
-            .reshape((batch, grid * grid, channels * patch * patch))?;
-        let patches = self.patch.forward(&patches)?;
+        let patches = self.patches.forward(pixels)?;
+        let (batch, count, _) = patches.dims3()?;
         let width = self.class.dim(0)?;
         let class = self.class.expand((batch, 1, width))?;
         let x = Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.positions)?;
         let x = self.first_norm.forward(&x)?.flatten(0, 1)?;
-        let lengths = vec![grid * grid + 1; batch];
+        let lengths = vec![count + 1; batch];
         let class = self.transformer.forward(x, &lengths)?;
         self.projection.forward(&self.last_norm.forward(&class)?)
     }
@@ -119,11 +109,12 @@ impl TextTower {
             mlp_width: config.text_config.intermediate_size,
             layers: config.text_config.num_hidden_layers,
             heads: config.text_config.num_attention_heads,
-            activation: config.text_config.hidden_act.into(),
+            activation: config.text_config.hidden_act,
             epsilon: layer_norm_eps,
             norm_first: true,
             causal: true,
             keep: Keep::Last,
+            distances: None,
         };
         Ok(Self {
             tokens: embedding(vocab_size, hidden_size, embeddings.pp("token_embedding"))?,

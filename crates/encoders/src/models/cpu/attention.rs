@@ -3,14 +3,15 @@
 use mmdlrm_kernels::{Panels, copy_rows, store};
 
 use super::elementwise::softmax;
+use crate::models::transformer::Distances;
 
-/// Sizes of an attention.
-#[derive(Clone, Copy)]
+/// Sizes of an attention, and what it adds to its scores.
 pub(super) struct Attention {
     pub width: usize,
     pub heads: usize,
     /// Whether a row sees only itself and the rows before it.
     pub causal: bool,
+    pub distances: Option<Distances>,
 }
 
 /// Buffers of [`Attention::attend`].
@@ -19,6 +20,8 @@ pub(super) struct AttentionBuffers {
     keys: Panels,
     values: Panels,
     scores: Vec<f32>,
+    /// What scores get by the distance of their rows.
+    around: Vec<f32>,
     scratch: Vec<f32>,
 }
 
@@ -41,9 +44,11 @@ impl Attention {
             keys,
             values,
             scores,
+            around,
             scratch,
         } = buffers;
         scores.resize(rows * length, 0.0);
+        let scale = (head_width as f32).powf(-0.5);
         for head in (0..width).step_by(head_width) {
             let own_keys = (&keys_values[head..], 2 * width);
             keys.fill_transposed(own_keys, length, head_width);
@@ -52,7 +57,17 @@ impl Attention {
             let queries = copy_rows(&queries[head..], width);
             let row_scores = (scores.as_mut_slice(), length);
             keys.multiply(queries, rows, row_scores, store(), scratch);
-            softmax(scores, length, (head_width as f32).powf(-0.5), |row| {
+            if let Some(distances) = &self.distances {
+                // Softmax multiplies by the scale.
+                let added = distances.around(head / head_width, length);
+                around.clear();
+                around.extend(added.map(|x| x / scale));
+                for (row, scores) in (first..).zip(scores.chunks_exact_mut(length)) {
+                    let around = &around[length - 1 - row..];
+                    scores.iter_mut().zip(around).for_each(|(x, y)| *x += y);
+                }
+            }
+            softmax(scores, length, scale, |row| {
                 if self.causal { first + row + 1 } else { length }
             });
             let (scores, out) = (copy_rows(scores, length), (&mut out[head..], width));

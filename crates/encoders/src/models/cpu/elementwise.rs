@@ -4,19 +4,27 @@
 //! instructions where they are inlined into dispatched code.
 
 use mmdlrm_kernels::{exp, vectorize};
+use serde::Deserialize;
 
 /// Partial sums kept side by side: as many as fill the widest registers.
 const LANES: usize = 16;
 
-/// An activation of a hidden layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An activation of a hidden layer, by its names in configurations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Activation {
     /// `x · sigmoid(1.702 x)`.
     QuickGelu,
     /// `x · Φ(x)`.
     Gelu,
+    /// `x · ½ (1 + tanh(√(2/π) (x + 0.044715 x³)))`, which is nearly that.
+    #[serde(rename = "gelu_pytorch_tanh", alias = "gelu_new", alias = "gelu_fast")]
+    GeluTanh,
     /// `max(x, 0)`.
     Relu,
+    /// `g · sigmoid(g) · x` of rows that are `g`, then `x`: half as wide as they are.
+    #[serde(skip)]
+    SwiGlu,
 }
 
 impl Activation {
@@ -27,11 +35,39 @@ impl Activation {
             Self::Gelu => values
                 .iter_mut()
                 .for_each(|x| *x *= 0.5 + 0.5 * erf(*x * std::f32::consts::FRAC_1_SQRT_2)),
+            // ½ (1 + tanh(y)) is the sigmoid of 2y.
+            Self::GeluTanh => values.iter_mut().for_each(|x| {
+                let cubic = *x + 0.044_715 * *x * *x * *x;
+                *x /= 1.0 + exp(-2.0 * SQRT_2_OVER_PI * cubic);
+            }),
             Self::Relu => values
                 .iter_mut()
                 .for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
+            // Of whole rows: `swiglu`.
+            Self::SwiGlu => {}
         }
     }
+}
+
+/// `√(2/π)`.
+const SQRT_2_OVER_PI: f32 = 0.797_884_6;
+
+/// [`Activation::SwiGlu`] of rows, `[rows, 2 · width]`, which leaves `[rows, width]`.
+pub(super) fn swiglu(rows: &mut Vec<f32>, width: usize) {
+    let count = rows.len() / (2 * width);
+    vectorize(
+        #[inline(always)]
+        || {
+            for row in 0..count {
+                // A row ends up where it began, or before.
+                for at in 0..width {
+                    let (gate, x) = (rows[2 * row * width + at], rows[(2 * row + 1) * width + at]);
+                    rows[row * width + at] = gate / (1.0 + exp(-gate)) * x;
+                }
+            }
+        },
+    );
+    rows.truncate(count * width);
 }
 
 /// The error function within 1.5e-7 (Abramowitz and Stegun, 7.1.26).
@@ -148,9 +184,27 @@ mod tests {
             }
         };
         close(Activation::QuickGelu, &|x| x / (1.0 + (-1.702 * x).exp()));
+        let cubic = |x: f64| (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+        close(Activation::GeluTanh, &|x| 0.5 * x * (1.0 + cubic(x).tanh()));
         close(Activation::Gelu, &|x| {
             0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2))
         });
+    }
+
+    #[test]
+    fn a_gate_opens_as_far_as_its_sigmoid_and_halves_rows() {
+        let (gates, values) = ([-1.0f32, 0.5, 2.0], [3.0f32, -4.0, 5.0]);
+        let mut rows = [gates, values, values, gates].concat();
+        swiglu(&mut rows, 3);
+        let silu = |x: f32| x / (1.0 + (-x).exp());
+        let expected = |gates: [f32; 3], values: [f32; 3]| {
+            std::array::from_fn::<f32, 3, _>(|at| silu(gates[at]) * values[at])
+        };
+        let expected = [expected(gates, values), expected(values, gates)].concat();
+        assert_eq!(rows.len(), expected.len());
+        for (found, expected) in rows.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@ use candle_core::{Result, Tensor};
 
 use super::attention::{Attention, AttentionBuffers};
 use super::dense::{Dense, Norm};
-use super::elementwise::Activation;
+use super::elementwise::{Activation, swiglu};
 use crate::models::layers::NormWeights;
 use crate::models::transformer::{Keep, LayerWeights, TransformerConfig, Weights};
 
@@ -11,25 +11,29 @@ pub(crate) struct CpuTransformer {
     layers: Vec<Layer>,
     attention: Attention,
     activation: Activation,
+    mlp_width: usize,
     norm_first: bool,
     keep: Keep,
 }
 
 impl CpuTransformer {
+    /// Packs the layers, each of which `layer` reads.
     pub fn new(
-        config: &TransformerConfig,
-        layers: impl Iterator<Item = Result<LayerWeights>>,
+        config: TransformerConfig,
+        layer: impl Fn(&TransformerConfig, usize) -> Result<LayerWeights>,
     ) -> Result<Self> {
+        let layers = (0..config.layers)
+            .map(|number| Layer::new(config.epsilon as f32, &layer(&config, number)?));
         Ok(Self {
-            layers: layers
-                .map(|layer| Layer::new(config.epsilon as f32, &layer?))
-                .collect::<Result<_>>()?,
+            layers: layers.collect::<Result<_>>()?,
             attention: Attention {
                 width: config.width,
                 heads: config.heads,
                 causal: config.causal,
+                distances: config.distances,
             },
             activation: config.activation,
+            mlp_width: config.mlp_width,
             norm_first: config.norm_first,
             keep: config.keep,
         })
@@ -99,6 +103,9 @@ impl CpuTransformer {
         layer
             .up
             .apply(normed, Some(self.activation), hidden, scratch);
+        if self.activation == Activation::SwiGlu {
+            swiglu(hidden, self.mlp_width);
+        }
         layer.down.add(hidden, x, scratch);
         if !self.norm_first {
             layer.mlp_norm.apply(x, normed);

@@ -43,19 +43,23 @@ pub(crate) struct Asked {
     pub id: String,
     /// A branch, a tag, or a commit.
     pub revision: String,
+    /// Whether nobody named it.
+    pub is_pinned: bool,
 }
 
 impl Asked {
     /// `pinned` names revisions of models that are named without one.
     pub fn new(name: &str, model: ModelName, pinned: &[(&str, &str)]) -> Self {
         let ModelName { id, revision } = model;
-        let pinned = || pinned.iter().find(|(model, _)| *model == id);
-        let revision = revision.unwrap_or_else(|| pinned().map_or(MAIN, |it| it.1).to_owned());
+        let pinned = pinned.iter().find(|(model, _)| *model == id);
+        let pinned = pinned.filter(|_| revision.is_none());
+        let revision = revision.unwrap_or_else(|| pinned.map_or(MAIN, |it| it.1).to_owned());
         Self {
             name: name.to_owned(),
             folder: name::absolute(Path::new(name)),
             id,
             revision,
+            is_pinned: pinned.is_some(),
         }
     }
 }
@@ -69,9 +73,16 @@ pub(crate) struct HubModel {
 }
 
 impl HubModel {
-    pub fn new(asked: Asked, settings: Settings) -> Self {
+    /// Where the cache has the main branch alone of a model that is pinned to another, that is
+    /// taken: it is what the hub's own library downloads.
+    pub fn new(mut asked: Asked, settings: Settings) -> Self {
+        let cache = ModelCache::new(&settings.cache, &asked.id);
+        let has = |revision: &str| cache.commit_of(revision).is_some();
+        if asked.is_pinned && !has(&asked.revision) && has(MAIN) {
+            asked.revision = MAIN.to_owned();
+        }
         Self {
-            cache: ModelCache::new(&settings.cache, &asked.id),
+            cache,
             client: Client::new(settings, asked),
             commit: OnceLock::new(),
         }

@@ -10,6 +10,8 @@ pub(crate) struct PictureRecipe {
     pub resample: Resample,
     /// Side of the square that is cut out of the middle.
     pub crop: u32,
+    /// Where the middle lies if what is left over is odd.
+    pub middle: Middle,
     /// What a byte is divided by.
     pub divisor: f32,
     pub mean: [f32; 3],
@@ -18,6 +20,25 @@ pub(crate) struct PictureRecipe {
 
 /// The largest byte.
 pub(super) const BRIGHTEST: f32 = 255.0;
+
+/// Of what is left over on both sides, which may be odd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Middle {
+    /// Less is cut away before: transformers.
+    Floor,
+    /// As many as the nearest even number: torchvision.
+    HalfToEven,
+}
+
+impl Middle {
+    /// How much of `over` is cut away before.
+    pub(super) fn before(self, over: u32) -> u32 {
+        match self {
+            Self::Floor => over / 2,
+            Self::HalfToEven => over / 2 + u32::from(over % 4 == 3),
+        }
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resize {
@@ -32,8 +53,22 @@ pub(crate) enum Resize {
 /// Pillow's filters of these names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resample {
+    Nearest,
+    Box,
     Bilinear,
+    Hamming,
     Bicubic,
+    Lanczos,
+}
+
+impl Resample {
+    /// At most how many pixels on either side of one are looked at, where none are left out.
+    pub(super) fn reach(self) -> f64 {
+        match self {
+            Self::Lanczos => 3.0,
+            _ => 2.0,
+        }
+    }
 }
 
 impl PictureRecipe {
@@ -43,6 +78,7 @@ impl PictureRecipe {
             resize: Resize::ShorterSide(side),
             resample: Resample::Bicubic,
             crop: side,
+            middle: Middle::Floor,
             divisor: BRIGHTEST,
             mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
             deviation: [0.268_629_54, 0.261_302_6, 0.275_777_1],
@@ -55,9 +91,32 @@ impl PictureRecipe {
             resize: Resize::ShorterSide(256),
             resample: Resample::Bilinear,
             crop: 224,
+            middle: Middle::HalfToEven,
             divisor: BRIGHTEST,
             mean: [0.485, 0.456, 0.406],
             deviation: [0.229, 0.224, 0.225],
+        }
+    }
+
+    /// DINOv2's files': 256 pixels, 224 of them cut out, bicubic.
+    pub fn dinov2() -> Self {
+        Self {
+            resample: Resample::Bicubic,
+            middle: Middle::Floor,
+            ..Self::imagenet()
+        }
+    }
+
+    /// SigLIP's, for pictures of `side`.
+    pub fn siglip(side: u32) -> Self {
+        Self {
+            resize: Resize::Square(side),
+            resample: Resample::Bicubic,
+            crop: side,
+            middle: Middle::Floor,
+            divisor: BRIGHTEST,
+            mean: [0.5; 3],
+            deviation: [0.5; 3],
         }
     }
 
@@ -68,25 +127,32 @@ impl PictureRecipe {
             resize: Resize::Square(384),
             resample: Resample::Bicubic,
             crop: 384,
+            middle: Middle::Floor,
             divisor: BRIGHTEST,
             mean: [0.5; 3],
             deviation: [0.5; 3],
         }
     }
 
-    /// torchvision's `Resize((side, side))`.
-    pub fn square(side: usize) -> std::result::Result<Self, String> {
+    /// The same, cut out as torchvision does.
+    pub fn cut_as_torchvision(self) -> Self {
+        let middle = Middle::HalfToEven;
+        Self { middle, ..self }
+    }
+
+    /// The same of pictures that are resized to a square, all of which is kept.
+    pub fn squared(self, side: usize) -> std::result::Result<Self, String> {
         let side = pixels("the image size", side as u64)?;
         let recipe = Self {
             resize: Resize::Square(side),
             crop: side,
-            ..Self::imagenet()
+            ..self
         };
         recipe.checked()
     }
 
     /// A recipe that can be followed, or what is wrong with it.
-    pub(super) fn checked(self) -> std::result::Result<Self, String> {
+    pub fn checked(self) -> std::result::Result<Self, String> {
         if let Resize::ShorterSide(side) | Resize::Square(side) = self.resize
             && side < self.crop
         {
@@ -130,11 +196,19 @@ impl PictureRecipe {
             false => format!(", over {}", self.divisor),
         };
         let filter = match self.resample {
+            Resample::Nearest => "nearest",
+            Resample::Box => "box",
             Resample::Bilinear => "bilinear",
+            Resample::Hamming => "hamming",
             Resample::Bicubic => "bicubic",
+            Resample::Lanczos => "lanczos",
+        };
+        let rounded = match self.middle {
+            Middle::Floor => "",
+            Middle::HalfToEven => " rounded to even",
         };
         format!(
-            "{resize} {filter}, centre {}, mean {:?}, deviation {:?}{scale}",
+            "{resize} {filter}, centre {}{rounded}, mean {:?}, deviation {:?}{scale}",
             self.crop, self.mean, self.deviation
         )
     }

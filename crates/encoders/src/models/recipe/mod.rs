@@ -35,13 +35,13 @@ impl PictureRecipe {
         // Where the cut lies in the picture.
         let cut = |new: u32, old: u32| {
             let step = f64::from(old) / f64::from(new);
-            let first = f64::from((new - crop) / 2) * step;
+            let first = f64::from(self.middle.before(new - crop)) * step;
             (first, f64::from(crop) * step, step)
         };
         let (left, across, _) = cut(new_width, width);
         let (top, down, step) = cut(new_height, height);
         // Rows that the cut does not touch need no work.
-        let reach = 2.0 * step.max(1.0) + 2.0;
+        let reach = self.resample.reach() * step.max(1.0) + 2.0;
         let first_row = (top - reach).max(0.0) as u32;
         let last_row = ((top + down + reach).ceil() as u32).min(height);
         let row = 3 * width as usize;
@@ -107,13 +107,18 @@ impl PictureRecipe {
         let mut out = vec![0; new_width as usize * new_height as usize * 3];
         let mut resized = TypedImage::<U8x3>::from_buffer(new_width, new_height, &mut out)
             .map_err(|e| error(e.into()))?;
-        let filter = match self.resample {
-            Resample::Bilinear => FilterType::Bilinear,
-            // Pillow's has Catmull and Rom's coefficient, −½.
-            Resample::Bicubic => FilterType::CatmullRom,
+        // What Pillow's filters of these names are.
+        let algorithm = match self.resample {
+            Resample::Nearest => ResizeAlg::Nearest,
+            Resample::Box => ResizeAlg::Convolution(FilterType::Box),
+            Resample::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
+            Resample::Hamming => ResizeAlg::Convolution(FilterType::Hamming),
+            // Of Catmull and Rom's coefficient, −½.
+            Resample::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
+            Resample::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
         };
         let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(filter))
+            .resize_alg(algorithm)
             .crop(left, top, box_width, box_height);
         // Typed, so that the code for a dozen other pixels is not built.
         Resizer::new()

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::config::{BRIGHTEST, PictureRecipe, Resample, Resize, pixels};
+use super::config::{BRIGHTEST, Middle, PictureRecipe, Resample, Resize, pixels};
 use crate::models::json::parse;
 use crate::models::source::{ModelFiles, PREPROCESSOR, PROCESSOR, SmallFile};
 use crate::{Error, Result};
@@ -10,10 +10,14 @@ use crate::{Error, Result};
 /// Which of transformers' processors prepares pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Processor {
-    /// Resizes, then cuts out.
+    /// Resizes, then cuts out; `Bit`'s, which DINOv2's files name, is the same.
     Clip,
     /// Does both by one size.
     ConvNext,
+    /// Resizes to a square, bicubic.
+    Siglip,
+    /// The same, bilinear.
+    Vit,
 }
 
 /// What a model's files say of pictures.
@@ -23,16 +27,16 @@ pub(crate) struct Preprocessor {
 }
 
 impl Preprocessor {
-    /// Looks for it as transformers does: of `processor_config.json` what it says of pictures, or
-    /// else `preprocessor_config.json`.
-    pub fn find(files: &ModelFiles) -> Result<Option<Self>> {
-        if let Some(file) = files.read_optional(PROCESSOR)? {
+    /// Looks for it in `folder`, which is empty or ends with `/`, as transformers does: of
+    /// `processor_config.json` what it says of pictures, or else `preprocessor_config.json`.
+    pub fn find(files: &ModelFiles, folder: &str) -> Result<Option<Self>> {
+        if let Some(file) = files.read_optional(&format!("{folder}{PROCESSOR}"))? {
             let processor: ProcessorConfig = parse(&file)?;
             if let Some(config) = processor.image_processor {
                 return Ok(Some(Self { file, config }));
             }
         }
-        let Some(file) = files.read_optional(PREPROCESSOR)? else {
+        let Some(file) = files.read_optional(&format!("{folder}{PREPROCESSOR}"))? else {
             return Ok(None);
         };
         let config = parse(&file)?;
@@ -76,12 +80,13 @@ struct PreprocessorConfig {
 }
 
 /// Older files write a number where newer ones write an object.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Side {
     Number(u64),
     Shortest { shortest_edge: u64 },
     Box { height: u64, width: u64 },
+    Other(serde_json::Value),
 }
 
 impl PreprocessorConfig {
@@ -90,23 +95,31 @@ impl PreprocessorConfig {
         usual: Processor,
         default: PictureRecipe,
     ) -> std::result::Result<PictureRecipe, String> {
-        let (processor, default) = match self.processor()?.unwrap_or(usual) {
-            Processor::ConvNext => (Processor::ConvNext, PictureRecipe::convnext()),
-            Processor::Clip => (Processor::Clip, default),
+        let processor = self.processor(usual)?.unwrap_or(usual);
+        let default = match processor {
+            Processor::ConvNext => PictureRecipe::convnext(),
+            Processor::Clip if usual == Processor::Clip => default,
+            Processor::Clip => PictureRecipe::clip(224),
+            Processor::Siglip => PictureRecipe::siglip(224),
+            Processor::Vit => PictureRecipe {
+                resample: Resample::Bilinear,
+                ..PictureRecipe::siglip(224)
+            },
         };
         let resample = match self.resample {
             None => default.resample,
             // `PIL.Image.Resampling`.
+            Some(0) => Resample::Nearest,
+            Some(1) => Resample::Lanczos,
             Some(2) => Resample::Bilinear,
             Some(3) => Resample::Bicubic,
-            Some(other) => {
-                return Err(format!(
-                    "resample is {other}; only 2 (bilinear) and 3 (bicubic) are supported"
-                ));
-            }
+            Some(4) => Resample::Box,
+            Some(5) => Resample::Hamming,
+            Some(other) => return Err(format!("resample is {other}; filters are 0 to 5")),
         };
         let (resize, crop) = match processor {
             Processor::Clip => self.resized_and_cut(&default)?,
+            Processor::Siglip | Processor::Vit => self.resized_to_square(&default)?,
             Processor::ConvNext => self.cut_by_share(&default)?,
         };
         let (mean, deviation) = match self.do_normalize {
@@ -120,6 +133,8 @@ impl PreprocessorConfig {
             resize,
             resample,
             crop,
+            // All of these are of transformers.
+            middle: Middle::Floor,
             divisor: self.divisor()?,
             mean,
             deviation,
@@ -128,20 +143,30 @@ impl PreprocessorConfig {
     }
 
     /// The one that the file names, or speaks the language of.
-    fn processor(&self) -> std::result::Result<Option<Processor>, String> {
+    fn processor(&self, usual: Processor) -> std::result::Result<Option<Processor>, String> {
         let named = self.image_processor_type.as_ref();
         if let Some(name) = named.or(self.feature_extractor_type.as_ref()) {
             return match name {
                 _ if name.starts_with("ConvNext") => Ok(Some(Processor::ConvNext)),
                 _ if name.starts_with("CLIP") => Ok(Some(Processor::Clip)),
+                _ if name.starts_with("Bit") => Ok(Some(Processor::Clip)),
+                _ if name.starts_with("SiglipI") => Ok(Some(Processor::Siglip)),
+                _ if name.starts_with("ViTI") || name.starts_with("ViTF") => {
+                    Ok(Some(Processor::Vit))
+                }
                 _ => Err(format!(
-                    "pictures are to be prepared by {name}; supported are CLIPImageProcessor and \
-                     ConvNextImageProcessor"
+                    "pictures are to be prepared by {name}; supported are BitImageProcessor, \
+                     CLIPImageProcessor, ConvNextImageProcessor, SiglipImageProcessor and \
+                     ViTImageProcessor"
                 )),
             };
         }
+        // Of models whose processor is known nothing is to be told apart.
+        if usual != Processor::ConvNext && self.crop_pct.is_none() {
+            return Ok(None);
+        }
         let is_box = matches!(self.size, Some(Side::Box { .. }));
-        Ok(match (self.crop_pct, self.crop_size) {
+        Ok(match (self.crop_pct, &self.crop_size) {
             (Some(_), _) => Some(Processor::ConvNext),
             (None, Some(_)) => Some(Processor::Clip),
             (None, None) => is_box.then_some(Processor::Clip),
@@ -153,15 +178,15 @@ impl PreprocessorConfig {
         &self,
         default: &PictureRecipe,
     ) -> std::result::Result<(Resize, u32), String> {
-        let size = side(self.size, "size")?;
-        let resize = match (self.do_resize, self.size, size) {
+        let size = side(&self.size, "size")?;
+        let resize = match (self.do_resize, &self.size, size) {
             (Some(false), ..) => Resize::Keep,
             (_, Some(Side::Box { .. }), Some(side)) => Resize::Square(side),
             (_, _, Some(side)) => Resize::ShorterSide(side),
             (_, _, None) => default.resize,
         };
         if self.do_center_crop != Some(false) {
-            let crop = side(self.crop_size, "crop_size")?;
+            let crop = side(&self.crop_size, "crop_size")?;
             return Ok((resize, crop.unwrap_or(default.crop)));
         }
         match resize {
@@ -172,6 +197,29 @@ impl PreprocessorConfig {
                     .to_owned(),
             ),
         }
+    }
+
+    /// SigLIP's and ViT's: both sides become `size`, and nothing is cut away.
+    fn resized_to_square(
+        &self,
+        default: &PictureRecipe,
+    ) -> std::result::Result<(Resize, u32), String> {
+        for (name, found, supported) in [
+            ("do_resize", self.do_resize, true),
+            ("do_center_crop", self.do_center_crop, false),
+        ] {
+            if found.is_some_and(|found| found != supported) {
+                return Err(format!(
+                    "{name} is {}, which is not supported of pictures that become a square",
+                    !supported
+                ));
+            }
+        }
+        if let Some(Side::Shortest { .. }) = self.size {
+            return Err("size has to be height and width".to_owned());
+        }
+        let side = side(&self.size, "size")?.unwrap_or(default.crop);
+        Ok((Resize::Square(side), side))
     }
 
     /// ConvNeXt's and ResNet's: what is cut out is `size`, which is a share of the shorter side.
@@ -190,7 +238,7 @@ impl PreprocessorConfig {
         if let Some(Side::Box { .. }) = self.size {
             return Err("size has to be that of the shorter side".to_owned());
         }
-        let size = side(self.size, "size")?.unwrap_or(default.crop);
+        let size = side(&self.size, "size")?.unwrap_or(default.crop);
         let share = self.crop_pct.unwrap_or(224.0 / 256.0);
         if !(share > 0.0 && share <= 1.0) {
             return Err(format!("crop_pct is {share}, not within 0 and 1"));
@@ -220,8 +268,13 @@ impl PreprocessorConfig {
 }
 
 /// The side of a square, if it is given.
-fn side(side: Option<Side>, name: &str) -> std::result::Result<Option<u32>, String> {
-    match side.map(Side::pixels) {
+fn side(side: &Option<Side>, name: &str) -> std::result::Result<Option<u32>, String> {
+    if let Some(Side::Other(found)) = side {
+        return Err(format!(
+            "{name} is {found}; supported are shortest_edge, or height and width"
+        ));
+    }
+    match side.as_ref().map(Side::pixels) {
         Some(None) => Err(format!("{name} is not square")),
         Some(Some(side)) => pixels(name, side).map(Some),
         None => Ok(None),
@@ -233,13 +286,14 @@ const WARPED_FROM: u32 = 384;
 
 impl Side {
     /// `None` for a box that is not square.
-    fn pixels(self) -> Option<u64> {
+    fn pixels(&self) -> Option<u64> {
         match self {
             Self::Number(pixels)
             | Self::Shortest {
                 shortest_edge: pixels,
-            } => Some(pixels),
-            Self::Box { height, width } => (height == width).then_some(height),
+            } => Some(*pixels),
+            Self::Box { height, width } => (height == width).then_some(*height),
+            Self::Other(_) => None,
         }
     }
 }
@@ -343,10 +397,11 @@ mod tests {
     #[test]
     fn nonsense_is_named() {
         for (json, word) in [
-            (r#"{"resample": 0}"#, "resample"),
+            (r#"{"resample": 6}"#, "resample"),
             (r#"{"size": 100, "crop_size": 224}"#, "smaller"),
             (r#"{"size": 0}"#, "size is 0"),
             (r#"{"size": {"height": 3, "width": 4}}"#, "square"),
+            (r#"{"size": {"longest_edge": 224}}"#, "longest_edge"),
             (r#"{"image_std": [1, 0, 1]}"#, "image_std"),
             (r#"{"crop_pct": 7}"#, "crop_pct"),
             (r#"{"size": 224, "crop_pct": 1e-300}"#, "crop_pct"),
@@ -360,8 +415,8 @@ mod tests {
             (r#"{"size": {"height": 20001, "width": 20001}}"#, "size is"),
             (r#"{"size": 2000, "crop_size": 2000}"#, "2000 pixels a side"),
             (
-                r#"{"image_processor_type": "ViTImageProcessor"}"#,
-                "by ViTImageProcessor",
+                r#"{"image_processor_type": "BlipImageProcessor"}"#,
+                "by BlipImageProcessor",
             ),
             (r#"{"do_center_crop": false}"#, "do_center_crop"),
             (

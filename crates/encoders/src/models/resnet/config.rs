@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::Result;
 use crate::models::json::parse_config;
 use crate::models::limits::{MOST_CHANNELS, MOST_LAYERS, map_problem, sizes_problem};
+use crate::models::model_type::model_type;
 use crate::models::source::SmallFile;
 
 /// What is left out is as in transformers' `ResNetConfig`: ResNet-50. Files of
@@ -12,7 +13,6 @@ use crate::models::source::SmallFile;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub(super) struct ResNetConfig {
-    pub model_type: String,
     pub num_channels: usize,
     pub embedding_size: usize,
     pub hidden_sizes: Vec<usize>,
@@ -35,7 +35,6 @@ pub(super) enum LayerType {
 impl Default for ResNetConfig {
     fn default() -> Self {
         Self {
-            model_type: "resnet".to_owned(),
             num_channels: 3,
             embedding_size: 64,
             hidden_sizes: vec![256, 512, 1024, 2048],
@@ -51,14 +50,12 @@ impl Default for ResNetConfig {
 impl ResNetConfig {
     /// Parses and checks `config.json`.
     pub fn read(file: &SmallFile) -> Result<Self> {
+        model_type(file, "resnet", &["resnet"])?;
         parse_config(file, Self::problem)
     }
 
     fn problem(&self) -> Option<String> {
         let (sizes, depths) = (&self.hidden_sizes, &self.depths);
-        if self.model_type != "resnet" {
-            return Some(format!("model_type is '{}', not 'resnet'", self.model_type));
-        }
         if self.hidden_act != "relu" {
             return Some(format!(
                 "hidden_act is '{}'; only 'relu' is supported",

@@ -11,8 +11,8 @@ use crate::models::cpu::{Convolution, FeatureMap};
 use crate::models::layers::on_cpu;
 use crate::models::recipe::{PictureRecipe, Preprocessor, Processor};
 use crate::models::side_by_side::pictures_side_by_side;
-use crate::models::source::{CONFIG, ModelFiles, WEIGHTS};
-use crate::models::weights::ModelHash;
+use crate::models::source::{CONFIG, ModelFiles};
+use crate::models::weights::{ModelHash, OF_HUGGING_FACE, weights_of};
 use crate::{Error, Identity, ImageEncoder, LoadOptions, Result};
 
 /// The smallest side that survives all strides.
@@ -27,7 +27,7 @@ const SMALLEST_SIDE: u32 = 32;
 /// ```no_run
 /// use mmdlrm_encoders::{ImageEncoder, LoadOptions, ResNetEncoder};
 ///
-/// let resnet = ResNetEncoder::load("microsoft/resnet-50", None, &LoadOptions::default())?;
+/// let resnet = ResNetEncoder::load("microsoft/resnet-50", &LoadOptions::default())?;
 /// let picture = resnet.prepare_image(&std::fs::read("poster.jpg")?)?;
 /// let vectors = resnet.encode_images(&[picture])?;
 /// assert_eq!(vectors[0].len(), 2048);
@@ -58,29 +58,33 @@ impl ResNetEncoder {
     /// `model.safetensors`, `preprocessor_config.json`) or from the hub, as
     /// [`ClipEncoder::load`](crate::ClipEncoder::load) does.
     ///
-    /// With an `image_size` pictures are resized to a square of that side,
-    /// bilinear, as torchvision's `Resize((side, side))` does; without, as
+    /// With an [`image_size`](LoadOptions::image_size) pictures are resized to a square of that
+    /// side, all else being as it is without: as
     /// `preprocessor_config.json` or `processor_config.json` says, and where there is none, as torchvision
     /// does for ImageNet (256, of which 224 are cut out).
     ///
     /// # Errors
     /// A file that is missing, damaged, or does not fit the others; an
-    /// `image_size` below 32 or above 1024.
-    pub fn load(dir_or_id: &str, image_size: Option<usize>, options: &LoadOptions) -> Result<Self> {
+    /// `image_size` below 32 or above 1024; an option that says nothing of pictures.
+    pub fn load(dir_or_id: &str, options: &LoadOptions) -> Result<Self> {
+        options.refuse_of_texts("a ResNet")?;
         let files = ModelFiles::find(dir_or_id, &[])?;
         let config_file = files.read(CONFIG)?;
         let config = ResNetConfig::read(&config_file)?;
-        let weights = files.file(WEIGHTS)?;
-        let preprocessor = Preprocessor::find(&files)?;
+        let weights = weights_of(&files, "", OF_HUGGING_FACE)?;
+        let preprocessor = Preprocessor::find(&files, "")?;
         let named_by = preprocessor.as_ref().map_or(&config_file, |it| &it.file);
         let unusable = |problem: String| Error::Config {
             path: named_by.path.clone(),
             problem: problem.into(),
         };
-        let recipe = match (image_size, &preprocessor) {
-            (Some(side), _) => PictureRecipe::square(side).map_err(unusable)?,
-            (None, Some(found)) => found.recipe(Processor::ConvNext, PictureRecipe::imagenet())?,
-            (None, None) => PictureRecipe::imagenet(),
+        let recipe = match &preprocessor {
+            Some(found) => found.recipe(Processor::ConvNext, PictureRecipe::imagenet())?,
+            None => PictureRecipe::imagenet(),
+        };
+        let recipe = match options.image_size {
+            Some(side) => recipe.squared(side).map_err(unusable)?,
+            None => recipe,
         };
         let side = recipe.crop;
         if side < SMALLEST_SIDE {

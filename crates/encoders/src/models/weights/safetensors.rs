@@ -16,18 +16,14 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use candle_core::{DType, Device, Error as TensorError, Result as TensorResult, Shape, Tensor};
+use candle_core::{Device, Error as TensorError, Result as TensorResult, Shape, Tensor};
 use candle_core::{WithDType, bail};
-use candle_nn::Init;
-use candle_nn::var_builder::SimpleBackend;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
-use xxhash_rust::xxh3::Xxh3;
 
+use super::ModelHash;
 use crate::error::first_line;
 
-/// Raised when the same model and inputs come to other vectors.
-const METHOD: &[u8] = b"mmdlrm-3";
 /// Bytes that say how long the header is.
 const LENGTH_BYTES: u64 = 8;
 /// Bytes of the largest header that is read; those of published encoders have 100 kB.
@@ -36,26 +32,6 @@ const LARGEST_HEADER: u64 = 4 << 20;
 const LARGEST_FILE: u64 = 32 << 30;
 /// Bytes of a file that are read at a time: they stay in the second-level cache.
 const READ_AT_A_TIME: usize = 1 << 18;
-
-/// Hash of a model's files, and of how they are used.
-pub(crate) struct ModelHash(Xxh3);
-
-impl ModelHash {
-    pub fn new() -> Self {
-        let mut hash = Xxh3::new();
-        hash.update(METHOD);
-        Self(hash)
-    }
-
-    /// Goes on with the content of a file, or a part of it.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    pub fn digest(&self) -> String {
-        format!("{:032x}", self.0.digest128())
-    }
-}
 
 /// One way in which a file is not one of weights.
 #[derive(Debug, thiserror::Error)]
@@ -76,10 +52,12 @@ pub(crate) enum WeightsProblem {
     Length { found: u64, expected: u64 },
     #[error("the file changed while it was read")]
     Changed,
+    #[error(transparent)]
+    PyTorch(#[from] mmdlrm_checkpoints::Error),
 }
 
 /// A safetensors file whose header fits it.
-pub(crate) struct WeightsFile {
+pub(crate) struct SafetensorsFile {
     file: Mutex<File>,
     header: Metadata,
     /// Where the numbers begin.
@@ -105,7 +83,7 @@ impl Stamp {
     }
 }
 
-impl WeightsFile {
+impl SafetensorsFile {
     /// Opens a file and reads its header.
     pub fn open(path: &Path) -> Result<Self, WeightsProblem> {
         let mut file = File::open(path)?;
@@ -191,15 +169,14 @@ fn read_header(file: &mut File, length: u64) -> Result<(Metadata, u64), WeightsP
     }
 }
 
-impl SimpleBackend for &WeightsFile {
-    fn get(
-        &self,
-        shape: Shape,
-        name: &str,
-        _: Init,
-        dtype: DType,
-        device: &Device,
-    ) -> TensorResult<Tensor> {
+impl SafetensorsFile {
+    /// The shape of a tensor, where there is one of this name.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        Some(&self.header.info(name)?.shape)
+    }
+
+    /// The tensor of a name, in the numbers that it is stored as.
+    pub fn tensor(&self, shape: Shape, name: &str, device: &Device) -> TensorResult<Tensor> {
         let Some(info) = self.header.info(name) else {
             return Err(TensorError::CannotFindTensor {
                 path: name.to_owned(),
@@ -212,22 +189,13 @@ impl SimpleBackend for &WeightsFile {
                 got: info.shape.clone().into(),
             });
         }
-        let tensor = match info.dtype {
+        match info.dtype {
             Dtype::F32 => self.read(info, device, f32::from_le_bytes),
             Dtype::F16 => self.read(info, device, f16::from_le_bytes),
             Dtype::BF16 => self.read(info, device, bf16::from_le_bytes),
             Dtype::F64 => self.read(info, device, f64::from_le_bytes),
             other => bail!("{name} is of type {other}, not F16, BF16, F32 or F64"),
-        };
-        tensor?.to_dtype(dtype)
-    }
-
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> TensorResult<Tensor> {
-        bail!("nobody says which shape {name} should have")
-    }
-
-    fn contains_tensor(&self, name: &str) -> bool {
-        self.header.info(name).is_some()
+        }
     }
 }
 
@@ -235,8 +203,9 @@ impl SimpleBackend for &WeightsFile {
 mod tests {
     use std::io::Write;
 
-    use candle_nn::VarBuilder;
+    use candle_core::DType;
 
+    use super::super::hash::METHOD;
     use super::*;
 
     /// A file of a header and as many zeros.
@@ -249,7 +218,7 @@ mod tests {
     }
 
     fn refused(file: &tempfile::NamedTempFile) -> String {
-        let opened = WeightsFile::open(file.path());
+        let opened = SafetensorsFile::open(file.path());
         opened.map(|_| ()).unwrap_err().to_string()
     }
 
@@ -307,11 +276,14 @@ mod tests {
         let sparse = file(&header, 0);
         let length = 8 + header.len() as u64 + huge;
         sparse.as_file().set_len(length).unwrap();
-        let weights = WeightsFile::open(sparse.path()).unwrap();
-        let weights = VarBuilder::from_backend(Box::new(&weights), DType::F32, Device::Cpu);
-        let error = first_line(weights.get(3, "a").unwrap_err());
-        assert!(error.contains("shape mismatch for a"), "{error}");
-        let error = first_line(weights.get(3, "b").unwrap_err());
+        let weights = SafetensorsFile::open(sparse.path()).unwrap();
+        let error = |name| first_line(weights.tensor(3.into(), name, &Device::Cpu).unwrap_err());
+        assert!(
+            error("a").contains("shape mismatch for a"),
+            "{}",
+            error("a")
+        );
+        let error = error("b");
         assert!(error.contains("b"), "{error}");
     }
 
@@ -356,12 +328,12 @@ mod tests {
             );
             let mut file = file(&header, 3);
             file.write_all(&bytes.repeat(times)).unwrap();
-            let weights = WeightsFile::open(file.path()).unwrap();
-            let weights = VarBuilder::from_backend(Box::new(&weights), DType::F32, Device::Cpu);
-            let found = weights.get((count, 1), "a").unwrap();
+            let weights = SafetensorsFile::open(file.path()).unwrap();
+            let found = weights.tensor((count, 1).into(), "a", &Device::Cpu);
+            let found = found.unwrap().to_dtype(DType::F32).unwrap();
             let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
             assert_eq!(found, numbers.repeat(times), "{dtype}");
-            let error = first_line(weights.get(3, "z").unwrap_err());
+            let error = first_line(weights.tensor(3.into(), "z", &Device::Cpu).unwrap_err());
             assert!(error.contains("U8"), "{error}");
         }
     }
@@ -369,7 +341,7 @@ mod tests {
     #[test]
     fn a_hash_is_of_all_bytes_and_of_a_file_that_stayed_as_it_was() {
         let file = file("{}", 0);
-        let weights = WeightsFile::open(file.path()).unwrap();
+        let weights = SafetensorsFile::open(file.path()).unwrap();
         let mut hash = ModelHash::new();
         hash.update(b"config");
         weights.hash(&mut hash).unwrap();
