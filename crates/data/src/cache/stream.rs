@@ -47,7 +47,7 @@ impl RatingsStream {
         ) {
             return Err(Error::setting(
                 "duplicates",
-                format!("{:?}", options.duplicates),
+                options.duplicates.name(),
                 "of ratings that are streamed (--stream) they can only be refused or all kept: \
                  --duplicates keep-all",
             ));

@@ -1,6 +1,6 @@
 //! Rows beside the ratings that cannot be used, counted and gone on without.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{Error, IdMap, Movies, Result};
 
@@ -105,7 +105,10 @@ pub(crate) struct Sieve<T> {
     /// How the table of movies is called.
     movies: &'static str,
     index: Option<IdMap>,
-    seen: HashSet<u32>,
+    /// Where the row of a movie stands among those that passed.
+    seen: HashMap<u32, usize>,
+    /// Whether something stands for nothing, so that a later row of its movie is better.
+    is_blank: fn(&T) -> bool,
     passed: SideRows<T>,
 }
 
@@ -114,9 +117,15 @@ impl<T> Sieve<T> {
         Self {
             movies: called,
             index: movies.map(Movies::index),
-            seen: HashSet::new(),
+            seen: HashMap::new(),
+            is_blank: |_| false,
             passed: SideRows::default(),
         }
+    }
+
+    /// Prefers rows that are not blank to those that are.
+    pub(crate) fn unless(self, is_blank: fn(&T) -> bool) -> Self {
+        Self { is_blank, ..self }
     }
 
     /// A row of a movie and what it has of it, or else why that cannot be used. `at` makes an
@@ -137,14 +146,23 @@ impl<T> Sieve<T> {
             left_out.add(LeftOutBecause::UnknownMovie, || at(0, &problem));
             return;
         }
-        match value {
-            Err((reason, problem)) => left_out.add(reason, || at(1, &problem)),
-            Ok(_) if !self.seen.insert(movie_id) => {
-                let problem = "has an earlier row too, which is used; remove one of them";
-                left_out.add(LeftOutBecause::Duplicate, || at(0, problem));
+        let value = match value {
+            Err((reason, problem)) => return left_out.add(reason, || at(1, &problem)),
+            Ok(value) => value,
+        };
+        let Some(&earlier) = self.seen.get(&movie_id) else {
+            self.seen.insert(movie_id, self.passed.rows.len());
+            return self.passed.rows.push(value);
+        };
+        let earlier = &mut self.passed.rows[earlier];
+        let problem = match (self.is_blank)(earlier) && !(self.is_blank)(&value) {
+            true => {
+                *earlier = value;
+                "has an earlier row too, which is blank; remove that"
             }
-            Ok(value) => self.passed.rows.push(value),
-        }
+            false => "has an earlier row too, which is used; remove one of them",
+        };
+        left_out.add(LeftOutBecause::Duplicate, || at(0, problem));
     }
 
     /// What came through.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
-use crate::text::{Dialect, TableFile, Texts};
+use crate::text::{Dialect, Row, TableFile, Texts};
 use crate::{Error, Result};
 
 /// Reads `links.csv`: `movieId` (`UInt32`), `imdbId` and `tmdbId` (`Utf8`,
@@ -16,10 +16,8 @@ pub(crate) fn read_links(path: &Path) -> Result<RecordBatch> {
     let [mut has_imdb, mut has_tmdb] = [Vec::new(), Vec::new()];
     file.for_each(|row| {
         movies.push(row.id(0)?);
-        has_imdb.push(!row.text(1)?.is_empty());
-        row.push_text(1, &mut imdb)?;
-        has_tmdb.push(!row.text(2)?.is_empty());
-        row.push_text(2, &mut tmdb)
+        push_id(row, 1, &mut imdb, &mut has_imdb)?;
+        push_id(row, 2, &mut tmdb, &mut has_tmdb)
     })?;
     let schema = Schema::new(vec![
         Field::new("movieId", DataType::UInt32, false),
@@ -35,4 +33,12 @@ pub(crate) fn read_links(path: &Path) -> Result<RecordBatch> {
         ],
     )
     .map_err(Error::arrow(path))
+}
+
+/// An id of others, without the `.0` that data frames give whole numbers beside missing ones.
+fn push_id(row: &Row, column: usize, ids: &mut Texts, present: &mut Vec<bool>) -> Result<()> {
+    let text = row.text(column)?;
+    let whole = text.strip_suffix(".0").unwrap_or(&text);
+    present.push(!whole.is_empty());
+    row.push(column, whole, ids)
 }

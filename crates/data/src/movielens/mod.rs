@@ -358,7 +358,11 @@ impl OpenOptions {
 
     /// The ratings as the file has them.
     fn read_ratings(&self, path: &Path, dialect: &Dialect) -> Result<ReadRatings> {
-        let read = || read_unchanged(path, || RatingColumns::read(path, dialect));
+        let read = || {
+            let read = read_unchanged(path, || RatingColumns::read(path, dialect))?;
+            read.0.warn_of_early_times(path);
+            Ok::<_, Error>(read)
+        };
         let of = |(columns, has_times), from_cache| ReadRatings {
             columns,
             has_times,
@@ -405,8 +409,8 @@ impl SideTables {
         Ok(Self {
             movies: read_movies(files)?,
             users: read_if_present(files.get(Table::Users), users)?,
-            links: read_if_present(files.get(Table::Links), read_links)?,
-            tags: read_if_present(files.get(Table::Tags), tags)?,
+            links: unless_empty(read_if_present(files.get(Table::Links), read_links))?,
+            tags: unless_empty(read_if_present(files.get(Table::Tags), tags))?,
         })
     }
 }
@@ -425,6 +429,17 @@ fn read_if_present<T>(
     read: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<Option<T>> {
     path.map(|path| read(&path)).transpose()
+}
+
+/// A table that may be missing, and is as good as that without rows.
+fn unless_empty<T>(read: Result<Option<T>>) -> Result<Option<T>> {
+    match read {
+        Err(Error::Empty { path, .. }) => {
+            tracing::warn!("{} is empty, and gone on without", path.display());
+            Ok(None)
+        }
+        read => read,
+    }
 }
 
 fn is_of_genome(table: Table) -> bool {

@@ -1,5 +1,5 @@
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -268,10 +268,10 @@ fn read_u_genre(path: &Path) -> Result<Vec<String>> {
 fn check_width(path: &Path) -> Result<()> {
     const LONGEST_START: u64 = 64 << 10;
     let mut start = Vec::new();
-    let file = open(path)?.take(LONGEST_START);
-    let read = BufReader::new(file).read_until(b'\n', &mut start);
+    let read = open(path)?.take(LONGEST_START).read_to_end(&mut start);
     read.map_err(Error::read(path))?;
-    let fields = memchr::memchr_iter(b'|', &start).count() + 1;
+    let end = memchr::memchr2(b'\n', b'\r', &start).unwrap_or(start.len());
+    let fields = memchr::memchr_iter(b'|', &start[..end]).count() + 1;
     let genres = fields.saturating_sub(ITEM_COLUMNS.len());
     if fields == 1 || genres == GENRES.len() {
         return Ok(());

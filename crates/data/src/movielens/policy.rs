@@ -43,6 +43,17 @@ pub enum Duplicates {
 }
 
 impl Duplicates {
+    /// As `--duplicates` takes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::KeepFirst => "keep-first",
+            Self::KeepLatest => "keep-latest",
+            Self::KeepEarliest => "keep-earliest",
+            Self::KeepAll => "keep-all",
+        }
+    }
+
     /// Of the rows of a pair the one with the most stays.
     pub(crate) fn order(self, timestamp: u32, row: u64) -> (u32, u64) {
         match self {

@@ -167,6 +167,23 @@ impl RatingColumns {
         }
     }
 
+    /// Warns of a time that is no moment at which anybody rated movies: years, days, or dates
+    /// written as numbers, which all are early in 1970.
+    pub(crate) fn warn_of_early_times(&self, path: &Path) {
+        // Counters of a few rows are not meant for times.
+        const COUNTERS: u32 = 1_000;
+        // In 1973.
+        const EARLY: u32 = 100_000_000;
+        let time = self.timestamps.iter().find(|&&time| time > 0);
+        if let Some(time) = time.filter(|&&time| (COUNTERS..EARLY).contains(&time)) {
+            tracing::warn!(
+                "times of {} are taken for seconds since 1970, of which the first, {time}, is none \
+                 that ratings have; write years, days and dates as 2005-04-02",
+                path.display()
+            );
+        }
+    }
+
     /// Zeros, to be written over: pages that are not touched take no memory.
     pub(crate) fn zeroed(rows: usize) -> Self {
         Self {

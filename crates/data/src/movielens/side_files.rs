@@ -55,7 +55,8 @@ impl Poster {
     /// is found out when it is opened.
     pub fn read_all(path: &Path, movies: Option<&Movies>) -> Result<SideRows<Self>> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        read(path, movies, &PICTURE, |movie_id, text| {
+        let sieve = Sieve::new(movies, "movies.csv");
+        read(path, sieve, &PICTURE, |movie_id, text| {
             let path = path_of(text, folder)?;
             Ok(Self { movie_id, path })
         })
@@ -78,7 +79,9 @@ impl Summary {
     /// # Errors
     /// A row that cannot be read; a file of which no row can be used.
     pub fn read_all(path: &Path, movies: Option<&Movies>) -> Result<SideRows<Self>> {
-        read(path, movies, &PLOT, |movie_id, text| {
+        let sieve = Sieve::new(movies, "movies.csv");
+        let sieve = sieve.unless(|summary: &Self| summary.text.trim().is_empty());
+        read(path, sieve, &PLOT, |movie_id, text| {
             let text = text.to_owned();
             Ok(Self { movie_id, text })
         })
@@ -88,7 +91,7 @@ impl Summary {
 /// Reads a table of movies and something of each.
 fn read<T>(
     path: &Path,
-    movies: Option<&Movies>,
+    mut sieve: Sieve<T>,
     wanted: &Wanted,
     value: impl Fn(u32, &str) -> Result<T, (LeftOutBecause, String)>,
 ) -> Result<SideRows<T>> {
@@ -96,7 +99,6 @@ fn read<T>(
     let movie = MOVIE.find(path, file.names())?;
     let of_movie = wanted.find(path, file.names())?;
     refuse_ids_of_others(path, file.names(), movie)?;
-    let mut sieve = Sieve::new(movies, "movies.csv");
     file.for_each(|row| {
         let movie_id = row.id(movie)?;
         let value = value(movie_id, &row.text(of_movie)?);

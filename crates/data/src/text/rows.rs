@@ -305,8 +305,8 @@ fn split(
 impl Row<'_> {
     /// A whole number of 0 to 2³² − 1, as MovieLens numbers users and movies.
     pub(crate) fn id(&self, column: usize) -> Result<u32> {
-        // Where fields stand between semicolons, a point may be one of thousands.
-        let has_thousands = self.file.separator == ";";
+        // Where a comma is not what stands between fields, a point may be one of thousands.
+        let has_thousands = matches!(self.file.separator, ";" | "\t");
         let text = std::str::from_utf8(self.field(column)).ok();
         let id = text.and_then(|text| id_of(text, has_thousands));
         id.ok_or_else(|| {
@@ -351,7 +351,12 @@ impl Row<'_> {
     /// Adds the text of `column` to a column of a table.
     pub(crate) fn push_text(&self, column: usize, texts: &mut Texts) -> Result<()> {
         let text = self.text(column)?;
-        texts.push(&text).ok_or_else(|| self.bad(column, FULL))
+        self.push(column, &text, texts)
+    }
+
+    /// Appends what is made of the text of `column`.
+    pub(crate) fn push(&self, column: usize, text: &str, texts: &mut Texts) -> Result<()> {
+        texts.push(text).ok_or_else(|| self.bad(column, FULL))
     }
 
     /// An error at this row that opens with the text of `column`.

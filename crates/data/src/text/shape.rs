@@ -100,13 +100,14 @@ impl Shape {
             }
             (_, Some(columns)) => line.csv(columns),
             (_, None) => {
-                let header = fields(&line.text, dialect.separator());
+                let separator = line.separator(*dialect);
+                let header = fields(&line.text, separator);
                 if header.iter().all(String::is_empty) {
                     return Err(line.empty("names of columns, as user_id,item_id".to_owned()));
                 }
                 line.check_twice(&header, |_| true)?;
                 let positions = (0..header.len()).map(Some).collect();
-                Ok(line.header(dialect.separator(), header, positions))
+                Ok(line.header(separator, header, positions))
             }
         }
     }
@@ -153,6 +154,18 @@ impl<'a> FirstLine<'a> {
             lines: before..before + ends.max(1),
             has_returns,
         })
+    }
+
+    /// What stands between the columns of a header of which no name is known: a comma, unless
+    /// there is none but another separator.
+    fn separator(&self, dialect: Dialect) -> &'static str {
+        let usual = dialect.separator();
+        let parts = |separator: &&str| fields(&self.text, separator).len() > 1;
+        let others = SEPARATORS.iter().copied();
+        match dialect {
+            Dialect::Csv if !parts(&usual) => others.into_iter().find(parts).unwrap_or(usual),
+            _ => usual,
+        }
     }
 
     fn empty(&self, expected: String) -> Error {

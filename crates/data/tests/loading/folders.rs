@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use mmdlrm_data::arrow_array::Array;
+use mmdlrm_data::arrow_array::cast::AsArray;
 use mmdlrm_data::{Error, Format, MovieLens, OpenOptions, ReleaseFiles};
 
 use crate::{Folder, MOVIES, RATINGS, good, gzip};
@@ -400,10 +402,13 @@ fn click() -> String {
     )
 }
 
+/// Files by name and content, and what is said of a folder that holds them.
+type Said<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[test]
 fn folders_of_other_kinds_are_named_for_what_they_look_like() {
     let run = r#"{"experiment":{"dim":64}}"#;
-    let of: [(&[(&str, &str)], &[&str]); 18] = [
+    let of: [Said; 18] = [
         (&[], &["folder is empty"]),
         (&[(".DS_Store", "x")], &["folder is empty"]),
         (
@@ -521,4 +526,27 @@ fn how_a_folder_is_written_is_told() {
         files.needed(),
         [folder.file("u.data"), folder.file("u.item")]
     );
+}
+
+/// As pandas 3.1 writes links of which one lacks an id: the others are floats.
+#[test]
+fn ids_of_others_are_whole_beside_missing_ones() {
+    let folder = usual();
+    folder.write(
+        "links.csv",
+        "movieId,imdbId,tmdbId\n1,114709,862.0\n2,113497,\n",
+    );
+    let links = MovieLens::open(folder.path()).unwrap().links.unwrap();
+    let tmdb = links.column(2).as_string::<i32>();
+    assert_eq!(tmdb.value(0), "862");
+    assert!(tmdb.is_null(1));
+}
+
+#[test]
+fn a_table_without_rows_that_may_be_missing_is_as_good_as_missing() {
+    for text in ["", "userId,movieId,tag,timestamp\n"] {
+        let folder = usual();
+        folder.write("tags.csv", text);
+        assert!(MovieLens::open(folder.path()).unwrap().tags.is_none());
+    }
 }

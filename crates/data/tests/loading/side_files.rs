@@ -178,3 +178,19 @@ fn paths_are_of_the_folder_of_the_file_or_absolute() {
     let paths: Vec<PathBuf> = read.rows.into_iter().map(|it| it.path).collect();
     assert_eq!(paths, [at("1.jpg"), absolute, at("a b.jpg")]);
 }
+
+#[test]
+fn a_plot_that_stands_behind_a_blank_one_is_used() {
+    let read = plots("movieId,summary\n1,\n1,A boy grows.\n1,Another.\n2,\n").unwrap();
+    let texts: Vec<&str> = read.rows.iter().map(|it| it.text.as_str()).collect();
+    assert_eq!(texts, ["A boy grows.", ""]);
+    assert_eq!(read.left_out.because(LeftOutBecause::Duplicate), 2);
+}
+
+#[test]
+fn what_stands_between_columns_is_found_out() {
+    for separator in [";", "\t", "|"] {
+        let text = format!("movieId{separator}poster_path\n1{separator}1.jpg\n");
+        assert_eq!(ids(&posters(&text).unwrap()), [1], "{separator}");
+    }
+}

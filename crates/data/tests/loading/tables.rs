@@ -314,7 +314,10 @@ fn posters_and_plots_go_and_come_as_tables() {
     };
     let first = poster(1, "1.jpg");
     for other in [poster(9, "9.jpg"), poster(1, "2.jpg"), poster(2, "")] {
-        assert_eq!(of(&[first.clone(), other]).unwrap(), [first.clone()]);
+        assert_eq!(
+            of(&[first.clone(), other]).unwrap(),
+            std::slice::from_ref(&first)
+        );
     }
     says(
         of(&[poster(9, "9.jpg")]),

@@ -474,3 +474,20 @@ fn what_is_no_table_of_ratings_is_named() {
         &["line 2, column 'userId': '1.000' is not an id"],
     );
 }
+
+#[test]
+fn times_have_other_names_and_numbers_of_three_decimals_are_no_ids_beside_decimal_commas() {
+    for name in ["created_at", "unix_timestamp", "Rated At"] {
+        read(
+            format!(
+                "userId,movieId,rating,{name}\n1,1,4.0,1223698484\n1,2,3.5,1112486027\n\
+                 7,5,0.5,964982703\n"
+            ),
+            TIMES,
+        );
+    }
+    refused(
+        "userId\tmovieId\trating\ttimestamp\n1\t1.000\t4,0\t1223698484\n",
+        &["'1.000' is not an id"],
+    );
+}
