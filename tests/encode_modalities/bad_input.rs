@@ -239,6 +239,17 @@ fn tables_that_cannot_be_read() {
 }
 
 #[test]
+fn settings_of_models_that_are_not_named() {
+    let folder = Folder::new();
+    for (arguments, setting) in [
+        (&["--image-size", "64"][..], "encoders.image_size"),
+        (&["--pooling", "mean"], "encoders.pooling"),
+    ] {
+        assert_refused(&folder.run(arguments), &[setting, "is not named"]);
+    }
+}
+
+#[test]
 fn arguments_that_make_no_sense() {
     let folder = Folder::new();
     for (arguments, word) in [
@@ -268,4 +279,19 @@ fn crc32(bytes: &[u8]) -> u32 {
             }
         })
     })
+}
+
+#[test]
+fn posters_of_which_none_can_be_used() {
+    let folder = Folder::new();
+    folder.write(
+        "p.csv",
+        "movieId,poster_path\n1,nowhere/1.jpg\n2,nowhere/2.jpg\n",
+    );
+    let refused = folder.run(&["--posters", "p.csv"]);
+    assert_refused(&refused, &["none of 2 posters", "nowhere/1.jpg"]);
+    assert_refused(
+        &folder.run(&["--posters", "."]),
+        &["it is a folder; name the table of movieId and poster_path"],
+    );
 }

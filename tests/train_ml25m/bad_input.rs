@@ -56,7 +56,7 @@ fn a_folder_in_place_of_a_file() {
     refuses(
         |_| {},
         &["--summaries", "data"],
-        &["cannot read data", "directory"],
+        &["cannot read data", "it is a folder"],
     );
 }
 

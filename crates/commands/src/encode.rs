@@ -75,6 +75,9 @@ enum PrecisionArg {
 /// Of a CLIP that has learned nothing.
 const UNTRAINED_SEED: u64 = 42;
 
+/// Of how many that fail a line is printed.
+const TOLD: usize = 20;
+
 /// What came of one kind.
 #[derive(Default)]
 struct Outcome {
@@ -84,16 +87,30 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn of(encoded: &Encoded, start: Instant, progress: &mut Progress) -> Self {
+    /// `what` was to be encoded.
+    fn of(
+        encoded: &Encoded,
+        what: &'static str,
+        start: Instant,
+        progress: &mut Progress,
+    ) -> Result<Self> {
         progress.end();
-        for failed in &encoded.failed {
+        let count = encoded.failed.len();
+        if let (Some(first), true) = (encoded.failed.first(), encoded.vectors.is_empty()) {
+            let first = first.to_string();
+            return Err(mmdlrm::Error::NoneUsable { what, count, first }.into());
+        }
+        for failed in encoded.failed.iter().take(TOLD) {
             progress.note(&format!("treated as missing: {failed}"));
         }
-        Self {
+        if count > TOLD {
+            progress.note(&format!("treated as missing: {} more", count - TOLD));
+        }
+        Ok(Self {
             embedded: encoded.vectors.len(),
             per_second: encoded.computed as f64 / start.elapsed().as_secs_f64(),
-            failed: encoded.failed.len(),
-        }
+            failed: count,
+        })
     }
 }
 
@@ -186,7 +203,7 @@ fn embed_posters(
     let start = Instant::now();
     let on_done = |done| progress.advance(done as u64);
     let encoded = encode_posters(encoder.as_ref(), &posters, store, on_done)?;
-    Ok(Outcome::of(&encoded, start, progress))
+    Outcome::of(&encoded, "posters", start, progress)
 }
 
 fn embed_summaries(
@@ -206,5 +223,5 @@ fn embed_summaries(
     let start = Instant::now();
     let on_done = |done| progress.advance(done as u64);
     let encoded = encode_summaries(encoder.as_ref(), &summaries, store, on_done)?;
-    Ok(Outcome::of(&encoded, start, progress))
+    Outcome::of(&encoded, "summaries", start, progress)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use zip::ZipArchive;
+use zip::result::ZipError;
 
 use crate::{Error, Result};
 
@@ -36,7 +37,7 @@ impl<'a> Archive<'a> {
             left: Rc::clone(&left),
         };
         let zip = ZipArchive::new(BufReader::new(limited));
-        let zip = zip.map_err(|error| bad(path, "", error))?;
+        let zip = zip.map_err(|error| bad(path, "", told(error)))?;
         // What is unpacked has a limit of its own.
         left.set(u64::MAX);
         Ok(Self { zip, path, room })
@@ -63,7 +64,7 @@ impl<'a> Archive<'a> {
     pub(crate) fn unpack(&mut self, number: usize, name: &str, target: &Path) -> Result<File> {
         let (path, room) = (self.path, self.room);
         let member = self.zip.by_index(number);
-        let mut member = member.map_err(|error| bad(path, name, error))?;
+        let mut member = member.map_err(|error| bad(path, name, told(error)))?;
         if member.is_symlink() {
             return Err(bad(path, name, "it is a link; releases have none"));
         }
@@ -86,6 +87,20 @@ impl<'a> Archive<'a> {
         };
         Err(bad(path, name, problem))
     }
+}
+
+/// What is wrong with an archive, and what to do about it.
+fn told(error: ZipError) -> Cause {
+    let what = match &error {
+        ZipError::InvalidArchive(_) => {
+            "it is no whole zip archive; download it again, or unpack it with what it was packed by"
+        }
+        ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
+            "it is packed in a way that is not read; unpack it, and name the folder"
+        }
+        _ => return error.into(),
+    };
+    format!("{error}: {what}").into()
 }
 
 /// An error of an archive, or of the file `member` in it.

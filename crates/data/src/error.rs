@@ -120,7 +120,7 @@ pub enum Error {
         problem: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An archive that is damaged or not one of a release.
-    #[error("{}, member '{member}': {problem}", path.display())]
+    #[error("{}{}: {problem}", path.display(), of_member(member))]
     Archive {
         /// The archive.
         path: PathBuf,
@@ -246,6 +246,14 @@ fn place(line: u64, column: &str) -> String {
         place += &format!(", column '{column}'");
     }
     place
+}
+
+/// Which file of an archive, where it is one.
+fn of_member(member: &str) -> String {
+    match member {
+        "" => String::new(),
+        member => format!(", member '{member}'"),
+    }
 }
 
 /// What is said of a download that was tried so often.

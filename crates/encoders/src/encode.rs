@@ -235,6 +235,9 @@ impl<'a> Pending<'a> {
     }
 }
 
+/// Of how many that fail a line is logged.
+const TOLD: usize = 20;
+
 /// Two pictures or texts of one movie: the store has room for one.
 fn refuse_twice(kind: Kind, movie_ids: impl Iterator<Item = u32>) -> Result<()> {
     let mut seen = BTreeSet::new();
@@ -248,7 +251,11 @@ fn refuse_twice(kind: Kind, movie_ids: impl Iterator<Item = u32>) -> Result<()> 
 
 impl Encoded {
     fn fail(&mut self, failed: Failed) {
-        tracing::warn!("treated as missing: {failed}");
+        match self.failed.len() {
+            0..TOLD => tracing::warn!("treated as missing: {failed}"),
+            TOLD => tracing::warn!("treated as missing: others too, which are counted"),
+            _ => {}
+        }
         self.failed.push(failed);
     }
 }

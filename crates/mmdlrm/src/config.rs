@@ -261,7 +261,7 @@ impl Default for ExperimentConfig {
 
 impl EncoderConfig {
     /// Refuses settings of models that are not named.
-    fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(&self) -> Result<()> {
         let of_text = (self
             .pooling
             .map(|it| ("encoders.pooling", format!("{it:?}"))))

@@ -195,6 +195,19 @@ pub enum Error {
         /// The feature that has it.
         feature: &'static str,
     },
+    /// Posters or plots of which none is of any use.
+    #[error(
+        "none of {count} {what} can be used; the first: {first}; paths of posters are those in \
+         their table, from its folder on"
+    )]
+    NoneUsable {
+        /// What they are.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// What is wrong with the first.
+        first: String,
+    },
     /// `report.html` could not be made.
     #[error("cannot make report.html: {0}")]
     Page(String),

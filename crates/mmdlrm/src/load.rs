@@ -35,6 +35,7 @@ fn load_with(
     (posters, plots): (bool, bool),
     texts: impl FnOnce() -> Result<Vec<Summary>>,
 ) -> Result<Encoders> {
+    config.validate()?;
     let mut encoders = Encoders {
         images: None,
         texts: None,

@@ -14,7 +14,7 @@ use mmdlrm_encoders::{
 };
 
 use crate::made_from::EncodersUsed;
-use crate::{Observer, Result, Stage};
+use crate::{Error, Observer, Result, Stage};
 
 /// How long a store that is in use is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -200,7 +200,7 @@ impl ModalityEncoder {
         let on_done = |done| observer.advance(done as u64);
         let encoded = encode_posters(encoder, &posters, &mut self.store, on_done)?;
         observer.end();
-        note_failed(&encoded, "posters", observer);
+        note_failed(&encoded, "posters", observer)?;
         Ok(encoded)
     }
 
@@ -218,7 +218,7 @@ impl ModalityEncoder {
         let on_done = |done| observer.advance(done as u64);
         let encoded = encode_summaries(encoder, &summaries, &mut self.store, on_done)?;
         observer.end();
-        note_failed(&encoded, "summaries", observer);
+        note_failed(&encoded, "summaries", observer)?;
         Ok(encoded)
     }
 }
@@ -230,11 +230,17 @@ fn modality(kind: Kind, width: usize, encoded: &Encoded, movies: &IdMap) -> Resu
     Ok(modality?)
 }
 
-fn note_failed(encoded: &Encoded, what: &str, observer: &mut dyn Observer) {
-    if let Some(first) = encoded.failed.first() {
-        observer.note(&format!(
-            "{} {what} could not be used and are treated as missing; the first: {first}",
-            encoded.failed.len(),
-        ));
+fn note_failed(encoded: &Encoded, what: &'static str, observer: &mut dyn Observer) -> Result<()> {
+    let Some(first) = encoded.failed.first() else {
+        return Ok(());
+    };
+    let count = encoded.failed.len();
+    if encoded.vectors.is_empty() {
+        let first = first.to_string();
+        return Err(Error::NoneUsable { what, count, first });
     }
+    observer.note(&format!(
+        "{count} {what} could not be used and are treated as missing; the first: {first}"
+    ));
+    Ok(())
 }

@@ -95,6 +95,14 @@ fn read<T>(
     wanted: &Wanted,
     value: impl Fn(u32, &str) -> Result<T, (LeftOutBecause, String)>,
 ) -> Result<SideRows<T>> {
+    if path.is_dir() {
+        let problem = format!(
+            "it is a folder; name the table of {} and {} that goes with it",
+            MOVIE.name, wanted.name
+        );
+        let source = std::io::Error::new(std::io::ErrorKind::IsADirectory, problem);
+        return Err(Error::read(path)(source));
+    }
     let file = TableFile::open_all(path, &Dialect::Csv)?;
     let movie = MOVIE.find(path, file.names())?;
     let of_movie = wanted.find(path, file.names())?;
