@@ -152,40 +152,30 @@ impl Words {
     /// name a tokenizer of no model in particular.
     fn put_into(&self, file: SmallFile) -> Result<SmallFile> {
         let class = self.tokenizer_class.as_deref().unwrap_or_default();
-        let of_bert = ["", "Bert", "DistilBert", "MPNet"];
-        let of_roberta = class.starts_with("Roberta");
-        let is_named = |name: &str| match name {
-            "" => class.is_empty(),
-            name => class.starts_with(name),
-        };
-        if !of_roberta && !of_bert.iter().any(|name| is_named(name)) {
+        let starts = |names: &[&str]| names.iter().any(|name| class.starts_with(name));
+        let (place, step, wanted) = if starts(&["Roberta"]) {
+            let first_space = ("add_prefix_space", self.add_prefix_space);
+            ("pre_tokenizer", "ByteLevel", vec![first_space])
+        } else if class.is_empty() || starts(&["Bert", "DistilBert", "MPNet"]) {
+            let of_bert = vec![
+                ("lowercase", self.do_lower_case),
+                ("strip_accents", self.strip_accents),
+                ("handle_chinese_chars", self.tokenize_chinese_chars),
+            ];
+            ("normalizer", "BertNormalizer", of_bert)
+        } else {
             return Ok(file);
-        }
-        let wanted = [
-            ("BertNormalizer", "lowercase", self.do_lower_case),
-            ("BertNormalizer", "strip_accents", self.strip_accents),
-            (
-                "BertNormalizer",
-                "handle_chinese_chars",
-                self.tokenize_chinese_chars,
-            ),
-            ("ByteLevel", "add_prefix_space", self.add_prefix_space),
-        ];
+        };
         let mut tokenizer: Value = parse(&file)?;
+        let found = tokenizer.get_mut(place).and_then(Value::as_object_mut);
+        let Some(found) = found.filter(|it| it.get("type").is_some_and(|it| it == step)) else {
+            return Ok(file);
+        };
         let mut is_changed = false;
-        for (step, name, wanted) in wanted {
-            let place = match step {
-                "ByteLevel" if of_roberta => "pre_tokenizer",
-                "BertNormalizer" if !of_roberta => "normalizer",
-                _ => continue,
-            };
-            let found = &mut tokenizer[place];
-            if let Some(wanted) = wanted
-                && found["type"] == step
-                && found[name] != wanted
-            {
-                found[name] = wanted.into();
-                is_changed = true;
+        for (name, wanted) in wanted {
+            if let Some(wanted) = wanted {
+                let before = found.insert(name.to_owned(), wanted.into());
+                is_changed |= before != Some(wanted.into());
             }
         }
         match is_changed {
@@ -406,6 +396,26 @@ mod tests {
                 let windows = tokens.windows(text, LongTexts::Truncate).unwrap();
                 assert_eq!(&windows[0], expected, "{model}: {text}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_no_tokenizer_is_left_to_whom_reads_it() {
+        for text in [
+            "[1]",
+            "7",
+            r#"{"normalizer": [1]}"#,
+            r#"{"normalizer": null}"#,
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let write = |name: &str, text: &str| {
+                std::fs::write(folder.path().join(name), text).unwrap();
+            };
+            write(TOKENIZER, text);
+            write(TOKENIZER_CONFIG, r#"{"do_lower_case": true}"#);
+            let files = ModelFiles::Folder(folder.path().to_owned());
+            let file = tokenizer_of(&files, "", Vocabulary::WordPieces).unwrap();
+            assert_eq!(file.bytes, text.as_bytes());
         }
     }
 
