@@ -113,6 +113,17 @@ save("beside-old.pt", {**beside, "model": net.state_dict()}, net.state_dict(), *
 compiled = OrderedDict(("_orig_mod." + name, value) for name, value in net.state_dict().items())
 save("compiled.pt", {"ema_of": "net", "of_unknown_name": compiled}, net.state_dict())
 save("module.pt", wrapped, net.state_dict())
+# Which keeps the source of each module, and where that lies.
+serialization = torch.serialization
+source_of = serialization.get_source_lines_and_file
+
+
+def without_folder(thing):
+    lines, number, path = source_of(thing)
+    return lines, number, Path(path).name
+
+
+serialization.get_source_lines_and_file = without_folder
 save("module-old.pt", {"net": net}, net.state_dict(), **OLD)
 # That a module is used twice is not kept by TorchScript's attributes, nor what is no state.
 script = {**net.state_dict(), "passing": net.passing}
