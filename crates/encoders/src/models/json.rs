@@ -17,10 +17,13 @@ pub(crate) fn parse_config<T: DeserializeOwned>(
     problem: impl FnOnce(&T) -> Option<String>,
 ) -> Result<T> {
     let config = parse(file)?;
-    match problem(&config) {
-        None => Ok(config),
-        Some(problem) => Err(unusable(file, problem)),
-    }
+    let problem = problem(&config);
+    checked(file, config, problem)
+}
+
+/// What was made of a file, unless there is something wrong with it.
+pub(crate) fn checked<T>(file: &SmallFile, made: T, problem: Option<String>) -> Result<T> {
+    problem.map_or(Ok(made), |problem| Err(unusable(file, problem)))
 }
 
 /// A file that cannot be used, and why.

@@ -9,6 +9,7 @@ use candle_nn::{LayerNorm, Linear, Module, VarBuilder};
 
 use crate::models::cpu::{Activation, CpuTransformer};
 use crate::models::layers::{NormWeights, on_cpu};
+use crate::models::limits::TransformerSizes;
 
 /// Shape of a transformer.
 pub(crate) struct TransformerConfig {
@@ -25,6 +26,25 @@ pub(crate) struct TransformerConfig {
     pub keep: Keep,
     /// What is added to scores of attention.
     pub distances: Option<Distances>,
+}
+
+impl TransformerConfig {
+    /// Of these sizes, as vision transformers are: norms come first, rows see all others, and all
+    /// are kept.
+    pub fn of(sizes: &TransformerSizes, activation: Activation) -> Self {
+        Self {
+            width: sizes.hidden_size,
+            mlp_width: sizes.intermediate_size,
+            layers: sizes.num_hidden_layers,
+            heads: sizes.num_attention_heads,
+            activation,
+            epsilon: sizes.layer_norm_eps,
+            norm_first: true,
+            causal: false,
+            keep: Keep::All,
+            distances: None,
+        }
+    }
 }
 
 /// What is added to a score by how far apart its two rows are, in buckets that grow with the
@@ -111,6 +131,21 @@ pub(crate) struct Names {
     /// What the outputs of attention and of the MLP are multiplied by, number by number, where
     /// a model has that (Touvron et al., 2021).
     pub scales: Option<(&'static str, &'static str)>,
+}
+
+impl Names {
+    /// CLIP's, which SigLIP has too.
+    pub const OF_CLIP: Self = Self {
+        attention_norm: "layer_norm1",
+        query: "self_attn.q_proj",
+        key: "self_attn.k_proj",
+        value: "self_attn.v_proj",
+        out: "self_attn.out_proj",
+        mlp_norm: "layer_norm2",
+        up: "mlp.fc1",
+        down: "mlp.fc2",
+        scales: None,
+    };
 }
 
 /// A linear layer's: `[outputs, inputs]` and `[outputs]`.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::family::Family;
 use crate::Result;
 use crate::models::cpu::Activation;
-use crate::models::json::{parse, unusable};
+use crate::models::json::{checked, parse};
 use crate::models::limits::{MOST_TOKENS, TransformerSizes, sizes_problem};
 use crate::models::model_type::{OF_TEXTS, model_type};
 use crate::models::source::SmallFile;
@@ -65,10 +65,8 @@ impl BertConfig {
         let name = model_type(file, "bert", &OF_TEXTS)?;
         let words: File = parse(file)?;
         let config = Self::of(&words, name);
-        match words.problem().or_else(|| config.problem()) {
-            None => Ok(config),
-            Some(problem) => Err(unusable(file, problem)),
-        }
+        let problem = words.problem().or_else(|| config.problem());
+        checked(file, config, problem)
     }
 
     fn of(words: &File, model_type: String) -> Self {
@@ -124,6 +122,20 @@ impl BertConfig {
         self.max_position_embeddings - before_the_first
     }
 
+    /// Those of the transformer.
+    pub fn sizes(&self) -> TransformerSizes {
+        TransformerSizes {
+            section: "",
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            rows: self.longest(),
+            rows_name: "max_position_embeddings",
+            layer_norm_eps: self.layer_norm_eps,
+        }
+    }
+
     fn problem(&self) -> Option<String> {
         let before_the_first = self.padding.map_or(0, |padding| padding as usize + 1);
         let longest = self.max_position_embeddings.checked_sub(before_the_first);
@@ -143,17 +155,7 @@ impl BertConfig {
                 MOST_TOKENS,
             ),
         ];
-        let transformer = TransformerSizes {
-            section: "",
-            hidden_size: self.hidden_size,
-            intermediate_size: self.intermediate_size,
-            num_hidden_layers: self.num_hidden_layers,
-            num_attention_heads: self.num_attention_heads,
-            rows: self.longest(),
-            rows_name: "max_position_embeddings",
-            layer_norm_eps: self.layer_norm_eps,
-        };
-        sizes_problem(tokens).or_else(|| transformer.problem())
+        sizes_problem(tokens).or_else(|| self.sizes().problem())
     }
 }
 

@@ -206,14 +206,7 @@ impl BertModel {
         let weights = family.encoder(weights);
         let embeddings = weights.pp("embeddings");
         let transformer = TransformerConfig {
-            width,
-            mlp_width: config.intermediate_size,
-            layers: config.num_hidden_layers,
-            heads: config.num_attention_heads,
-            activation: config.hidden_act,
-            epsilon: config.layer_norm_eps,
             norm_first: false,
-            causal: false,
             keep: match poolings[..] {
                 [Pooling::Cls] => Keep::First,
                 [Pooling::LastToken] => Keep::Last,
@@ -226,6 +219,7 @@ impl BertModel {
                 }
                 _ => None,
             },
+            ..TransformerConfig::of(&config.sizes(), config.hidden_act)
         };
         let segment = config.type_vocab_size.map(|segments| {
             let segments = embeddings.get((segments, width), "token_type_embeddings.weight");

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::Result;
 use crate::models::cpu::Activation;
-use crate::models::json::{parse, unusable};
+use crate::models::json::{checked, parse};
 use crate::models::limits::{
     MOST_PIXELS, MOST_TOKENS, MOST_WIDTH, TransformerSizes, sizes_problem,
 };
@@ -114,10 +114,13 @@ impl ClipConfig {
         if let Some(vision) = config.vision_config_dict.take() {
             config.vision_config = vision;
         }
-        match config.problem() {
-            None => Ok(config),
-            Some(problem) => Err(unusable(file, problem)),
-        }
+        let problem = config.problem();
+        checked(file, config, problem)
+    }
+
+    /// Side of the pictures that it takes, of a configuration that was checked.
+    pub fn side(&self) -> u32 {
+        self.vision_config.image_size as u32
     }
 
     /// What is wrong with it.
@@ -130,13 +133,9 @@ impl ClipConfig {
 }
 
 impl TextConfig {
-    fn problem(&self) -> Option<String> {
-        if self.max_position_embeddings < LEAST_TOKENS {
-            return Some(
-                "text_config.max_position_embeddings leaves no room for a text".to_owned(),
-            );
-        }
-        let transformer = TransformerSizes {
+    /// Those of the transformer.
+    pub fn sizes(&self) -> TransformerSizes {
+        TransformerSizes {
             section: "text_config.",
             hidden_size: self.hidden_size,
             intermediate_size: self.intermediate_size,
@@ -145,13 +144,35 @@ impl TextConfig {
             rows: self.max_position_embeddings,
             rows_name: "max_position_embeddings",
             layer_norm_eps: self.layer_norm_eps,
-        };
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        if self.max_position_embeddings < LEAST_TOKENS {
+            return Some(
+                "text_config.max_position_embeddings leaves no room for a text".to_owned(),
+            );
+        }
         let tokens = [("text_config.vocab_size", self.vocab_size, MOST_TOKENS)];
-        sizes_problem(tokens).or_else(|| transformer.problem())
+        sizes_problem(tokens).or_else(|| self.sizes().problem())
     }
 }
 
 impl VisionConfig {
+    /// Those of the transformer.
+    pub fn sizes(&self) -> TransformerSizes {
+        TransformerSizes {
+            section: "vision_config.",
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            rows: self.positions(),
+            rows_name: "patches",
+            layer_norm_eps: self.layer_norm_eps,
+        }
+    }
+
     fn problem(&self) -> Option<String> {
         if self.num_channels != 3 {
             return Some(format!(
@@ -172,17 +193,7 @@ impl VisionConfig {
                 "vision_config: image_size, {image}, is not a multiple of patch_size, {patch}"
             ));
         }
-        let transformer = TransformerSizes {
-            section: "vision_config.",
-            hidden_size: self.hidden_size,
-            intermediate_size: self.intermediate_size,
-            num_hidden_layers: self.num_hidden_layers,
-            num_attention_heads: self.num_attention_heads,
-            rows: self.positions(),
-            rows_name: "patches",
-            layer_norm_eps: self.layer_norm_eps,
-        };
-        transformer.problem()
+        self.sizes().problem()
     }
 }
 

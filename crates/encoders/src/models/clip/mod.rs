@@ -9,7 +9,7 @@ use mmdlrm_kernels::InstructionSet;
 use std::fmt;
 
 use self::config::{ClipConfig, TextConfig, VisionConfig};
-use self::source::{ClipSource, recipe};
+use self::source::ClipSource;
 use self::towers::{TextTower, VisionTower};
 
 pub(crate) use self::source::{OPEN_CLIP_CONFIG, PINNED};
@@ -142,7 +142,7 @@ impl ClipEncoder {
         let longest = TextConfig::default().max_position_embeddings;
         let tokens = Tokens::of_words(texts, longest)?;
         let config = untrained_config(tokens.vocabulary());
-        let recipe = recipe(&config, None)?;
+        let recipe = PictureRecipe::clip(config.side());
         let mut hash = ModelHash::new();
         hash.update(&tokens.fingerprint().to_le_bytes());
         let identity = Identity {

@@ -100,9 +100,9 @@ pub(super) fn read(file: &SmallFile) -> Result<(ClipConfig, PictureRecipe)> {
     if let Some(problem) = config.problem() {
         return Err(unusable(file, problem));
     }
-    // Within the limits of a configuration that was checked.
-    let side = config.vision_config.image_size as u32;
-    let recipe = preprocess.recipe(side).and_then(PictureRecipe::checked);
+    let recipe = preprocess
+        .recipe(config.side())
+        .and_then(PictureRecipe::checked);
     match recipe {
         Ok(recipe) => Ok((config, recipe)),
         Err(problem) => Err(unusable(file, problem)),

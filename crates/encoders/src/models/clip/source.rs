@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::config::ClipConfig;
 use super::open_clip;
 use crate::error::Cause;
-use crate::models::json::unusable;
 use crate::models::model_type::has_model_type;
 use crate::models::recipe::{PictureRecipe, Preprocessor, Processor};
 use crate::models::sentence::folder_of_clip;
@@ -71,10 +70,13 @@ impl ClipSource {
         let weights = weights_of(files, folder, OF_HUGGING_FACE)?;
         let tokenizer = tokenizer_of(files, folder, Vocabulary::Clip)?;
         let preprocessor = Preprocessor::find(files, folder)?;
+        let found = preprocessor.as_ref();
+        let usual = PictureRecipe::clip(config.side());
+        let recipe = Preprocessor::recipe_of_one_size(found, Processor::Clip, usual, "crop_size")?;
         Ok(Self {
             name: files.name(),
             revision: files.revision(),
-            recipe: recipe(&config, preprocessor.as_ref())?,
+            recipe,
             config,
             weights,
             tokenizer,
@@ -131,7 +133,7 @@ impl ClipSource {
                 .into(),
             ));
         }
-        let side = config.vision_config.image_size as u32;
+        let side = config.side();
         Ok(Self {
             name,
             revision: None,
@@ -165,27 +167,4 @@ fn only_checkpoint(dir: &Path) -> Option<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|end| end == "pt"));
     found.next().filter(|_| found.next().is_none())
-}
-
-/// CLIP's own where the file is missing.
-pub(super) fn recipe(
-    config: &ClipConfig,
-    preprocessor: Option<&Preprocessor>,
-) -> Result<PictureRecipe> {
-    // Within the limits of a configuration that was checked.
-    let side = config.vision_config.image_size as u32;
-    let Some(preprocessor) = preprocessor else {
-        return Ok(PictureRecipe::clip(side));
-    };
-    let recipe = preprocessor.recipe(Processor::Clip, PictureRecipe::clip(side))?;
-    match recipe.crop == side {
-        true => Ok(recipe),
-        false => Err(unusable(
-            &preprocessor.file,
-            format!(
-                "crop_size is {}, but config.json has image_size {side}",
-                recipe.crop
-            ),
-        )),
-    }
 }

@@ -8,18 +8,6 @@ use crate::models::layers::{LayerNorm, Linear};
 use crate::models::patches::Patches;
 use crate::models::transformer::{Keep, Names, Transformer, TransformerConfig};
 
-const NAMES: Names = Names {
-    attention_norm: "layer_norm1",
-    query: "self_attn.q_proj",
-    key: "self_attn.k_proj",
-    value: "self_attn.v_proj",
-    out: "self_attn.out_proj",
-    mlp_norm: "layer_norm2",
-    up: "mlp.fc1",
-    down: "mlp.fc2",
-    scales: None,
-};
-
 pub(super) struct VisionTower {
     patches: Patches,
     class: Tensor,
@@ -43,17 +31,10 @@ impl VisionTower {
         let has_bias = false;
         let patches = embeddings.pp("patch_embedding");
         let positions = config.vision_config.positions();
+        let vision = &config.vision_config;
         let transformer = TransformerConfig {
-            width: hidden_size,
-            mlp_width: config.vision_config.intermediate_size,
-            layers: config.vision_config.num_hidden_layers,
-            heads: config.vision_config.num_attention_heads,
-            activation: config.vision_config.hidden_act,
-            epsilon: layer_norm_eps,
-            norm_first: true,
-            causal: false,
             keep: Keep::First,
-            distances: None,
+            ..TransformerConfig::of(&vision.sizes(), vision.hidden_act)
         };
         Ok(Self {
             patches: Patches::read(hidden_size, patch_size, has_bias, &patches)?,
@@ -61,7 +42,11 @@ impl VisionTower {
             positions: embeddings.get((positions, hidden_size), "position_embedding.weight")?,
             // The misspelling is in every published file.
             first_norm: LayerNorm::read(hidden_size, layer_norm_eps, &tower.pp("pre_layrnorm"))?,
-            transformer: Transformer::new(transformer, &NAMES, tower.pp("encoder.layers"))?,
+            transformer: Transformer::new(
+                transformer,
+                &Names::OF_CLIP,
+                tower.pp("encoder.layers"),
+            )?,
             last_norm: LayerNorm::read(hidden_size, layer_norm_eps, &tower.pp("post_layernorm"))?,
             projection: Linear::read(
                 hidden_size,
@@ -104,17 +89,11 @@ impl TextTower {
         } = config.text_config;
         let tower = weights.pp("text_model");
         let embeddings = tower.pp("embeddings");
+        let text = &config.text_config;
         let transformer = TransformerConfig {
-            width: hidden_size,
-            mlp_width: config.text_config.intermediate_size,
-            layers: config.text_config.num_hidden_layers,
-            heads: config.text_config.num_attention_heads,
-            activation: config.text_config.hidden_act,
-            epsilon: layer_norm_eps,
-            norm_first: true,
             causal: true,
             keep: Keep::Last,
-            distances: None,
+            ..TransformerConfig::of(&text.sizes(), text.hidden_act)
         };
         Ok(Self {
             tokens: embedding(vocab_size, hidden_size, embeddings.pp("token_embedding"))?,
@@ -123,7 +102,11 @@ impl TextTower {
                 hidden_size,
                 embeddings.pp("position_embedding"),
             )?,
-            transformer: Transformer::new(transformer, &NAMES, tower.pp("encoder.layers"))?,
+            transformer: Transformer::new(
+                transformer,
+                &Names::OF_CLIP,
+                tower.pp("encoder.layers"),
+            )?,
             last_norm: LayerNorm::read(hidden_size, layer_norm_eps, &tower.pp("final_layer_norm"))?,
             projection: Linear::read(
                 hidden_size,

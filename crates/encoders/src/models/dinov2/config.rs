@@ -127,9 +127,9 @@ impl Dinov2Config {
         self.problem_of_rows(self.grid())
     }
 
-    /// What is wrong with it for pictures of `grid` patches across.
-    pub fn problem_of_rows(&self, grid: usize) -> Option<String> {
-        let transformer = TransformerSizes {
+    /// Those of the transformer, for pictures of `grid` patches across.
+    pub fn sizes(&self, grid: usize) -> TransformerSizes {
+        TransformerSizes {
             section: "",
             hidden_size: self.hidden_size,
             intermediate_size: self.mlp_width(),
@@ -138,8 +138,12 @@ impl Dinov2Config {
             rows: grid * grid + 1 + self.num_register_tokens,
             rows_name: "patches",
             layer_norm_eps: self.layer_norm_eps,
-        };
-        transformer.problem()
+        }
+    }
+
+    /// What is wrong with it for pictures of `grid` patches across.
+    pub fn problem_of_rows(&self, grid: usize) -> Option<String> {
+        self.sizes(grid).problem()
     }
 }
 

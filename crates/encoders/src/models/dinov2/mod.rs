@@ -93,10 +93,8 @@ impl Dinov2Encoder {
         let weights = weights_of(&files, "", OF_HUGGING_FACE)?;
         let preprocessor = Preprocessor::find(&files, "")?;
         let named_by = preprocessor.as_ref().map_or(&config_file, |it| &it.file);
-        let recipe = match &preprocessor {
-            Some(found) => found.recipe(Processor::Clip, PictureRecipe::dinov2())?,
-            None => PictureRecipe::dinov2(),
-        };
+        let usual = PictureRecipe::dinov2();
+        let recipe = Preprocessor::recipe(preprocessor.as_ref(), Processor::Clip, usual)?;
         let recipe = match options.image_size {
             Some(side) => recipe
                 .squared(side)
@@ -213,16 +211,8 @@ impl Dinov2Model {
             false => (&NAMES, config.hidden_act),
         };
         let transformer = TransformerConfig {
-            width,
-            mlp_width: config.mlp_width(),
-            layers: config.num_hidden_layers,
-            heads: config.num_attention_heads,
-            activation,
-            epsilon: config.layer_norm_eps,
-            norm_first: true,
-            causal: false,
             keep: Keep::First,
-            distances: None,
+            ..TransformerConfig::of(&config.sizes(grid), activation)
         };
         let has_bias = true;
         let patches = embeddings.pp("patch_embeddings.projection");

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::config::{BRIGHTEST, Middle, PictureRecipe, Resample, Resize, pixels};
-use crate::models::json::parse;
+use crate::Result;
+use crate::models::json::{parse, unusable};
 use crate::models::source::{ModelFiles, PREPROCESSOR, PROCESSOR, SmallFile};
-use crate::{Error, Result};
 
 /// Which of transformers' processors prepares pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +44,39 @@ impl Preprocessor {
     }
 
     /// What is done with a picture by the processor that is named, or else by the `usual` one; what
-    /// the file leaves out is as in `default` for CLIP's.
-    pub fn recipe(&self, usual: Processor, default: PictureRecipe) -> Result<PictureRecipe> {
-        let recipe = self.config.recipe(usual, default);
-        recipe.map_err(|problem| Error::Config {
-            path: self.file.path.clone(),
-            problem: problem.into(),
-        })
+    /// the file leaves out is as in `default` for CLIP's, which holds without a file too.
+    pub fn recipe(
+        found: Option<&Self>,
+        usual: Processor,
+        default: PictureRecipe,
+    ) -> Result<PictureRecipe> {
+        let Some(Self { file, config }) = found else {
+            return Ok(default);
+        };
+        let recipe = config.recipe(usual, default);
+        recipe.map_err(|problem| unusable(file, problem))
+    }
+
+    /// The same for a model that takes pictures of the size that `default` leaves.
+    ///
+    /// # Errors
+    /// A file that leaves another, which it calls `size`.
+    pub fn recipe_of_one_size(
+        found: Option<&Self>,
+        usual: Processor,
+        default: PictureRecipe,
+        size: &str,
+    ) -> Result<PictureRecipe> {
+        let side = default.crop;
+        let recipe = Self::recipe(found, usual, default)?;
+        match found {
+            Some(Self { file, .. }) if recipe.crop != side => {
+                let crop = recipe.crop;
+                let problem = format!("{size} is {crop}, but config.json has image_size {side}");
+                Err(unusable(file, problem))
+            }
+            _ => Ok(recipe),
+        }
     }
 }
 

@@ -8,12 +8,13 @@ use std::fmt;
 use self::config::ResNetConfig;
 use self::layers::ResNet;
 use crate::models::cpu::{Convolution, FeatureMap};
+use crate::models::json::unusable;
 use crate::models::layers::on_cpu;
 use crate::models::recipe::{PictureRecipe, Preprocessor, Processor};
 use crate::models::side_by_side::pictures_side_by_side;
 use crate::models::source::{CONFIG, ModelFiles};
 use crate::models::weights::{ModelHash, OF_HUGGING_FACE, weights_of};
-use crate::{Error, Identity, ImageEncoder, LoadOptions, Result};
+use crate::{Identity, ImageEncoder, LoadOptions, Result};
 
 /// The smallest side that survives all strides.
 const SMALLEST_SIDE: u32 = 32;
@@ -74,14 +75,9 @@ impl ResNetEncoder {
         let weights = weights_of(&files, "", OF_HUGGING_FACE)?;
         let preprocessor = Preprocessor::find(&files, "")?;
         let named_by = preprocessor.as_ref().map_or(&config_file, |it| &it.file);
-        let unusable = |problem: String| Error::Config {
-            path: named_by.path.clone(),
-            problem: problem.into(),
-        };
-        let recipe = match &preprocessor {
-            Some(found) => found.recipe(Processor::ConvNext, PictureRecipe::imagenet())?,
-            None => PictureRecipe::imagenet(),
-        };
+        let unusable = |problem: String| unusable(named_by, problem);
+        let usual = PictureRecipe::imagenet();
+        let recipe = Preprocessor::recipe(preprocessor.as_ref(), Processor::ConvNext, usual)?;
         let recipe = match options.image_size {
             Some(side) => recipe.squared(side).map_err(unusable)?,
             None => recipe,

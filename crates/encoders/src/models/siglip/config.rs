@@ -101,6 +101,20 @@ impl TextConfig {
         self.projection_size.unwrap_or(self.hidden_size)
     }
 
+    /// Those of the transformer.
+    pub fn sizes(&self) -> TransformerSizes {
+        TransformerSizes {
+            section: "text_config.",
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            rows: self.max_position_embeddings,
+            rows_name: "max_position_embeddings",
+            layer_norm_eps: self.layer_norm_eps,
+        }
+    }
+
     fn problem(&self) -> Option<String> {
         if self.max_position_embeddings < LEAST_TOKENS {
             return Some(
@@ -111,17 +125,7 @@ impl TextConfig {
             ("text_config.vocab_size", self.vocab_size, MOST_TOKENS),
             ("text_config.projection_size", self.width(), MOST_WIDTH),
         ];
-        let transformer = TransformerSizes {
-            section: "text_config.",
-            hidden_size: self.hidden_size,
-            intermediate_size: self.intermediate_size,
-            num_hidden_layers: self.num_hidden_layers,
-            num_attention_heads: self.num_attention_heads,
-            rows: self.max_position_embeddings,
-            rows_name: "max_position_embeddings",
-            layer_norm_eps: self.layer_norm_eps,
-        };
-        sizes_problem(sizes).or_else(|| transformer.problem())
+        sizes_problem(sizes).or_else(|| self.sizes().problem())
     }
 }
 
@@ -129,6 +133,20 @@ impl VisionConfig {
     /// Patches of a picture, which are its rows.
     pub fn patches(&self) -> usize {
         (self.image_size / self.patch_size).pow(2)
+    }
+
+    /// Those of the transformer.
+    pub fn sizes(&self) -> TransformerSizes {
+        TransformerSizes {
+            section: "vision_config.",
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            rows: self.patches(),
+            rows_name: "patches",
+            layer_norm_eps: self.layer_norm_eps,
+        }
     }
 
     fn problem(&self) -> Option<String> {
@@ -157,17 +175,7 @@ impl VisionConfig {
                 "vision_config: image_size, {image}, is less than patch_size, {patch}"
             ));
         }
-        let transformer = TransformerSizes {
-            section: "vision_config.",
-            hidden_size: self.hidden_size,
-            intermediate_size: self.intermediate_size,
-            num_hidden_layers: self.num_hidden_layers,
-            num_attention_heads: self.num_attention_heads,
-            rows: self.patches(),
-            rows_name: "patches",
-            layer_norm_eps: self.layer_norm_eps,
-        };
-        transformer.problem()
+        self.sizes().problem()
     }
 }
 

@@ -8,7 +8,6 @@ use std::fmt;
 use self::config::SiglipConfig;
 use self::texts::TextRecipe;
 use self::towers::{TextTower, VisionTower};
-use crate::models::json::unusable;
 use crate::models::recipe::{PictureRecipe, Preprocessor, Processor};
 use crate::models::side_by_side::{ROWS_AT_A_TIME, pictures_side_by_side, side_by_side};
 use crate::models::source::{CONFIG, ModelFiles};
@@ -71,7 +70,10 @@ impl SiglipEncoder {
         let weights = weights_of(&files, "", OF_HUGGING_FACE)?;
         let tokenizer = tokenizer_of(&files, "", Vocabulary::SentencePieces)?;
         let preprocessor = Preprocessor::find(&files, "")?;
-        let recipe = recipe(&config, preprocessor.as_ref())?;
+        let found = preprocessor.as_ref();
+        // Within the limits of a configuration that was checked.
+        let usual = PictureRecipe::siglip(config.vision_config.image_size as u32);
+        let recipe = Preprocessor::recipe_of_one_size(found, Processor::Siglip, usual, "size")?;
         let longest = config.text_config.max_position_embeddings;
         let vocabulary = config.text_config.vocab_size;
         let tokens = Tokens::read(
@@ -184,26 +186,5 @@ impl TextEncoder for SiglipEncoder {
         self.tokens.embed(&texts, self.long_texts, |windows| {
             self.encode_tokens(windows)
         })
-    }
-}
-
-/// SigLIP's own where the file is missing.
-fn recipe(config: &SiglipConfig, preprocessor: Option<&Preprocessor>) -> Result<PictureRecipe> {
-    // Within the limits of a configuration that was checked.
-    let side = config.vision_config.image_size as u32;
-    let usual = PictureRecipe::siglip(side);
-    let Some(preprocessor) = preprocessor else {
-        return Ok(usual);
-    };
-    let recipe = preprocessor.recipe(Processor::Siglip, usual)?;
-    match recipe.crop == side {
-        true => Ok(recipe),
-        false => Err(unusable(
-            &preprocessor.file,
-            format!(
-                "size is {}, but config.json has image_size {side}",
-                recipe.crop
-            ),
-        )),
     }
 }

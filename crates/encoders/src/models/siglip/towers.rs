@@ -10,18 +10,6 @@ use crate::models::layers::{LayerNorm, Linear};
 use crate::models::patches::Patches;
 use crate::models::transformer::{Keep, Names, Transformer, TransformerConfig, activated};
 
-const NAMES: Names = Names {
-    attention_norm: "layer_norm1",
-    query: "self_attn.q_proj",
-    key: "self_attn.k_proj",
-    value: "self_attn.v_proj",
-    out: "self_attn.out_proj",
-    mlp_norm: "layer_norm2",
-    up: "mlp.fc1",
-    down: "mlp.fc2",
-    scales: None,
-};
-
 pub(super) struct VisionTower {
     patches: Patches,
     /// `[patches, width]`.
@@ -36,24 +24,17 @@ impl VisionTower {
         let (width, epsilon) = (config.hidden_size, config.layer_norm_eps);
         let tower = weights.pp("vision_model");
         let embeddings = tower.pp("embeddings");
-        let transformer = TransformerConfig {
-            width,
-            mlp_width: config.intermediate_size,
-            layers: config.num_hidden_layers,
-            heads: config.num_attention_heads,
-            activation: config.hidden_act,
-            epsilon,
-            norm_first: true,
-            causal: false,
-            keep: Keep::All,
-            distances: None,
-        };
+        let transformer = TransformerConfig::of(&config.sizes(), config.hidden_act);
         let has_bias = true;
         let patches = embeddings.pp("patch_embedding");
         Ok(Self {
             patches: Patches::read(width, config.patch_size, has_bias, &patches)?,
             positions: embeddings.get((config.patches(), width), "position_embedding.weight")?,
-            transformer: Transformer::new(transformer, &NAMES, tower.pp("encoder.layers"))?,
+            transformer: Transformer::new(
+                transformer,
+                &Names::OF_CLIP,
+                tower.pp("encoder.layers"),
+            )?,
             last_norm: LayerNorm::read(width, epsilon, &tower.pp("post_layernorm"))?,
             head: PoolingHead::new(config, &tower.pp("head"))?,
         })
@@ -155,22 +136,18 @@ impl TextTower {
         let tower = weights.pp("text_model");
         let embeddings = tower.pp("embeddings");
         let transformer = TransformerConfig {
-            width,
-            mlp_width: config.intermediate_size,
-            layers: config.num_hidden_layers,
-            heads: config.num_attention_heads,
-            activation: config.hidden_act,
-            epsilon,
-            norm_first: true,
-            causal: false,
             keep: Keep::Last,
-            distances: None,
+            ..TransformerConfig::of(&config.sizes(), config.hidden_act)
         };
         let positions = (config.max_position_embeddings, width);
         Ok(Self {
             tokens: embedding(config.vocab_size, width, embeddings.pp("token_embedding"))?,
             positions: embeddings.get(positions, "position_embedding.weight")?,
-            transformer: Transformer::new(transformer, &NAMES, tower.pp("encoder.layers"))?,
+            transformer: Transformer::new(
+                transformer,
+                &Names::OF_CLIP,
+                tower.pp("encoder.layers"),
+            )?,
             last_norm: LayerNorm::read(width, epsilon, &tower.pp("final_layer_norm"))?,
             head: Linear::read_with_bias(width, config.width(), &tower.pp("head"))?,
         })
